@@ -1,0 +1,88 @@
+"""Every error that mnistlib raises on purpose.
+
+::
+
+    MnistlibError
+    ├── IdxError (ValueError)                  bytes that are not one IDX array
+    ├── DataError (ValueError)                 a data set that is incomplete or contradicts itself
+    │   ├── DatasetNotFoundError (FileNotFoundError)   its files are not there
+    │   └── DownloadError (OSError)            no mirror gave a good file
+    ├── JobError (ValueError)                  a job with a value that is not allowed
+    ├── JobFailedError (RuntimeError)          a job that was run and failed; its cause is the original error
+    ├── RunNotFoundError (LookupError)         no run has that id
+    ├── ModelError (ValueError)                a saved model that is damaged, foreign or does not fit the data
+    ├── BackendError (ValueError)              no backend has that name
+    └── MissingExtraError (ImportError)        an optional dependency is not installed
+
+Each also is the built-in error that a caller would think of first, so ``except ValueError`` keeps working.
+A file that is missing, or may not be read, stays the ``OSError`` that Python raises.
+"""
+
+__all__ = [
+    "BackendError",
+    "DataError",
+    "DatasetNotFoundError",
+    "DownloadError",
+    "IdxError",
+    "JobError",
+    "JobFailedError",
+    "MissingExtraError",
+    "MnistlibError",
+    "ModelError",
+    "RunNotFoundError",
+]
+
+
+class MnistlibError(Exception):
+    """Root of every error that mnistlib raises on purpose."""
+
+
+class IdxError(MnistlibError, ValueError):
+    """The bytes are not exactly one well-formed IDX array, or the array can't be written as IDX."""
+
+
+class DataError(MnistlibError, ValueError):
+    """A data set is incomplete or contradicts itself."""
+
+
+class DatasetNotFoundError(DataError, FileNotFoundError):
+    """The files of a data set are not where they were looked for."""
+
+
+class DownloadError(DataError, OSError):
+    """No mirror delivered the right file, or it could not be stored."""
+
+
+class JobError(MnistlibError, ValueError):
+    """A job carries a value that is not allowed."""
+
+
+class JobFailedError(MnistlibError, RuntimeError):
+    """A job was run and failed; ``__cause__`` is the original error where it exists."""
+
+
+class RunNotFoundError(MnistlibError, LookupError):
+    """No run has that id."""
+
+
+class ModelError(MnistlibError, ValueError):
+    """A saved model is damaged, of unknown origin, or does not fit the data."""
+
+
+class BackendError(MnistlibError, ValueError):
+    """No backend has that name."""
+
+
+class MissingExtraError(MnistlibError, ImportError):
+    """An optional dependency is needed and not installed.
+
+    Parameters
+    ----------
+    purpose : str
+        What needs it, as the start of a sentence.
+    extra : str
+        Name of the mnistlib extra that installs it.
+    """
+
+    def __init__(self, purpose: str, extra: str) -> None:
+        super().__init__(f'{purpose} needs the "{extra}" extra: pip install "mnistlib[{extra}]"')
