@@ -1,0 +1,204 @@
+"""Read IDX: whole, as a memory map, or the header alone."""
+
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistlib.errors import IdxError
+from mnistlib.idx.format import IdxHeader, parse_header
+from mnistlib.idx.sources import CHUNK, IdxSource, OpenSource, open_source
+
+
+def read_idx(source: IdxSource, *, mmap: bool = False) -> NDArray[Any]:
+    """Read one IDX array.
+
+    Parameters
+    ----------
+    source : str, PathLike, bytes-like or binary stream
+        Where the bytes are. Gzip is recognised by its first bytes, whatever the name says. A stream is read from
+        where it stands to its end; it may return short reads and need not be able to seek.
+    mmap : bool, default False
+        Map an uncompressed file into memory instead of reading it.
+
+    Returns
+    -------
+    ndarray
+        One of uint8, int8, int16, int32, float32 or float64, with 0 to 64 dimensions, C-contiguous. Read: in the
+        machine's byte order and writeable. Mapped: read-only, and types of several bytes stay in the file's
+        byte order, big-endian, since converting them would read them all; ``array.astype(array.dtype.newbyteorder("="))``
+        does that when it is wanted.
+
+    Raises
+    ------
+    IdxError
+        If the bytes are not exactly one well-formed array: a header or data cut short, bytes that follow,
+        an unknown type, damaged gzip. Nothing is allocated for data that a header only claims to have.
+    FileNotFoundError, OSError
+        If a path can't be opened.
+
+    Notes
+    -----
+    The format is described on the MNIST page of Y. LeCun, C. Cortes and C. J. C. Burges. Uncompressed data is read
+    straight into the result, with no other copy. A gzip stream may have several members and trailing zeros, as
+    gzip(1) allows.
+
+    Examples
+    --------
+    >>> import mnistlib
+    >>> mnistlib.read_idx(bytes.fromhex("00000b02 00000001 00000003 0001 ffff 0100"))
+    array([[  1,  -1, 256]], dtype=int16)
+    """
+    if mmap:
+        return _map_file(source)
+    with open_source(source) as opened:
+        header = parse_header(opened.stream.read, opened.name)
+        _check_length(opened, header)
+        if opened.vouches_for(header.header_nbytes + header.nbytes):
+            data = _read_expected(opened, header)
+        else:
+            data = _read_growing(opened, header)
+        if opened.stream.read(1):
+            raise IdxError(f"{opened.name}: expected {_described(header)}, found more bytes after it")
+        return _as_array(data, header, opened.name)
+
+
+def read_idx_header(source: IdxSource) -> IdxHeader:
+    """Read what an IDX file says of itself, and none of its data.
+
+    Parameters
+    ----------
+    source : str, PathLike, bytes-like or binary stream
+        As for :func:`read_idx`. A stream that can seek is left where it was; one that can't has lost what was read.
+
+    Returns
+    -------
+    IdxHeader
+        The dtype, shape and data size in bytes that are announced. Whether the data is there is not looked at.
+
+    Raises
+    ------
+    IdxError
+        If the header is damaged.
+    FileNotFoundError, OSError
+        If a path can't be opened.
+
+    Examples
+    --------
+    >>> import mnistlib
+    >>> mnistlib.read_idx_header(bytes.fromhex("00000803 0000ea60 0000001c 0000001c"))
+    IdxHeader(dtype=dtype('uint8'), shape=(60000, 28, 28), nbytes=47040000)
+    """
+    seekable = getattr(source, "seekable", None)
+    position = source.tell() if callable(seekable) and seekable() else None  # type: ignore[union-attr] # it is a stream
+    with open_source(source) as opened:
+        header = parse_header(opened.stream.read, opened.name)
+    if position is not None:
+        source.seek(position)  # type: ignore[union-attr] # it is a stream
+    return header
+
+
+def load_data(path: str | os.PathLike[str], label: bool = False) -> NDArray[Any]:
+    """Read images as rows, or labels as a column, in the shapes of the Azure ML tutorial's ``utils.load_data``.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        An IDX file, plain or gzip.
+    label : bool, default False
+        Whether the file holds labels.
+
+    Returns
+    -------
+    ndarray
+        uint8 of shape (n, rows * columns) for images, for MNIST (n, 784); of shape (n, 1) for labels.
+
+    Raises
+    ------
+    IdxError
+        If the file is damaged, or holds images where labels are wanted or the other way round.
+    """
+    array = read_idx(path)
+    wanted = 1 if label else 3
+    if array.ndim != wanted:
+        kind, other = ("labels", "images, label=False") if label else ("images", "labels, label=True")
+        raise IdxError(
+            f"{os.fspath(path)}: expected {wanted} dimension{'s' * (wanted > 1)} for {kind}, found shape "
+            f"{array.shape}. For {other}"
+        )
+    return array.reshape(-1, 1) if label else array.reshape(len(array), array.shape[1] * array.shape[2])
+
+
+def _map_file(source: IdxSource) -> NDArray[Any]:
+    if not isinstance(source, str | os.PathLike):
+        raise IdxError("mmap=True needs the path of a file: bytes and streams can only be read")
+    with open_source(source) as opened:
+        if opened.compressed:
+            raise IdxError(
+                f"{opened.name}: compressed data can't be mapped: decompress the file (gunzip), or read it with mmap=False"
+            )
+        header = parse_header(opened.stream.read, opened.name)
+        if opened.length is None:
+            raise IdxError(f"{opened.name}: only a regular file can be mapped: read it with mmap=False")
+        _check_length(opened, header)
+    if not header.nbytes:  # the system maps no empty range
+        empty = _as_array(np.empty(0, np.uint8), header, opened.name)
+        empty.flags.writeable = False
+        return empty
+    return np.memmap(source, mode="r", dtype=header.stored_dtype, shape=header.shape, offset=header.header_nbytes)
+
+
+def _check_length(opened: OpenSource, header: IdxHeader) -> None:
+    """Refuse a source whose length is known and wrong, before anything is allocated for it."""
+    if opened.length is None:
+        return
+    found = opened.length - header.header_nbytes
+    if found < header.nbytes:
+        raise _truncated(opened.name, header, found)
+    if found > header.nbytes:
+        raise IdxError(
+            f"{opened.name}: expected {_described(header)}, found {found - header.nbytes:,} more bytes after it"
+        )
+
+
+def _read_expected(opened: OpenSource, header: IdxHeader) -> NDArray[np.uint8]:
+    """Read data whose length is vouched for straight into the array."""
+    data = np.empty(header.nbytes, np.uint8)
+    view = data.data
+    filled = 0
+    while filled < len(view):
+        got = opened.stream.readinto(view[filled : filled + CHUNK])
+        if not got:
+            raise _truncated(opened.name, header, filled)
+        filled += got
+    return data
+
+
+def _read_growing(opened: OpenSource, header: IdxHeader) -> NDArray[np.uint8]:
+    """Read data that only the header vouches for: memory grows with the bytes that really come."""
+    data = bytearray()
+    while len(data) < header.nbytes:
+        part = opened.stream.read(min(CHUNK, header.nbytes - len(data)))
+        if not part:
+            raise _truncated(opened.name, header, len(data))
+        data += part
+    return np.frombuffer(data, np.uint8)
+
+
+def _as_array(data: NDArray[np.uint8], header: IdxHeader, name: str) -> NDArray[Any]:
+    elements = data.view(header.stored_dtype)
+    if not header.stored_dtype.isnative:
+        elements = elements.byteswap(inplace=True).view(header.dtype)
+    try:
+        return elements.reshape(header.shape)
+    except ValueError as error:  # a side of zero beside sides whose product numpy can't count
+        raise IdxError(f"{name}: numpy can't hold an array of shape {header.shape}") from error
+
+
+def _described(header: IdxHeader) -> str:
+    return f"{header.nbytes:,} bytes of data for {header.dtype.name} of shape {header.shape}"
+
+
+def _truncated(name: str, header: IdxHeader, found: int) -> IdxError:
+    return IdxError(f"{name}: truncated data: expected {_described(header)}, found {found:,}")
