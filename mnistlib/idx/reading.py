@@ -27,8 +27,8 @@ def read_idx(source: IdxSource, *, mmap: bool = False) -> NDArray[Any]:
     ndarray
         One of uint8, int8, int16, int32, float32 or float64, with 0 to 64 dimensions, C-contiguous. Read: in the
         machine's byte order and writeable. Mapped: read-only, and types of several bytes stay in the file's
-        byte order, big-endian, since converting them would read them all; ``array.astype(array.dtype.newbyteorder("="))``
-        does that when it is wanted.
+        byte order, big-endian, since converting them would read them all; when it is wanted,
+        ``array.astype(array.dtype.newbyteorder("="))`` does that.
 
     Raises
     ------
@@ -136,7 +136,8 @@ def _map_file(source: IdxSource) -> NDArray[Any]:
     with open_source(source) as opened:
         if opened.compressed:
             raise IdxError(
-                f"{opened.name}: compressed data can't be mapped: decompress the file (gunzip), or read it with mmap=False"
+                f"{opened.name}: compressed data can't be mapped: decompress the file first (gunzip), "
+                "or read it with mmap=False"
             )
         header = parse_header(opened.stream.read, opened.name)
         if opened.length is None:

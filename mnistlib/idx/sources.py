@@ -119,7 +119,8 @@ def _gzip() -> tuple[Any, tuple[type[Exception], ...]]:
         from isal import igzip, igzip_lib
     except ImportError:
         return gzip.GzipFile, damage
-    return igzip.IGzipFile, (*damage, igzip_lib.IsalError)
+    # isal's stubs call the class an instance.
+    return igzip.IGzipFile, (*damage, cast(type[Exception], igzip_lib.IsalError))
 
 
 def _regular_length(file: "io.BufferedReader[Any]") -> int | None:
