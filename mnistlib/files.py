@@ -24,7 +24,7 @@ def publish(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     Yields
     ------
     binary file
-        Open for writing and seeking.
+        Open for writing, reading back and seeking.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def publish(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         return
     part = target.with_name(f".{target.name[:200]}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
-        with part.open("xb") as file:
+        with part.open("x+b") as file:
             yield file
         part.replace(target)
     except BaseException:

@@ -1,0 +1,141 @@
+"""The data sets that are known by name: the one table of their files, digests, mirrors and classes.
+
+Sources: MNIST's digests were computed from its files; those of Fashion-MNIST and Kuzushiji-MNIST are the ones that
+several public loaders publish alike. The mirrors are those that torchvision, Keras and the data sets' authors use.
+"""
+
+from dataclasses import dataclass
+
+#: The four parts of a data set, in the order in which they are read.
+ROLES = ("train-images", "train-labels", "test-images", "test-labels")
+
+#: The data set that needs no files: scikit-learn carries it.
+DIGITS = "digits"
+
+_PUBLISHED_STEM = {
+    "train-images": "train-images-idx3-ubyte",
+    "train-labels": "train-labels-idx1-ubyte",
+    "test-images": "t10k-images-idx3-ubyte",
+    "test-labels": "t10k-labels-idx1-ubyte",
+}
+
+
+@dataclass(frozen=True)
+class CatalogFile:
+    """One published file.
+
+    Attributes
+    ----------
+    name : str
+        Its published name, which ends in ``.gz``.
+    gzip_sha256 : str
+        SHA-256 of the file as it is published, in hexadecimal.
+    raw_sha256 : str or None
+        SHA-256 of the bytes inside, where it is known; a file compressed anew is recognised by it.
+    """
+
+    name: str
+    gzip_sha256: str
+    raw_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class CatalogEntry:
+    """One data set known by name.
+
+    Attributes
+    ----------
+    name : str
+        What users call it.
+    classes : tuple of str
+        What the labels 0, 1, 2 … mean.
+    files : dict of str to CatalogFile
+        Its four files by role.
+    mirrors : tuple of str
+        Addresses of folders that hold the files, in the order in which they are tried.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    files: dict[str, CatalogFile]
+    mirrors: tuple[str, ...]
+
+
+def _files(*digests: tuple[str, str | None]) -> dict[str, CatalogFile]:
+    return {
+        role: CatalogFile(f"{_PUBLISHED_STEM[role]}.gz", gzip_sha256, raw_sha256)
+        for role, (gzip_sha256, raw_sha256) in zip(ROLES, digests, strict=True)
+    }
+
+
+CATALOG: dict[str, CatalogEntry] = {
+    entry.name: entry
+    for entry in (
+        CatalogEntry(
+            name="mnist",
+            classes=tuple("0123456789"),
+            files=_files(
+                (
+                    "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+                    "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+                ),
+                (
+                    "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+                    "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+                ),
+                (
+                    "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+                    "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+                ),
+                (
+                    "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+                    "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+                ),
+            ),
+            mirrors=(
+                "https://ossci-datasets.s3.amazonaws.com/mnist",
+                "https://storage.googleapis.com/cvdf-datasets/mnist",
+                "https://raw.githubusercontent.com/fgnt/mnist/master",
+            ),
+        ),
+        CatalogEntry(
+            name="fashion-mnist",
+            classes=(
+                "T-shirt/top",
+                "Trouser",
+                "Pullover",
+                "Dress",
+                "Coat",
+                "Sandal",
+                "Shirt",
+                "Sneaker",
+                "Bag",
+                "Ankle boot",
+            ),
+            files=_files(
+                ("3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84", None),
+                ("a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845", None),
+                ("346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073", None),
+                ("67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5", None),
+            ),
+            mirrors=(
+                "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion",
+                "https://storage.googleapis.com/tensorflow/tf-keras-datasets",
+            ),
+        ),
+        CatalogEntry(
+            name="kmnist",
+            classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+            files=_files(
+                ("51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4", None),
+                ("e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17", None),
+                ("edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5", None),
+                ("20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c", None),
+            ),
+            mirrors=("https://codh.rois.ac.jp/kmnist/dataset/kmnist",),
+        ),
+    )
+}
+
+#: Everything that ``load_dataset`` knows by name.
+NAMES = (DIGITS, *CATALOG)

@@ -1,0 +1,127 @@
+"""Labelled images that fit each other."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistlib.errors import DataError
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Split:
+    """Images and their labels.
+
+    Attributes
+    ----------
+    images : ndarray of uint8, shape (n, rows, columns)
+        Pixels, 0 = background, 255 = ink. Read-only.
+    labels : ndarray of uint8, shape (n,)
+        The class of each image. Read-only.
+
+    Raises
+    ------
+    DataError
+        If the arrays have another type or rank, or not the same length.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        _check_array(self.images, 3, "images")
+        _check_array(self.labels, 1, "labels")
+        if len(self.images) != len(self.labels):
+            raise DataError(f"{len(self.images):,} images but {len(self.labels):,} labels: they are not of one set")
+        for name in ("images", "labels"):
+            view = getattr(self, name).view()
+            view.flags.writeable = False
+            object.__setattr__(self, name, view)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __repr__(self) -> str:
+        rows, columns = self.images.shape[1:]
+        return f"Split({len(self)} images of {rows} x {columns})"
+
+    def head(self, count: int) -> "Split":
+        """Return the first `count` images with their labels, or all where there are fewer."""
+        return Split(self.images[:count], self.labels[:count])
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset:
+    """Training and test images with labels.
+
+    Attributes
+    ----------
+    name : str
+        The name, or the folder, that it was loaded by.
+    train, test : Split
+        Images and labels to learn from, and to be judged on.
+    classes : tuple of str
+        What the labels 0, 1, 2 … mean.
+    digests : mapping of str to str
+        SHA-256 of the raw IDX bytes of each of the four parts, in hexadecimal.
+
+    Raises
+    ------
+    DataError
+        If a split is empty, the splits differ in image size, or a label has no class.
+    """
+
+    name: str
+    train: Split
+    test: Split
+    classes: tuple[str, ...]
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for which, split in (("training", self.train), ("test", self.test)):
+            if not len(split):
+                raise DataError(f"{self.name}: there are no {which} images")
+            if split.labels.max() >= len(self.classes):
+                raise DataError(
+                    f"{self.name}: the {which} labels go up to {split.labels.max()}, "
+                    f"expected 0 to {len(self.classes) - 1}"
+                )
+        if self.train.images.shape[1:] != self.test.images.shape[1:]:
+            raise DataError(
+                f"{self.name}: training images of {_size(self.train)} but test images of {_size(self.test)}: "
+                "they are not of one set"
+            )
+        if not self.train.images[0].size:
+            raise DataError(f"{self.name}: the images are empty: {_size(self.train)} pixels")
+
+    def __repr__(self) -> str:
+        return (
+            f"Dataset({self.name!r}: {len(self.train)} training and {len(self.test)} test images "
+            f"of {_size(self.train)}, {len(self.classes)} classes)"
+        )
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """Rows and columns of each image."""
+        rows, columns = self.train.images.shape[1:]
+        return rows, columns
+
+    def head(self, count: int) -> "Dataset":
+        """Return the same data set with at most `count` images in each split."""
+        return Dataset(self.name, self.train.head(count), self.test.head(count), self.classes, self.digests)
+
+
+def _check_array(array: NDArray[Any], dimensions: int, kind: str) -> None:
+    if array.dtype != np.uint8:
+        raise DataError(f"expected {kind} of unsigned bytes, found {array.dtype}")
+    if array.ndim != dimensions:
+        raise DataError(
+            f"expected {kind} with {dimensions} dimension{'s'[: dimensions > 1]}, found shape {array.shape}"
+        )
+
+
+def _size(split: Split) -> str:
+    rows, columns = split.images.shape[1:]
+    return f"{rows} x {columns}"

@@ -1,0 +1,85 @@
+"""Find the four files of a data set in a folder, however deep and however they are spelt."""
+
+import os
+from pathlib import Path
+
+from mnistlib.datasets.catalog import ROLES
+from mnistlib.errors import DataError, DatasetNotFoundError
+
+# As published; as 7-Zip and Kaggle unpack them; as the older Azure ML tutorial saved them.
+_STEMS = {
+    "train-images": ("train-images",),
+    "train-labels": ("train-labels",),
+    "test-images": ("t10k-images", "test-images"),
+    "test-labels": ("t10k-labels", "test-labels"),
+}
+_RANK = {"images": "idx3-ubyte", "labels": "idx1-ubyte"}
+
+
+def _spellings(role: str) -> tuple[str, ...]:
+    rank = _RANK[role.partition("-")[2]]
+    return tuple(
+        f"{stem}{ending}{suffix}"
+        for stem in _STEMS[role]
+        for ending in (f"-{rank}", f".{rank}", "")
+        for suffix in ("", ".gz")
+    )
+
+
+#: Role -> every file name it may have.
+SPELLINGS = {role: _spellings(role) for role in ROLES}
+_ROLE_OF_NAME = {name: role for role, names in SPELLINGS.items() for name in names}
+
+
+def holds_files(folder: Path) -> bool:
+    """Whether a folder itself, not one below it, holds a file of a data set."""
+    return folder.is_dir() and any(path.name in _ROLE_OF_NAME and path.is_file() for path in folder.iterdir())
+
+
+def find_files(folder: Path) -> dict[str, Path]:
+    """Return the files of a data set by role; those that are not there are left out.
+
+    Parameters
+    ----------
+    folder : Path
+        Searched at any depth. Links to folders are not followed below it.
+
+    Raises
+    ------
+    DataError
+        If two files could play the same role.
+    """
+    candidates: dict[str, list[Path]] = {}
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = Path(parent, name)
+            if name in _ROLE_OF_NAME and path.is_file():
+                candidates.setdefault(_ROLE_OF_NAME[name], []).append(path)
+    for role, paths in candidates.items():
+        if len(paths) > 1:
+            raise DataError(
+                f"{folder}: {len(paths)} files could be the {role.replace('-', ' ')}: "
+                f"{', '.join(str(path.relative_to(folder)) for path in sorted(paths))}. "
+                "Keep one of them, or name the folder that holds just one data set"
+            )
+    return {role: paths[0] for role, paths in candidates.items()}
+
+
+def require_files(folder: Path) -> dict[str, Path]:
+    """Return all four files of a data set by role.
+
+    Raises
+    ------
+    DatasetNotFoundError
+        If one is missing: the message lists what was looked for, and where.
+    DataError
+        If two files could play the same role.
+    """
+    if not folder.is_dir():
+        raise DatasetNotFoundError(f"{folder} is not a folder")
+    found = find_files(folder)
+    missing = [role for role in ROLES if role not in found]
+    if missing:
+        wanted = "; ".join(f"the {role.replace('-', ' ')} as {', '.join(SPELLINGS[role])}" for role in missing)
+        raise DatasetNotFoundError(f"{folder} and the folders in it lack files of a data set: looked for {wanted}")
+    return found
