@@ -1,1 +1,78 @@
-"""Read IDX files, train logistic regression, run the same job on a laptop or on a cluster."""
+"""Read IDX files, train logistic regression, run the same job on a laptop or on a cluster.
+
+Nothing heavy is imported until it is used: each name is loaded from its module at first sight (PEP 562).
+"""
+
+import importlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mnistlib.artifacts import load_model as load_model
+    from mnistlib.backends import get_backend as get_backend
+    from mnistlib.backends.local import LocalBackend as LocalBackend
+    from mnistlib.datasets import Dataset as Dataset
+    from mnistlib.datasets import load_dataset as load_dataset
+    from mnistlib.errors import BackendError as BackendError
+    from mnistlib.errors import DataError as DataError
+    from mnistlib.errors import DatasetNotFoundError as DatasetNotFoundError
+    from mnistlib.errors import DownloadError as DownloadError
+    from mnistlib.errors import IdxError as IdxError
+    from mnistlib.errors import JobError as JobError
+    from mnistlib.errors import JobFailedError as JobFailedError
+    from mnistlib.errors import MissingExtraError as MissingExtraError
+    from mnistlib.errors import MnistlibError as MnistlibError
+    from mnistlib.errors import ModelError as ModelError
+    from mnistlib.errors import RunNotFoundError as RunNotFoundError
+    from mnistlib.idx import load_data as load_data
+    from mnistlib.idx import read_idx as read_idx
+    from mnistlib.idx import read_idx_header as read_idx_header
+    from mnistlib.idx import write_idx as write_idx
+    from mnistlib.jobs import TrainJob as TrainJob
+
+    __version__: str
+
+_MODULE_OF = {
+    "BackendError": "errors",
+    "DataError": "errors",
+    "Dataset": "datasets",
+    "DatasetNotFoundError": "errors",
+    "DownloadError": "errors",
+    "IdxError": "errors",
+    "JobError": "errors",
+    "JobFailedError": "errors",
+    "LocalBackend": "backends.local",
+    "MissingExtraError": "errors",
+    "MnistlibError": "errors",
+    "ModelError": "errors",
+    "RunNotFoundError": "errors",
+    "TrainJob": "jobs",
+    "get_backend": "backends",
+    "load_data": "idx",
+    "load_dataset": "datasets",
+    "load_model": "artifacts",
+    "read_idx": "idx",
+    "read_idx_header": "idx",
+    "write_idx": "idx",
+}
+
+__all__ = sorted(_MODULE_OF)  # noqa: PLE0605 - type checkers read the imports above
+
+# A library is silent until its user configures logging.
+logging.getLogger("mnistlib").addHandler(logging.NullHandler())
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("mnistlib")
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'mnistlib' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"mnistlib.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

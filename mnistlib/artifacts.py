@@ -1,0 +1,220 @@
+"""The model that a run leaves on disk, with a description of where it comes from; each written whole or not at all."""
+
+import hashlib
+import io
+import json
+import logging
+import os
+import platform
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistlib.errors import DataError, ModelError
+from mnistlib.files import publish_bytes
+from mnistlib.preprocessing import WHITE
+
+MODEL_FILE = "sklearn_mnist_model.pkl"
+DESCRIPTION_FILE = "model.json"
+
+_log = logging.getLogger("mnistlib")
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """What is known of a saved model; ``model.json`` beside it.
+
+    Attributes
+    ----------
+    dataset : str
+        Name of the data set it was trained on.
+    digests : mapping of str to str
+        SHA-256 of the raw bytes of each part of that data set.
+    normalization : str
+        How features were made in training. The model itself takes pixels in [0, 1] whatever this says.
+    input_shape : tuple of int
+        Rows and columns of the images it takes, flattened row by row.
+    classes : tuple of str
+        What the labels 0, 1, 2 … mean.
+    metrics : mapping of str to float
+        What was measured when it was trained.
+    converged : bool
+        Whether the solver reached its tolerance.
+    versions : mapping of str to str
+        Versions of Python, NumPy, scikit-learn and mnistlib that made it.
+    sha256 : str
+        SHA-256 of the pickle, in hexadecimal.
+    """
+
+    dataset: str
+    digests: Mapping[str, str]
+    normalization: str
+    input_shape: tuple[int, int]
+    classes: tuple[str, ...]
+    metrics: Mapping[str, float]
+    converged: bool
+    versions: Mapping[str, str]
+    sha256: str
+
+
+@dataclass(frozen=True, eq=False)
+class SavedModel:
+    """A classifier that was read back, with what is known of it.
+
+    Attributes
+    ----------
+    classifier : scikit-learn estimator
+        Takes pixels in [0, 1], shape (n, rows * columns).
+    description : ModelDescription or None
+        None for a pickle with no description beside it.
+    """
+
+    classifier: Any
+    description: ModelDescription | None
+
+    def predict(self, images: NDArray[np.uint8]) -> NDArray[Any]:
+        """Return the label of each image.
+
+        Parameters
+        ----------
+        images : ndarray of uint8, shape (n, rows, columns)
+            Pixels from 0 to 255.
+
+        Raises
+        ------
+        DataError
+            If the images have another size or type than the model takes.
+        """
+        return np.asarray(self.classifier.predict(self._features(images)))
+
+    def scores(self, images: NDArray[np.uint8]) -> NDArray[Any]:
+        """Return the probability of each class, shape (n, k), for images as :meth:`predict` takes them."""
+        return np.asarray(self.classifier.predict_proba(self._features(images)))
+
+    def _features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if images.dtype != np.uint8 or images.ndim != 3:
+            raise DataError(
+                f"expected images as unsigned bytes with 3 dimensions, found {images.dtype} of shape {images.shape}"
+            )
+        pixels = images.reshape(len(images), -1)
+        wanted = self.classifier.n_features_in_
+        if pixels.shape[1] != wanted:
+            shape = f" ({' x '.join(map(str, self.description.input_shape))})" if self.description else ""
+            raise DataError(
+                f"the model takes images of {wanted} pixels{shape}, these have {pixels.shape[1]} "
+                f"({images.shape[1]} x {images.shape[2]})"
+            )
+        return np.divide(pixels, np.float32(WHITE), dtype=np.float32)
+
+
+def current_versions() -> dict[str, str]:
+    """Return the versions of what takes part in training."""
+    import sklearn
+
+    import mnistlib
+
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scikit-learn": sklearn.__version__,
+        "mnistlib": mnistlib.__version__,
+    }
+
+
+def pickle_classifier(classifier: Any) -> bytes:
+    """Return the bytes of a pickle that joblib and scikit-learn read back without mnistlib."""
+    import joblib
+
+    buffer = io.BytesIO()
+    joblib.dump(classifier, buffer)
+    return buffer.getvalue()
+
+
+def save_model(folder: Path, pickled: bytes, description: ModelDescription) -> None:
+    """Write a model and its description into a folder, the description last."""
+    publish_bytes(folder / MODEL_FILE, pickled)
+    publish_bytes(folder / DESCRIPTION_FILE, json.dumps(asdict(description), indent=2).encode())
+
+
+def load_model(path: str | os.PathLike[str], *, trust: bool = False) -> SavedModel:
+    """Read a saved model back, after checking that it is the one that was written.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        The pickle, or the folder that holds it.
+    trust : bool, default False
+        Load a pickle that has no description beside it. Loading a pickle runs whatever code it holds: do this only
+        with a file whose maker you trust.
+
+    Returns
+    -------
+    SavedModel
+        The classifier and its description.
+
+    Raises
+    ------
+    ModelError
+        If the file was changed since it was written, can't be read, or is of unknown origin and `trust` is off.
+    FileNotFoundError
+        If there is no such file.
+    """
+    file = Path(path)
+    if file.is_dir():
+        file = file / MODEL_FILE
+    pickled = file.read_bytes()
+    description = _read_description(file.with_name(DESCRIPTION_FILE)) if file.name == MODEL_FILE else None
+    if description is None and not trust:
+        raise ModelError(
+            f"{file} has no {DESCRIPTION_FILE} beside it that says where it comes from, and loading a pickle runs "
+            "the code in it. If you trust its maker, load it with trust=True (--trust)"
+        )
+    if description is not None:
+        found = hashlib.sha256(pickled).hexdigest()
+        if found != description.sha256:
+            raise ModelError(
+                f"{file} was changed after it was written: expected SHA-256 {description.sha256}, found {found}. "
+                "Train again, or fetch the file again"
+            )
+    return SavedModel(_unpickle(file, pickled, description), description)
+
+
+def _read_description(path: Path) -> ModelDescription | None:
+    try:
+        content = json.loads(path.read_bytes())
+        content["input_shape"] = tuple(content["input_shape"])
+        content["classes"] = tuple(content["classes"])
+        return ModelDescription(**content)
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path} does not describe a model ({error}): train again, or fetch it again") from error
+
+
+def _unpickle(file: Path, pickled: bytes, description: ModelDescription | None) -> Any:
+    import joblib
+    from sklearn.exceptions import InconsistentVersionWarning
+
+    with warnings.catch_warnings():
+        # scikit-learn warns once for each part of an estimator; one line says it better.
+        warnings.simplefilter("ignore", InconsistentVersionWarning)
+        try:
+            classifier = joblib.load(io.BytesIO(pickled))
+        except Exception as error:  # a pickle is a program: a damaged one can fail in any way whatever
+            raise ModelError(f"{file} can't be read as a model: {type(error).__name__}: {error}") from error
+    if not hasattr(classifier, "predict"):
+        raise ModelError(f"{file} holds a {type(classifier).__name__}, expected a scikit-learn classifier")
+    if description is not None:
+        _warn_of_versions(file, description)
+    return classifier
+
+
+def _warn_of_versions(file: Path, description: ModelDescription) -> None:
+    made_with, here = description.versions.get("scikit-learn"), current_versions()["scikit-learn"]
+    if made_with != here:
+        _log.warning("%s was made with scikit-learn %s and is read with %s: check its answers", file, made_with, here)

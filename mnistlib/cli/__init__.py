@@ -1,0 +1,72 @@
+"""The command line: results on stdout, talk on stderr.
+
+Exit status: 0, or 1 for a failure that was foreseen (one line says what to do), 2 for wrong usage, 130 after Ctrl-C.
+This module imports nothing heavy, so that ``--help`` is instant; a command imports what it needs when it is run.
+"""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from mnistlib.cli.parser import make_parser
+from mnistlib.errors import JobError, MnistlibError
+
+_INTERRUPTED = 130
+_BROKEN_PIPE = 141  # what a shell reports for a command that SIGPIPE ended
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Without the program's name. Default: those of this process.
+
+    Returns
+    -------
+    int
+        The exit status.
+    """
+    parser = make_parser()
+    options = parser.parse_args(arguments)
+    _configure_logging(quiet=options.quiet)
+    try:
+        status = _run(parser, options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has left; nothing more may be written, not even by the interpreter at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    return status
+
+
+def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    try:
+        options.command(options)
+    except BrokenPipeError:
+        raise
+    except KeyboardInterrupt:
+        print("mnistlib: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    except JobError as error:
+        if options.debug:
+            raise
+        parser.error(str(error))
+    except (MnistlibError, OSError) as error:
+        if options.debug:
+            raise
+        print(f"mnistlib: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _configure_logging(*, quiet: bool) -> None:
+    """Send the library's talk to this process's stderr, bare."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("mnistlib")
+    logger.handlers = [handler]
+    logger.setLevel(logging.WARNING if quiet else logging.INFO)

@@ -1,0 +1,193 @@
+"""What each command does: ask the library, print the answer."""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistlib.artifacts import SavedModel, load_model
+from mnistlib.backends import get_backend
+from mnistlib.datasets import CATALOG, DIGITS, Dataset, fetch_dataset, load_dataset
+from mnistlib.errors import DataError, DatasetNotFoundError, RunNotFoundError
+from mnistlib.evaluation import Evaluation, worst_mistakes
+from mnistlib.evaluation import evaluate as evaluate_labels
+from mnistlib.idx import read_idx, read_idx_header
+from mnistlib.jobs import TrainJob
+from mnistlib.plots import draw_text, save_png
+from mnistlib.runs import JOB_FILE, OUTPUTS, find_run
+
+_JOB_OPTIONS = (
+    "dataset",
+    "data_folder",
+    "download",
+    "limit",
+    "normalization",
+    "regularization",
+    "solver",
+    "max_iter",
+    "tol",
+    "seed",
+)
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train a model and keep it."""
+    given = {name: getattr(options, name) for name in _JOB_OPTIONS if getattr(options, name) is not None}
+    backend = get_backend(options.backend, runs_folder=options.runs)
+    result = backend.run(TrainJob(**given), experiment=options.experiment)
+    if options.json:
+        _print_json(
+            run_id=result.run_id,
+            experiment=result.experiment,
+            status=result.status,
+            path=str(result.path),
+            model=str(result.model_path),
+            metrics=dict(result.metrics),
+            converged=result.converged,
+        )
+        return
+    iterations = f"{result.metrics['iterations']:.0f} iterations"
+    print(f"run        {result.run_id}")
+    print(f"accuracy   {result.metrics['accuracy']:.4f}")
+    print(f"converged  {f'yes, {iterations}' if result.converged else f'NO, stopped after {iterations}'}")
+    print(f"model      {result.model_path}")
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """Print how good a run's model is on the test images of its data set."""
+    model, dataset = _model_and_dataset(options.run, options)
+    answers = model.predict(dataset.test.images)
+    evaluation = evaluate_labels(dataset.test.labels, answers, classes=len(dataset.classes))
+    if options.json:
+        _print_json(
+            accuracy=evaluation.accuracy,
+            count=evaluation.count,
+            classes=list(dataset.classes),
+            confusion=evaluation.confusion.tolist(),
+            precision=evaluation.precision.tolist(),
+            recall=evaluation.recall.tolist(),
+        )
+    else:
+        print(_evaluation_table(evaluation, dataset.classes), end="")
+
+
+def predict(options: argparse.Namespace) -> None:
+    """Print the label of each image in a file."""
+    path = Path(options.model)
+    if path.is_file():
+        model = load_model(path, trust=options.trust)
+    else:
+        model = load_model(find_run(options.model, runs_folder=_runs(options)) / OUTPUTS, trust=options.trust)
+    labels = model.predict(read_idx(options.file)).tolist()
+    if options.json:
+        _print_json(labels=labels)
+    else:
+        print("".join(f"{label}\n" for label in labels), end="")
+
+
+def fetch(options: argparse.Namespace) -> None:
+    """Download a data set and print where its files are."""
+    files = fetch_dataset(options.dataset, data_folder=options.data_folder, force=options.force)
+    if options.json:
+        _print_json(files={role: str(path) for role, path in files.items()})
+    else:
+        print("".join(f"{path}\n" for path in files.values()), end="")
+
+
+def info(options: argparse.Namespace) -> None:
+    """Print what IDX files announce."""
+    headers = {file: read_idx_header(file) for file in options.files}
+    if options.json:
+        _print_json(
+            **{
+                file: {"dtype": header.dtype.name, "shape": header.shape, "nbytes": header.nbytes}
+                for file, header in headers.items()
+            }
+        )
+        return
+    for file, header in headers.items():
+        sides = " x ".join(map(str, header.shape)) or "one element"
+        print(f"{file}: {header.dtype.name}, {sides}, {header.nbytes:,} bytes of data")
+
+
+def show(options: argparse.Namespace) -> None:
+    """Draw samples, or a run's worst mistakes."""
+    images, captions = _pictures(options)
+    if options.output:
+        save_png(options.output, images, captions)
+        print(options.output)
+    else:
+        print(draw_text(images, captions, width=shutil.get_terminal_size().columns), end="")
+
+
+def _pictures(options: argparse.Namespace) -> tuple[NDArray[np.uint8], list[str]]:
+    if Path(options.what).is_file():
+        images = read_idx(options.what)
+        if images.dtype != np.uint8 or images.ndim != 3:
+            raise DataError(f"{options.what} holds {images.dtype} of shape {images.shape}, which are no images to draw")
+        return images[: options.count], [f"#{index}" for index in range(min(options.count, len(images)))]
+    try:
+        folder = find_run(options.what, runs_folder=_runs(options))
+    except RunNotFoundError as error:
+        return _samples(options, error)
+    return _mistakes(folder, options)
+
+
+def _samples(options: argparse.Namespace, no_run: RunNotFoundError) -> tuple[NDArray[np.uint8], list[str]]:
+    known = options.what == DIGITS or options.what in CATALOG
+    if not known and not Path(options.what).is_dir():
+        raise DatasetNotFoundError(f"{options.what!r} is no data set, file or run: {no_run}")
+    split = load_dataset(options.what, data_folder=options.data_folder).test.head(options.count)
+    return split.images, [str(label) for label in split.labels]
+
+
+def _mistakes(folder: Path, options: argparse.Namespace) -> tuple[NDArray[np.uint8], list[str]]:
+    model, dataset = _model_and_dataset(folder, options)
+    scores = model.scores(dataset.test.images)
+    labels = np.asarray(model.classifier.classes_)
+    wrong = worst_mistakes(dataset.test.labels, scores, labels=labels, count=options.count)
+    answers = labels[scores[wrong].argmax(axis=1)]
+    captions = [
+        f"{dataset.classes[t]} as {dataset.classes[a]}"
+        for t, a in zip(dataset.test.labels[wrong], answers, strict=True)
+    ]
+    return dataset.test.images[wrong], captions
+
+
+def _model_and_dataset(run: str | Path, options: argparse.Namespace) -> tuple[SavedModel, Dataset]:
+    folder = find_run(run, runs_folder=_runs(options))
+    job = TrainJob.from_json((folder / JOB_FILE).read_bytes())
+    model = load_model(folder / OUTPUTS)
+    dataset = load_dataset(job.dataset, limit=job.limit, data_folder=options.data_folder or job.data_folder)
+    if model.description and dict(model.description.digests) != dict(dataset.digests):
+        raise DataError(f"{dataset.name} is not the data set that {folder.name} was trained on: its files have changed")
+    return model, dataset
+
+
+def _evaluation_table(evaluation: Evaluation, classes: tuple[str, ...]) -> str:
+    name_width = max(len("class"), *map(len, classes))
+    cell = max(5, len(str(evaluation.confusion.max())) + 1)
+    lines = [
+        f"accuracy {evaluation.accuracy:.4f} on {evaluation.count} images",
+        "",
+        "true class down, answer across",
+        " " * name_width + "".join(f"{name[: cell - 1]:>{cell}}" for name in classes),
+    ]
+    for name, row in zip(classes, evaluation.confusion, strict=True):
+        lines.append(f"{name:<{name_width}}" + "".join(f"{count:>{cell}}" for count in row))
+    lines += ["", f"{'class':<{name_width}}  precision  recall"]
+    for name, precision, recall in zip(classes, evaluation.precision, evaluation.recall, strict=True):
+        lines.append(f"{name:<{name_width}}  {precision:>9.4f}  {recall:>6.4f}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _runs(options: argparse.Namespace) -> Path | None:
+    return Path(options.runs) if options.runs else None
+
+
+def _print_json(**content: Any) -> None:
+    print(json.dumps(content, indent=2))
