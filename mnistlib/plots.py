@@ -16,7 +16,7 @@ _GAP = 2  # columns between two images
 
 
 def draw_text(images: NDArray[np.uint8], captions: Sequence[str], *, width: int = 80) -> str:
-    r"""Draw images with half-block characters, two rows of pixels to a line.
+    """Draw images with half-block characters, two rows of pixels to a line.
 
     Parameters
     ----------
@@ -35,10 +35,10 @@ def draw_text(images: NDArray[np.uint8], captions: Sequence[str], *, width: int 
     Examples
     --------
     >>> diagonal = np.diag([255, 255, 255, 255]).astype(np.uint8)
-    >>> print(draw_text(diagonal[None], ["a \\"]), end="")
+    >>> print(draw_text(diagonal[None], ["slash"]), end="")
     ▀▄
       ▀▄
-    a \\
+    slash
     """
     cell = max(images.shape[2], 8)
     per_line = max(1, (width + _GAP) // (cell + _GAP))
