@@ -17,8 +17,9 @@ CHUNK = 1 << 20  # bytes asked for at a time where nothing says how many will co
 
 _TEXT_ADVICE = "the stream gives text: open the file in binary mode, 'rb'"
 
-# A deflate stream can't expand further (zlib's technical notes, "Maximum Compression Factor").
-_DEFLATE_MAX_RATIO = 1032
+# A gzip trailer is believed up to this expansion, twice that of MNIST: memory for what it claims beyond is taken
+# only as the bytes come, or a small file with a forged trailer could ask for a thousand times its size.
+_CREDIBLE_EXPANSION = 10
 
 
 class BinaryStream(Protocol):
@@ -65,7 +66,7 @@ class OpenSource:
             return (
                 self.stored_length is not None
                 and self.gzip_length == nbytes % 2**32
-                and nbytes <= self.stored_length * _DEFLATE_MAX_RATIO
+                and nbytes <= self.stored_length * _CREDIBLE_EXPANSION
             )
         return self.length == nbytes
 
@@ -90,7 +91,7 @@ def open_source(source: IdxSource) -> Iterator[OpenSource]:
             yield from _decompressed(file, os.fsdecode(source), _regular_length(file))
     elif _has_read(source):
         name = getattr(source, "name", None)
-        yield from _decompressed(source, name if isinstance(name, str) else "<stream>", None)
+        yield from _decompressed(source, name if name and isinstance(name, str) else "<stream>", None)
     else:
         view = _bytes_view(source)
         yield from _decompressed(io.BufferedReader(_BytesReader(view)), "<bytes>", view.nbytes)
