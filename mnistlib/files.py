@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+#: Names of files that a process has open already. To replace one would cut off whoever opened it.
+_OPEN_FILES = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")
+
 
 @contextmanager
 def publish(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
@@ -14,7 +17,7 @@ def publish(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
     A kill at any instant leaves the old file or the new one under `path`, never a part. (It may leave a hidden
     ``.NAME.*.part`` beside it.) Of two writers the later one wins, whole. A symbolic link is followed. What is not a
-    regular file, such as ``/dev/stdout`` or a named pipe, is written to directly, since it can't be replaced.
+    regular file, such as a named pipe, is written to directly, since it can't be replaced; so is ``/dev/stdout``.
 
     Parameters
     ----------
@@ -31,14 +34,18 @@ def publish(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     OSError
         Whatever the system says of the folder or the disk; nothing is left behind then.
     """
-    target = Path(os.path.realpath(path))
-    if target.is_dir():
-        raise IsADirectoryError(f"{target} is a folder: give the name of a file in it")
-    if target.exists() and not target.is_file():
-        with target.open("wb") as special:
+    given = Path(path)
+    if given.is_dir():
+        raise IsADirectoryError(f"{given} is a folder: give the name of a file in it")
+    # Asked of the path as given: where /dev/stdout is a pipe, what it links to has no real path.
+    if (given.exists() and not given.is_file()) or given.as_posix().startswith(_OPEN_FILES):
+        with given.open("wb") as special:
             yield special
         return
-    part = target.with_name(f".{target.name[:200]}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    target = Path(os.path.realpath(given))
+    # Names are limited in bytes, not in characters.
+    stem = target.name.encode(errors="ignore")[:200].decode(errors="ignore")
+    part = target.with_name(f".{stem}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         with part.open("x+b") as file:
             yield file

@@ -92,11 +92,12 @@ def read_idx_header(source: IdxSource) -> IdxHeader:
     """
     seekable = getattr(source, "seekable", None)
     position = source.tell() if callable(seekable) and seekable() else None  # type: ignore[union-attr] # it is a stream
-    with open_source(source) as opened:
-        header = parse_header(opened.stream.read, opened.name)
-    if position is not None:
-        source.seek(position)  # type: ignore[union-attr] # it is a stream
-    return header
+    try:
+        with open_source(source) as opened:
+            return parse_header(opened.stream.read, opened.name)
+    finally:
+        if position is not None:
+            source.seek(position)  # type: ignore[union-attr] # it is a stream
 
 
 def load_data(path: str | os.PathLike[str], label: bool = False) -> NDArray[Any]:

@@ -15,8 +15,11 @@ from mnistlib.errors import IdxError
 GZIP_MAGIC = b"\x1f\x8b"
 CHUNK = 1 << 20  # bytes asked for at a time where nothing says how many will come
 
-# A deflate stream can't expand further (zlib's technical notes, "Maximum Compression Factor").
-_DEFLATE_MAX_RATIO = 1032
+_TEXT_ADVICE = "the stream gives text: open the file in binary mode, 'rb'"
+
+# A gzip trailer is believed up to this expansion, twice that of MNIST: memory for what it claims beyond is taken
+# only as the bytes come, or a small file with a forged trailer could ask for a thousand times its size.
+_CREDIBLE_EXPANSION = 10
 
 
 class BinaryStream(Protocol):
@@ -63,7 +66,7 @@ class OpenSource:
             return (
                 self.stored_length is not None
                 and self.gzip_length == nbytes % 2**32
-                and nbytes <= self.stored_length * _DEFLATE_MAX_RATIO
+                and nbytes <= self.stored_length * _CREDIBLE_EXPANSION
             )
         return self.length == nbytes
 
@@ -88,39 +91,52 @@ def open_source(source: IdxSource) -> Iterator[OpenSource]:
             yield from _decompressed(file, os.fsdecode(source), _regular_length(file))
     elif _has_read(source):
         name = getattr(source, "name", None)
-        stream = io.BufferedReader(_StreamReader(source), CHUNK)
-        yield from _decompressed(stream, name if isinstance(name, str) else "<stream>", None)
+        yield from _decompressed(source, name if name and isinstance(name, str) else "<stream>", None)
     else:
         view = _bytes_view(source)
         yield from _decompressed(io.BufferedReader(_BytesReader(view)), "<bytes>", view.nbytes)
 
 
-def _decompressed(stored: "io.BufferedReader[Any]", name: str, length: int | None) -> Iterator[OpenSource]:
-    if stored.peek(2)[:2] != GZIP_MAGIC:
-        yield OpenSource(stored, name, False, length, None, length)
-        return
-    trailer = None
-    if length is not None:
-        stored.seek(-min(4, length), os.SEEK_END)
-        trailer = int.from_bytes(stored.read(4), "little")
-        stored.seek(0)
-    opener, damage = _gzip()
+def _decompressed(source: Any, name: str, length: int | None) -> Iterator[OpenSource]:
+    """Open `source`, a seekable file of a known length or else any stream, through gzip where that is needed."""
     try:
-        with opener(fileobj=stored) as stream:
-            yield OpenSource(cast("io.BufferedReader[Any]", stream), name, True, None, trailer, length)
-    except damage as error:
-        raise IdxError(f"{name}: damaged gzip data: {error}. Fetch or compress the file again") from error
+        stored: Any = _StreamReader(source) if length is None else source
+        if stored.peek(2)[:2] != GZIP_MAGIC:
+            yield OpenSource(stored, name, False, length, None, length)
+            return
+        trailer = None
+        if length is None:
+            stored = io.BufferedReader(stored, CHUNK)
+        else:
+            stored.seek(-min(4, length), os.SEEK_END)
+            trailer = int.from_bytes(stored.read(4), "little")
+            stored.seek(0)
+        with _gzip_reader()(fileobj=stored) as stream:
+            yield OpenSource(stream, name, True, None, trailer, length)
+    except Exception as error:
+        # Also what a caller's own decompressing stream raises, such as one from gzip.open.
+        if isinstance(error, _damage()):
+            raise IdxError(f"{name}: damaged gzip data: {error}. Fetch or compress the file again") from error
+        raise
 
 
-def _gzip() -> tuple[Any, tuple[type[Exception], ...]]:
-    """Return the fastest gzip reader that is installed, and what it raises on damaged data."""
+def _gzip_reader() -> Any:
+    """Return the fastest gzip reader that is installed."""
+    try:
+        from isal import igzip
+    except ImportError:
+        return gzip.GzipFile
+    return igzip.IGzipFile
+
+
+def _damage() -> tuple[type[Exception], ...]:
+    """Return what the gzip readers raise on damaged data."""
     damage: tuple[type[Exception], ...] = (EOFError, gzip.BadGzipFile, zlib.error)
     try:
-        from isal import igzip, igzip_lib
+        from isal import igzip_lib
     except ImportError:
-        return gzip.GzipFile, damage
-    # isal's stubs call the class an instance.
-    return igzip.IGzipFile, (*damage, cast(type[Exception], igzip_lib.IsalError))
+        return damage
+    return (*damage, cast(type[Exception], igzip_lib.IsalError))  # isal's stubs call the class an instance
 
 
 def _regular_length(file: "io.BufferedReader[Any]") -> int | None:
@@ -168,30 +184,40 @@ class _BytesReader(io.RawIOBase):
 
 
 class _StreamReader(io.RawIOBase):
-    """A raw stream over any object with ``read``.
+    """A raw stream over any object with ``read``, that never asks it for more than it was asked for itself.
 
     It fills each request unless the stream ends, so that nobody above sees a short read.
     """
 
     def __init__(self, stream: Any) -> None:
+        if isinstance(stream, io.TextIOBase):
+            raise TypeError(_TEXT_ADVICE)
         self._stream = stream
-        self._surplus = b""
+        self._surplus = memoryview(b"")  # of a read that returned more than was asked for
 
     def readable(self) -> bool:
         return True
 
+    def peek(self, size: int) -> bytes:
+        """Return the next `size` bytes, fewer only at the end, and keep them for the next read."""
+        first = self.read(size) or b""
+        self._surplus = memoryview(first + bytes(self._surplus))
+        return first
+
     def readinto(self, buffer: Any, /) -> int:
         filled = 0
         while filled < len(buffer):
-            data = self._surplus or self._stream.read(len(buffer) - filled)
+            wanted = len(buffer) - filled
+            data = self._surplus or self._stream.read(wanted)
             if data is None:
                 raise IdxError("the stream has no data ready: it is in non-blocking mode, which can't be read whole")
             if isinstance(data, str):
-                raise TypeError("the stream gives text: open the file in binary mode, 'rb'")
+                raise TypeError(_TEXT_ADVICE)
             if not data:
                 break
-            taken = data[: len(buffer) - filled]
-            self._surplus = bytes(data[len(taken) :])  # of a read that returns more than was asked for
+            view = memoryview(data)
+            taken = view[:wanted]
+            self._surplus = view[wanted:]
             buffer[filled : filled + len(taken)] = taken
             filled += len(taken)
         return filled

@@ -1,6 +1,7 @@
 """Write an array as IDX, whole or not at all."""
 
 import gzip
+import io
 import os
 from typing import Any, BinaryIO, Protocol, cast
 
@@ -89,4 +90,8 @@ def _write_all(stream: WritableStream, data: memoryview) -> None:
     """Write all of `data`, also to a raw stream, which may take less than it is given."""
     while data.nbytes:
         taken = stream.write(data)
+        if taken is None and isinstance(stream, io.RawIOBase):
+            raise BlockingIOError(
+                "the stream takes no data now: it is in non-blocking mode, which can't be written whole"
+            )
         data = data[taken if isinstance(taken, int) else data.nbytes :]

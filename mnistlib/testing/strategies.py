@@ -1,0 +1,495 @@
+"""Hypothesis strategies for IDX: arrays, headers, whole files and damaged files.
+
+A loader of your own is tested against them in a few lines:
+
+>>> from hypothesis import given
+>>> from mnistlib.idx import read_idx as my_loader
+>>> from mnistlib.testing import damaged_idx_files, idx_files
+>>> @given(idx_files())
+... def test_it_reads_every_file(file):
+...     np.testing.assert_array_equal(my_loader(file.content), file.array)
+>>> @given(damaged_idx_files())
+... def test_it_refuses_every_damaged_file(file):
+...     try:
+...         my_loader(file.content)
+...     except ValueError:
+...         return
+...     raise AssertionError(f"accepted a file with {file.damage}")
+>>> test_it_reads_every_file()
+>>> test_it_refuses_every_damaged_file()
+"""
+
+import gzip
+import math
+import struct
+import zlib
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistlib.errors import MissingExtraError
+from mnistlib.idx import TYPE_CODES
+
+try:
+    from hypothesis import reject
+    from hypothesis import strategies as st
+except ImportError as error:
+    raise MissingExtraError("mnistlib.testing", "testing") from error
+
+Compression = Literal["plain", "gzip", "either"]
+
+_CODES = {dtype.newbyteorder("="): code for code, dtype in TYPE_CODES.items()}
+_MAX_SIDE = 2**32 - 1
+
+
+@dataclass(frozen=True, eq=False)
+class IdxFile:
+    """A well-formed IDX file.
+
+    Attributes
+    ----------
+    content : bytes
+        The whole file, compressed or not.
+    array : ndarray
+        What a reader must make of it, in the machine's byte order.
+    compressed : bool
+        Whether `content` is gzip.
+    """
+
+    content: bytes
+    array: NDArray[Any]
+    compressed: bool
+
+
+@dataclass(frozen=True)
+class HeaderBytes:
+    """A well-formed IDX header with nothing after it.
+
+    Attributes
+    ----------
+    content : bytes
+        The header: magic number and sizes.
+    dtype : numpy.dtype
+        Type of the elements it announces, in the machine's byte order.
+    shape : tuple of int
+        Sides it announces.
+    nbytes : int
+        Bytes of data it announces.
+    """
+
+    content: bytes
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    nbytes: int
+
+
+@dataclass(frozen=True, eq=False)
+class DamagedFile:
+    """An IDX file that no reader may accept.
+
+    Attributes
+    ----------
+    content : bytes
+        The whole damaged file.
+    damage : str
+        What is wrong with it: one of :data:`DAMAGES`.
+    compressed : bool
+        Whether `content` was compressed with gzip, before or after the damage.
+    array : ndarray
+        What the file held before it was damaged.
+    """
+
+    content: bytes
+    damage: str
+    compressed: bool
+    array: NDArray[Any]
+
+
+def encode_idx(array: NDArray[Any]) -> bytes:
+    """Return the plain IDX bytes of `array`, made the obvious way: a reference to compare a writer with.
+
+    Parameters
+    ----------
+    array : ndarray
+        One of the six types, in any byte order and layout.
+
+    Examples
+    --------
+    >>> encode_idx(np.array([1, 2], dtype=np.int16)).hex(" ", 4)
+    '00000b01 00000002 00010002'
+    """
+    header = _header(_CODES[array.dtype.newbyteorder("=")], array.shape)
+    return header + array.astype(array.dtype.newbyteorder(">")).tobytes()
+
+
+def idx_dtypes(*, native: bool = False) -> st.SearchStrategy[np.dtype[Any]]:
+    """Draw the types that IDX can hold.
+
+    Parameters
+    ----------
+    native : bool, default False
+        Draw only the machine's own byte order.
+
+    Examples
+    --------
+    >>> from hypothesis import find
+    >>> find(idx_dtypes(), lambda dtype: dtype.itemsize == 8).name
+    'float64'
+    """
+    orders = "=" if native else "=<>"
+    return st.builds(
+        lambda dtype, order: dtype.newbyteorder(order), st.sampled_from(list(_CODES)), st.sampled_from(orders)
+    )
+
+
+@st.composite
+def idx_shapes(
+    draw: st.DrawFn, *, min_dims: int = 0, max_dims: int = 64, max_side: int = 8, max_elements: int = 64
+) -> tuple[int, ...]:
+    """Draw shapes, sides of zero included.
+
+    Parameters
+    ----------
+    min_dims, max_dims : int
+        How many dimensions, 0 to 64.
+    max_side : int, default 8
+        Largest side.
+    max_elements : int, default 64
+        Largest product of the sides.
+
+    Examples
+    --------
+    >>> from hypothesis import find
+    >>> find(idx_shapes(), lambda shape: len(shape) == 3 and 0 in shape)
+    (0, 1, 1)
+    """
+    sides: list[int] = []
+    for _ in range(draw(_dimensions(min_dims, max_dims))):
+        sides.append(draw(st.integers(1, min(max_side, max_elements // math.prod(sides)))))
+    # Zeros are put in afterwards and now and then, or else hardly an array of many dimensions had elements.
+    if sides and draw(st.integers(0, 3)) == 3:
+        for axis in draw(st.sets(st.integers(0, len(sides) - 1), min_size=1, max_size=2)):
+            sides[axis] = 0
+    return tuple(sides)
+
+
+@st.composite
+def idx_arrays(
+    draw: st.DrawFn,
+    *,
+    dtypes: st.SearchStrategy[np.dtype[Any]] | None = None,
+    shapes: st.SearchStrategy[tuple[int, ...]] | None = None,
+    contiguous: bool = True,
+) -> NDArray[Any]:
+    """Draw arrays that IDX can hold, of every bit pattern (so NaN and infinity, too).
+
+    Parameters
+    ----------
+    dtypes : strategy of numpy.dtype, optional
+        Types to draw from; by default :func:`idx_dtypes`, any byte order.
+    shapes : strategy of tuple of int, optional
+        Shapes to draw from; by default :func:`idx_shapes`.
+    contiguous : bool, default True
+        Draw only C-contiguous, aligned arrays; otherwise also Fortran order, negative and wide strides,
+        unaligned and read-only arrays.
+
+    Examples
+    --------
+    >>> from hypothesis import find
+    >>> find(idx_arrays(), lambda array: array.size > 1 and array.any()).tolist()
+    [0, 1]
+    """
+    dtype = draw(dtypes or idx_dtypes())
+    shape = draw(shapes or idx_shapes())
+    nbytes = math.prod(shape) * dtype.itemsize
+    array = np.frombuffer(bytearray(draw(st.binary(min_size=nbytes, max_size=nbytes))), dtype).reshape(shape)
+    return array if contiguous else draw(st.sampled_from(_LAYOUTS))(array)
+
+
+@st.composite
+def idx_files(
+    draw: st.DrawFn,
+    *,
+    arrays: st.SearchStrategy[NDArray[Any]] | None = None,
+    compression: Compression = "either",
+    max_members: int = 1,
+) -> IdxFile:
+    """Draw whole, well-formed files.
+
+    Parameters
+    ----------
+    arrays : strategy of ndarray, optional
+        What the files hold; by default :func:`idx_arrays`.
+    compression : {"plain", "gzip", "either"}
+        Whether the files are compressed.
+    max_members : int, default 1
+        Largest number of members in a gzip file. A reader of gzip should take any number, as gzip(1) does.
+
+    Examples
+    --------
+    >>> from hypothesis import find
+    >>> find(idx_files(compression="plain"), lambda file: file.array.size == 1).content.hex(" ", 4)
+    '00 00080000'
+    """
+    array = draw(arrays or idx_arrays())
+    plain = encode_idx(array)
+    compressed = draw(_compressed(compression))
+    content = draw(_gzipped(plain, max_members)) if compressed else plain
+    return IdxFile(content, array.astype(array.dtype.newbyteorder("=")), compressed)
+
+
+@st.composite
+def idx_headers(draw: st.DrawFn, *, min_dims: int = 0, max_dims: int = 64, max_side: int = _MAX_SIDE) -> HeaderBytes:
+    """Draw well-formed headers, that announce anything from nothing to far more than any machine holds.
+
+    No data follows them, so each lies unless ``nbytes`` is 0; put data behind one to see how far it is believed.
+
+    Parameters
+    ----------
+    min_dims, max_dims : int
+        How many dimensions, 0 to 64.
+    max_side : int, default 2**32 - 1
+        Largest side.
+
+    Examples
+    --------
+    >>> from hypothesis import find
+    >>> find(idx_headers(), lambda header: header.nbytes > 2**64).nbytes
+    36893488147419103232
+    """
+    dtype = draw(idx_dtypes(native=True))
+    # Both ends of the range matter most, and where 32 bits of a product end.
+    landmarks = [side for side in (0, 1, 2, 2**16, 2**31, _MAX_SIDE) if side <= max_side]
+    sides = st.one_of(st.sampled_from(landmarks), st.integers(0, max_side))
+    dimensions = draw(_dimensions(min_dims, max_dims))
+    shape = tuple(draw(st.lists(sides, min_size=dimensions, max_size=dimensions)))
+    return HeaderBytes(_header(_CODES[dtype], shape), dtype, shape, math.prod(shape) * dtype.itemsize)
+
+
+@st.composite
+def damaged_idx_files(
+    draw: st.DrawFn,
+    *,
+    arrays: st.SearchStrategy[NDArray[Any]] | None = None,
+    compression: Compression = "either",
+    damages: Collection[str] | None = None,
+) -> DamagedFile:
+    """Draw files that a reader must refuse.
+
+    Parameters
+    ----------
+    arrays : strategy of ndarray, optional
+        What the files held before; by default :func:`idx_arrays`.
+    compression : {"plain", "gzip", "either"}
+        Whether the files are compressed: sound gzip around damaged IDX, or damaged gzip around sound IDX.
+    damages : collection of str, optional
+        Which damages to draw; by default all :data:`DAMAGES` that are possible.
+
+    Examples
+    --------
+    >>> from hypothesis import find
+    >>> find(damaged_idx_files(compression="plain", damages=["trailing bytes"]), lambda file: True).content.hex(" ", 4)
+    '0000 08000000'
+    """
+    array = draw(arrays or idx_arrays())
+    compressed = draw(_compressed(compression))
+    plain = encode_idx(array)
+    possible = {damage: contents(plain, array) for damage, contents in _IDX_DAMAGES.items()}
+    if compressed:
+        possible = {damage: contents.map(_gzip) for damage, contents in possible.items() if contents is not None}
+        possible |= {damage: contents(plain) for damage, contents in _GZIP_DAMAGES.items()}
+    wanted = {
+        damage: contents
+        for damage, contents in possible.items()
+        if contents is not None and (damages is None or damage in damages)
+    }
+    if not wanted:
+        reject()
+    damage = draw(st.sampled_from(list(wanted)))
+    return DamagedFile(draw(wanted[damage]), damage, compressed, array.astype(array.dtype.newbyteorder("=")))
+
+
+def _header(code: int, shape: tuple[int, ...]) -> bytes:
+    return struct.pack(f">BBBB{len(shape)}I", 0, 0, code, len(shape), *shape)
+
+
+def _dimensions(least: int, most: int) -> st.SearchStrategy[int]:
+    """Draw few dimensions half of the time, since that is what files have."""
+    return st.one_of(st.integers(least, max(least, min(most, 4))), st.integers(least, most))
+
+
+def _compressed(compression: Compression) -> st.SearchStrategy[bool]:
+    return st.booleans() if compression == "either" else st.just(compression == "gzip")
+
+
+def _gzip(content: bytes, level: int = 6) -> bytes:
+    return gzip.compress(content, level, mtime=0)
+
+
+@st.composite
+def _gzipped(draw: st.DrawFn, plain: bytes, max_members: int) -> bytes:
+    cuts = sorted(draw(st.lists(st.integers(0, len(plain)), max_size=max_members - 1)))
+    level = draw(st.sampled_from([6, 1, 0, 9]))
+    return b"".join(_gzip(plain[a:b], level) for a, b in zip([0, *cuts], [*cuts, len(plain)], strict=True))
+
+
+def _fortran(array: NDArray[Any]) -> NDArray[Any]:
+    return array.copy(order="F")
+
+
+def _reversed(array: NDArray[Any]) -> NDArray[Any]:
+    backwards = (slice(None, None, -1),) * array.ndim
+    return array[backwards].copy()[backwards]
+
+
+def _wide(array: NDArray[Any]) -> NDArray[Any]:
+    return np.repeat(array[..., np.newaxis], 2, axis=-1)[..., 0] if array.ndim < 64 else array
+
+
+def _unaligned(array: NDArray[Any]) -> NDArray[Any]:
+    return np.frombuffer(bytearray(b"\0" + array.tobytes()), np.uint8)[1:].view(array.dtype).reshape(array.shape)
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    copy = array.copy()
+    copy.flags.writeable = False
+    return copy
+
+
+_LAYOUTS: list[Callable[[NDArray[Any]], NDArray[Any]]] = [
+    lambda array: array,
+    _fortran,
+    _reversed,
+    _wide,
+    _unaligned,
+    _read_only,
+]
+
+
+# Each damage is a function that returns the strategy of damaged contents, or None where an array can't have it.
+# `plain` is the sound file, `array` what it holds.
+
+_Damaged = st.SearchStrategy[bytes] | None
+
+
+def _empty(plain: bytes, array: NDArray[Any]) -> _Damaged:
+    return st.just(b"")
+
+
+def _cut_magic(plain: bytes, array: NDArray[Any]) -> _Damaged:
+    return st.integers(1, 3).map(lambda length: plain[:length])
+
+
+def _cut_sizes(plain: bytes, array: NDArray[Any]) -> _Damaged:
+    if not array.ndim:
+        return None
+    return st.integers(4, 4 + 4 * array.ndim - 1).map(lambda length: plain[:length])
+
+
+def _cut_between_elements(plain: bytes, array: NDArray[Any]) -> _Damaged:
+    if not array.size:
+        return None
+    return st.integers(1, array.size).map(lambda lost: plain[: len(plain) - lost * array.itemsize])
+
+
+def _cut_inside_element(plain: bytes, array: NDArray[Any]) -> _Damaged:
+    if not array.size or array.itemsize == 1:
+        return None
+    lost = st.integers(0, array.nbytes - 1).filter(lambda lost: lost % array.itemsize)
+    return lost.map(lambda lost: plain[: len(plain) - lost])
+
+
+def _trailing(plain: bytes, array: NDArray[Any]) -> _Damaged:
+    return st.binary(min_size=1, max_size=40).map(lambda more: plain + more)
+
+
+def _wrong_start(plain: bytes, array: NDArray[Any]) -> _Damaged:
+    starts = st.binary(min_size=2, max_size=2).filter(lambda start: start not in {b"\0\0", b"\x1f\x8b"})
+    return starts.map(lambda start: start + plain[2:])
+
+
+def _unknown_type(plain: bytes, array: NDArray[Any]) -> _Damaged:
+    codes = st.sampled_from([code for code in range(256) if code not in TYPE_CODES])
+    return codes.map(lambda code: plain[:2] + bytes([code]) + plain[3:])
+
+
+def _too_many_dimensions(plain: bytes, array: NDArray[Any]) -> _Damaged:
+    code, data = plain[2], plain[4 + 4 * array.ndim :]
+    return st.integers(65, 255).map(lambda dimensions: _header(code, (1,) * dimensions) + data)
+
+
+def _oversize_side(plain: bytes, array: NDArray[Any]) -> _Damaged:
+    """Announce more along one axis, where that announces more data at all."""
+    axes = [axis for axis in range(array.ndim) if 0 not in array.shape[:axis] + array.shape[axis + 1 :]]
+    if not axes:
+        return None
+    return st.sampled_from(axes).flatmap(
+        lambda axis: st.integers(array.shape[axis] + 1, _MAX_SIDE).map(
+            lambda side: plain[: 4 + 4 * axis] + side.to_bytes(4, "big") + plain[8 + 4 * axis :]
+        )
+    )
+
+
+def _past_64_bits(plain: bytes, array: NDArray[Any]) -> _Damaged:
+    """Announce a product that wraps in 64 bits, to zero or to a small number for some."""
+    code, data = plain[2], plain[4 + 4 * array.ndim :]
+    shapes = st.sampled_from([(_MAX_SIDE,) * 4, (2**16,) * 4, (2**31, 2**31, 4), (_MAX_SIDE, _MAX_SIDE, 2)])
+    return shapes.map(lambda shape: _header(code, shape) + data)
+
+
+def _cut_gzip(plain: bytes) -> _Damaged:
+    content = _gzip(plain)
+    return st.integers(1, len(content) - 1).map(lambda length: content[:length])
+
+
+def _corrupt_gzip(plain: bytes) -> _Damaged:
+    content = _gzip(plain)
+
+    def flip(bit: int) -> bytes:
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << bit % 8
+        return bytes(damaged)
+
+    # From after the header, which is not protected by the checksum; some bits of deflate mean nothing, either.
+    return st.integers(10 * 8, 8 * len(content) - 1).map(flip).filter(lambda damaged: not _is_sound_gzip(damaged))
+
+
+def _gzip_garbage(plain: bytes) -> _Damaged:
+    # Zeros are no garbage: gzip(1) takes them for padding.
+    garbage = st.binary(min_size=1, max_size=40).filter(lambda more: more[0] != 0)
+    return garbage.map(lambda more: _gzip(plain) + more).filter(lambda content: not _is_sound_gzip(content))
+
+
+def _is_sound_gzip(content: bytes) -> bool:
+    try:
+        gzip.decompress(content)
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        return False
+    return True
+
+
+_IDX_DAMAGES: dict[str, Callable[[bytes, NDArray[Any]], _Damaged]] = {
+    "an empty file": _empty,
+    "a truncated magic number": _cut_magic,
+    "truncated sizes": _cut_sizes,
+    "data truncated between elements": _cut_between_elements,
+    "data truncated inside an element": _cut_inside_element,
+    "trailing bytes": _trailing,
+    "a wrong start": _wrong_start,
+    "an unknown type code": _unknown_type,
+    "too many dimensions": _too_many_dimensions,
+    "an oversize side": _oversize_side,
+    "sizes whose product passes 2**64": _past_64_bits,
+}
+
+_GZIP_DAMAGES: dict[str, Callable[[bytes], _Damaged]] = {
+    "truncated gzip": _cut_gzip,
+    "corrupt gzip": _corrupt_gzip,
+    "garbage after the gzip data": _gzip_garbage,
+}
+
+#: Every damage that :func:`damaged_idx_files` does.
+DAMAGES: tuple[str, ...] = (*_IDX_DAMAGES, *_GZIP_DAMAGES)

@@ -1,0 +1,25 @@
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# In all tests together: a few hundred examples with "ordinary", some 100,000 with "fuzz".
+# The fixtures that property tests use hold for all examples of a test, so they need no renewal between examples.
+settings.register_profile(
+    "ordinary", max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+settings.register_profile("fuzz", settings.get_profile("ordinary"), max_examples=6000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ordinary"))
+
+
+@pytest.fixture(scope="session")
+def mnist_folder() -> Path:
+    """The folder of the four real MNIST files."""
+    data_folder = os.environ.get("MNISTLIB_DATA")
+    if not data_folder:
+        pytest.skip("MNISTLIB_DATA names no folder with the real MNIST files")
+    folder = Path(data_folder, "mnist")
+    if not folder.is_dir():
+        pytest.skip(f"{folder} does not exist: it should hold the four real MNIST files")
+    return folder
