@@ -13,6 +13,17 @@ settings.register_profile("fuzz", settings.get_profile("ordinary"), max_examples
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ordinary"))
 
 
+@pytest.fixture(autouse=True)
+def _home_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give every test its own cache, data and runs folders, so that none sees another's or a person's."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
+    monkeypatch.setenv("MNISTLIB_RUNS", str(home / "runs"))
+    for variable in ("MNISTLIB_DATA", "MNISTLIB_MIRROR"):
+        monkeypatch.delenv(variable, raising=False)
+
+
 @pytest.fixture(scope="session")
 def mnist_folder() -> Path:
     """The folder of the four real MNIST files."""
