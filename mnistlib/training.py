@@ -50,11 +50,14 @@ class Fit:
         The most that any of its parts took.
     complaint : str
         Why the solver did not converge; empty when it did.
+    remarks : tuple of str
+        What else the solver had to say.
     """
 
     classifier: Any
     iterations: int
-    complaint: str
+    complaint: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +118,8 @@ def train(
     context.log_metric("fit_seconds", round(perf_counter() - started, 3))
     context.log_metric("iterations", fit.iterations)
     context.log_metric("converged", not fit.complaint)
+    for remark in fit.remarks:
+        context.log(f"the solver remarks: {remark}")
     if fit.complaint:
         context.log(f"NOT CONVERGED: {fit.complaint}")
     answers = classifier.predict(np.divide(_rows(dataset.test.images), np.float32(WHITE), dtype=np.float32))
@@ -158,18 +163,19 @@ def _fit_sklearn(name: str, fitted_map: Normalization, dataset: Dataset, options
     # liblinear computes in float64 only: given that at once, it need not convert for every class.
     features = fitted_map.apply(dataset.train.images, dtype=np.float64 if name == "liblinear" else np.float32)
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ConvergenceWarning)
+        warnings.simplefilter("always")
         estimator.fit(features, dataset.train.labels)
-    complaints = [str(warning.message) for warning in caught if issubclass(warning.category, ConvergenceWarning)]
+    remarks = tuple(str(warning.message) for warning in caught if warning.category is not ConvergenceWarning)
     parts = estimator.estimators_ if one_vs_rest else [estimator]
     iterations = max(int(np.max(part.n_iter_)) for part in parts)
-    if not complaints:
-        return Fit(estimator, iterations, "")
+    if len(remarks) == len(caught):
+        return Fit(estimator, iterations, remarks=remarks)
     return Fit(
         estimator,
         iterations,
         f"the solver {name} stopped after {iterations} iterations short of its tolerance {options.tol:g}. "
         "The model works but is not the best one: raise --max-iter or --tol, or regularize more",
+        remarks,
     )
 
 

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from mnistlib.backends.base import Backend
-from mnistlib.errors import JobError, JobFailedError
+from mnistlib.errors import JobError, JobFailedError, MnistlibError
 from mnistlib.files import publish_bytes
 from mnistlib.jobs import TrainJob, execute
 from mnistlib.runs import JOB_FILE, RunContext, RunResult, RunStatus, default_runs_folder, new_run_id
@@ -66,7 +66,9 @@ class LocalBackend(Backend):
             unfinished.replace(folder)
         except Exception as error:
             shutil.rmtree(unfinished, ignore_errors=True)
-            raise JobFailedError(f"the job failed: {error}") from error
+            # An error that was foreseen says what to do; of any other the kind matters too.
+            reason = error if isinstance(error, MnistlibError) else f"{type(error).__name__}: {error}"
+            raise JobFailedError(f"the job failed: {reason}") from error
         except BaseException:  # Ctrl-C
             shutil.rmtree(unfinished, ignore_errors=True)
             raise

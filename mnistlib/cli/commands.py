@@ -86,7 +86,8 @@ def predict(options: argparse.Namespace) -> None:
     if options.json:
         _print_json(labels=labels)
     else:
-        print("".join(f"{label}\n" for label in labels), end="")
+        for label in labels:
+            print(label)
 
 
 def fetch(options: argparse.Namespace) -> None:

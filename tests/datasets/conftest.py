@@ -51,7 +51,7 @@ def _start(mirror: Mirror) -> ThreadingHTTPServer:
             self.end_headers()
             self.wfile.write(content[: mirror.cut_after.get(self.path, len(content))])
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *_: object) -> None:
             """Keep the test's output free of the server's log."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

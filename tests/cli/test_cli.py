@@ -1,0 +1,253 @@
+"""The installed console script, as a person and a shell script meet it."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mnistlib import load_dataset, write_idx
+
+SCRIPT = Path(sysconfig.get_path("scripts"), "mnistlib")
+FAST = ("--dataset", "digits", "--regularization", "0.5", "--tol", "0.01")
+
+
+def run(*arguments: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run([SCRIPT, *arguments], capture_output=True, text=True, check=False)
+    assert not check or done.returncode == 0, done.stderr
+    return done
+
+
+def one_line_of_error(*arguments: str | Path) -> str:
+    """The one line that a foreseen failure prints; nothing else, and exit status 1."""
+    done = run(*arguments, check=False)
+    lines = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (1, "")
+    errors = [line for line in lines if line.startswith("mnistlib: error: ")]
+    assert errors == lines[-1:]
+    assert "Traceback" not in done.stderr
+    return errors[0]
+
+
+@pytest.fixture
+def run_id() -> str:
+    identifier = json.loads(run("train", *FAST, "--json").stdout)["run_id"]
+    assert isinstance(identifier, str)
+    return identifier
+
+
+def test_train_prints_the_result_on_stdout_and_talk_on_stderr() -> None:
+    done = run("train", *FAST)
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["run", "accuracy", "converged", "model"]
+    assert "fitting 1442 images" in done.stderr
+
+
+def test_train_json_is_one_object_with_the_promised_keys() -> None:
+    result = json.loads(run("train", *FAST, "--json", "--experiment", "mine").stdout)
+    assert result["status"] == "completed"
+    assert result["converged"] is True
+    assert result["metrics"]["accuracy"] > 0.9
+    assert Path(result["path"]) == Path(os.environ["MNISTLIB_RUNS"], "mine", result["run_id"])
+    assert Path(result["model"]).is_file()
+
+
+def test_quiet_leaves_results_only() -> None:
+    assert run("train", *FAST, "-q").stderr == ""
+
+
+def test_not_converged_is_said_plainly() -> None:
+    done = run("train", *FAST, "--max-iter", "2")
+    assert "converged  NO, stopped after 2 iterations" in done.stdout
+    assert "NOT CONVERGED" in done.stderr
+    assert "Warning" not in done.stderr
+
+
+def test_every_option_of_train_reaches_the_job(tmp_path: Path) -> None:
+    options = {
+        "dataset": "digits",
+        "data_folder": str(tmp_path),
+        "limit": 200,
+        "normalization": "standard",
+        "regularization": 2.0,
+        "solver": "saga",
+        "max_iter": 7,
+        "tol": 0.5,
+        "seed": 3,
+    }
+    flags = [text for name, value in options.items() for text in (f"--{name.replace('_', '-')}", str(value))]
+    result = json.loads(run("train", *flags, "--no-download", "--json", "--runs", tmp_path / "runs").stdout)
+    job = json.loads(Path(result["path"], "job.json").read_bytes())
+    assert job == {"type": "train", "download": False} | options
+    assert Path(result["path"]).is_relative_to(tmp_path / "runs")
+
+
+def test_train_runs_from_a_folder(tmp_path: Path) -> None:
+    digits = load_dataset("digits")
+    for name, array in (
+        ("train-images.idx3-ubyte", digits.train.images),
+        ("train-labels.idx1-ubyte", digits.train.labels),
+        ("test-images.gz", digits.test.images),
+        ("test-labels.gz", digits.test.labels),
+    ):
+        write_idx(tmp_path / name, array)
+    assert json.loads(run("train", "--dataset", tmp_path, "--json").stdout)["metrics"]["accuracy"] > 0.9
+
+
+def test_evaluate_prints_accuracy_confusion_precision_and_recall(run_id: str) -> None:
+    text = run("evaluate", run_id).stdout
+    evaluation = json.loads(run("evaluate", run_id, "--json").stdout)
+    assert f"accuracy {evaluation['accuracy']:.4f} on 355 images" in text
+    assert "precision  recall" in text
+    assert np.array(evaluation["confusion"]).shape == (10, 10)
+    assert np.sum(evaluation["confusion"]) == evaluation["count"] == 355
+    assert len(evaluation["precision"]) == len(evaluation["recall"]) == 10
+
+
+def test_predict_prints_a_label_for_each_image(run_id: str, tmp_path: Path) -> None:
+    test = load_dataset("digits").test
+    write_idx(tmp_path / "images.gz", test.images)
+    labels = np.array(run("predict", run_id, tmp_path / "images.gz").stdout.split(), int)
+    assert np.mean(labels == test.labels) > 0.9
+    assert json.loads(run("predict", run_id, tmp_path / "images.gz", "--json").stdout)["labels"] == labels.tolist()
+
+
+def test_predict_takes_a_run_folder_a_model_file_and_on_trust_a_foreign_pickle(run_id: str, tmp_path: Path) -> None:
+    write_idx(tmp_path / "images", load_dataset("digits").test.images)
+    folder = Path(os.environ["MNISTLIB_RUNS"], "default", run_id)
+    model = folder / "outputs/sklearn_mnist_model.pkl"
+    shutil.copy(model, tmp_path / "foreign.pkl")
+    expected = run("predict", run_id, tmp_path / "images").stdout
+    assert run("predict", folder, tmp_path / "images").stdout == expected
+    assert run("predict", model, tmp_path / "images").stdout == expected
+    assert "--trust" in one_line_of_error("predict", tmp_path / "foreign.pkl", tmp_path / "images")
+    assert run("predict", "--trust", tmp_path / "foreign.pkl", tmp_path / "images").stdout == expected
+
+
+def test_info_prints_what_files_announce(tmp_path: Path) -> None:
+    write_idx(tmp_path / "a", np.zeros((3, 4, 5), np.int16))
+    write_idx(tmp_path / "b.gz", np.float64(1))
+    text = run("info", tmp_path / "a", tmp_path / "b.gz").stdout.splitlines()
+    assert text[0].endswith("a: int16, 3 x 4 x 5, 120 bytes of data")
+    assert text[1].endswith("b.gz: float64, one element, 8 bytes of data")
+    assert json.loads(run("info", tmp_path / "a", "--json").stdout)[str(tmp_path / "a")]["shape"] == [3, 4, 5]
+
+
+def test_show_draws_samples_of_a_data_set_and_of_a_file(tmp_path: Path) -> None:
+    assert "▀" in run("show", "digits", "--count", "3").stdout
+    write_idx(tmp_path / "images", load_dataset("digits").test.images)
+    assert "#0" in run("show", tmp_path / "images", "--count", "1").stdout
+
+
+def test_show_draws_the_worst_mistakes_of_a_run(run_id: str) -> None:
+    assert " as " in run("show", run_id, "--count", "2").stdout
+
+
+def test_show_writes_a_png(run_id: str, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    run("show", run_id, "--output", tmp_path / "mistakes.png")
+    assert (tmp_path / "mistakes.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train", "--dataset", "minst"), "'minst' is neither a data set known by name"),
+        (("evaluate", "nosuch"), "no run 'nosuch'"),
+        (("predict", "nosuch", "x"), "no run 'nosuch'"),
+        (("info", "absent.idx"), "No such file or directory: 'absent.idx'"),
+        (("info", os.devnull), "it is empty"),
+        (("show", "nosuch"), "'nosuch' is no data set, file or run"),
+        (("fetch", "digits"), "nothing to fetch"),
+        (("train", "--backend", "slurm"), "unknown backend 'slurm'"),
+        (("train", "--dataset", "mnist", "--no-download"), "--dataset digits"),
+    ],
+)
+def test_a_foreseen_failure_is_one_line_and_status_1(arguments: tuple[str, ...], message: str) -> None:
+    assert message in one_line_of_error(*arguments)
+
+
+def test_debug_shows_the_traceback() -> None:
+    done = run("info", "absent.idx", "--debug", check=False)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("trian",),
+        ("train", "--regularisation", "1"),
+        ("train", "--regularization", "much"),
+        ("train", "--regularization", "-1"),
+        ("train", "--solver", "adam"),
+        ("train", "--limit", "0"),
+        ("train", "--dataset", "digits", "--experiment", "../up"),
+        ("info",),
+    ],
+)
+def test_wrong_usage_is_status_2_with_the_usage(arguments: tuple[str, ...]) -> None:
+    done = run(*arguments, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("usage: mnistlib")
+
+
+def test_ctrl_c_is_status_130_and_leaves_no_run(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    for which, count in (("train", 4000), ("test", 10)):
+        write_idx(tmp_path / f"{which}-images.gz", generator.integers(0, 256, (count, 28, 28), dtype=np.uint8))
+        write_idx(tmp_path / f"{which}-labels.gz", np.arange(count).astype(np.uint8) % 10)
+    endless = ("--solver", "lbfgs", "--max-iter", "1000000", "--tol", "1e-300", "--regularization", "1e-9")
+    process = subprocess.Popen(
+        [SCRIPT, "train", "--dataset", tmp_path, *endless], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("fitting"):
+            break
+    process.send_signal(signal.SIGINT)
+    _, talk = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert talk == "mnistlib: interrupted\n"
+    assert [path for path in Path(os.environ["MNISTLIB_RUNS"]).rglob("*") if path.is_file()] == []
+
+
+def test_a_reader_that_leaves_early_is_no_failure_of_ours(run_id: str, tmp_path: Path) -> None:
+    write_idx(tmp_path / "images", np.zeros((50_000, 8, 8), np.uint8))
+    process = subprocess.Popen(
+        [SCRIPT, "predict", run_id, tmp_path / "images"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    talk = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(timeout=60) == 141
+    assert talk == ""
+
+
+def test_the_module_runs_as_the_script_does() -> None:
+    done = subprocess.run([sys.executable, "-m", "mnistlib", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == run("--version").stdout
+    assert done.stdout.startswith("mnistlib ")
+
+
+@pytest.mark.parametrize("command", ["", "train", "evaluate", "predict", "fetch", "info", "show"])
+def test_help_is_there_for_every_command(command: str) -> None:
+    assert run(*filter(None, [command]), "--help").stdout.startswith("usage: mnistlib")
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\ntry:\n    from mnistlib.cli import main; main(['--help'])\n"
+        "except SystemExit:\n    print({'numpy', 'sklearn', 'pooch'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("set()\n")

@@ -1,0 +1,57 @@
+"""Imports run one way; a module may import from its own layer and those before it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import mnistlib
+
+LAYERS = [
+    {"errors", "files"},
+    {"idx"},
+    {"datasets", "preprocessing", "evaluation"},
+    {"linear"},
+    {"runs", "artifacts"},
+    {"training"},
+    {"jobs"},
+    {"backends", "plots"},
+    {"cli", "testing"},
+    {"__main__"},
+]
+RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
+PACKAGE = Path(mnistlib.__file__).parent
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def room_of(module: str) -> str:
+    return module.split(".")[1] if "." in module else ""
+
+
+def imported_rooms(path: Path) -> set[str]:
+    rooms = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "mnistlib":
+            rooms |= {room_of(node.module)} if "." in node.module else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            rooms |= {room_of(alias.name) for alias in node.names if alias.name.startswith("mnistlib.")}
+    return rooms - {""}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=[str(path.relative_to(PACKAGE)) for path in MODULES])
+def test_a_module_imports_only_from_its_own_layer_and_those_before(path: Path) -> None:
+    room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    assert room in RANK, f"give {room} a place in LAYERS"
+    for other in imported_rooms(path):
+        assert RANK[other] <= RANK[room], f"{room} imports {other}, which stands above it"
+
+
+def test_every_room_in_the_list_exists() -> None:
+    for room in RANK:
+        assert (PACKAGE / room).is_dir() or (PACKAGE / f"{room}.py").is_file()
+
+
+def test_nothing_but_tests_imports_testing() -> None:
+    for path in MODULES:
+        if "testing" not in path.parts:
+            assert "testing" not in imported_rooms(path)

@@ -1,0 +1,83 @@
+import subprocess
+import sys
+from importlib.metadata import version
+
+import mnistlib
+
+PROMISED = {
+    "Dataset",
+    "IdxError",
+    "LocalBackend",
+    "TrainJob",
+    "get_backend",
+    "load_data",
+    "load_dataset",
+    "read_idx",
+    "read_idx_header",
+    "write_idx",
+}
+
+
+def modules_after(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print(*sys.modules)"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_every_public_name_can_be_imported_and_knows_where_it_is() -> None:
+    for name in mnistlib.__all__:
+        assert getattr(mnistlib, name).__name__ == name
+
+
+def test_the_public_names_are_sorted_and_are_what_dir_shows() -> None:
+    assert mnistlib.__all__ == sorted(mnistlib.__all__)
+    assert set(dir(mnistlib)) == {*mnistlib.__all__, "__version__"}
+
+
+def test_type_checkers_and_the_interpreter_see_the_same_names() -> None:
+    import ast
+    import inspect
+
+    seen = {
+        alias.asname
+        for node in ast.walk(ast.parse(inspect.getsource(mnistlib)))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.asname
+    }
+    assert seen == set(mnistlib.__all__)
+
+
+def test_the_promised_names_and_the_whole_error_tree_are_public() -> None:
+    import mnistlib.errors
+
+    assert set(mnistlib.__all__) >= PROMISED | set(mnistlib.errors.__all__)
+
+
+def test_every_error_is_a_mnistlib_error_and_its_module_draws_it() -> None:
+    import mnistlib.errors
+
+    for name in mnistlib.errors.__all__:
+        assert issubclass(getattr(mnistlib.errors, name), mnistlib.MnistlibError)
+        assert name in (mnistlib.errors.__doc__ or "")
+
+
+def test_importing_mnistlib_loads_nothing_heavy() -> None:
+    assert not modules_after("import mnistlib") & {"numpy", "sklearn", "pooch", "joblib", "tqdm", "matplotlib", "scipy"}
+
+
+def test_reading_idx_loads_neither_scikit_learn_nor_pooch() -> None:
+    assert not modules_after("import mnistlib; mnistlib.read_idx") & {"sklearn", "pooch", "scipy", "requests"}
+
+
+def test_the_version_is_that_of_the_installed_package() -> None:
+    assert mnistlib.__version__ == version("mnistlib")
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    assert not hasattr(mnistlib, "read_idxx")
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    from importlib.resources import files
+
+    assert (files("mnistlib") / "py.typed").is_file()
