@@ -8,7 +8,6 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,10 +64,16 @@ def assert_read_or_refused(content: bytes) -> None:
         plain = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
     except (EOFError, gzip.BadGzipFile, zlib.error):
         plain = None
+    if plain is None or not is_one_array(plain):
+        with pytest.raises(IdxError):
+            read_idx(content)
+        return
     try:
         array = read_idx(content)
     except IdxError as error:
-        assert plain is None or not is_one_array(plain) or "numpy can't hold" in str(error)
+        # Well-formed by the format, and yet beyond numpy: sides too large to count beside one of zero.
+        if "numpy can't hold" not in str(error):
+            raise
     else:
         assert encode_idx(array) == plain
 
@@ -79,8 +84,9 @@ def is_one_array(plain: bytes) -> bool:
     dimensions = plain[3]
     if len(plain) < 4 + 4 * dimensions:
         return False
-    shape = struct.unpack_from(f">{dimensions}I", plain, 4)
-    return len(plain) == 4 + 4 * dimensions + math.prod(shape) * TYPE_CODES[plain[2]].itemsize
+    shape: tuple[int, ...] = struct.unpack_from(f">{dimensions}I", plain, 4)
+    nbytes = math.prod(shape) * TYPE_CODES[plain[2]].itemsize
+    return len(plain) == 4 + 4 * dimensions + nbytes
 
 
 @given(idx_arrays(contiguous=False))
