@@ -55,10 +55,7 @@ def read_idx(source: IdxSource, *, mmap: bool = False) -> NDArray[Any]:
     with open_source(source) as opened:
         header = parse_header(opened.stream.read, opened.name)
         _check_length(opened, header)
-        if opened.vouches_for(header.header_nbytes + header.nbytes):
-            data = _read_expected(opened, header)
-        else:
-            data = _read_growing(opened, header)
+        data = _read_data(opened, header)
         if opened.stream.read(1):
             raise IdxError(f"{opened.name}: expected {_described(header)}, found more bytes after it")
         return _as_array(data, header, opened.name)
@@ -164,28 +161,20 @@ def _check_length(opened: OpenSource, header: IdxHeader) -> None:
         )
 
 
-def _read_expected(opened: OpenSource, header: IdxHeader) -> NDArray[np.uint8]:
-    """Read data whose length is vouched for straight into the array."""
-    data = np.empty(header.nbytes, np.uint8)
-    view = data.data
+def _read_data(opened: OpenSource, header: IdxHeader) -> NDArray[np.uint8]:
+    """Read the data straight into an array, that grows with the bytes that come where only the header promises them."""
+    vouched = opened.vouches_for(header.header_nbytes + header.nbytes)
+    data = np.empty(header.nbytes if vouched else min(header.nbytes, CHUNK), np.uint8)
     filled = 0
-    while filled < len(view):
-        got = opened.stream.readinto(view[filled : filled + CHUNK])
+    while filled < header.nbytes:
+        if filled == len(data):
+            # No view of the array outlives a turn of this loop, so it may move.
+            data.resize(min(header.nbytes, filled + max(filled // 2, CHUNK)), refcheck=False)
+        got = opened.stream.readinto(data[filled : filled + CHUNK].data)
         if not got:
             raise _truncated(opened.name, header, filled)
         filled += got
     return data
-
-
-def _read_growing(opened: OpenSource, header: IdxHeader) -> NDArray[np.uint8]:
-    """Read data that only the header vouches for: memory grows with the bytes that really come."""
-    data = bytearray()
-    while len(data) < header.nbytes:
-        part = opened.stream.read(min(CHUNK, header.nbytes - len(data)))
-        if not part:
-            raise _truncated(opened.name, header, len(data))
-        data += part
-    return np.frombuffer(data, np.uint8)
 
 
 def _as_array(data: NDArray[np.uint8], header: IdxHeader, name: str) -> NDArray[Any]:

@@ -200,24 +200,29 @@ class _StreamReader(io.RawIOBase):
 
     def peek(self, size: int) -> bytes:
         """Return the next `size` bytes, fewer only at the end, and keep them for the next read."""
-        first = self.read(size) or b""
-        self._surplus = memoryview(first + bytes(self._surplus))
-        return first
+        first = self._next(size)
+        while len(first) < size and (more := self._next(size - len(first))):
+            first = memoryview(bytes(first) + bytes(more))
+        self._surplus = first
+        return bytes(first[:size])
 
     def readinto(self, buffer: Any, /) -> int:
         filled = 0
-        while filled < len(buffer):
-            wanted = len(buffer) - filled
-            data = self._surplus or self._stream.read(wanted)
-            if data is None:
-                raise IdxError("the stream has no data ready: it is in non-blocking mode, which can't be read whole")
-            if isinstance(data, str):
-                raise TypeError(_TEXT_ADVICE)
-            if not data:
-                break
-            view = memoryview(data)
-            taken = view[:wanted]
-            self._surplus = view[wanted:]
+        while filled < len(buffer) and (data := self._next(len(buffer) - filled)):
+            taken = data[: len(buffer) - filled]
+            self._surplus = data[len(taken) :]
             buffer[filled : filled + len(taken)] = taken
             filled += len(taken)
         return filled
+
+    def _next(self, size: int) -> memoryview:
+        """Return what is left of the last read, or else of a new one, however long the stream made it."""
+        if self._surplus:
+            surplus, self._surplus = self._surplus, memoryview(b"")
+            return surplus
+        data = self._stream.read(size)
+        if data is None:
+            raise IdxError("the stream has no data ready: it is in non-blocking mode, which can't be read whole")
+        if isinstance(data, str):
+            raise TypeError(_TEXT_ADVICE)
+        return memoryview(data)
