@@ -9,6 +9,8 @@
     │   └── DownloadError (OSError)            no mirror gave a good file
     ├── JobError (ValueError)                  a job with a value that is not allowed
     ├── JobFailedError (RuntimeError)          a job that was run and failed; its cause is the original error
+    │   └── JobCancelledError                  a job that was cancelled
+    ├── ScriptFailedError (RuntimeError)       a script that ended with another exit status than 0
     ├── RunNotFoundError (LookupError)         no run has that id
     ├── ModelError (ValueError)                a saved model that is damaged, foreign or does not fit the data
     ├── BackendError (ValueError)              no backend has that name
@@ -18,18 +20,22 @@ Each also is the built-in error that a caller would think of first, so ``except 
 A file that is missing, or may not be read, stays the ``OSError`` that Python raises.
 """
 
+from collections.abc import Sequence
+
 __all__ = [
     "BackendError",
     "DataError",
     "DatasetNotFoundError",
     "DownloadError",
     "IdxError",
+    "JobCancelledError",
     "JobError",
     "JobFailedError",
     "MissingExtraError",
     "MnistlibError",
     "ModelError",
     "RunNotFoundError",
+    "ScriptFailedError",
 ]
 
 
@@ -58,7 +64,27 @@ class JobError(MnistlibError, ValueError):
 
 
 class JobFailedError(MnistlibError, RuntimeError):
-    """A job was run and failed; ``__cause__`` is the original error where it exists."""
+    """A job was run and failed; ``__cause__`` is the original error where it exists.
+
+    Parameters
+    ----------
+    reason : str
+        Which run failed, and why.
+    log_tail : sequence of str
+        The last lines of the run's log; they follow the reason in the message.
+    """
+
+    def __init__(self, reason: str, *, log_tail: Sequence[str] = ()) -> None:
+        super().__init__("\n".join([reason, *(f"    {line}" for line in log_tail)]))
+        self.reason = reason
+
+
+class JobCancelledError(JobFailedError):
+    """A job was cancelled before it had ended."""
+
+
+class ScriptFailedError(MnistlibError, RuntimeError):
+    """A script ended with another exit status than 0."""
 
 
 class RunNotFoundError(MnistlibError, LookupError):

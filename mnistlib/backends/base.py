@@ -1,32 +1,72 @@
 """What every backend owes."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
-from mnistlib.jobs import TrainJob
-from mnistlib.runs import RunResult
+from mnistlib.jobs import Job
+from mnistlib.runs import Run, RunResult
 
 
 class Backend(ABC):
     """A place where jobs run. It knows nothing of training."""
 
     @abstractmethod
-    def run(self, job: TrainJob, *, experiment: str = "default") -> RunResult:
-        """Run a job to its end.
+    def submit(
+        self, job: Job, *, experiment: str = "default", name: str | None = None, tags: Mapping[str, str] | None = None
+    ) -> Run:
+        """Start a job, or queue it, and return at once.
 
         Parameters
         ----------
-        job : TrainJob
+        job : TrainJob, SweepJob or ScriptJob
             What to do.
         experiment : str, default "default"
             The name that runs of one purpose share.
+        name : str, optional
+            What a person calls the run.
+        tags : mapping of str to str, optional
+            What a person notes about it.
 
         Returns
         -------
-        RunResult
-            The run, completed.
+        Run
+            A handle, good from the first moment.
+
+        Raises
+        ------
+        JobError
+            If the experiment's name is not allowed.
+        """
+
+    @abstractmethod
+    def attach(self, run_id: str) -> Run:
+        """Return a handle on a run that any process submitted, whatever has become of it.
+
+        Raises
+        ------
+        RunNotFoundError
+            If there is no run of that id.
+        """
+
+    @abstractmethod
+    def runs(self) -> list[Run]:
+        """Return handles on all runs, the newest first."""
+
+    def run(
+        self, job: Job, *, experiment: str = "default", name: str | None = None, tags: Mapping[str, str] | None = None
+    ) -> RunResult:
+        """Run a job to its end: submit, wait, result.
+
+        Ctrl-C while waiting cancels the run.
 
         Raises
         ------
         JobFailedError
             If the job failed; its cause is the original error.
         """
+        run = self.submit(job, experiment=experiment, name=name, tags=tags)
+        try:
+            return run.result()
+        except KeyboardInterrupt:
+            run.cancel()
+            raise

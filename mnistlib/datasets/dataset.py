@@ -112,6 +112,31 @@ class Dataset:
         """Return the same data set with at most `count` images in each split."""
         return Dataset(self.name, self.train.head(count), self.test.head(count), self.classes, self.digests)
 
+    def holding_out(self, share: float, *, seed: int) -> "Dataset":
+        """Return the same data set with a share of the training images, drawn at random, as its test images.
+
+        Parameters
+        ----------
+        share : float
+            Between 0 and 1; at least one image goes to either side.
+        seed : int
+            The same seed draws the same images.
+
+        Raises
+        ------
+        DataError
+            If there are fewer than two training images.
+        """
+        count = len(self.train)
+        if count < 2:
+            raise DataError(f"{self.name}: one training image can't be split for validation")
+        held = min(max(1, round(share * count)), count - 1)
+        order = np.random.default_rng(seed).permutation(count)
+        # Sorted, so that a memory map is read from front to back.
+        parts = np.sort(order[held:]), np.sort(order[:held])
+        kept, held_out = (Split(self.train.images[part], self.train.labels[part]) for part in parts)
+        return Dataset(self.name, kept, held_out, self.classes, self.digests)
+
 
 def _check_array(array: NDArray[Any], dimensions: int, kind: str) -> None:
     if array.dtype != np.uint8:

@@ -1,0 +1,16 @@
+"""Jobs as data, JSON both ways, and the one path that every backend takes to run them.
+
+job        what all jobs share: JSON, checks, the table of types
+train      TrainJob: one model
+sweep      SweepJob: the same job at many regularization rates
+script     ScriptJob: somebody's own script
+execute    a job and a context in, an outcome out: the same code on a laptop and on a cluster's node
+"""
+
+from mnistlib.jobs.execute import Outcome, execute
+from mnistlib.jobs.job import Job, job_from_json
+from mnistlib.jobs.script import ScriptJob
+from mnistlib.jobs.sweep import SweepJob
+from mnistlib.jobs.train import TrainJob
+
+__all__ = ["Job", "Outcome", "ScriptJob", "SweepJob", "TrainJob", "execute", "job_from_json"]

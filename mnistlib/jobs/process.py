@@ -1,0 +1,125 @@
+"""Run a script in a process of its own, and everything that it starts in one group with it."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from mnistlib.errors import JobError, ScriptFailedError
+from mnistlib.jobs.script import ScriptJob
+from mnistlib.runs import RunContext
+from mnistlib.runs.context import LOG_FILE, OUTPUTS, RUN_VARIABLE
+
+#: Where the script's source folder is copied to, below the run's folder.
+CODE = "code"
+
+_LOOK_EVERY = 0.05  # seconds between two looks at whether to cancel
+_GRACE = 5  # seconds from the request to end to the end by force
+_LEFT_OUT = (".git", ".hg", ".svn", ".venv", ".tox", "__pycache__", ".amlignore")
+
+# What azureml-core's Run.get_context() prints outside of Azure in place of recording it.
+_AZUREML_METRIC = re.compile(r"^Attempted to log scalar metric (.+):\n(\S+)$", re.MULTILINE)
+
+
+def run_script(job: ScriptJob, context: RunContext) -> bool:
+    """Run a script to its end.
+
+    Returns
+    -------
+    bool
+        Whether it ran to its end; False when the run was cancelled.
+
+    Raises
+    ------
+    JobError
+        If the script is not there.
+    ScriptFailedError
+        If its exit status was not 0.
+    """
+    code = _copy_source(job, context.folder)
+    context.log(f"running {job.script} {' '.join(job.arguments)}".rstrip())
+    environment = os.environ | dict(job.environment)
+    environment |= {RUN_VARIABLE: str(context.folder.absolute()), "PYTHONUNBUFFERED": "1"}
+    with (context.folder / LOG_FILE).open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, job.script, *job.arguments],
+            cwd=code,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # so that a signal reaches whatever it has started, too
+        )
+    try:
+        finished = _wait(process, context)
+    finally:
+        _end_group(process)
+        _collect_azureml_metrics(context)
+    if not finished:
+        context.log("cancelled")
+    elif process.returncode < 0:
+        raise ScriptFailedError(f"{job.script} was ended by signal {signal.Signals(-process.returncode).name}")
+    elif process.returncode > 0:
+        raise ScriptFailedError(f"{job.script} ended with exit status {process.returncode}")
+    return finished
+
+
+def _copy_source(job: ScriptJob, folder: Path) -> Path:
+    """Copy the source folder, so that what runs is what was submitted, and ``outputs`` belongs to this run alone."""
+    source = Path(job.source_directory)
+    if not (source / job.script).is_file():
+        raise JobError(f"there is no script {job.script} in {source}: name the folder that holds it, source_directory=")
+    own = folder.parent.parent.resolve()
+
+    def left_out(parent: str, names: list[str]) -> list[str]:
+        at_the_top = Path(parent) == source
+        return [
+            name
+            for name in names
+            # Runs may lie below the source folder: they are no part of it.
+            if name in _LEFT_OUT or (at_the_top and name == OUTPUTS) or Path(parent, name).resolve() == own
+        ]
+
+    code = folder / CODE
+    shutil.copytree(source, code, ignore=left_out)
+    outputs = folder / OUTPUTS
+    outputs.mkdir(exist_ok=True)
+    (code / OUTPUTS).symlink_to(outputs.absolute(), target_is_directory=True)
+    return code
+
+
+def _wait(process: "subprocess.Popen[bytes]", context: RunContext) -> bool:
+    while True:
+        try:
+            process.wait(_LOOK_EVERY)
+        except subprocess.TimeoutExpired:
+            if context.cancelled:
+                return False
+        else:
+            return True
+
+
+def _end_group(process: "subprocess.Popen[bytes]") -> None:
+    """End the script and whatever it has started: first asked, then by force."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            break  # all gone
+        try:
+            process.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            continue
+    process.wait()
+
+
+def _collect_azureml_metrics(context: RunContext) -> None:
+    log = (context.folder / LOG_FILE).read_text(encoding="utf-8", errors="replace")
+    for name, value in _AZUREML_METRIC.findall(log):
+        try:
+            context.log_metric(name, float(value))
+        except ValueError:
+            context.log(f"metric {name} is no number: {value}")

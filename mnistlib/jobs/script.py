@@ -1,0 +1,69 @@
+"""Run somebody's own training script."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import Any, ClassVar
+
+from mnistlib.errors import JobError
+from mnistlib.jobs.job import Job, require_path
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScriptJob(Job):
+    """Run a Python script, unchanged, in a process of its own.
+
+    The script runs in a copy of its source folder. What it prints becomes the run's log, what it leaves in
+    ``outputs/`` the run's outputs, and its exit status the run's. It logs metrics with
+    ``mnistlib.current_run().log_metric(...)``; scripts written for Azure ML's ``Run.get_context().log(...)`` run as they
+    are where azureml-core is installed.
+
+    Attributes
+    ----------
+    script : str
+        The script's path below the source folder.
+    arguments : tuple of str
+        What it is given on the command line; numbers are made text.
+    source_directory : str
+        The folder that holds the script and whatever it imports.
+    environment : mapping of str to str
+        Environment variables for it, beside those of this process.
+
+    Raises
+    ------
+    JobError
+        If a value is not allowed; the message says which are.
+
+    Examples
+    --------
+    >>> import mnistlib
+    >>> job = mnistlib.ScriptJob(script="train.py", arguments=["--penalty", 1.5])
+    >>> job.arguments
+    ('--penalty', '1.5')
+    """
+
+    type: ClassVar[str] = "script"
+
+    script: str
+    arguments: tuple[str, ...] = ()
+    source_directory: str = "."
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        require_path(self, "script")
+        require_path(self, "source_directory")
+        if PurePath(self.script).is_absolute() or ".." in PurePath(self.script).parts:
+            raise JobError(f"script must be a path below source_directory, not {self.script!r}")
+        if isinstance(self.arguments, str) or not all(isinstance(item, _ARGUMENTS) for item in self.arguments):
+            raise JobError(f"arguments must be a list of texts and numbers, not {self.arguments!r}")
+        object.__setattr__(self, "arguments", tuple(str(item) for item in self.arguments))
+        # A job may be run by a process that stands elsewhere.
+        object.__setattr__(self, "source_directory", str(Path(self.source_directory).expanduser().absolute()))
+        environment: Any = self.environment
+        if not isinstance(environment, Mapping) or not all(
+            isinstance(text, str) for pair in environment.items() for text in pair
+        ):
+            raise JobError(f"environment must map names of variables to texts, not {environment!r}")
+
+
+_ARGUMENTS = (str, int, float, PurePath)

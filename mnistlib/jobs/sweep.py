@@ -1,0 +1,80 @@
+"""Train the same job at many regularization rates, and find the best."""
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+from mnistlib.errors import JobError
+from mnistlib.jobs.job import Job, require_choice, require_positive, require_type
+from mnistlib.jobs.train import TrainJob
+
+#: Share of the training images that a sweep holds back where its base job names none.
+VALIDATION = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepJob(Job):
+    """Train one job at many regularization rates.
+
+    Each rate is a run of its own, a child. The rate is chosen by a metric on training images that were held back
+    (``base.validation``, by default a fifth of them); the test images are scored once, for the winner.
+
+    Attributes
+    ----------
+    base : TrainJob
+        What the children have in common.
+    regularization : tuple of float
+        The rates, each above 0, none twice.
+    primary_metric : str
+        The metric that children are compared by.
+    goal : str
+        ``maximize`` or ``minimize``.
+
+    Raises
+    ------
+    JobError
+        If a value is not allowed; the message says which are.
+
+    Examples
+    --------
+    >>> import mnistlib
+    >>> sweep = mnistlib.SweepJob(base=mnistlib.TrainJob(dataset="digits"), regularization=[0.1, 1.0])
+    >>> [child.regularization for child in sweep.children()]
+    [0.1, 1.0]
+    """
+
+    type: ClassVar[str] = "sweep"
+
+    base: TrainJob
+    regularization: tuple[float, ...]
+    primary_metric: str = "accuracy"
+    goal: str = "maximize"
+
+    def __post_init__(self) -> None:
+        require_type(self, "base", TrainJob)
+        if not isinstance(self.regularization, list | tuple) or not self.regularization:
+            raise JobError(f"regularization must be a list of rates, not {self.regularization!r}")
+        object.__setattr__(self, "regularization", tuple(self.regularization))
+        for rate in self.regularization:
+            require_positive("each rate of regularization", rate)
+        if len(set(self.regularization)) < len(self.regularization):
+            raise JobError(f"regularization names a rate twice: {', '.join(f'{r:g}' for r in self.regularization)}")
+        require_type(self, "primary_metric", str)
+        require_choice(self, "goal", ("maximize", "minimize"))
+
+    def children(self) -> list[TrainJob]:
+        """Return the job of each rate, in the order of the rates."""
+        validation = self.base.validation or VALIDATION
+        return [replace(self.base, regularization=rate, validation=validation) for rate in self.regularization]
+
+    def best_of(self, values: dict[str, float]) -> str | None:
+        """Return the key of the best value of the primary metric; the first of equals; None of none."""
+        sign = 1 if self.goal == "maximize" else -1
+        return max(values, key=lambda key: sign * values[key], default=None)
+
+    @classmethod
+    def from_content(cls, content: dict[str, Any]) -> Self:
+        """Read a sweep from parsed JSON, its base job with it."""
+        base = content.get("base")
+        if isinstance(base, dict):
+            content = content | {"base": TrainJob.from_content(base)}
+        return super().from_content(content)
