@@ -7,10 +7,12 @@ here: ``exp``, ``log``, ``log1p``, ``abs``, ``amax``, ``sum``, ``sqrt``, ``where
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -49,7 +51,7 @@ def thread_count(n_jobs: int | None) -> int:
     return max((int(library["num_threads"]) for library in blas), default=int(effective_n_jobs(-1)))
 
 
-@dataclass(frozen=True)
+@dataclass
 class Arithmetic:
     """An array library, a precision and threads.
 
@@ -67,6 +69,7 @@ class Arithmetic:
     precision: np.dtype[Any] = np.dtype(np.float32)
     threads: int = 1
     namespace: ModuleType = np
+    _pool: ThreadPoolExecutor | None = field(default=None, init=False, repr=False)
 
     def to_device(self, array: npt.NDArray[Any]) -> DeviceArray:
         """Return `array` at this precision in the library's own memory."""
@@ -78,33 +81,41 @@ class Arithmetic:
         """Return whole numbers in the library's own memory."""
         return np.asarray(array) if self.namespace is np else self.namespace.asarray(array)
 
+    def transposed(self, matrix: DeviceArray) -> DeviceArray:
+        """Return a transposed copy, rows after one another in memory."""
+        return np.ascontiguousarray(matrix.T) if self.namespace is np else matrix.T.contiguous()
+
     def total(self, array: DeviceArray) -> Floats:
         """Return the sums over the last axis, in float64, as a NumPy array."""
         return np.asarray(self.namespace.sum(array, -1, dtype=self.namespace.float64))
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Keep BLAS to one thread while row blocks keep the cores busy: two layers of threads slow each other down."""
-        with ThreadpoolController().limit(limits=1, user_api="blas"):
+        """Start the threads, and keep BLAS to one of them for each: two layers of threads slow each other down."""
+        if self._pool is not None:
             yield
-
-    def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """Yield ``work(item)`` in the order of `items`, which makes sums over them the same on every run."""
-        todo = list(items)
-        if self.threads == 1 or len(todo) == 1:
-            yield from map(work, todo)
             return
-        with ThreadPoolExecutor(min(self.threads, len(todo))) as pool:
-            ahead = self.threads * QUEUE_PER_THREAD
-            waiting = [pool.submit(work, item) for item in todo[:ahead]]
+        with ThreadpoolController().limit(limits=1, user_api="blas"), ThreadPoolExecutor(self.threads) as pool:
+            self._pool = pool
             try:
-                for item in [*todo[ahead:], *[None] * len(waiting)]:
-                    yield waiting.pop(0).result()
-                    if item is not None:
-                        waiting.append(pool.submit(work, item))
+                yield
             finally:
-                for future in waiting:
-                    future.cancel()
+                self._pool = None
+
+    def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+        """Yield ``work(item)`` in the order of `items`, which makes sums over them the same on every run."""
+        if self._pool is None or self.threads == 1 or len(items) == 1:
+            yield from map(work, items)
+            return
+        coming = iter(items)
+        waiting = deque(self._pool.submit(work, item) for item in islice(coming, self.threads * QUEUE_PER_THREAD))
+        try:
+            while waiting:
+                yield waiting.popleft().result()
+                waiting.extend(self._pool.submit(work, item) for item in islice(coming, 1))
+        finally:
+            for future in waiting:
+                future.cancel()
 
     def gram(self, block: DeviceArray, weights: DeviceArray) -> DeviceArray:
         """Return the Gram matrix of a block's columns, and of a column of ones after them, rows weighted."""
@@ -113,36 +124,33 @@ class Arithmetic:
         scaled = xp.concatenate([block * root[:, None], root[:, None]], 1)
         return scaled.T @ scaled
 
-    def inverse_factor(self, matrices: DeviceArray) -> DeviceArray:
-        """Return F with ``F.T @ F`` the inverse of each symmetric positive matrix, to about this precision.
+    def inverse_factor(self, matrix: DeviceArray) -> DeviceArray:
+        """Return F with ``F.T @ F`` the inverse of a symmetric positive matrix, to about this precision.
 
         A singular direction gets the smallest ridge that lets the factorization succeed: a preconditioner has to be
         positive definite more than it has to be exact.
         """
         xp = self.namespace
-        diagonal = xp.sqrt(xp.diagonal(matrices, 0, -2, -1))
+        diagonal = xp.sqrt(xp.diagonal(matrix))
         scale = 1 / xp.where(diagonal > 0, diagonal, xp.ones_like(diagonal))
-        size = matrices.shape[-1]
-        identity = self.to_device(np.eye(size))
-        correlation = matrices * scale[..., :, None] * scale[..., None, :]
-        ridge = size * float(np.finfo(self.precision).eps)
+        correlation = matrix * scale[:, None] * scale
+        ridge = len(scale) * float(np.finfo(self.precision).eps)
         while True:
+            correlation.ravel()[:: len(scale) + 1] = 1 + ridge
             try:
-                lower = xp.linalg.cholesky(correlation + ridge * identity)
+                lower = xp.linalg.cholesky(correlation)
             except (np.linalg.LinAlgError, RuntimeError):
                 ridge *= 10
                 continue
-            return self._lower_inverse(lower) * scale[..., None, :]
+            return self._lower_inverse(lower) * scale
 
     def _lower_inverse(self, lower: DeviceArray) -> DeviceArray:
-        size = lower.shape[-1]
+        size = len(lower)
         if size <= SMALL_TRIANGLE:
             return self.namespace.linalg.inv(lower)
         half = size // 2
-        first = self._lower_inverse(lower[..., :half, :half])
-        last = self._lower_inverse(lower[..., half:, half:])
         inverse = self.namespace.zeros_like(lower)
-        inverse[..., :half, :half] = first
-        inverse[..., half:, half:] = last
-        inverse[..., half:, :half] = -(last @ lower[..., half:, :half]) @ first
+        first = inverse[:half, :half] = self._lower_inverse(lower[:half, :half])
+        last = inverse[half:, half:] = self._lower_inverse(lower[half:, half:])
+        inverse[half:, :half] = -(last @ lower[half:, :half]) @ first
         return inverse

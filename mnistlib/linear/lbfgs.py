@@ -14,8 +14,8 @@ from mnistlib.linear.objective import Along, Logits, Objective
 __all__ = ["History", "search"]
 
 MEMORY = 20
-# A step is taken where the slope has fallen to a tenth. Each try costs exponentials only, a pass costs much more.
-SLOPE_LEFT = 0.1
+# A step is taken where the slope has fallen to a quarter. Each try costs exponentials only, a pass costs much more.
+SLOPE_LEFT = 0.25
 MOST_TRIES = 30
 LARGEST_GROWTH = 10.0
 
@@ -45,9 +45,6 @@ class History:
             rest = rest - share * change
             shares.append(share)
         result = solve(rest)
-        if self.pairs:
-            _, change, curvature = self.pairs[-1]
-            result = result * (curvature / float(np.vdot(change, solve(change))))
         for (step, change, curvature), share in zip(self.pairs, reversed(shares), strict=True):
             result = result + (share - float(np.vdot(change, result)) / curvature) * step
         return -result

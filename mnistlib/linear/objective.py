@@ -127,8 +127,9 @@ class Objective:
         intercepts = self.arithmetic.to_device(stacked[:, -1])
 
         def work(rows: slice) -> DeviceArray:
-            product = self.rows.block(rows) @ weights
-            return (product.T + intercepts[:, None]).reshape(models, outputs, -1)
+            long = self.arithmetic.transposed(self.rows.block(rows) @ weights)
+            long += intercepts[:, None]
+            return long.reshape(models, outputs, -1)
 
         return list(self._half_pass(work, self.rows.slices))
 
@@ -179,8 +180,8 @@ class Objective:
             return np.stack([self.arithmetic.total(values) for values in per_row])
 
         sums = np.zeros((3, len(self.C)))
-        for part in self.arithmetic.map(work, list(zip(self.rows.slices, state, change, strict=True))):
-            sums += part
+        for block in zip(self.rows.slices, state, change, strict=True):
+            sums += work(block)
         value, slope, curvature = sums * self.C
         squares = self.penalty_product(direction, direction)
         mixed = self.penalty_product(start, direction) + steps * squares
@@ -195,25 +196,17 @@ class Objective:
         """Move `state` along `change`, in place: no pass."""
         steps_of_outputs = self.arithmetic.to_device(steps[:, None, None])
 
-        def work(block: tuple[DeviceArray, DeviceArray]) -> None:
-            outputs, outputs_change = block
+        for outputs, outputs_change in zip(state, change, strict=True):
             outputs += steps_of_outputs * outputs_change
-
-        for _ in self.arithmetic.map(work, list(zip(state, change, strict=True))):
-            pass
 
     def curvatures(self, state: Logits) -> Iterator[tuple[slice, DeviceArray]]:
         """Yield, block by block, the second derivative of the loss by each output: (models, outputs, rows)."""
-
-        def work(block: tuple[slice, DeviceArray]) -> tuple[slice, DeviceArray]:
-            rows, outputs = block
+        for rows, outputs in zip(self.rows.slices, state, strict=True):
             probabilities = self._loss.probabilities(outputs)
             probabilities *= 1 - probabilities
             if self.sample_weight is not None:
                 probabilities *= self._weights(rows)
-            return rows, probabilities
-
-        return self.arithmetic.map(work, list(zip(self.rows.slices, state, strict=True)))
+            yield rows, probabilities
 
     def _labels(self, rows: slice) -> DeviceArray:
         return self.arithmetic.indices(self.labels[rows])

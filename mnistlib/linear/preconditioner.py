@@ -64,9 +64,14 @@ def at_zero(objective: Objective) -> Preconditioner:
     weights = objective.sample_weight
     rows = objective.rows.shape[0]
     every = np.ones(rows) if weights is None else weights
-    gram = _gram(objective, np.arange(rows), every)
+    starts = range(0, rows, CHUNK)
+
+    def work(start: int) -> DeviceArray:
+        return _gram(objective, np.arange(start, min(start + CHUNK, rows)), every[start : start + CHUNK])
+
+    gram = sum(objective.arithmetic.map(work, starts))
     likely = 0.5 if objective.outputs == 1 else 1 / objective.outputs
-    factors = [_factor(objective, model, likely * (1 - likely) * gram[None]) for model in range(len(objective.C))]
+    factors = [_factor(objective, model, likely * (1 - likely) * gram)[None] for model in range(len(objective.C))]
     return Preconditioner(factors, objective.arithmetic)
 
 
@@ -74,13 +79,16 @@ def near(objective: Objective, state: Logits, random: np.random.Generator) -> Pr
     """Return the inverse of the Hessian where the outputs are `state`: whole, or its class blocks."""
     columns = objective.shape[2]
     drawn = _draw(objective, state, ROWS_PER_COLUMN * columns, random)
+    arithmetic = objective.arithmetic
+
+    def work(place: tuple[int, int]) -> DeviceArray:
+        model, output = place
+        return _factor(objective, model, _gram(objective, *drawn[model][output]))
+
+    blocks = list(arithmetic.map(work, list(np.ndindex(*objective.shape[:2]))))
     factors = [
-        _factor(
-            objective,
-            model,
-            objective.arithmetic.namespace.stack([_gram(objective, *drawn[model][k]) for k in range(objective.outputs)]),
-        )
-        for model in range(len(objective.C))
+        arithmetic.namespace.stack(blocks[first : first + objective.outputs])
+        for first in range(0, len(blocks), objective.outputs)
     ]
     return Preconditioner(factors, objective.arithmetic)
 
@@ -111,17 +119,13 @@ def _draw(objective: Objective, state: Logits, rows: int, random: np.random.Gene
 
 
 def _gram(objective: Objective, indices: npt.NDArray[np.intp], weights: npt.NDArray[np.floating]) -> DeviceArray:
+    """Return the weighted Gram matrix of some raw rows, and of a column of ones after them."""
     arithmetic = objective.arithmetic
-    size = objective.shape[2]
-
-    def work(start: int) -> DeviceArray:
+    total = arithmetic.to_device(np.zeros((objective.shape[2], objective.shape[2])))
+    for start in range(0, len(indices), CHUNK):
         chunk = slice(start, start + CHUNK)
         block = arithmetic.to_device(objective.rows.take(indices[chunk]))
-        return arithmetic.gram(block, arithmetic.to_device(weights[chunk]))
-
-    total = arithmetic.to_device(np.zeros((size, size)))
-    for part in arithmetic.map(work, range(0, len(indices), CHUNK)):
-        total += part
+        total += arithmetic.gram(block, arithmetic.to_device(weights[chunk]))
     return total
 
 
