@@ -18,17 +18,26 @@ if TYPE_CHECKING:
     from mnistlib.errors import DatasetNotFoundError as DatasetNotFoundError
     from mnistlib.errors import DownloadError as DownloadError
     from mnistlib.errors import IdxError as IdxError
+    from mnistlib.errors import JobCancelledError as JobCancelledError
     from mnistlib.errors import JobError as JobError
     from mnistlib.errors import JobFailedError as JobFailedError
     from mnistlib.errors import MissingExtraError as MissingExtraError
     from mnistlib.errors import MnistlibError as MnistlibError
     from mnistlib.errors import ModelError as ModelError
     from mnistlib.errors import RunNotFoundError as RunNotFoundError
+    from mnistlib.errors import ScriptFailedError as ScriptFailedError
+    from mnistlib.errors import SweepFailedError as SweepFailedError
     from mnistlib.idx import load_data as load_data
     from mnistlib.idx import read_idx as read_idx
     from mnistlib.idx import read_idx_header as read_idx_header
     from mnistlib.idx import write_idx as write_idx
+    from mnistlib.jobs import ScriptJob as ScriptJob
+    from mnistlib.jobs import SweepJob as SweepJob
     from mnistlib.jobs import TrainJob as TrainJob
+    from mnistlib.linear import LogisticRegression as LogisticRegression
+    from mnistlib.runs import Run as Run
+    from mnistlib.runs import RunStatus as RunStatus
+    from mnistlib.runs import current_run as current_run
 
     __version__: str
 
@@ -39,14 +48,23 @@ _MODULE_OF = {
     "DatasetNotFoundError": "errors",
     "DownloadError": "errors",
     "IdxError": "errors",
+    "JobCancelledError": "errors",
     "JobError": "errors",
     "JobFailedError": "errors",
     "LocalBackend": "backends.local",
+    "LogisticRegression": "linear",
     "MissingExtraError": "errors",
     "MnistlibError": "errors",
     "ModelError": "errors",
+    "Run": "runs",
     "RunNotFoundError": "errors",
+    "RunStatus": "runs",
+    "ScriptFailedError": "errors",
+    "ScriptJob": "jobs",
+    "SweepFailedError": "errors",
+    "SweepJob": "jobs",
     "TrainJob": "jobs",
+    "current_run": "runs",
     "get_backend": "backends",
     "load_data": "idx",
     "load_dataset": "datasets",

@@ -10,6 +10,7 @@
     ├── JobError (ValueError)                  a job with a value that is not allowed
     ├── JobFailedError (RuntimeError)          a job that was run and failed; its cause is the original error
     │   └── JobCancelledError                  a job that was cancelled
+    ├── SweepFailedError (RuntimeError)        a sweep without a child to choose
     ├── ScriptFailedError (RuntimeError)       a script that ended with another exit status than 0
     ├── RunNotFoundError (LookupError)         no run has that id
     ├── ModelError (ValueError)                a saved model that is damaged, foreign or does not fit the data
@@ -36,6 +37,7 @@ __all__ = [
     "ModelError",
     "RunNotFoundError",
     "ScriptFailedError",
+    "SweepFailedError",
 ]
 
 
@@ -85,6 +87,10 @@ class JobCancelledError(JobFailedError):
 
 class ScriptFailedError(MnistlibError, RuntimeError):
     """A script ended with another exit status than 0."""
+
+
+class SweepFailedError(MnistlibError, RuntimeError):
+    """A sweep has no child that completed and has the metric to choose by."""
 
 
 class RunNotFoundError(MnistlibError, LookupError):

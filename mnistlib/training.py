@@ -1,63 +1,18 @@
 """A data set in, a fitted classifier and its metrics out; pure but for what it tells its context."""
 
-import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mnistlib.datasets import Dataset
 from mnistlib.errors import DataError
-from mnistlib.evaluation import evaluate
+from mnistlib.evaluation import Evaluation, evaluate
+from mnistlib.linear import Callback, Progress
 from mnistlib.preprocessing import WHITE, Normalization, fit_normalization
 from mnistlib.runs import RunContext
-
-
-@dataclass(frozen=True)
-class SolverOptions:
-    """What a solver is told.
-
-    Attributes
-    ----------
-    regularization : float
-        The rate; C, scikit-learn's inverse strength, is 1 / rate.
-    max_iter : int
-        Iterations after which it gives up.
-    tol : float
-        When it is content.
-    seed : int
-        For solvers that draw random numbers.
-    """
-
-    regularization: float
-    max_iter: int
-    tol: float
-    seed: int
-
-
-@dataclass(frozen=True, eq=False)
-class Fit:
-    """A classifier fitted to features, in the solver's own form.
-
-    Attributes
-    ----------
-    classifier : scikit-learn estimator
-        Fitted.
-    iterations : int
-        The most that any of its parts took.
-    complaint : str
-        Why the solver did not converge; empty when it did.
-    remarks : tuple of str
-        What else the solver had to say.
-    """
-
-    classifier: Any
-    iterations: int
-    complaint: str = ""
-    remarks: tuple[str, ...] = ()
+from mnistlib.solvers import SOLVERS, Fit, SolverOptions
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,10 +25,13 @@ class TrainedModel:
         Plain, and for pixels in [0, 1] whatever the normalization was.
     converged : bool
         Whether the solver reached its tolerance.
+    cancelled : bool
+        Whether the fit was cut short by a request to cancel; the classifier is the best so far.
     """
 
     classifier: Any
     converged: bool
+    cancelled: bool
 
 
 def train(
@@ -88,49 +46,87 @@ def train(
     normalization : str
         One of :data:`mnistlib.preprocessing.NORMALIZATIONS`.
     solver : str
-        One of :data:`SOLVERS`.
+        One of :data:`mnistlib.solvers.SOLVERS`.
     options : SolverOptions
         For the solver.
     context : RunContext
         Receives the metrics ``accuracy`` (on the test images), ``iterations``, ``converged`` (1 or 0) and
-        ``fit_seconds``.
+        ``fit_seconds``; from the package's own solver also ``objective``, ``gradient_norm`` and ``passes`` after every
+        iteration. Asked after every iteration whether to stop.
 
     Returns
     -------
     TrainedModel
-        The classifier, and whether its solver converged.
+        The classifier, and how its fit ended.
 
     Raises
     ------
     DataError
         If all training images have the same label.
     """
+    require_classes(dataset)
+    context.log(f"fitting {len(dataset.train)} images, solver {solver}, regularization {options.regularization:g}")
+    started = perf_counter()
+    fitted_map = fit_normalization(normalization, dataset.train.images)
+    fit = SOLVERS[solver](dataset.train, fitted_map, options, watch(context))
+    context.log_metric("fit_seconds", round(perf_counter() - started, 3))
+    return score(fit, fitted_map, dataset, context, cancelled=context.cancelled)
+
+
+def score(
+    fit: Fit, fitted_map: Normalization, dataset: Dataset, context: RunContext, *, cancelled: bool
+) -> TrainedModel:
+    """Turn a fit into a model of pixels, judge it on the test images, and tell the context."""
+    classifier = _fold(fit.classifier, fitted_map)
+    context.log_metric("iterations", fit.iterations)
+    context.log_metric("converged", not fit.complaint)
+    for remark in fit.remarks:
+        context.log(f"the solver remarks: {remark}")
+    if cancelled:
+        context.log("CANCELLED: what is kept is the best model so far")
+    elif fit.complaint:
+        context.log(f"NOT CONVERGED: {fit.complaint}")
+    accuracy = judge(classifier, dataset).accuracy
+    context.log_metric("accuracy", accuracy)
+    context.log(f"accuracy {accuracy:.4f} on {len(dataset.test)} images")
+    return TrainedModel(classifier, not fit.complaint, cancelled)
+
+
+def judge(classifier: Any, dataset: Dataset) -> Evaluation:
+    """Compare the answers of a classifier of pixels in [0, 1] with the labels of the test images."""
+    pixels = dataset.test.images.reshape(len(dataset.test), -1)
+    answers = classifier.predict(np.divide(pixels, np.float32(WHITE), dtype=np.float32))
+    return evaluate(dataset.test.labels, answers, classes=len(dataset.classes))
+
+
+def require_classes(dataset: Dataset) -> None:
+    """Refuse a data set whose training images all have the same label."""
     labels = np.unique(dataset.train.labels)
     if len(labels) < 2:
         raise DataError(
             f"{dataset.name}: all training images have the label {labels[0]}: there is nothing to tell apart"
         )
-    context.log(f"fitting {len(dataset.train)} images, solver {solver}, regularization {options.regularization:g}")
-    started = perf_counter()
-    fitted_map = fit_normalization(normalization, dataset.train.images)
-    fit = SOLVERS[solver](fitted_map, dataset, options)
-    classifier = _fold(fit.classifier, fitted_map)
-    context.log_metric("fit_seconds", round(perf_counter() - started, 3))
-    context.log_metric("iterations", fit.iterations)
-    context.log_metric("converged", not fit.complaint)
-    for remark in fit.remarks:
-        context.log(f"the solver remarks: {remark}")
-    if fit.complaint:
-        context.log(f"NOT CONVERGED: {fit.complaint}")
-    answers = classifier.predict(np.divide(_rows(dataset.test.images), np.float32(WHITE), dtype=np.float32))
-    accuracy = evaluate(dataset.test.labels, answers, classes=len(dataset.classes)).accuracy
-    context.log_metric("accuracy", accuracy)
-    context.log(f"accuracy {accuracy:.4f} on {len(dataset.test)} test images")
-    return TrainedModel(classifier, not fit.complaint)
 
 
-def _rows(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return images.reshape(len(images), -1)
+def watch(context: RunContext) -> Callback:
+    """Return what a solver calls back: it records the loss curve, shows progress, and stops a cancelled run."""
+    recorded = -1
+
+    def after_iteration(progress: Progress) -> bool:
+        nonlocal recorded
+        if progress.iteration > recorded:  # else it is a sign of life from inside a long pass
+            recorded = progress.iteration
+            context.log_metric("objective", progress.objective, progress.iteration)
+            context.log_metric("gradient_norm", progress.gradient_norm, progress.iteration)
+            context.log_metric("passes", progress.passes, progress.iteration)
+        context.progress(
+            f"iteration {progress.iteration}, objective {progress.objective:,.1f}, {progress.passes:.1f} passes",
+            seconds=progress.seconds,
+            seconds_left=progress.seconds_left,
+        )
+        return context.cancelled
+
+    return after_iteration
 
 
 def _fold(classifier: Any, fitted_map: Normalization) -> Any:
@@ -139,52 +135,3 @@ def _fold(classifier: Any, fitted_map: Normalization) -> Any:
     for part in parts:
         part.coef_, part.intercept_ = fitted_map.fold(part.coef_, part.intercept_)
     return classifier
-
-
-def _fit_sklearn(name: str, fitted_map: Normalization, dataset: Dataset, options: SolverOptions) -> Fit:
-    """Fit with one of scikit-learn's solvers.
-
-    liblinear can't fit several classes at once, so it fits each against the rest, as the tutorial had it.
-    """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.multiclass import OneVsRestClassifier
-
-    estimator: Any = LogisticRegression(
-        C=1 / options.regularization,
-        solver=name,
-        max_iter=options.max_iter,
-        tol=options.tol,
-        random_state=options.seed,
-    )
-    one_vs_rest = name == "liblinear" and len(np.unique(dataset.train.labels)) > 2
-    if one_vs_rest:
-        estimator = OneVsRestClassifier(estimator)
-    # liblinear computes in float64 only: given that at once, it need not convert for every class.
-    features = fitted_map.apply(dataset.train.images, dtype=np.float64 if name == "liblinear" else np.float32)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        estimator.fit(features, dataset.train.labels)
-    remarks = tuple(str(warning.message) for warning in caught if warning.category is not ConvergenceWarning)
-    parts = estimator.estimators_ if one_vs_rest else [estimator]
-    iterations = max(int(np.max(part.n_iter_)) for part in parts)
-    if len(remarks) == len(caught):
-        return Fit(estimator, iterations, remarks=remarks)
-    return Fit(
-        estimator,
-        iterations,
-        f"the solver {name} stopped after {iterations} iterations short of its tolerance {options.tol:g}. "
-        "The model works but is not the best one: raise --max-iter or --tol, or regularize more",
-        remarks,
-    )
-
-
-def _sklearn_solver(name: str) -> Callable[[Normalization, Dataset, SolverOptions], Fit]:
-    return lambda fitted_map, dataset, options: _fit_sklearn(name, fitted_map, dataset, options)
-
-
-#: Solver name -> what fits with it.
-SOLVERS: dict[str, Callable[[Normalization, Dataset, SolverOptions], Fit]] = {
-    "auto": _sklearn_solver("lbfgs"),
-    **{name: _sklearn_solver(name) for name in ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga", "liblinear")},
-}

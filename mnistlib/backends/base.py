@@ -12,7 +12,13 @@ class Backend(ABC):
 
     @abstractmethod
     def submit(
-        self, job: Job, *, experiment: str = "default", name: str | None = None, tags: Mapping[str, str] | None = None
+        self,
+        job: Job,
+        *,
+        experiment: str = "default",
+        name: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        resume: bool = False,
     ) -> Run:
         """Start a job, or queue it, and return at once.
 
@@ -26,6 +32,8 @@ class Backend(ABC):
             What a person calls the run.
         tags : mapping of str to str, optional
             What a person notes about it.
+        resume : bool, default False
+            Let a sweep take over the children that an earlier one of the experiment has completed.
 
         Returns
         -------
@@ -53,7 +61,13 @@ class Backend(ABC):
         """Return handles on all runs, the newest first."""
 
     def run(
-        self, job: Job, *, experiment: str = "default", name: str | None = None, tags: Mapping[str, str] | None = None
+        self,
+        job: Job,
+        *,
+        experiment: str = "default",
+        name: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        resume: bool = False,
     ) -> RunResult:
         """Run a job to its end: submit, wait, result.
 
@@ -64,7 +78,7 @@ class Backend(ABC):
         JobFailedError
             If the job failed; its cause is the original error.
         """
-        run = self.submit(job, experiment=experiment, name=name, tags=tags)
+        run = self.submit(job, experiment=experiment, name=name, tags=tags, resume=resume)
         try:
             return run.result()
         except KeyboardInterrupt:

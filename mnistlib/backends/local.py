@@ -3,19 +3,20 @@
 import os
 import shutil
 import threading
-import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from mnistlib.backends.base import Backend
-from mnistlib.errors import JobFailedError, MnistlibError
+from mnistlib.errors import JobFailedError
 from mnistlib.files import publish
-from mnistlib.jobs import Job, Outcome, execute
+from mnistlib.jobs import Job, Outcome, SweepJob, TrainJob, execute
+from mnistlib.jobs.recorded import begin, conclude, read_job
+from mnistlib.jobs.sweeping import Spread, run_sweep
 from mnistlib.runs import Metrics, Run, RunContext, RunRecord, RunResult, RunStatus, RunStore, read_metrics
 from mnistlib.runs.context import CANCEL_FILE, LOG_FILE
-from mnistlib.runs.record import now
 
 
 class LocalRun(Run):
@@ -49,6 +50,8 @@ class LocalRun(Run):
     def cancel(self) -> None:
         """Ask the run to stop within one pass over the data; see :meth:`Run.cancel`."""
         if not self.done():
+            for child in self.children():
+                child.cancel()
             (self.path / CANCEL_FILE).touch()
 
     def metrics(self) -> Metrics:
@@ -85,8 +88,16 @@ class LocalRun(Run):
         return copies
 
     def children(self) -> list[Run]:
-        """Return the runs of a sweep."""
-        return []
+        """Return the runs of a sweep; see :meth:`Run.children`."""
+        return [LocalRun(self._store, self.path.with_name(child)) for child in self.record.children]
+
+    def work(self, work: Callable[[RunContext], Outcome]) -> None:
+        """Do the run's work in the calling thread, unless it was cancelled in the queue."""
+        try:
+            if not self.done():
+                self._cause = conclude(begin(self.path), work)
+        finally:
+            self._told.set()
 
     def _ended(self) -> RunResult | JobFailedError:
         record = self.record
@@ -130,12 +141,24 @@ class LocalBackend(Backend):
         return f"LocalBackend(runs_folder={str(self._store.folder)!r})"
 
     def submit(
-        self, job: Job, *, experiment: str = "default", name: str | None = None, tags: Mapping[str, str] | None = None
+        self,
+        job: Job,
+        *,
+        experiment: str = "default",
+        name: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        resume: bool = False,
     ) -> LocalRun:
         """Queue a job for a worker thread; see :meth:`Backend.submit`."""
-        folder = self._store.create(job.to_json(), job_type=job.type, experiment=experiment, name=name, tags=tags)
+        create = partial(self._store.create, experiment=experiment, tags=tags)
+        folder = create(job.to_json(), job_type=job.type, name=name)
+        work: Callable[[RunContext], Outcome] = partial(execute, job)
+        if isinstance(job, SweepJob):
+            children = self._create_children(job, folder, create, resume=resume)
+            # What joblib is told with parallel_config is told to this thread only.
+            work = partial(run_sweep, job, children, spread=Spread.active())
         run = LocalRun(self._store, folder)
-        self._workers.submit(self._work, job, run)
+        self._workers.submit(run.work, work)
         return run
 
     def attach(self, run_id: str) -> LocalRun:
@@ -144,36 +167,26 @@ class LocalBackend(Backend):
 
     def runs(self) -> list[Run]:
         """Return handles on all runs, the newest first."""
-        return [
-            LocalRun(self._store, self._store.folder / record.experiment / record.run_id)
-            for record in self._store.records()
+        return [LocalRun(self._store, self._store.folder_of(record)) for record in self._store.records()]
+
+    def _create_children(
+        self, sweep: SweepJob, folder: Path, create: Callable[..., Path], *, resume: bool
+    ) -> list[Path]:
+        done = self._completed(folder.parent.name) if resume else {}
+        folders = [
+            done.get(child) or create(child.to_json(), job_type=child.type, parent=folder.name)
+            for child in sweep.children()
         ]
+        replace(RunRecord.read(folder), children=tuple(child.name for child in folders)).write(folder)
+        return folders
 
-    def _work(self, job: Job, run: LocalRun) -> None:
-        try:
-            if not run.done():  # else it was cancelled in the queue
-                self._run(job, run)
-        finally:
-            run._told.set()
-
-    def _run(self, job: Job, run: LocalRun) -> None:
-        context = RunContext(run.path)
-        record = replace(run.record, status=RunStatus.RUNNING, started=now())
-        record.write(run.path)
-        try:
-            outcome = execute(job, context)
-        except Exception as error:
-            run._cause = error
-            context.log(traceback.format_exc().rstrip())
-            # An error that was foreseen says what to do; of any other the kind matters too.
-            reason = str(error) if isinstance(error, MnistlibError) else f"{type(error).__name__}: {error}"
-            record = replace(record, status=RunStatus.FAILED, error=reason)
-        else:
-            record = _with_outcome(record, outcome)
-        context.publish_metrics()
-        replace(record, ended=now(), metrics=context.metrics).write(run.path)
-
-
-def _with_outcome(record: RunRecord, outcome: Outcome) -> RunRecord:
-    status = RunStatus.CANCELLED if outcome.cancelled else RunStatus.COMPLETED
-    return replace(record, status=status, converged=outcome.converged)
+    def _completed(self, experiment: str) -> dict[Job, Path]:
+        """Return the training jobs that have completed in an experiment, with their folders."""
+        folders = [
+            self._store.folder_of(record)
+            for record in self._store.records()
+            if record.experiment == experiment
+            and record.status is RunStatus.COMPLETED
+            and record.job_type == TrainJob.type
+        ]
+        return {read_job(folder): folder for folder in folders}

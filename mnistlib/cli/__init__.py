@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from mnistlib.cli.parser import make_parser
-from mnistlib.errors import JobError, MnistlibError
+from mnistlib.errors import JobError, JobFailedError, MnistlibError
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141  # what a shell reports for a command that SIGPIPE ended
@@ -58,7 +58,9 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     except (MnistlibError, OSError) as error:
         if options.debug:
             raise
-        print(f"mnistlib: error: {' '.join(str(error).split())}", file=sys.stderr)
+        # The log's tail, which a failed job's error carries, was shown while it ran.
+        text = error.reason if isinstance(error, JobFailedError) else str(error)
+        print(f"mnistlib: error: {' '.join(text.split())}", file=sys.stderr)
         return 1
     return 0
 

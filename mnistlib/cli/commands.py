@@ -16,9 +16,11 @@ from mnistlib.errors import DataError, DatasetNotFoundError, RunNotFoundError
 from mnistlib.evaluation import Evaluation, worst_mistakes
 from mnistlib.evaluation import evaluate as evaluate_labels
 from mnistlib.idx import read_idx, read_idx_header
-from mnistlib.jobs import TrainJob
+from mnistlib.jobs import SweepJob, TrainJob
+from mnistlib.jobs.recorded import read_job
 from mnistlib.plots import draw_text, save_png
-from mnistlib.runs import JOB_FILE, OUTPUTS, find_run
+from mnistlib.runs import RunStore
+from mnistlib.runs.context import OUTPUTS
 
 _JOB_OPTIONS = (
     "dataset",
@@ -81,7 +83,7 @@ def predict(options: argparse.Namespace) -> None:
     if path.is_file():
         model = load_model(path, trust=options.trust)
     else:
-        model = load_model(find_run(options.model, runs_folder=_runs(options)) / OUTPUTS, trust=options.trust)
+        model = load_model(_store(options).find(options.model) / OUTPUTS, trust=options.trust)
     labels = model.predict(read_idx(options.file)).tolist()
     if options.json:
         _print_json(labels=labels)
@@ -132,7 +134,7 @@ def _pictures(options: argparse.Namespace) -> tuple[NDArray[np.uint8], list[str]
             raise DataError(f"{options.what} holds {images.dtype} of shape {images.shape}, which are no images to draw")
         return images[: options.count], [f"#{index}" for index in range(min(options.count, len(images)))]
     try:
-        folder = find_run(options.what, runs_folder=_runs(options))
+        folder = _store(options).find(options.what)
     except RunNotFoundError as error:
         return _samples(options, error)
     return _mistakes(folder, options)
@@ -160,8 +162,12 @@ def _mistakes(folder: Path, options: argparse.Namespace) -> tuple[NDArray[np.uin
 
 
 def _model_and_dataset(run: str | Path, options: argparse.Namespace) -> tuple[SavedModel, Dataset]:
-    folder = find_run(run, runs_folder=_runs(options))
-    job = TrainJob.from_json((folder / JOB_FILE).read_bytes())
+    folder = _store(options).find(run)
+    job = read_job(folder)
+    if isinstance(job, SweepJob):
+        job = job.base  # the sweep's own output is its best model
+    if not isinstance(job, TrainJob):
+        raise DataError(f"run {folder.name} is a {job.type} job: only a trained model can be evaluated")
     model = load_model(folder / OUTPUTS)
     dataset = load_dataset(job.dataset, limit=job.limit, data_folder=options.data_folder or job.data_folder)
     if model.description and dict(model.description.digests) != dict(dataset.digests):
@@ -186,8 +192,8 @@ def _evaluation_table(evaluation: Evaluation, classes: tuple[str, ...]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _runs(options: argparse.Namespace) -> Path | None:
-    return Path(options.runs) if options.runs else None
+def _store(options: argparse.Namespace) -> RunStore:
+    return RunStore(Path(options.runs) if options.runs else None)
 
 
 def _print_json(**content: Any) -> None:

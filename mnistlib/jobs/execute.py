@@ -11,7 +11,8 @@ from mnistlib.jobs.process import run_script
 from mnistlib.jobs.script import ScriptJob
 from mnistlib.jobs.train import TrainJob
 from mnistlib.runs import RunContext
-from mnistlib.training import SolverOptions, TrainedModel, train
+from mnistlib.solvers import SolverOptions
+from mnistlib.training import TrainedModel, train
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def execute(job: Job, context: RunContext) -> Outcome:
 
 
 def load_for(job: TrainJob, context: RunContext) -> Dataset:
-    """Load a job's data set; where it asks for validation, with held-out training images in place of the test images."""
+    """Load a job's data set; for validation, with held-out training images in place of the test images."""
     dataset = load_dataset(job.dataset, limit=job.limit, data_folder=job.data_folder, download=job.download)
     context.log(f"loaded {dataset!r}")
     if not job.validation:

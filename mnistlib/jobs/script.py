@@ -15,8 +15,8 @@ class ScriptJob(Job):
 
     The script runs in a copy of its source folder. What it prints becomes the run's log, what it leaves in
     ``outputs/`` the run's outputs, and its exit status the run's. It logs metrics with
-    ``mnistlib.current_run().log_metric(...)``; scripts written for Azure ML's ``Run.get_context().log(...)`` run as they
-    are where azureml-core is installed.
+    ``mnistlib.current_run().log_metric(...)``; scripts written for Azure ML's ``Run.get_context().log(...)`` run as
+    they are where azureml-core is installed.
 
     Attributes
     ----------
@@ -54,7 +54,8 @@ class ScriptJob(Job):
         require_path(self, "source_directory")
         if PurePath(self.script).is_absolute() or ".." in PurePath(self.script).parts:
             raise JobError(f"script must be a path below source_directory, not {self.script!r}")
-        if isinstance(self.arguments, str) or not all(isinstance(item, _ARGUMENTS) for item in self.arguments):
+        arguments: Any = self.arguments
+        if not isinstance(arguments, list | tuple) or not all(isinstance(item, _ARGUMENTS) for item in arguments):
             raise JobError(f"arguments must be a list of texts and numbers, not {self.arguments!r}")
         object.__setattr__(self, "arguments", tuple(str(item) for item in self.arguments))
         # A job may be run by a process that stands elsewhere.

@@ -1,11 +1,14 @@
 """Train the same job at many regularization rates, and find the best."""
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from mnistlib.errors import JobError
 from mnistlib.jobs.job import Job, require_choice, require_positive, require_type
 from mnistlib.jobs.train import TrainJob
+
+Child = TypeVar("Child", bound=Hashable)
 
 #: Share of the training images that a sweep holds back where its base job names none.
 VALIDATION = 0.2
@@ -51,7 +54,8 @@ class SweepJob(Job):
 
     def __post_init__(self) -> None:
         require_type(self, "base", TrainJob)
-        if not isinstance(self.regularization, list | tuple) or not self.regularization:
+        rates: Any = self.regularization
+        if not isinstance(rates, list | tuple) or not rates:
             raise JobError(f"regularization must be a list of rates, not {self.regularization!r}")
         object.__setattr__(self, "regularization", tuple(self.regularization))
         for rate in self.regularization:
@@ -66,7 +70,7 @@ class SweepJob(Job):
         validation = self.base.validation or VALIDATION
         return [replace(self.base, regularization=rate, validation=validation) for rate in self.regularization]
 
-    def best_of(self, values: dict[str, float]) -> str | None:
+    def best_of(self, values: Mapping[Child, float]) -> Child | None:
         """Return the key of the best value of the primary metric; the first of equals; None of none."""
         sign = 1 if self.goal == "maximize" else -1
         return max(values, key=lambda key: sign * values[key], default=None)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from mnistlib.errors import JobError
 from mnistlib.jobs.job import Job, require_choice, require_integer, require_path, require_positive, require_type
 from mnistlib.preprocessing import NORMALIZATIONS
-from mnistlib.training import SOLVERS
+from mnistlib.solvers import SOLVERS
 
 
 @dataclass(frozen=True, kw_only=True)

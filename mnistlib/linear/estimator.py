@@ -204,7 +204,9 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         self.gradient_norm_ = solution.gradient_norm
 
     def _not_converged(self, solution: Solution) -> str:
-        found = f"The gradient is {solution.gradient_norm:.3g} after {solution.iterations} iterations, tol={self.tol:g}."
+        found = (
+            f"The gradient is {solution.gradient_norm:.3g} after {solution.iterations} iterations, tol={self.tol:g}."
+        )
         if solution.iterations >= self.max_iter:
             return f"{found} Increase max_iter."
         return f"{found} Rounding allows no further step: give X as float64, or a larger tol."

@@ -50,7 +50,7 @@ def test_the_pickle_takes_pixels_in_0_to_1(tmp_path: Path) -> None:
 
 
 def test_a_job_that_fails_raises_one_class_with_the_original_as_cause_and_leaves_no_run(tmp_path: Path) -> None:
-    with pytest.raises(JobFailedError, match="the job failed: 'nowhere' is neither") as caught:
+    with pytest.raises(JobFailedError, match="failed: 'nowhere' is neither") as caught:
         LocalBackend(tmp_path).run(TrainJob(dataset="nowhere"))
     assert isinstance(caught.value.__cause__, DatasetNotFoundError)
     assert list((tmp_path / "default").iterdir()) == []
@@ -60,7 +60,7 @@ def test_an_error_that_nobody_foresaw_is_named_by_its_class(tmp_path: Path) -> N
     # A file that can be opened and not read: an error of the system, not of the data.
     for name in ("train-images.gz", "train-labels.gz", "test-images.gz", "test-labels.gz"):
         (tmp_path / name).symlink_to("/proc/self/mem")
-    with pytest.raises(JobFailedError, match=r"the job failed: OSError: .*Input/output error"):
+    with pytest.raises(JobFailedError, match=r"failed: OSError: .*Input/output error"):
         LocalBackend(tmp_path / "runs").run(TrainJob(dataset=str(tmp_path)))
 
 

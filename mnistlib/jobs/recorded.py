@@ -1,0 +1,53 @@
+"""Run a job in a run folder of this machine, with its record kept true at every moment.
+
+These are module-level functions of paths, so that joblib can send them to other processes.
+"""
+
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from mnistlib.errors import MnistlibError
+from mnistlib.jobs.execute import Outcome, execute
+from mnistlib.jobs.job import Job, job_from_json
+from mnistlib.runs import RunContext, RunRecord, RunStatus
+from mnistlib.runs.record import now
+from mnistlib.runs.store import JOB_FILE
+
+
+def run_in_folder(folder: Path) -> Exception | None:
+    """Run the job that lies in a run's folder, and return why it failed, if it did."""
+    return conclude(begin(folder), lambda context: execute(read_job(folder), context))
+
+
+def begin(folder: Path) -> RunContext:
+    """Record a run as running, and return the job's side of it."""
+    replace(RunRecord.read(folder), status=RunStatus.RUNNING, started=now()).write(folder)
+    return RunContext(folder)
+
+
+def conclude(context: RunContext, work: Callable[[RunContext], Outcome]) -> Exception | None:
+    """Do the work of a run that has begun, and record what it came to; its failure is returned, not raised."""
+    record = RunRecord.read(context.folder)
+    failure = None
+    try:
+        outcome = work(context)
+    except Exception as error:
+        failure = error
+        foreseen = isinstance(error, MnistlibError)
+        # An error that was foreseen says what to do; of any other the kind and the place matter.
+        reason = str(error) if foreseen else f"{type(error).__name__}: {error}"
+        context.log(f"FAILED: {reason}" if foreseen else "".join(traceback.format_exception(error)).rstrip())
+        record = replace(record, status=RunStatus.FAILED, error=reason)
+    else:
+        status = RunStatus.CANCELLED if outcome.cancelled else RunStatus.COMPLETED
+        record = replace(record, status=status, converged=outcome.converged)
+    context.publish_metrics()
+    replace(record, ended=now(), metrics=context.metrics).write(context.folder)
+    return failure
+
+
+def read_job(folder: Path) -> Job:
+    """Return the job that lies in a run's folder."""
+    return job_from_json((folder / JOB_FILE).read_bytes())

@@ -1,0 +1,156 @@
+"""Run the children of a sweep on this machine, and find the best.
+
+With the package's own solver all rates are trained over shared passes. Other solvers train one child at a time,
+spread by joblib: inside ``joblib.parallel_config(...)`` as that says, else over this machine's processors.
+"""
+
+import shutil
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from mnistlib.artifacts import load_model
+from mnistlib.datasets import Dataset, load_dataset
+from mnistlib.errors import SweepFailedError
+from mnistlib.jobs.execute import Outcome, keep, load_for, options_of
+from mnistlib.jobs.recorded import begin, conclude, run_in_folder
+from mnistlib.jobs.sweep import SweepJob
+from mnistlib.jobs.train import TrainJob
+from mnistlib.preprocessing import Normalization, fit_normalization
+from mnistlib.runs import RunContext, RunRecord, RunStatus
+from mnistlib.runs.context import OUTPUTS
+from mnistlib.runs.handle import BEST_CHILD
+from mnistlib.solvers import OWN_SOLVER, Fit, fit_path
+from mnistlib.training import judge, require_classes, score, watch
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """Where joblib spreads work; what :func:`joblib.parallel_config` sets belongs to one thread only.
+
+    Attributes
+    ----------
+    backend : joblib backend
+        The one that was active when the sweep was submitted.
+    n_jobs : int
+        How many at a time.
+    """
+
+    backend: Any
+    n_jobs: int
+
+    @classmethod
+    def active(cls) -> "Spread":
+        """Return where joblib spreads work in the calling thread."""
+        from joblib.parallel import get_active_backend
+
+        backend, n_jobs = get_active_backend()
+        return cls(backend, -1 if n_jobs is None else n_jobs)
+
+
+def run_sweep(sweep: SweepJob, folders: list[Path], context: RunContext, *, spread: Spread) -> Outcome:
+    """Run the children that have not completed yet, then choose the best and score it on the test images.
+
+    Parameters
+    ----------
+    sweep : SweepJob
+        What to do.
+    folders : list of Path
+        The children's run folders, in the order of the rates.
+    context : RunContext
+        The sweep's own side.
+    spread : Spread
+        Where to run children that are trained apart.
+
+    Returns
+    -------
+    Outcome
+        Of the best child.
+
+    Raises
+    ------
+    SweepFailedError
+        If no child completed.
+    """
+    pending = [
+        (folder, job)
+        for folder, job in zip(folders, sweep.children(), strict=True)
+        if RunRecord.read(folder).status is RunStatus.QUEUED
+    ]
+    context.log(f"sweep over {len(folders)} rates, {len(folders) - len(pending)} of them completed before")
+    if pending and sweep.base.solver == OWN_SOLVER:
+        _train_together(pending, context)
+    elif pending:
+        _train_apart([folder for folder, _ in pending], spread)
+    return Outcome(cancelled=True) if context.cancelled else _choose(sweep, folders, context)
+
+
+def _train_together(pending: list[tuple[Path, TrainJob]], context: RunContext) -> None:
+    """Train all rates over shared passes; what fails there fails every child, what fails after that only one."""
+    children = [(begin(folder), job) for folder, job in pending]
+    try:
+        dataset = load_for(pending[0][1], context)
+        fitted_map, fits = _fit_together([job for _, job in pending], dataset, context)
+    except Exception as error:
+        for child, _ in children:
+            conclude(child, partial(_fail, error))
+        return
+    cancelled = context.cancelled
+    for (child, job), fit in zip(children, fits, strict=True):
+        conclude(child, partial(_keep_fit, fit, fitted_map, job, dataset, cancelled=cancelled))
+
+
+def _fit_together(jobs: list[TrainJob], dataset: Dataset, context: RunContext) -> tuple[Normalization, list[Fit]]:
+    require_classes(dataset)
+    started = perf_counter()
+    fitted_map = fit_normalization(jobs[0].normalization, dataset.train.images)
+    fits = fit_path(dataset.train, fitted_map, [options_of(job) for job in jobs], watch(context))
+    context.log_metric("fit_seconds", round(perf_counter() - started, 3))
+    return fitted_map, fits
+
+
+def _keep_fit(
+    fit: Fit, fitted_map: Normalization, job: TrainJob, dataset: Dataset, child: RunContext, *, cancelled: bool
+) -> Outcome:
+    return keep(score(fit, fitted_map, dataset, child, cancelled=cancelled), job, dataset, child)
+
+
+def _fail(error: Exception, _child: RunContext) -> Outcome:
+    raise error
+
+
+def _train_apart(folders: list[Path], spread: Spread) -> None:
+    import joblib
+
+    with joblib.parallel_config(spread.backend, n_jobs=spread.n_jobs):
+        joblib.Parallel()(joblib.delayed(run_in_folder)(folder) for folder in folders)
+
+
+def _choose(sweep: SweepJob, folders: list[Path], context: RunContext) -> Outcome:
+    """Find the best child, score its model on the test images, and make it the sweep's own output."""
+    records = {folder: RunRecord.read(folder) for folder in folders}
+    completed = {folder: record for folder, record in records.items() if record.status is RunStatus.COMPLETED}
+    metric = sweep.primary_metric
+    values = {folder: record.metrics[metric] for folder, record in completed.items() if metric in record.metrics}
+    best = sweep.best_of(values)
+    if best is None:
+        raise SweepFailedError(_why_none(metric, list(records.values()), list(completed.values())))
+    context.log_metric(BEST_CHILD, folders.index(best))
+    context.log_metric("best_regularization", sweep.regularization[folders.index(best)])
+    context.log_metric(f"best_{metric}", values[best])
+    base = sweep.base
+    dataset = load_dataset(base.dataset, limit=base.limit, data_folder=base.data_folder, download=base.download)
+    model = load_model(best / OUTPUTS)
+    context.log_metric("accuracy", judge(model.classifier, dataset).accuracy)
+    for file in (best / OUTPUTS).iterdir():
+        shutil.copyfile(file, context.output_path(file.name))
+    return Outcome(converged=records[best].converged)
+
+
+def _why_none(metric: str, records: list[RunRecord], completed: list[RunRecord]) -> str:
+    if completed:
+        known = sorted({name for record in completed for name in record.metrics})
+        return f"no child has the primary metric {metric!r}; they have {', '.join(known)}"
+    return f"all {len(records)} children failed, the first because: {records[0].error}"
