@@ -28,14 +28,17 @@ class LocalRun(Run):
         Where the run is kept.
     folder : Path
         The run's folder.
+    own : bool, default False
+        Whether a worker of this process will do the run's work through this handle.
     """
 
-    def __init__(self, store: RunStore, folder: Path) -> None:
+    def __init__(self, store: RunStore, folder: Path, *, own: bool = False) -> None:
         super().__init__(folder.name, folder.parent.name)
         self.path = folder
         self._store = store
-        self._told = threading.Event()  # set when a worker of this process has ended the run
-        self._cause: BaseException | None = None
+        self._own = own
+        self._worked = threading.Event()
+        self._cause: Exception | None = None
 
     @property
     def record(self) -> RunRecord:
@@ -97,9 +100,11 @@ class LocalRun(Run):
             if not self.done():
                 self._cause = conclude(begin(self.path), work)
         finally:
-            self._told.set()
+            self._worked.set()
 
     def _ended(self) -> RunResult | JobFailedError:
+        if self._own:
+            self._worked.wait()  # the record tells of the end a moment before the worker tells of the cause
         record = self.record
         if record.status is not RunStatus.COMPLETED:
             return self.failure(record.error, self._cause)
@@ -108,7 +113,7 @@ class LocalRun(Run):
         )
 
     def _pause(self, seconds: float) -> None:
-        self._told.wait(seconds)
+        self._worked.wait(seconds)
 
 
 class LocalBackend(Backend):
@@ -157,7 +162,7 @@ class LocalBackend(Backend):
             children = self._create_children(job, folder, create, resume=resume)
             # What joblib is told with parallel_config is told to this thread only.
             work = partial(run_sweep, job, children, spread=Spread.active())
-        run = LocalRun(self._store, folder)
+        run = LocalRun(self._store, folder, own=True)
         self._workers.submit(run.work, work)
         return run
 
