@@ -6,6 +6,7 @@ import math
 import numbers
 import warnings
 from collections.abc import Mapping
+from copy import copy
 from typing import Any, Self
 
 import numpy as np
@@ -153,15 +154,23 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         """
         (solution,) = self._solve(X, y, sample_weight, [self.C])
         self._adopt(solution)
-        if not self.converged_ and not solution.cancelled:
-            warnings.warn(self._not_converged(solution), ConvergenceWarning, stacklevel=2)
         return self
+
+    def _fit_all(self, X: Any, y: Any, sample_weight: Any, rates: list[float]) -> list[Self]:
+        """Return a fitted copy for each of the rates, over shared passes."""
+        solutions = self._solve(X, y, sample_weight, rates)
+        models = []
+        for rate, solution in zip(rates, solutions, strict=True):
+            model = copy(self).set_params(C=rate)
+            model._adopt(solution)
+            models.append(model)
+        return models
 
     def _solve(self, X: Any, y: Any, sample_weight: Any, rates: list[float]) -> list[Solution]:
         """Fit a model for each of the rates; set what they have in common."""
         self._check_parameters(rates)
         _refuse_sparse(X)
-        X, y = validate_data(self, X, y, dtype=DTYPES, order=None, accept_large_sparse=False)
+        X, y = validate_data(self, X, y, dtype=DTYPES)
         check_classification_targets(y)
         classes, labels = np.unique(y, return_inverse=True)
         if len(classes) < 2:
@@ -202,12 +211,17 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         self.n_passes_ = solution.passes
         self.objective_ = solution.objective
         self.gradient_norm_ = solution.gradient_norm
-
-    def _not_converged(self, solution: Solution) -> str:
-        found = f"The gradient is {solution.gradient_norm:.3g} after {solution.iterations} iterations, tol={self.tol:g}."
+        if solution.converged or solution.cancelled:
+            return
+        advice = "Rounding allows no further step: give X as float64, or a larger tol."
         if solution.iterations >= self.max_iter:
-            return f"{found} Increase max_iter."
-        return f"{found} Rounding allows no further step: give X as float64, or a larger tol."
+            advice = "Increase max_iter."
+        warnings.warn(
+            f"C={self.C:g}: the gradient is {solution.gradient_norm:.3g} after {solution.iterations} iterations, above "
+            f"tol={self.tol:g}. {advice}",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
 
     def _check_parameters(self, rates: list[float]) -> None:
         for name, value in [("tol", self.tol), ("pixel_scale", self.pixel_scale), *(("C", rate) for rate in rates)]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from mnistlib.errors import DataError
 from mnistlib.linear.arithmetic import Floats
 from mnistlib.linear.lbfgs import History, search
 from mnistlib.linear.objective import Logits, Objective
@@ -23,7 +24,9 @@ SAMPLE_ROWS_PER_COLUMN = 12
 SAMPLE_SHARE = 3
 SAMPLE_ITERATIONS = 8
 # Iterations after which the preconditioner is computed anew: early, because the Hessian changes most at the start.
-REFRESH = (3, 15, 60)
+REFRESH = (3, 18, 72)
+# Steps without a gain that rounding would not explain, nor a smaller gradient, before a model is given up.
+MOST_IDLE_STEPS = 5
 # Inside a pass, progress is reported no more often than this, in seconds.
 REPORT_EVERY = 0.5
 
@@ -103,15 +106,23 @@ class _Descent:
 
     def __init__(self, objective: Objective, parameters: Floats) -> None:
         self.objective = objective
-        self.parameters = parameters
-        self.state: Logits = objective.logits(parameters)
-        everywhere = objective.along(
-            parameters, np.zeros_like(parameters), np.zeros(len(parameters)), self.state, self.state
-        )
-        self.value: Floats = everywhere.value
-        self.gradient: Floats = objective.gradient(parameters, self.state)
+        self.parameters = objective.balanced(parameters)
+        self.state: Logits = objective.logits(self.parameters)
+        still = np.zeros_like(self.parameters)
+        every = np.arange(len(still))
+        self.value: Floats = objective.along(
+            every, self.parameters, still, still[:, 0, 0], self.state, self.state
+        ).value
+        self.gradient: Floats = objective.gradient(self.parameters, self.state)
+        self._check_finite()
         self.histories = [History() for _ in parameters]
-        self.stalled: npt.NDArray[np.bool_] = np.zeros(len(parameters), dtype=bool)
+        self.best_norm = self.gradient_norm
+        self.idle: npt.NDArray[np.int_] = np.zeros(len(parameters), dtype=int)
+
+    def _check_finite(self) -> None:
+        if not np.isfinite(self.gradient).all():
+            precision = self.objective.arithmetic.precision
+            raise DataError(f"The numbers in X are too large to compute with in {precision}: scale them down.")
 
     @property
     def gradient_norm(self) -> Floats:
@@ -122,35 +133,39 @@ class _Descent:
         """Go one step: one pass."""
         direction, slope = self._directions(preconditioner)
         change = self.objective.logits(direction)
-        steps, there = search(self.objective, self.parameters, direction, slope, self.state, change)
-        better = there.value < self.value
-        steps = np.where(better, steps, 0.0)
+        steps, value = search(self.objective, self.parameters, direction, slope, self.state, change)
+        noise = np.finfo(self.objective.arithmetic.precision).eps * np.abs(self.value)
+        steps = np.where(value <= self.value + noise, steps, 0.0)
         moves = steps[:, None, None] * direction
         parameters = self.parameters + moves
         self.objective.advance(self.state, change, steps)
         gradient = self.objective.gradient(parameters, self.state)
-        for model in np.flatnonzero(better):
-            self.histories[model].add(moves[model], gradient[model] - self.gradient[model])
-        for model in np.flatnonzero(~better):
-            # Without a history the direction is that of the preconditioner alone: there is nothing left to try.
-            self.stalled[model] = not self.histories[model].pairs
-            self.histories[model] = History()
+        for model, history in enumerate(self.histories):
+            history.add(moves[model], gradient[model] - self.gradient[model])
+        gain = self.value - value
         self.parameters, self.gradient = parameters, gradient
-        self.value = np.where(better, there.value, self.value)
+        self._check_finite()
+        self.value = np.where(steps > 0, value, self.value)
+        norm = self.gradient_norm
+        self.idle = np.where((gain <= noise) & (norm >= self.best_norm), self.idle + 1, 0)
+        self.best_norm = np.minimum(norm, self.best_norm)
+
+    @property
+    def stalled(self) -> npt.NDArray[np.bool_]:
+        """Whether rounding keeps a model from any further gain."""
+        return self.idle >= MOST_IDLE_STEPS
 
     def _directions(self, preconditioner: Preconditioner) -> tuple[Floats, Floats]:
         directions = np.empty_like(self.gradient)
         for model, gradient in enumerate(self.gradient):
 
             def solve(vector: Floats, model: int = model) -> Floats:
-                return preconditioner.solve(model, vector)
+                return self.objective.balanced(preconditioner.solve(model, vector))
 
             directions[model] = self.histories[model].direction(gradient, solve)
             if np.vdot(directions[model], gradient) >= 0:
                 self.histories[model] = History()
                 directions[model] = -solve(gradient)
-        if not self.objective.fit_intercept:
-            directions[:, :, -1] = 0
         return directions, np.einsum("mkd,mkd->m", directions, self.gradient)
 
     def drop(self, gone: npt.NDArray[np.bool_]) -> None:
@@ -158,7 +173,7 @@ class _Descent:
         stay = ~gone
         self.objective = self.objective.only(stay)
         self.parameters, self.gradient = self.parameters[stay], self.gradient[stay]
-        self.value, self.stalled = self.value[stay], self.stalled[stay]
+        self.value, self.best_norm, self.idle = self.value[stay], self.best_norm[stay], self.idle[stay]
         self.state = [outputs[stay] for outputs in self.state]
         self.histories = [history for history, left in zip(self.histories, stay, strict=True) if left]
 
@@ -284,7 +299,8 @@ class _Fit:
             if self.cancelled or not len(self.left) or self.iteration == self.max_iter:
                 return
             if self.iteration in REFRESH:
-                preconditioner = near(descent.objective, descent.state, self.random)
+                blocks = near(descent.objective, descent.state, self.random)
+                preconditioner = preconditioner if blocks is None else blocks
             descent.step(preconditioner)
             self.iteration += 1
             self._report(descent, descent.objective.passes)
