@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from mnistlib.linear.minimize import Callback, Progress, Solution
+from mnistlib.linear.progress import Callback, Progress, Solution
 
 if TYPE_CHECKING:
     from mnistlib.linear.estimator import LogisticRegression

@@ -71,7 +71,7 @@ class Arithmetic:
         NumPy, or a library with its names, such as ``torch``.
     """
 
-    precision: np.dtype[Any] = np.dtype(np.float32)
+    precision: np.dtype[Any]
     threads: int = 1
     namespace: ModuleType = np
     _pool: ThreadPoolExecutor | None = field(default=None, init=False, repr=False)

@@ -20,8 +20,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from mnistlib.linear.arithmetic import Arithmetic, thread_count
-from mnistlib.linear.minimize import Callback, Solution, minimize
+from mnistlib.linear.minimize import minimize
 from mnistlib.linear.objective import Objective
+from mnistlib.linear.progress import Callback, Solution
 from mnistlib.linear.rows import Rows
 
 __all__ = ["LogisticRegression"]
@@ -41,7 +42,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         Inverse strength of the penalty: a finite number above 0.
     tol : float, default=1e-4
         The fit has converged when no derivative of the objective, divided by `C` times the sum of the sample weights,
-        is larger. So it is measured on the mean loss and does not depend on the number of rows.
+        is larger, as in scikit-learn, nor a tenth of what a Newton step would gain, as a share of the objective.
+        Neither depends on the number of rows.
     max_iter : int, default=100
         The most iterations, each of which is one pass over the rows.
     fit_intercept : bool, default=True
@@ -81,7 +83,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     objective_ : float
         ``C * sum(sample_weight * log_loss) + sum(coef_ ** 2) / 2``.
     gradient_norm_ : float
-        What `tol` limits.
+        What `tol` limits: the larger of the two.
 
     Examples
     --------
@@ -225,10 +227,10 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
     def _check_parameters(self, rates: list[float]) -> None:
         for name, value in [("tol", self.tol), ("pixel_scale", self.pixel_scale), *(("C", rate) for rate in rates)]:
-            if not isinstance(value, numbers.Real) or not 0 < value < math.inf:
-                raise ValueError(f"{name} needs to be a finite number above 0, not {value!r}.")
-        if not isinstance(self.max_iter, numbers.Integral) or self.max_iter < 1:
-            raise ValueError(f"max_iter needs to be a whole number from 1, not {self.max_iter!r}.")
+            _check_positive(name, value)
+        max_iter: Any = self.max_iter
+        if not isinstance(max_iter, numbers.Integral) or int(max_iter) < 1:
+            raise ValueError(f"max_iter needs to be a whole number from 1, not {max_iter!r}.")
         if self.penalty != "l2" or self.l1_ratio != 0:
             raise ValueError(
                 f"penalty={self.penalty!r} with l1_ratio={self.l1_ratio!r} is not supported, only the L2 penalty. Use "
@@ -241,13 +243,14 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     ) -> npt.NDArray[Any] | None:
         if sample_weight is None and self.class_weight is None:
             return None
+        weights: npt.NDArray[np.float64]
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         if self.class_weight is None:
             return weights
+        factors: npt.NDArray[np.float64]
         if self.class_weight == "balanced":
             of_classes = np.bincount(labels, weights=weights, minlength=len(classes))
-            with np.errstate(divide="ignore"):
-                factors = np.where(of_classes > 0, weights.sum() / (len(classes) * of_classes), 0.0)
+            factors = weights.sum() / (len(classes) * np.where(of_classes > 0, of_classes, np.inf))
         else:
             factors = compute_class_weight(self.class_weight, classes=classes, y=classes[labels])
         return weights * factors[labels]
@@ -299,7 +302,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
     def predict_proba(self, X: Any) -> npt.NDArray[Any]:
         """Return probabilities of shape (n_samples, n_classes) for `X` of shape (n_samples, n_features)."""
-        return np.exp(self.predict_log_proba(X))
+        probabilities: npt.NDArray[Any] = np.exp(self.predict_log_proba(X))
+        return probabilities
 
     def to_sklearn(self) -> sklearn.linear_model.LogisticRegression:
         """Return a plain, fitted scikit-learn estimator with these coefficients.
@@ -322,6 +326,11 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             if hasattr(self, name):
                 setattr(plain, name, getattr(self, name))
         return plain
+
+
+def _check_positive(name: str, value: Any) -> None:
+    if not isinstance(value, numbers.Real) or not 0 < float(value) < math.inf:
+        raise ValueError(f"{name} needs to be a finite number above 0, not {value!r}.")
 
 
 def _refuse_sparse(X: Any) -> None:

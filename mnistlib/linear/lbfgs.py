@@ -51,7 +51,7 @@ class History:
 
 
 def search(
-    objective: Objective, start: Floats, direction: Floats, slope: Floats, state: Logits, change: Logits
+    objective: Objective, *, start: Floats, direction: Floats, slope: Floats, state: Logits, change: Logits
 ) -> tuple[Floats, Floats]:
     """Return, for each model, a step along its direction to nearly the minimum there, and the objective at it.
 
@@ -74,7 +74,7 @@ def search(
     value = np.empty_like(steps)
     left = np.arange(len(steps))
     for last in [False] * (MOST_TRIES - 1) + [True]:
-        here = objective.along(left, start, direction, steps, state, change)
+        here = objective.along(left, start=start, direction=direction, steps=steps, state=state, change=change)
         value[left] = here.value
         long[left] = np.where(here.slope > 0, steps[left], long[left])
         short[left] = np.where(here.slope < 0, steps[left], short[left])

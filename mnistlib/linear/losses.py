@@ -38,6 +38,7 @@ class Softmax:
     def along(
         self, outputs: DeviceArray, change: DeviceArray, labels: DeviceArray
     ) -> tuple[DeviceArray, DeviceArray, DeviceArray]:
+        """Return the loss and its first two derivatives along `change`, each of shape (rows,)."""
         xp = self.namespace
         each = xp.arange(len(labels))
         highest = xp.amax(outputs, 0)
@@ -50,11 +51,13 @@ class Softmax:
         return loss, mean - change[labels, each], xp.sum(weighted, 0) / total - mean * mean
 
     def residual(self, outputs: DeviceArray, labels: DeviceArray) -> DeviceArray:
+        """Return the probabilities, less 1 for the true class."""
         probabilities = self.probabilities(outputs)
         probabilities[labels, self.namespace.arange(len(labels))] -= 1
         return probabilities
 
     def probabilities(self, outputs: DeviceArray) -> DeviceArray:
+        """Return probabilities that sum to 1."""
         xp = self.namespace
         exponentials = xp.exp(outputs - xp.amax(outputs, 0))
         exponentials /= xp.sum(exponentials, 0)
@@ -70,6 +73,7 @@ class Logistic:
     def along(
         self, outputs: DeviceArray, change: DeviceArray, labels: DeviceArray
     ) -> tuple[DeviceArray, DeviceArray, DeviceArray]:
+        """Return the loss and its first two derivatives along `change`, each of shape (rows,)."""
         xp = self.namespace
         output, step = outputs[0], change[0]
         probability = self.probabilities(output)
@@ -79,9 +83,11 @@ class Logistic:
         return loss, (probability - labels) * step, probability * (1 - probability) * step * step
 
     def residual(self, outputs: DeviceArray, labels: DeviceArray) -> DeviceArray:
+        """Return the probability of class 1, less 1 where that is true."""
         return self.probabilities(outputs) - labels
 
     def probabilities(self, outputs: DeviceArray) -> DeviceArray:
+        """Return the probability of class 1."""
         xp = self.namespace
         small = xp.exp(-xp.abs(outputs))
         return xp.where(outputs > 0, xp.ones_like(small), small) / (1 + small)

@@ -168,6 +168,7 @@ class Objective:
     def along(
         self,
         models: npt.NDArray[np.intp],
+        *,
         start: Floats,
         direction: Floats,
         steps: Floats,
@@ -209,8 +210,8 @@ class Objective:
         """Move `state` along `change`, in place: no pass."""
         steps_of_outputs = self.arithmetic.to_device(steps[:, None, None])
 
-        for outputs, outputs_change in zip(state, change, strict=True):
-            outputs += steps_of_outputs * outputs_change
+        for block, outputs_change in zip(range(len(state)), change, strict=True):
+            state[block] += steps_of_outputs * outputs_change
 
     def curvatures(self, model: int, state: Logits) -> Iterator[tuple[slice, DeviceArray]]:
         """Yield, block by block, the second derivative of a model's loss by each output: (outputs, rows)."""

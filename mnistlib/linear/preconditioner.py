@@ -102,7 +102,7 @@ def near(objective: Objective, state: Logits, random: np.random.Generator) -> Pr
 
 
 def _leaders(C: Floats) -> npt.NDArray[np.intp]:
-    """Return for each model the one whose blocks it uses: the dearest, which has most passes to save, of a few alike."""
+    """Return for each model the one whose blocks it uses: of a few that are alike, the one that needs most passes."""
     descending = np.argsort(-C, kind="stable")
     leaders = np.empty(len(C), dtype=np.intp)
     leaders[descending] = descending[np.arange(len(C)) // MODELS_PER_LEADER * MODELS_PER_LEADER]
