@@ -78,9 +78,16 @@ def accepts(content: bytes) -> bool:
     return True
 
 
+def test_encode_takes_scalars_which_have_no_byte_order() -> None:
+    assert (
+        encode_idx(np.full((), 256, np.int16)[()]).hex(" ", 4) == "0000 0b000100"
+    )  # numpy returns scalars from indexing
+
+
 class TestArrays:
     @given(idx_arrays(contiguous=False))
-    def test_are_of_the_six_types(self, array: NDArray[Any]) -> None:
+    def test_are_arrays_of_the_six_types(self, array: NDArray[Any]) -> None:
+        assert type(array) is np.ndarray
         assert array.dtype.newbyteorder(">") in TYPE_CODES.values()
 
     @given(idx_arrays())
