@@ -26,7 +26,7 @@ from mnistlib.testing import encode_idx
 
 EXPECTED = np.arange(-6, 6, dtype=np.int32).reshape(3, 4)
 PLAIN = encode_idx(EXPECTED)
-COMPRESSED = gzip.compress(PLAIN)
+COMPRESSED = gzip.compress(PLAIN, mtime=0)
 
 
 @pytest.fixture(params=["plain", "gzip"])
@@ -277,7 +277,9 @@ def test_a_folder_stays_is_a_directory(tmp_path: Path, read: Callable[..., Any])
 
 
 @pytest.mark.parametrize(
-    ("source", "name"), [(PLAIN[:-1], "<bytes>"), (io.BytesIO(PLAIN[:-1]), "<stream>"), (COMPRESSED[:-1], "<bytes>")]
+    ("source", "name"),
+    [(PLAIN[:-1], "<bytes>"), (io.BytesIO(PLAIN[:-1]), "<stream>"), (COMPRESSED[:-1], "<bytes>")],
+    ids=["bytes", "stream", "compressed bytes"],
 )
 def test_a_message_says_what_kind_of_source_it_was(source: Any, name: str) -> None:
     with pytest.raises(IdxError, match=f"^{name}: "):
