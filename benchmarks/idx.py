@@ -8,6 +8,7 @@ the tables. python-mnist and mnist both install a module `mnist`; install mnist 
 import gzip
 import importlib.metadata
 import importlib.util
+import itertools
 import os
 import shutil
 import struct
@@ -33,6 +34,7 @@ IDX2NUMPY = "idx2numpy"
 MNIST = "mnist"
 PYTHON_MNIST = "python-mnist"
 TORCHVISION = "torchvision"
+FLOOR = "one write of the same bytes"
 
 
 class PeerMissingError(Exception):
@@ -64,12 +66,12 @@ def read_as_the_tutorial_does(path: Path) -> object:
 def read_with_idx2numpy(path: Path) -> object:
     """Give idx2numpy an open file, as its documentation does for gzip."""
     with _open(path) as file:
-        return _module(IDX2NUMPY).convert_from_file(file)
+        return _peer(IDX2NUMPY).convert_from_file(file)
 
 
 def read_with_mnist(path: Path) -> object:
     """Call the parser inside mnist's download functions."""
-    module = _module(MNIST)
+    module = _peer(MNIST)
     if not hasattr(module, "parse_idx"):
         raise PeerMissingError("hidden by python-mnist: install mnist last")
     with _open(path) as file:
@@ -88,7 +90,7 @@ def read_with_torchvision(path: Path) -> object:
     """Read a plain file: torchvision extracts the compressed ones first."""
     if path.suffix == ".gz":
         raise PeerMissingError("reads no gzip")
-    return _module(TORCHVISION, "torchvision.datasets.mnist").read_image_file(str(path))
+    return _peer(TORCHVISION, "torchvision.datasets.mnist").read_image_file(str(path))
 
 
 PEERS: dict[str, Reader] = {
@@ -135,7 +137,7 @@ def main() -> None:
         seconds = times.median("mmap")
         bars.append(Bar("mmap=True, 47 MB", "under 1 ms", f"{seconds * 1e3:.3f} ms", seconds < 1e-3))
 
-        rows, times = compare_writers(read_idx(plain_folder / "t10k-images-idx3-ubyte"), plain_folder / "out.idx")
+        rows, times = compare_writers(read_idx(plain_folder / "t10k-images-idx3-ubyte"), plain_folder)
         tables["Write t10k-images, plain, 7.8 MB"] = rows
         if IDX2NUMPY in times.seconds:
             bars.append(times_bar("write, to idx2numpy", times.ratio(IDX2NUMPY, MNISTLIB), 500.0))
@@ -165,16 +167,27 @@ def compare(readers: Mapping[str, Reader], path: Path) -> tuple[list[dict[str, A
     return measured + rows, times
 
 
-def compare_writers(array: np.ndarray[Any, Any], path: Path) -> tuple[list[dict[str, Any]], Timings]:
-    """Time writers of one array to a file in turns."""
+def compare_writers(array: np.ndarray[Any, Any], folder: Path) -> tuple[list[dict[str, Any]], Timings]:
+    """Time writers of one array in turns, each time to a new file."""
+    names = map(str, itertools.count())
+
+    def write_with_mnistlib() -> None:
+        write_idx(folder / next(names), array)
+
+    def write_the_bytes() -> None:
+        with (folder / next(names)).open("wb", buffering=0) as file:
+            file.write(array.data)
 
     def write_with_idx2numpy() -> None:
-        _module(IDX2NUMPY).convert_to_file(str(path), array)
+        # It compiles a format as long as the array, which Python would keep for the next turn; who writes a file
+        # writes it once.
+        struct._clearcache()  # type: ignore[attr-defined] # no part of Python's interface
+        _peer(IDX2NUMPY).convert_to_file(str(folder / next(names)), array)
 
-    writers: dict[str, Callable[[], object]] = {MNISTLIB: lambda: write_idx(path, array)}
+    writers: dict[str, Callable[[], object]] = {MNISTLIB: write_with_mnistlib, FLOOR: write_the_bytes}
     rows = []
     try:
-        _module(IDX2NUMPY)
+        _peer(IDX2NUMPY)
     except PeerMissingError as reason:
         rows.append({"writer": IDX2NUMPY, "remark": str(reason)})
     else:
@@ -191,7 +204,7 @@ def _open(path: Path) -> Any:
     return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
 
 
-def _module(distribution: str, name: str | None = None) -> Any:
+def _peer(distribution: str, name: str | None = None) -> Any:
     try:
         importlib.metadata.version(distribution)
         return importlib.import_module(name or distribution)
