@@ -39,9 +39,13 @@ class Timings:
 
 
 def time_in_turns(
-    functions: Mapping[str, Callable[[], object]], *, rounds: int = 15, most_seconds: float = 10.0
+    functions: Mapping[str, Callable[[], object]],
+    *,
+    rounds: int = 15,
+    most_seconds: float = 10.0,
+    before_each: Callable[[], object] = lambda: None,
 ) -> Timings:
-    """Time functions in turns, after one call of each that does not count.
+    """Time functions in turns, after one call of each that does not count; to free what they return counts neither.
 
     Parameters
     ----------
@@ -51,15 +55,19 @@ def time_in_turns(
         How often each is called.
     most_seconds : float, default 10
         A function that has taken this long in all has no further turns, so that a slow peer holds up nobody.
+    before_each : callable, optional
+        Called before each turn, outside the time.
     """
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     for number in range(rounds + 1):
         for name, function in functions.items():
             if sum(seconds[name]) > most_seconds:
                 continue
+            before_each()
             start = time.perf_counter()
-            function()
+            result = function()
             elapsed = time.perf_counter() - start
+            del result
             # The first round warms up; one call is enough to know a slow function by.
             if number or elapsed > most_seconds:
                 seconds[name].append(elapsed)

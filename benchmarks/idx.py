@@ -8,7 +8,6 @@ the tables. python-mnist and mnist both install a module `mnist`; install mnist 
 import gzip
 import importlib.metadata
 import importlib.util
-import itertools
 import os
 import shutil
 import struct
@@ -168,21 +167,21 @@ def compare(readers: Mapping[str, Reader], path: Path) -> tuple[list[dict[str, A
 
 
 def compare_writers(array: np.ndarray[Any, Any], folder: Path) -> tuple[list[dict[str, Any]], Timings]:
-    """Time writers of one array in turns, each time to a new file."""
-    names = map(str, itertools.count())
+    """Time writers of one array in turns, each time to a file that is not there yet."""
+    path = folder / "written.idx"
 
     def write_with_mnistlib() -> None:
-        write_idx(folder / next(names), array)
+        write_idx(path, array)
 
     def write_the_bytes() -> None:
-        with (folder / next(names)).open("wb", buffering=0) as file:
+        with path.open("wb", buffering=0) as file:
             file.write(array.data)
 
     def write_with_idx2numpy() -> None:
         # It compiles a format as long as the array, which Python would keep for the next turn; who writes a file
         # writes it once.
         struct._clearcache()  # type: ignore[attr-defined] # no part of Python's interface
-        _peer(IDX2NUMPY).convert_to_file(str(folder / next(names)), array)
+        _peer(IDX2NUMPY).convert_to_file(str(path), array)
 
     writers: dict[str, Callable[[], object]] = {MNISTLIB: write_with_mnistlib, FLOOR: write_the_bytes}
     rows = []
@@ -192,7 +191,7 @@ def compare_writers(array: np.ndarray[Any, Any], folder: Path) -> tuple[list[dic
         rows.append({"writer": IDX2NUMPY, "remark": str(reason)})
     else:
         writers[IDX2NUMPY] = write_with_idx2numpy
-    times = time_in_turns(writers)
+    times = time_in_turns(writers, before_each=lambda: path.unlink(missing_ok=True))
     measured = [
         {"writer": name, "milliseconds": times.median(name) * 1e3, "to mnistlib": times.ratio(name, MNISTLIB)}
         for name in writers
