@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from mnistlib.cli.parser import make_parser
+from mnistlib.cli.parser import make_parser, with_action
 from mnistlib.cli.talk import configure_logging
 from mnistlib.errors import JobError, JobFailedError, MnistlibError
 
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status.
     """
     parser = make_parser()
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(with_action(sys.argv[1:] if arguments is None else arguments))
     configure_logging(quiet=options.quiet)
     try:
         status = _run(parser, options)

@@ -2,11 +2,11 @@
 
 import argparse
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-#: Options that every action has, for a command that is given without one.
-_PLAIN: dict[str, Any] = {"quiet": False, "debug": False, "json": False, "runs": None}
+#: Commands with actions, and the action that is meant where none is named.
+_USUAL_ACTION = {"runs": "list"}
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -26,6 +26,21 @@ def make_parser() -> argparse.ArgumentParser:
     _add_info(commands)
     _add_show(commands)
     return parser
+
+
+def with_action(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with the usual action put in where a command that has actions is given none.
+
+    Examples
+    --------
+    >>> with_action(["runs", "--json"])
+    ['runs', 'list', '--json']
+    """
+    command, *rest = arguments or [""]
+    named = rest and not rest[0].startswith("-")
+    if command not in _USUAL_ACTION or named or "-h" in rest or "--help" in rest:
+        return list(arguments)
+    return [command, _USUAL_ACTION[command], *rest]
 
 
 def _add_train(commands: Any) -> None:
@@ -68,8 +83,7 @@ def _add_job(parser: argparse.ArgumentParser) -> None:
 
 def _add_runs_commands(commands: Any) -> None:
     group = commands.add_parser("runs", help="list, show, compare, follow, cancel and delete runs")
-    group.set_defaults(command=_Command("runs", "runs_list"), experiment=None, children=False, count=20, **_PLAIN)
-    actions = group.add_subparsers(title="actions", metavar="ACTION")
+    actions = group.add_subparsers(title="actions", metavar="ACTION", required=True)
     every = _add(actions, "list", "print the newest runs", module="runs", function="runs_list")
     every.add_argument("--experiment", help="only of this experiment")
     every.add_argument("--children", action="store_true", help="also the runs of sweeps")

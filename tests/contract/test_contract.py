@@ -344,7 +344,7 @@ class TestSweeps:
 
     def test_a_cancelled_sweep_cancels_its_children(self, backend: Backend, tmp_path: Path) -> None:
         run = backend.submit(SweepJob(base=_endless_training(tmp_path), regularization=[1e-9, 2e-9]))
-        until(lambda: run.metrics())
+        until(run.metrics)
         run.cancel()
         assert run.wait(LIMIT) is RunStatus.CANCELLED
         assert {child.status for child in run.children()} == {RunStatus.CANCELLED}
