@@ -25,7 +25,7 @@ def test_each_iteration_is_one_pass(double: Arithmetic) -> None:
 
 def test_a_sample_counts_as_its_share_of_a_pass(double: Arithmetic) -> None:
     (solution,) = minimize(make_problem(6000, 5, 3).objective(double), tol=1e-8)
-    sample = 12 * 6 / 6000
+    sample = 60 * 6 / 6000
     assert solution.passes == pytest.approx(solution.iterations + 1 + 9 * sample)
 
 

@@ -98,7 +98,9 @@ def test_bytes_count_as_the_same_numbers_in_floats(single: Arithmetic) -> None:
     y = random.integers(0, 3, 5000)
     parameters = random.normal(size=(1, 3, 401))
     gradients = []
-    for rows, scale in [(X, 1 / 255), (X.astype(np.float32), 1 / 255), (X / np.float32(255), 1.0)]:
+    same: list[tuple[npt.NDArray[Any], float]]
+    same = [(X, 1 / 255), (X.astype(np.float32), 1 / 255), (X / np.float32(255), 1.0)]
+    for rows, scale in same:
         objective = Objective(Rows(rows, single), y, classes=3, C=1.0, arithmetic=single, scale=scale)
         gradients.append(objective.gradient(parameters, objective.logits(parameters)))
     np.testing.assert_array_equal(gradients[0], gradients[1])
@@ -107,6 +109,6 @@ def test_bytes_count_as_the_same_numbers_in_floats(single: Arithmetic) -> None:
 
 @pytest.mark.parametrize("shape", [(3,), (0, 3), (3, 0), (2, 2, 2)])
 def test_rows_that_are_no_matrix_are_refused(shape: tuple[int, ...]) -> None:
-    X: npt.NDArray[np.float64] = np.empty(shape)
+    X = np.zeros(int(np.prod(shape))).reshape(shape)
     with pytest.raises(DataError, match=r"shape \(n, d\)"):
         Rows(X, Arithmetic(np.dtype(np.float64)))
