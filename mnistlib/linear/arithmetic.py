@@ -77,14 +77,18 @@ class Arithmetic:
     _pool: ThreadPoolExecutor | None = field(default=None, init=False, repr=False)
 
     def to_device(self, array: npt.NDArray[Any]) -> DeviceArray:
-        """Return `array` at this precision in the library's own memory."""
+        """Return `array` at this precision in the library's own memory, shared where that is possible."""
         if self.namespace is np:
             return np.asarray(array, dtype=self.precision)
-        return self.namespace.asarray(array).to(getattr(self.namespace, self.precision.name))
+        return self._foreign(array).to(getattr(self.namespace, self.precision.name))
 
     def indices(self, array: npt.NDArray[Any]) -> DeviceArray:
-        """Return whole numbers in the library's own memory."""
-        return np.asarray(array) if self.namespace is np else self.namespace.asarray(array)
+        """Return whole numbers in the library's own memory, as it wants them for indexing."""
+        return array if self.namespace is np else self._foreign(array).to(self.namespace.int64)
+
+    def _foreign(self, array: npt.NDArray[Any]) -> DeviceArray:
+        # PyTorch warns of shared memory that must not be written to, such as that of a file opened for reading.
+        return self.namespace.asarray(array if array.flags.writeable else array.copy())
 
     def transposed(self, matrix: DeviceArray) -> DeviceArray:
         """Return a transposed copy, rows after one another in memory."""

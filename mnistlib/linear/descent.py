@@ -15,6 +15,8 @@ __all__ = ["Descent"]
 
 # Steps without a gain that rounding would not explain, nor a smaller gradient, before a model is given up.
 MOST_IDLE_STEPS = 5
+# How far rounding may move the objective, in units of the precision.
+NOISE = 16
 # With this, a tolerance of 1e-4 leaves about a thousandth of the objective, a fourth of what lbfgs leaves on MNIST.
 GAIN_WEIGHT = 0.1
 
@@ -79,15 +81,16 @@ class Descent:
     def step(self) -> None:
         """Go one step: one pass."""
         change = self.objective.logits(self._direction)
+        noise = NOISE * np.finfo(self.objective.arithmetic.precision).eps * np.abs(self.value)
         steps, value = search(
             self.objective,
             start=self.parameters,
             direction=self._direction,
+            highest=self.value + noise,
             slope=self._slope,
             state=self.state,
             change=change,
         )
-        noise = np.finfo(self.objective.arithmetic.precision).eps * np.abs(self.value)
         steps = np.where(value <= self.value + noise, steps, 0.0)
         moves = steps[:, None, None] * self._direction
         parameters = self.parameters + moves

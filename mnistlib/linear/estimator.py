@@ -177,7 +177,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         classes, labels = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise ValueError(
-                f"Logistic regression needs at least 2 classes in y, but there is only one class: {classes[0]!r}. "
+                f"Logistic regression needs at least 2 classes in y, but there is only one class: {classes[0]}. "
                 "sklearn.dummy.DummyClassifier predicts a constant."
             )
         precision = np.dtype(np.float64 if X.dtype == np.float64 else np.float32)

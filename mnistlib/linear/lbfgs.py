@@ -51,7 +51,14 @@ class History:
 
 
 def search(
-    objective: Objective, *, start: Floats, direction: Floats, slope: Floats, state: Logits, change: Logits
+    objective: Objective,
+    *,
+    start: Floats,
+    direction: Floats,
+    highest: Floats,
+    slope: Floats,
+    state: Logits,
+    change: Logits,
 ) -> tuple[Floats, Floats]:
     """Return, for each model, a step along its direction to nearly the minimum there, and the objective at it.
 
@@ -64,6 +71,8 @@ def search(
         What to minimize.
     start, direction : array of shape (models, outputs, d + 1)
         Parameters, and a descent direction for each model.
+    highest : array of shape (models,)
+        What the objective must not exceed: a small slope alone can be found on the far side, higher up than the start.
     slope : array of shape (models,)
         The derivatives at `start`: negative.
     state, change : Logits
@@ -78,7 +87,7 @@ def search(
         value[left] = here.value
         long[left] = np.where(here.slope > 0, steps[left], long[left])
         short[left] = np.where(here.slope < 0, steps[left], short[left])
-        missed = np.abs(here.slope) > SLOPE_LEFT * np.abs(slope[left])
+        missed = (np.abs(here.slope) > SLOPE_LEFT * np.abs(slope[left])) | (here.value > highest[left])
         if last or not missed.any():
             break
         newton = steps[left] - here.slope / np.maximum(here.curvature, np.finfo(float).tiny)

@@ -18,12 +18,13 @@ from mnistlib.linear.rows import Rows
 
 __all__ = ["minimize"]
 
-# With this many rows for each column, a first approach on as many rows costs little and saves several full passes.
-SAMPLE_ROWS_PER_COLUMN = 12
+# The first approach is on a tenth of the rows, within these limits for each column, if the whole is much larger.
+SAMPLE_ONE_IN = 10
+SAMPLE_ROWS_PER_COLUMN = (12, 60)
 SAMPLE_SHARE = 3
 SAMPLE_ITERATIONS = 8
 # Iterations after which the preconditioner is computed anew: early, because the Hessian changes most at the start.
-REFRESH = (3, 18, 72)
+REFRESH = (1, 10, 50)
 # Inside a pass, progress is reported no more often than this, in seconds.
 REPORT_EVERY = 0.5
 
@@ -119,7 +120,8 @@ class _Fit:
     def _sample(self) -> Objective | None:
         whole = self.objective
         rows, columns = whole.rows.shape
-        size = SAMPLE_ROWS_PER_COLUMN * (columns + 1)
+        least, most = (each * (columns + 1) for each in SAMPLE_ROWS_PER_COLUMN)
+        size = min(max(rows // SAMPLE_ONE_IN, least), most)
         if rows < SAMPLE_SHARE * size:
             return None
         chosen = np.sort(self.random.choice(rows, size, replace=False))

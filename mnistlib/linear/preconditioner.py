@@ -26,8 +26,9 @@ SHARED_BLOCK_PAYS = 1000
 # The most numbers in one factorized block, and in those of one model together: a quarter and half a gigabyte at most.
 LARGEST_BLOCK = 1 << 25
 LARGEST_BLOCKS = 1 << 26
-# So many models with neighbouring C share their blocks. With 3, eight models take no more passes than on their own.
+# So many models share blocks if their C are similar: eight then take about as many passes as each on its own.
 MODELS_PER_LEADER = 3
+SIMILAR_RATES = 30
 # Rows that are made into a Gram matrix at a time.
 CHUNK = 1024
 
@@ -90,7 +91,7 @@ def near(objective: Objective, state: Logits, random: np.random.Generator) -> Pr
     if columns**2 > min(BLOCK_PAYS * rows, LARGEST_BLOCKS // objective.outputs):
         return None
     leaders = _leaders(objective.C)
-    drawn = {int(model): _draw(objective, model, state, random) for model in np.unique(leaders)}
+    drawn = {model: _draw(objective, model, state, random) for model in sorted(set(leaders))}
 
     def work(place: tuple[int, int]) -> DeviceArray:
         model, output = place
@@ -101,11 +102,15 @@ def near(objective: Objective, state: Logits, random: np.random.Generator) -> Pr
     return Preconditioner([factors[model] for model in leaders], arithmetic)
 
 
-def _leaders(C: Floats) -> npt.NDArray[np.intp]:
-    """Return for each model the one whose blocks it uses: of a few that are alike, the one that needs most passes."""
-    descending = np.argsort(-C, kind="stable")
-    leaders = np.empty(len(C), dtype=np.intp)
-    leaders[descending] = descending[np.arange(len(C)) // MODELS_PER_LEADER * MODELS_PER_LEADER]
+def _leaders(C: Floats) -> list[int]:
+    """Return for each model the one whose blocks it uses: of a few with similar rates, the one with the largest."""
+    leaders = [0] * len(C)
+    group: list[int] = []
+    for model in np.argsort(-C, kind="stable").tolist():
+        if len(group) == MODELS_PER_LEADER or (group and C[group[0]] > SIMILAR_RATES * C[model]):
+            group = []
+        group.append(model)
+        leaders[model] = group[0]
     return leaders
 
 

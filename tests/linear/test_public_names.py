@@ -1,0 +1,25 @@
+"""What the package shows, and what importing it costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import mnistlib.linear
+
+
+def test_every_public_name_is_there() -> None:
+    assert sorted(mnistlib.linear.__all__) == mnistlib.linear.__all__
+    assert all(getattr(mnistlib.linear, name) for name in mnistlib.linear.__all__)
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'LinearRegression'"):
+        _ = mnistlib.linear.LinearRegression
+
+
+def test_importing_the_package_does_not_load_scikit_learn() -> None:
+    program = "import sys, mnistlib.linear.minimize; sys.exit('sklearn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
