@@ -20,8 +20,8 @@ _LOOK_EVERY = 0.05  # seconds between two looks at whether to cancel
 _GRACE = 5  # seconds from the request to end to the end by force
 _LEFT_OUT = (".git", ".hg", ".svn", ".venv", ".tox", "__pycache__", ".amlignore")
 
-# What azureml-core's Run.get_context() prints outside of Azure in place of recording it.
-_AZUREML_METRIC = re.compile(r"^Attempted to log scalar metric (.+):\n(\S+)$", re.MULTILINE)
+# What azureml-core's Run.get_context() prints outside of Azure in place of recording it: a number, or a list of them.
+_AZUREML_METRIC = re.compile(r"^Attempted to log (?:scalar|list) metric (.+):\n(.+)$", re.MULTILINE)
 
 
 def run_script(job: ScriptJob, context: RunContext) -> bool:
@@ -119,8 +119,9 @@ def _end_group(process: "subprocess.Popen[bytes]") -> None:
 
 def _collect_azureml_metrics(context: RunContext) -> None:
     log = (context.folder / LOG_FILE).read_text(encoding="utf-8", errors="replace")
-    for name, value in _AZUREML_METRIC.findall(log):
+    for name, printed in _AZUREML_METRIC.findall(log):
         try:
-            context.log_metric(name, float(value))
+            for value in printed.strip("[]").split(","):
+                context.log_metric(name, float(value))
         except ValueError:
-            context.log(f"metric {name} is no number: {value}")
+            context.log(f"metric {name} is no number: {printed}")

@@ -49,10 +49,19 @@ def test_an_exit_by_a_signal_is_named(tmp_path: Path) -> None:
     assert run.record.error == "train.py was ended by signal SIGSEGV"
 
 
-def test_metrics_that_azureml_core_prints_outside_of_azure_are_collected(tmp_path: Path) -> None:
-    # The two lines that azureml-core's Run.get_context().log("Accuracy", 0.98) prints; tests with the real
-    # package are in the tox environment "azureml".
-    (tmp_path / "train.py").write_text("print('Attempted to log scalar metric Accuracy:\\n0.98')")
+@pytest.mark.parametrize(
+    "text",
+    [
+        # What azureml-core 1.61 prints; the second time by azureml-core itself, where it is installed.
+        "print('Attempted to log scalar metric Accuracy:\\n0.98')\nprint('Attempted to log list metric xs:\\n[1, 2]')",
+        "from azureml.core import Run\nrun = Run.get_context()\nrun.log('Accuracy', 0.98)\nrun.log_list('xs', [1, 2])",
+    ],
+    ids=["printed", "azureml-core"],
+)
+def test_metrics_of_a_script_written_for_azure_ml_are_collected(tmp_path: Path, text: str) -> None:
+    if "azureml" in text.partition("\n")[0]:
+        pytest.importorskip("azureml.core", reason="the tox environment azureml has azureml-core")
+    (tmp_path / "train.py").write_text(text)
     run = LocalBackend(tmp_path / "runs").submit(ScriptJob(script="train.py", source_directory=str(tmp_path)))
     run.wait(60)
-    assert run.metrics().latest == {"Accuracy": 0.98}
+    assert run.metrics() == {"Accuracy": [(0, 0.98)], "xs": [(0, 1.0), (1, 2.0)]}
