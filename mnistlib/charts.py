@@ -119,7 +119,7 @@ def line_chart(
     if level is not None and _can_show(level[0], y):
         heights.append(level[0])
     across = _scale([place for place, _ in shown], x, _LEFT, _RIGHT, margin=0.04 if dots else 0)
-    up = _scale(heights, y, _BOTTOM, _TOP, margin=0.08)
+    up = _scale(heights, y, _BOTTOM, _TOP, margin=0.08 if level is None else 0.16)
     drawn = [(across(place), up(value)) for place, value in _thinned(shown)]
     return element(
         "svg",
@@ -134,7 +134,7 @@ def line_chart(
             stroke_linejoin="round",
         ),
         *(element("circle", cx=place, cy=height, r=3, fill=ACCENT) for place, height in drawn if dots),
-        _mark(across(best[0]), up(best[1]), y.write(best[1])),
+        _mark(across(best[0]), up(best[1]), y.write(best[1]), below=level is not None and best[1] < level[0]),
         viewBox=f"0 0 {_WIDTH} {_HEIGHT}",
         width="100%",
         font_size=12,
@@ -224,12 +224,12 @@ def _level(level: tuple[float, str], up: _Scale) -> Html:
     )
 
 
-def _mark(place: float, height: float, text: str) -> Html:
-    """Draw a point with its value, which must not run off the paper."""
+def _mark(place: float, height: float, text: str, *, below: bool) -> Html:
+    """Draw a point with its value, which must neither run off the paper nor stand on the level's line."""
     nearly = 0.15 * (_RIGHT - _LEFT)
     anchor = "end" if place > _RIGHT - nearly else "start" if place < _LEFT + nearly else "middle"
     return element(
         "g",
         element("circle", cx=place, cy=height, r=5, fill=ACCENT, stroke="currentColor", stroke_width=1.5),
-        element("text", text, x=place, y=height - 11, text_anchor=anchor, font_weight=700),
+        element("text", text, x=place, y=height + (20 if below else -11), text_anchor=anchor, font_weight=700),
     )

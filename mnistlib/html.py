@@ -72,16 +72,12 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]], **attributes
     '<table><thead><tr><th>class</th><th class="number">count</th></tr></thead>...'
     """
     kinds = ["number" if header.startswith(">") else None for header in headers]
-    head = [
-        element("th", header.removeprefix(">"), class_=kind) for header, kind in zip(headers, kinds, strict=True)
-    ]
+    head = [element("th", header.removeprefix(">"), class_=kind) for header, kind in zip(headers, kinds, strict=True)]
     body = [
         element("tr", *(element("td", cell, class_=kind) for cell, kind in zip(row, kinds, strict=True)))
         for row in rows
     ]
-    return element(
-        "table", element("thead", element("tr", *head)), element("tbody", *body), **attributes
-    )
+    return element("table", element("thead", element("tr", *head)), element("tbody", *body), **attributes)
 
 
 def facts(pairs: Iterable[tuple[object, object]], **attributes: object) -> Html:
@@ -102,7 +98,7 @@ def number(value: float) -> str:
         return f"{value:g}"
     if value == round(value) and abs(value) < 1e7:
         return f"{value:,.0f}"
-    if 1e-3 <= abs(value) < 1e7:
+    if 1e-4 <= abs(value) < 1e7:
         decimals = max(0, _DIGITS - 1 - math.floor(math.log10(abs(value))))
         text = f"{value:,.{decimals}f}"
         return text.rstrip("0").rstrip(".") if decimals else text

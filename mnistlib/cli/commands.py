@@ -19,6 +19,7 @@ from mnistlib.idx import read_idx, read_idx_header
 from mnistlib.jobs import SweepJob, TrainJob
 from mnistlib.jobs.recorded import read_job
 from mnistlib.plots import draw_text, save_png
+from mnistlib.report import write_report
 from mnistlib.runs import RunStore
 from mnistlib.runs.context import OUTPUTS
 
@@ -125,6 +126,12 @@ def show(options: argparse.Namespace) -> None:
         print(options.output)
     else:
         print(draw_text(images, captions, width=shutil.get_terminal_size().columns), end="")
+
+
+def report(options: argparse.Namespace) -> None:
+    """Write one HTML file that shows a run."""
+    run = get_backend("local", runs_folder=options.runs).attach(options.run)
+    print(write_report(run, options.output or f"{run.id}.html", data_folder=options.data_folder))
 
 
 def _pictures(options: argparse.Namespace) -> tuple[NDArray[np.uint8], list[str]]:

@@ -203,14 +203,14 @@ def _examine(findings: Findings, folder: Path, data_folder: str | os.PathLike[st
     try:
         dataset = _load(job, model, data_folder, validate=not isinstance(findings.job, SweepJob))
     except (MnistlibError, OSError) as error:
-        return replace(findings, missing=(f"Confusion matrix and mistakes need the data, which are not there: {error}",))
+        return replace(
+            findings, missing=(f"Confusion matrix and mistakes need the data, which are not there: {error}",)
+        )
     held_out = job.validation and not isinstance(findings.job, SweepJob)
     return replace(findings, judgement=_judge(model, dataset, "held-out training" if held_out else "test"))
 
 
-def _load(
-    job: TrainJob, model: SavedModel, data_folder: str | os.PathLike[str] | None, *, validate: bool
-) -> Dataset:
+def _load(job: TrainJob, model: SavedModel, data_folder: str | os.PathLike[str] | None, *, validate: bool) -> Dataset:
     dataset = load_dataset(job.dataset, limit=job.limit, data_folder=data_folder or job.data_folder, download=False)
     if model.description and dict(model.description.digests) != dict(dataset.digests):
         raise DataError(f"the files of {dataset.name} have changed since the model was trained")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mnistlib.evaluation import Evaluation
-from mnistlib.html import Html, element, number, percent, table
+from mnistlib.html import Html, element, percent, table
 from mnistlib.report.findings import Findings, Judgement, Mistakes, Weights
 from mnistlib.report.page import figure, section
 from mnistlib.report.pictures import digit, strongest_of, weight_map
@@ -18,19 +18,16 @@ def model_sections(findings: Findings) -> Iterator[Html]:
     """Yield what a run's model tells, as far as there is one."""
     judgement, classes = findings.judgement, findings.classes
     if judgement is not None:
-        yield section(
-            "What it takes for what",
-            element(
-                "div",
-                _confusion(judgement, classes) if len(classes) <= _MANY else "",
-                _by_class(judgement.evaluation, classes),
-                class_="pair wide-left",
-            ),
+        yield element(
+            "div",
+            section("Confusion matrix", _confusion(judgement, classes)) if len(classes) <= _MANY else "",
+            section("Each class", _by_class(judgement.evaluation, classes)),
+            class_="pair wide-left",
         )
     if findings.weights is not None:
-        yield section("What it looks at", _weights(findings.weights))
+        yield section("Weights of each class", _weights(findings.weights))
     if judgement is not None:
-        yield section("Its worst mistakes", _mistakes(judgement, classes))
+        yield section("Worst mistakes", _mistakes(judgement, classes))
 
 
 def _confusion(judgement: Judgement, classes: tuple[str, ...]) -> Html:
@@ -42,7 +39,9 @@ def _confusion(judgement: Judgement, classes: tuple[str, ...]) -> Html:
     heat = np.where(np.eye(len(shares)), shares, np.sqrt(of_errors / (of_errors.max() or 1)))
     head = element("tr", element("td"), *(element("th", element("span", name), scope="col") for name in classes))
     rows = [
-        element("tr", element("th", classes[row], scope="row"), *_cells(row, confusion[row].tolist(), heat[row].tolist()))
+        element(
+            "tr", element("th", classes[row], scope="row"), *_cells(row, confusion[row].tolist(), heat[row].tolist())
+        )
         for row in range(len(classes))
     ]
     long_names = any(len(name) > 3 for name in classes)
@@ -100,9 +99,9 @@ def _weights(weights: Weights) -> Html:
     ]
     legend = element(
         "p",
-        element("span", f"−{number(strongest)}"),
+        element("span", f"−{strongest:.2g} or less"),
         element("span", class_="ramp"),
-        element("span", f"+{number(strongest)}"),
+        element("span", f"+{strongest:.2g} or more"),
         class_="legend",
     )
     return element(

@@ -20,12 +20,12 @@ class Headline:
     title : str
         What came of the run, in a sentence.
     name, kind : str
-        What the run is called, and what it was.
+        What a person calls the run, or nothing, and what it was.
     status : RunStatus
         What became of it.
     facts : sequence of str
         Where and when it was, and what was noted about it.
-    tiles : sequence of (str, str, str)
+    tiles : sequence of (str, text or Html, str)
         The most important figures: label, value, remark.
     """
 
@@ -34,7 +34,7 @@ class Headline:
     kind: str
     status: RunStatus
     facts: Sequence[str]
-    tiles: Sequence[tuple[str, str, str]]
+    tiles: Sequence[tuple[str, object, str]]
 
 
 def make_page(headline: Headline, sections: Sequence[Html]) -> str:
@@ -44,7 +44,7 @@ def make_page(headline: Headline, sections: Sequence[Html]) -> str:
     """
     written = f"Written by mnistlib {mnistlib.__version__} on {datetime.now(UTC):%-d %B %Y}"
     return Template(_resource("page.html")).substitute(
-        title=escape(f"{headline.title} · {headline.name}"),
+        title=escape(headline.title),
         style=_resource("page.css"),
         header=_header(headline),
         sections=join(sections),
@@ -72,7 +72,7 @@ def _header(headline: Headline) -> Html:
         element(
             "p",
             element("span", headline.status, class_=f"badge {headline.status}"),
-            element("span", f"{headline.kind} {headline.name}"),
+            element("span", headline.kind, f" · {headline.name}" if headline.name else ""),
             class_="eyebrow",
         ),
         element("h1", headline.title),

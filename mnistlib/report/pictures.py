@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from mnistlib.html import Html, element
 
 #: Ink here speaks for the class, and against it. Told apart by people who don't tell red from green.
-FOR, AGAINST = (37, 99, 235), (234, 88, 12)
+FOR, AGAINST = (47, 115, 242), (240, 100, 16)
 
 _COLOUR_TYPES = {2: 4, 4: 6}  # channels -> PNG's word for grey with opacity, and for colour with opacity
-_CLIPPED = 99.5  # percentile of the weights that gets the strongest colour: single pixels may be far above
+_CLIPPED = 97  # percentile of the weights that gets the strongest colour: pixels that are rarely ink lie far above
 
 
 def png(pixels: NDArray[np.uint8]) -> bytes:
-    """Return a PNG.
+    r"""Return a PNG.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def png(pixels: NDArray[np.uint8]) -> bytes:
     Examples
     --------
     >>> png(np.zeros((2, 2, 2), np.uint8))[:4]
-    b'\\x89PNG'
+    b'\x89PNG'
     """
     rows, columns, channels = pixels.shape
     header = struct.pack(">IIBBBBB", columns, rows, 8, _COLOUR_TYPES[channels], 0, 0, 0)
@@ -39,8 +39,7 @@ def png(pixels: NDArray[np.uint8]) -> bytes:
     lines = np.pad(pixels.reshape(rows, -1), ((0, 0), (1, 0)))
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes(), 9)), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-        for name, data in chunks
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
     )
 
 

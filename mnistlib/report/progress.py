@@ -16,7 +16,7 @@ def progress_sections(findings: Findings) -> Iterator[Html]:
     """Yield the curves of a run: of a solver's objective and gradient, else of every metric with several values."""
     metrics, whose = _metrics(findings)
     if len(curve(metrics, "objective")) > 1:
-        yield section("How the fit went", element("div", *_loss(findings, metrics, whose), class_="pair"))
+        yield section("Loss curve", element("div", *_loss(findings, metrics, whose), class_="pair"))
         return
     charts = [
         figure(line_chart(curve(metrics, name, against=""), x=Axis("step"), y=Axis(name)), f"{name} as it was logged.")
@@ -24,7 +24,7 @@ def progress_sections(findings: Findings) -> Iterator[Html]:
         if len(metrics[name]) > 1
     ][:_OTHERS]
     if charts:
-        yield section("What it logged on the way", element("div", *charts, class_="pair"))
+        yield section("Metrics on the way", element("div", *charts, class_="pair"))
 
 
 def _metrics(findings: Findings) -> tuple[Metrics, str]:

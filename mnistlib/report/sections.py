@@ -18,16 +18,15 @@ _LOG_LINES = 60
 
 def headline(findings: Findings) -> Headline:
     """Return what stands at the top: what the run was, what became of it, and its most important figures."""
-    name = findings.run.name or findings.run.id
     kind = {"train": "training run", "sweep": "sweep", "script": "script run"}.get(_job_type(findings), "run")
     record = findings.record
-    facts = [findings.run.experiment, findings.run.id]
+    facts = [f"experiment {findings.run.experiment}", f"run {findings.run.id}"]
     if record is not None:
         facts.append(f"{datetime.fromisoformat(record.created):%-d %B %Y, %H:%M} UTC")
         facts += [f"{key}: {value}" for key, value in record.tags.items()]
     return Headline(
         title=_title(findings),
-        name=name,
+        name=findings.run.name or "",
         kind=kind,
         status=findings.status,
         facts=facts,
@@ -64,7 +63,7 @@ def _job_type(findings: Findings) -> str:
     return findings.job.type if findings.job is not None else ""
 
 
-def _tiles(findings: Findings) -> Iterator[tuple[str, str, str]]:
+def _tiles(findings: Findings) -> Iterator[tuple[str, object, str]]:
     """Yield figures with what they are of and a remark: label, value, remark."""
     latest = findings.metrics.latest
     if "accuracy" in latest:
@@ -73,7 +72,8 @@ def _tiles(findings: Findings) -> Iterator[tuple[str, str, str]]:
     if converged is None and "converged" in latest:
         converged = bool(latest["converged"])
     if converged is not None:
-        yield "solver", "converged" if converged else "NOT CONVERGED", _iterations(findings)
+        value = "converged" if converged else element("span", "NOT CONVERGED", class_="bad")
+        yield "solver", value, _iterations(findings)
     job = findings.trained
     if job is not None:
         of_sweep = isinstance(findings.job, SweepJob)
@@ -118,7 +118,7 @@ def _trouble(findings: Findings) -> Iterator[Html]:
     for reason in findings.missing:
         yield element("p", reason, class_="note")
     if findings.status is not RunStatus.COMPLETED and findings.log:
-        yield section("What it said last", element("pre", "\n".join(findings.log.splitlines()[-_LOG_LINES:])))
+        yield section("Log, its last lines", element("pre", "\n".join(findings.log.splitlines()[-_LOG_LINES:])))
 
 
 def _provenance(findings: Findings) -> Iterator[Html]:
@@ -136,9 +136,10 @@ def _provenance(findings: Findings) -> Iterator[Html]:
     if description is not None:
         parts.append(_card("Versions", facts(description.versions.items())))
         digests = [*description.digests.items(), ("model", description.sha256)]
-        parts.append(_card("SHA-256 of data and model", facts([(key, element("code", value)) for key, value in digests])))
+        rows = [(key, element("code", value)) for key, value in digests]
+        parts.append(_card("SHA-256 of data and model", facts(rows), class_="card wide"))
     if parts:
-        yield section("What was run", element("div", *parts, class_="cards"))
+        yield section("Job and origin", element("div", *parts, class_="cards"))
 
 
 def _swept(findings: Findings) -> dict[str, object]:
@@ -146,8 +147,8 @@ def _swept(findings: Findings) -> dict[str, object]:
     return {"regularization": findings.job.regularization} if isinstance(findings.job, SweepJob) else {}
 
 
-def _card(title: str, content: Html) -> Html:
-    return element("div", element("h3", title), content, class_="card")
+def _card(title: str, content: Html, *, class_: str = "card") -> Html:
+    return element("div", element("h3", title), content, class_=class_)
 
 
 def _written(value: object) -> str:

@@ -13,7 +13,16 @@ def sweep_sections(findings: Findings) -> Iterator[Html]:
     """Yield the chart and the table of a sweep's children, and announce its winner."""
     job = findings.job
     assert isinstance(job, SweepJob)
-    yield section("Which rate is best", _chart(findings, job), _table(findings, job.primary_metric))
+    metric = job.primary_metric
+    yield element(
+        "div",
+        section(
+            "Accuracy against regularization" if metric == "accuracy" else f"{metric} against regularization",
+            _chart(findings, job),
+        ),
+        section("Each rate", _table(findings, metric), *_failures(findings)),
+        class_="pair",
+    )
     if findings.best is not None:
         winner = findings.children[findings.best]
         yield element(
@@ -42,7 +51,6 @@ def _chart(findings: Findings, job: SweepJob) -> Html:
         ),
         f"Each point is a model; the rate was chosen on training images that were held back ({job.goal} {metric}). "
         "The test images were asked about the winner only.",
-        class_="alone",
     )
 
 
@@ -51,7 +59,6 @@ def _table(findings: Findings, metric: str) -> Html:
     rows = []
     for position, child in enumerate(findings.children):
         latest = child.metrics.latest
-        error = child.record.error if child.record is not None else None
         rows.append(
             [
                 number(_rate(child)),
@@ -59,11 +66,16 @@ def _table(findings: Findings, metric: str) -> Html:
                 number(latest["iterations"]) if "iterations" in latest else "—",
                 _remark(child, best=position == findings.best),
                 element("code", child.run.id),
-                error or "",
             ]
         )
-    headers = [">rate", f">{metric}", ">iterations", "status", "run", ""]
+    headers = [">rate", f">{metric}", ">iterations", "status", "run"]
     return element("div", table(headers, rows, class_="children"), class_="scroll")
+
+
+def _failures(findings: Findings) -> Iterator[Html]:
+    for child in findings.children:
+        if child.record is not None and child.record.error:
+            yield element("p", f"Rate {number(_rate(child))} failed: {child.record.error}", class_="note bad")
 
 
 def _remark(child: Findings, *, best: bool) -> Html:
