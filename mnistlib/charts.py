@@ -150,9 +150,9 @@ def ticks(low: float, high: float, *, log: bool = False) -> list[float]:
     Examples
     --------
     >>> ticks(0, 47)
-    [0, 10, 20, 30, 40]
+    [0.0, 10.0, 20.0, 30.0, 40.0]
     >>> ticks(0.01, 20, log=True)
-    [0.01, 0.1, 1, 10]
+    [0.01, 0.1, 1.0, 10.0]
     """
     if log:
         decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)

@@ -40,12 +40,19 @@ def test_whatever_a_user_writes_is_text(tmp_path: Path) -> None:
     assert HOSTILE not in run._repr_html_()
 
 
-def test_a_run_that_has_only_been_queued_has_a_view(tmp_path: Path) -> None:
+def test_a_run_that_never_ran_has_a_view(tmp_path: Path) -> None:
     backend = LocalBackend(tmp_path)
     first, second = backend.submit(JOB), backend.submit(JOB)
-    assert "<svg" not in second._repr_html_() or second.done()
+    second.cancel()
     first.wait()
-    second.wait()
+    assert "cancelled" in second._repr_html_()
+    assert "<svg" not in second._repr_html_()
+
+
+def test_a_run_that_failed_says_why(tmp_path: Path) -> None:
+    run = LocalBackend(tmp_path).submit(TrainJob(dataset="nowhere"))
+    run.wait()
+    assert "is neither a data set known by name" in run._repr_html_()
 
 
 def test_a_view_follows_its_run_to_the_end(tmp_path: Path) -> None:

@@ -159,8 +159,11 @@ def _written(value: object) -> str:
     if isinstance(value, float):
         return number(value)
     if isinstance(value, dict):
-        return ", ".join(f"{key}={item}" for key, item in value.items()) or "—"
-    return ", ".join(map(_written, value)) or "—" if isinstance(value, list | tuple) else str(value)
+        # Names only: a script's environment is where its passwords are, and a report is sent around.
+        return ", ".join(value) or "—"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_written, value)) or "—"
+    return str(value)
 
 
 def _log(findings: Findings) -> Iterator[Html]:

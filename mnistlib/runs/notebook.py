@@ -5,7 +5,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from mnistlib.charts import Axis, curve, line_chart
-from mnistlib.html import Html, element, facts, number
+from mnistlib.html import Html, element, number
+from mnistlib.runs.status import RunStatus
 
 if TYPE_CHECKING:
     from mnistlib.runs.handle import Run
@@ -29,7 +30,7 @@ def view(run: "Run") -> Html:
     status, metrics = run.status, run.metrics()
     loss = curve(metrics, "objective")
     latest = {name: value for name, value in metrics.latest.items() if len(loss) < 2 or name not in _IN_THE_CURVE}
-    said = "" if status.ended else "\n".join(run.logs().splitlines()[-_LOG_LINES:])
+    said = "" if status is RunStatus.COMPLETED else "\n".join(run.logs().splitlines()[-_LOG_LINES:])
     return element(
         "div",
         element(
@@ -37,7 +38,7 @@ def view(run: "Run") -> Html:
             element("b", run.name or run.id),
             f" · {status}",
             element("div", f"{run.experiment} / {run.id}", style="opacity:0.65"),
-            facts(((name, number(value)) for name, value in latest.items()), style="margin:8px 0") if latest else "",
+            _table(latest) if latest else "",
             element("pre", said, style="white-space:pre-wrap;opacity:0.65;margin:8px 0") if said else "",
         ),
         _chart(loss) if len(loss) > 1 else "",
@@ -76,6 +77,15 @@ def _ended_soon(run: "Run") -> bool:
 def _bundle(run: "Run") -> dict[str, str]:
     """Return a run as text and as HTML, of which whoever shows it takes what it can."""
     return {"text/plain": repr(run), "text/html": view(run)}
+
+
+def _table(latest: dict[str, float]) -> Html:
+    left = "text-align:left"  # Jupyter has tables aligned to the right
+    rows = [
+        element("tr", element("td", name, style=left), element("td", number(value), style=left))
+        for name, value in latest.items()
+    ]
+    return element("table", *rows, style="margin:8px 0")
 
 
 def _chart(loss: list[tuple[float, float]]) -> Html:
