@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mnistlib.errors import MnistlibError as MnistlibError
     from mnistlib.errors import ModelError as ModelError
     from mnistlib.errors import RunNotFoundError as RunNotFoundError
+    from mnistlib.errors import RunStateError as RunStateError
     from mnistlib.errors import ScriptFailedError as ScriptFailedError
     from mnistlib.errors import SweepFailedError as SweepFailedError
     from mnistlib.idx import load_data as load_data
@@ -58,6 +59,7 @@ _MODULE_OF = {
     "ModelError": "errors",
     "Run": "runs",
     "RunNotFoundError": "errors",
+    "RunStateError": "errors",
     "RunStatus": "runs",
     "ScriptFailedError": "errors",
     "ScriptJob": "jobs",

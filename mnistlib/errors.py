@@ -13,6 +13,7 @@
     ├── SweepFailedError (RuntimeError)        a sweep without a child to choose
     ├── ScriptFailedError (RuntimeError)       a script that ended with another exit status than 0
     ├── RunNotFoundError (LookupError)         no run has that id
+    ├── RunStateError (RuntimeError)           a run is not in the state that was needed
     ├── ModelError (ValueError)                a saved model that is damaged, foreign or does not fit the data
     ├── BackendError (ValueError)              no backend has that name
     └── MissingExtraError (ImportError)        an optional dependency is not installed
@@ -36,6 +37,7 @@ __all__ = [
     "MnistlibError",
     "ModelError",
     "RunNotFoundError",
+    "RunStateError",
     "ScriptFailedError",
     "SweepFailedError",
 ]
@@ -95,6 +97,10 @@ class SweepFailedError(MnistlibError, RuntimeError):
 
 class RunNotFoundError(MnistlibError, LookupError):
     """No run has that id."""
+
+
+class RunStateError(MnistlibError, RuntimeError):
+    """A run is not in the state that was needed, such as ended before it is deleted."""
 
 
 class ModelError(MnistlibError, ValueError):

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from mnistlib.datasets import Split
 from mnistlib.linear import Callback
 from mnistlib.preprocessing import Normalization
+
+if TYPE_CHECKING:
+    from mnistlib.linear import LogisticRegression
 
 
 @dataclass(frozen=True)
@@ -86,10 +89,16 @@ def _own_fit(estimator: Any, options: SolverOptions) -> Fit:
 
 
 def _fit_own(train: Split, normalization: Normalization, options: SolverOptions, callback: Callback) -> Fit:
+    features, scale = _own_input(train, normalization)
+    estimator = _own_estimator(options, scale, callback)
+    _fit_recording(estimator, features, train.labels)
+    return _own_fit(estimator, options)
+
+
+def _own_estimator(options: SolverOptions, scale: float, callback: Callback) -> "LogisticRegression":
     from mnistlib.linear import LogisticRegression
 
-    features, scale = _own_input(train, normalization)
-    estimator = LogisticRegression(
+    return LogisticRegression(
         C=1 / options.regularization,
         max_iter=options.max_iter,
         tol=options.tol,
@@ -97,8 +106,6 @@ def _fit_own(train: Split, normalization: Normalization, options: SolverOptions,
         pixel_scale=scale,
         callback=callback,
     )
-    _fit_recording(estimator, features, train.labels)
-    return _own_fit(estimator, options)
 
 
 def fit_path(
@@ -125,18 +132,11 @@ def fit_path(
     from mnistlib.linear import regularization_path
 
     features, scale = _own_input(train, normalization)
+    rates = [1 / option.regularization for option in options]
+    estimator = _own_estimator(options[0], scale, callback)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        estimators = regularization_path(
-            features,
-            train.labels,
-            C=[1 / option.regularization for option in options],
-            max_iter=options[0].max_iter,
-            tol=options[0].tol,
-            random_state=options[0].seed,
-            pixel_scale=scale,
-            callback=callback,
-        )
+        warnings.simplefilter("ignore")  # whether each has converged is asked of it instead
+        estimators = regularization_path(features, train.labels, C=rates, estimator=estimator)
     return [_own_fit(estimator, option) for estimator, option in zip(estimators, options, strict=True)]
 
 

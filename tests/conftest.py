@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 settings.register_profile(
     "ordinary", max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-settings.register_profile("fuzz", settings.get_profile("ordinary"), max_examples=6000)
+settings.register_profile("fuzz", settings.get_profile("ordinary"), max_examples=4200)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ordinary"))
 
 

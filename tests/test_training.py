@@ -10,7 +10,8 @@ from mnistlib import DataError, Dataset, load_dataset
 from mnistlib.datasets import Split
 from mnistlib.preprocessing import NORMALIZATIONS
 from mnistlib.runs import RunContext
-from mnistlib.training import SOLVERS, SolverOptions, TrainedModel, train
+from mnistlib.solvers import SOLVERS, SolverOptions
+from mnistlib.training import TrainedModel, train
 
 OPTIONS = SolverOptions(regularization=0.5, max_iter=2000, tol=1e-4, seed=42)
 

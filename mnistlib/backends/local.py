@@ -146,6 +146,9 @@ class LocalBackend(Backend):
     def __init__(self, runs_folder: str | os.PathLike[str] | None = None, *, max_workers: int = 1) -> None:
         self._store = RunStore(None if runs_folder is None else Path(runs_folder).expanduser())
         self._workers = ThreadPoolExecutor(max_workers, thread_name_prefix="mnistlib")
+        # A script may submit and end: its jobs are waited for. At the usual time, after the main thread, they could
+        # start no threads of their own any more; this hook, which concurrent.futures uses too, comes before that.
+        threading._register_atexit(self._workers.shutdown)  # type: ignore[attr-defined] # there is no public one
 
     def __repr__(self) -> str:
         return f"LocalBackend(runs_folder={str(self._store.folder)!r})"

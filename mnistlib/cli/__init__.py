@@ -5,12 +5,12 @@ This module imports nothing heavy, so that ``--help`` is instant; a command impo
 """
 
 import argparse
-import logging
 import os
 import sys
 from collections.abc import Sequence
 
-from mnistlib.cli.parser import make_parser
+from mnistlib.cli.parser import make_parser, with_action
+from mnistlib.cli.talk import configure_logging
 from mnistlib.errors import JobError, JobFailedError, MnistlibError
 
 _INTERRUPTED = 130
@@ -31,8 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status.
     """
     parser = make_parser()
-    options = parser.parse_args(arguments)
-    _configure_logging(quiet=options.quiet)
+    options = parser.parse_args(with_action(sys.argv[1:] if arguments is None else arguments))
+    configure_logging(quiet=options.quiet)
     try:
         status = _run(parser, options)
         sys.stdout.flush()
@@ -63,12 +63,3 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         print(f"mnistlib: error: {' '.join(text.split())}", file=sys.stderr)
         return 1
     return 0
-
-
-def _configure_logging(*, quiet: bool) -> None:
-    """Send the library's talk to this process's stderr, bare."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    logger = logging.getLogger("mnistlib")
-    logger.handlers = [handler]
-    logger.setLevel(logging.WARNING if quiet else logging.INFO)

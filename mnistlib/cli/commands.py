@@ -1,16 +1,15 @@
 """What each command does: ask the library, print the answer."""
 
 import argparse
-import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mnistlib.artifacts import SavedModel, load_model
 from mnistlib.backends import get_backend
+from mnistlib.cli.output import print_json, run_json, store_of, submit_and_wait, training_job
 from mnistlib.datasets import CATALOG, DIGITS, Dataset, fetch_dataset, load_dataset
 from mnistlib.errors import DataError, DatasetNotFoundError, RunNotFoundError
 from mnistlib.evaluation import Evaluation, worst_mistakes
@@ -19,39 +18,15 @@ from mnistlib.idx import read_idx, read_idx_header
 from mnistlib.jobs import SweepJob, TrainJob
 from mnistlib.jobs.recorded import read_job
 from mnistlib.plots import draw_text, save_png
-from mnistlib.report import write_report
-from mnistlib.runs import RunStore
 from mnistlib.runs.context import OUTPUTS
-
-_JOB_OPTIONS = (
-    "dataset",
-    "data_folder",
-    "download",
-    "limit",
-    "normalization",
-    "regularization",
-    "solver",
-    "max_iter",
-    "tol",
-    "seed",
-)
 
 
 def train(options: argparse.Namespace) -> None:
     """Train a model and keep it."""
-    given = {name: getattr(options, name) for name in _JOB_OPTIONS if getattr(options, name) is not None}
     backend = get_backend(options.backend, runs_folder=options.runs)
-    result = backend.run(TrainJob(**given), experiment=options.experiment)
+    _, result = submit_and_wait(backend, training_job(options), options)
     if options.json:
-        _print_json(
-            run_id=result.run_id,
-            experiment=result.experiment,
-            status=result.status,
-            path=str(result.path),
-            model=str(result.model_path),
-            metrics=dict(result.metrics),
-            converged=result.converged,
-        )
+        print_json(**run_json(result))
         return
     iterations = f"{result.metrics['iterations']:.0f} iterations"
     print(f"run        {result.run_id}")
@@ -66,7 +41,7 @@ def evaluate(options: argparse.Namespace) -> None:
     answers = model.predict(dataset.test.images)
     evaluation = evaluate_labels(dataset.test.labels, answers, classes=len(dataset.classes))
     if options.json:
-        _print_json(
+        print_json(
             accuracy=evaluation.accuracy,
             count=evaluation.count,
             classes=list(dataset.classes),
@@ -84,10 +59,10 @@ def predict(options: argparse.Namespace) -> None:
     if path.is_file():
         model = load_model(path, trust=options.trust)
     else:
-        model = load_model(_store(options).find(options.model) / OUTPUTS, trust=options.trust)
+        model = load_model(store_of(options).find(options.model) / OUTPUTS, trust=options.trust)
     labels = model.predict(read_idx(options.file)).tolist()
     if options.json:
-        _print_json(labels=labels)
+        print_json(labels=labels)
     else:
         for label in labels:
             print(label)
@@ -97,7 +72,7 @@ def fetch(options: argparse.Namespace) -> None:
     """Download a data set and print where its files are."""
     files = fetch_dataset(options.dataset, data_folder=options.data_folder, force=options.force)
     if options.json:
-        _print_json(files={role: str(path) for role, path in files.items()})
+        print_json(files={role: str(path) for role, path in files.items()})
     else:
         print("".join(f"{path}\n" for path in files.values()), end="")
 
@@ -106,7 +81,7 @@ def info(options: argparse.Namespace) -> None:
     """Print what IDX files announce."""
     headers = {file: read_idx_header(file) for file in options.files}
     if options.json:
-        _print_json(
+        print_json(
             **{
                 file: {"dtype": header.dtype.name, "shape": header.shape, "nbytes": header.nbytes}
                 for file, header in headers.items()
@@ -128,12 +103,6 @@ def show(options: argparse.Namespace) -> None:
         print(draw_text(images, captions, width=shutil.get_terminal_size().columns), end="")
 
 
-def report(options: argparse.Namespace) -> None:
-    """Write one HTML file that shows a run."""
-    run = get_backend("local", runs_folder=options.runs).attach(options.run)
-    print(write_report(run, options.output or f"{run.id}.html", data_folder=options.data_folder))
-
-
 def _pictures(options: argparse.Namespace) -> tuple[NDArray[np.uint8], list[str]]:
     if Path(options.what).is_file():
         images = read_idx(options.what)
@@ -141,7 +110,7 @@ def _pictures(options: argparse.Namespace) -> tuple[NDArray[np.uint8], list[str]
             raise DataError(f"{options.what} holds {images.dtype} of shape {images.shape}, which are no images to draw")
         return images[: options.count], [f"#{index}" for index in range(min(options.count, len(images)))]
     try:
-        folder = _store(options).find(options.what)
+        folder = store_of(options).find(options.what)
     except RunNotFoundError as error:
         return _samples(options, error)
     return _mistakes(folder, options)
@@ -169,7 +138,7 @@ def _mistakes(folder: Path, options: argparse.Namespace) -> tuple[NDArray[np.uin
 
 
 def _model_and_dataset(run: str | Path, options: argparse.Namespace) -> tuple[SavedModel, Dataset]:
-    folder = _store(options).find(run)
+    folder = store_of(options).find(run)
     job = read_job(folder)
     if isinstance(job, SweepJob):
         job = job.base  # the sweep's own output is its best model
@@ -197,11 +166,3 @@ def _evaluation_table(evaluation: Evaluation, classes: tuple[str, ...]) -> str:
     for name, precision, recall in zip(classes, evaluation.precision, evaluation.recall, strict=True):
         lines.append(f"{name:<{name_width}}  {precision:>9.4f}  {recall:>6.4f}")
     return "".join(f"{line}\n" for line in lines)
-
-
-def _store(options: argparse.Namespace) -> RunStore:
-    return RunStore(Path(options.runs) if options.runs else None)
-
-
-def _print_json(**content: Any) -> None:
-    print(json.dumps(content, indent=2))

@@ -2,8 +2,11 @@
 
 import argparse
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+
+#: Commands with actions, and the action that is meant where none is named.
+_USUAL_ACTION = {"runs": "list"}
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -15,6 +18,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_train(commands)
+    _add_sweep(commands)
+    _add_runs_commands(commands)
     _add_evaluate(commands)
     _add_predict(commands)
     _add_fetch(commands)
@@ -24,22 +29,81 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def with_action(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with the usual action put in where a command that has actions is given none.
+
+    Examples
+    --------
+    >>> with_action(["runs", "--json"])
+    ['runs', 'list', '--json']
+    """
+    command, *rest = arguments or [""]
+    named = rest and not rest[0].startswith("-")
+    if command not in _USUAL_ACTION or named or "-h" in rest or "--help" in rest:
+        return list(arguments)
+    return [command, _USUAL_ACTION[command], *rest]
+
+
 def _add_train(commands: Any) -> None:
     train = _add(commands, "train", "train a model and keep it in a run folder")
-    train.add_argument("--dataset", help="digits, mnist, fashion-mnist, kmnist, or a folder (default: mnist)")
-    _add_data_folder(train)
-    train.add_argument("--no-download", dest="download", action="store_false", default=None, help="never fetch files")
-    train.add_argument("--limit", type=int, metavar="N", help="use at most N images of each split")
-    train.add_argument("--normalization", help="unit, standard or none (default: unit)")
     train.add_argument("--regularization", type=float, metavar="RATE", help="the rate, 1 / C (default: 0.01)")
-    train.add_argument("--solver", help="auto, or one of scikit-learn's by name (default: auto)")
-    train.add_argument("--max-iter", type=int, metavar="N", help="iterations before the solver gives up")
-    train.add_argument("--tol", type=float, help="the solver's tolerance")
-    train.add_argument("--seed", type=int, help="for solvers that draw random numbers (default: 42)")
-    train.add_argument("--backend", default="local", help="where to run (default: local)")
-    train.add_argument("--experiment", default="default", help="name that runs of one purpose share")
-    _add_runs(train)
-    _add_json(train)
+    train.add_argument("--validation", type=float, metavar="SHARE", help="score training images held out, not the test")
+    _add_job(train)
+
+
+def _add_sweep(commands: Any) -> None:
+    sweep = _add(commands, "sweep", "train at many regularization rates and find the best", module="runs")
+    sweep.add_argument("--regularization", dest="rates", metavar="RATE,RATE,…", required=True, help="the rates")
+    sweep.add_argument("--validation", type=float, metavar="SHARE", help="training images held out to choose by (0.2)")
+    sweep.add_argument("--primary-metric", default="accuracy", metavar="METRIC", help="what to choose by (accuracy)")
+    sweep.add_argument("--goal", default="maximize", help="maximize or minimize (default: maximize)")
+    sweep.add_argument("--resume", action="store_true", help="take over what an earlier sweep has completed")
+    _add_job(sweep)
+
+
+def _add_job(parser: argparse.ArgumentParser) -> None:
+    """Add the options that a single training and a sweep share."""
+    parser.add_argument("--dataset", help="digits, mnist, fashion-mnist, kmnist, or a folder (default: mnist)")
+    _add_data_folder(parser)
+    parser.add_argument("--no-download", dest="download", action="store_false", default=None, help="never fetch files")
+    parser.add_argument("--limit", type=int, metavar="N", help="use at most N images of each split")
+    parser.add_argument("--normalization", help="unit, standard or none (default: unit)")
+    parser.add_argument("--solver", help="auto, or one of scikit-learn's by name (default: auto)")
+    parser.add_argument("--max-iter", type=int, metavar="N", help="iterations before the solver gives up")
+    parser.add_argument("--tol", type=float, help="the solver's tolerance")
+    parser.add_argument("--seed", type=int, help="for whatever is drawn at random (default: 42)")
+    parser.add_argument("--backend", default="local", help="where to run (default: local)")
+    parser.add_argument("--experiment", default="default", help="name that runs of one purpose share")
+    parser.add_argument("--name", help="what to call the run")
+    parser.add_argument(
+        "--tag", action="append", default=[], metavar="KEY=VALUE", help="note about the run; repeatable"
+    )
+    _add_runs(parser)
+    _add_json(parser)
+
+
+def _add_runs_commands(commands: Any) -> None:
+    group = commands.add_parser("runs", help="list, show, compare, follow, cancel and delete runs")
+    actions = group.add_subparsers(title="actions", metavar="ACTION", required=True)
+    every = _add(actions, "list", "print the newest runs", module="runs", function="runs_list")
+    every.add_argument("--experiment", help="only of this experiment")
+    every.add_argument("--children", action="store_true", help="also the runs of sweeps")
+    every.add_argument("--count", type=int, default=20, metavar="N", help="how many (default: 20)")
+    show = _add(actions, "show", "print all that is known of a run", module="runs", function="runs_show")
+    show.add_argument("run", help="id or folder of a run")
+    compare = _add(actions, "compare", "print runs side by side", module="runs", function="runs_compare")
+    compare.add_argument("chosen", nargs="+", metavar="RUN", help="id or folder of a run")
+    logs = _add(actions, "logs", "print a run's log", module="runs", function="runs_logs")
+    logs.add_argument("run", help="id or folder of a run")
+    logs.add_argument("-f", "--follow", action="store_true", help="and what is added, until the run ends")
+    for name, purpose in (("cancel", "ask runs to stop"), ("delete", "remove runs that have ended")):
+        parser = _add(actions, name, purpose, module="runs", function=f"runs_{name}")
+        parser.add_argument("chosen", nargs="+", metavar="RUN", help="id or folder of a run")
+        _add_runs(parser)
+    for parser in (every, show, compare):
+        _add_json(parser)
+    for parser in (every, show, compare, logs):
+        _add_runs(parser)
 
 
 def _add_evaluate(commands: Any) -> None:
@@ -83,16 +147,18 @@ def _add_show(commands: Any) -> None:
 
 
 def _add_report(commands: Any) -> None:
-    report = _add(commands, "report", "write one HTML file that shows a run or a sweep, and needs no network")
+    report = _add(commands, "report", "write one HTML file that shows a run or a sweep", module="report")
     report.add_argument("run", help="id or folder of a run")
     report.add_argument("--output", metavar="FILE.html", help="the file (default: the run's id, in this folder)")
     _add_data_folder(report)
     _add_runs(report)
 
 
-def _add(commands: Any, name: str, purpose: str) -> argparse.ArgumentParser:
+def _add(
+    commands: Any, name: str, purpose: str, *, module: str = "commands", function: str | None = None
+) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(name, help=purpose, description=f"{purpose.capitalize()}.")
-    parser.set_defaults(command=_Command(name))
+    parser.set_defaults(command=_Command(module, function or name))
     parser.add_argument("-q", "--quiet", action="store_true", help="print results and errors only")
     parser.add_argument("--debug", action="store_true", help="show the whole traceback of a failure")
     return parser
@@ -113,14 +179,15 @@ def _add_json(parser: argparse.ArgumentParser) -> None:
 
 
 class _Command:
-    """Runs the function of that name in ``mnistlib.cli.commands``, imported only then."""
+    """Runs a function of a module of ``mnistlib.cli``, imported only then."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, module: str, name: str) -> None:
+        self._module = module
         self._name = name
 
     def __call__(self, options: argparse.Namespace) -> None:
         function: Callable[[argparse.Namespace], None]
-        function = getattr(importlib.import_module("mnistlib.cli.commands"), self._name)
+        function = getattr(importlib.import_module(f"mnistlib.cli.{self._module}"), self._name)
         function(options)
 
 

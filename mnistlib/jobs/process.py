@@ -39,13 +39,14 @@ def run_script(job: ScriptJob, context: RunContext) -> bool:
     ScriptFailedError
         If its exit status was not 0.
     """
+    arguments = [str(argument) for argument in job.arguments]
     code = _copy_source(job, context.folder)
-    context.log(f"running {job.script} {' '.join(job.arguments)}".rstrip())
+    context.log(f"running {job.script} {' '.join(arguments)}".rstrip())
     environment = os.environ | dict(job.environment)
     environment |= {RUN_VARIABLE: str(context.folder.absolute()), "PYTHONUNBUFFERED": "1"}
     with (context.folder / LOG_FILE).open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, job.script, *job.arguments],
+            [sys.executable, job.script, *arguments],
             cwd=code,
             env=environment,
             stdin=subprocess.DEVNULL,

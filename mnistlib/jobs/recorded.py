@@ -38,7 +38,7 @@ def conclude(context: RunContext, work: Callable[[RunContext], Outcome]) -> Exce
         foreseen = isinstance(error, MnistlibError)
         # An error that was foreseen says what to do; of any other the kind and the place matter.
         reason = str(error) if foreseen else f"{type(error).__name__}: {error}"
-        context.log(f"FAILED: {reason}" if foreseen else "".join(traceback.format_exception(error)).rstrip())
+        context.note(f"FAILED: {reason}" if foreseen else "".join(traceback.format_exception(error)).rstrip())
         record = replace(record, status=RunStatus.FAILED, error=reason)
     else:
         status = RunStatus.CANCELLED if outcome.cancelled else RunStatus.COMPLETED

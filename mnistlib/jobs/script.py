@@ -1,6 +1,6 @@
 """Run somebody's own training script."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, ClassVar
@@ -22,8 +22,8 @@ class ScriptJob(Job):
     ----------
     script : str
         The script's path below the source folder.
-    arguments : tuple of str
-        What it is given on the command line; numbers are made text.
+    arguments : sequence of str
+        What it is given on the command line; numbers and paths are made text.
     source_directory : str
         The folder that holds the script and whatever it imports.
     environment : mapping of str to str
@@ -45,7 +45,7 @@ class ScriptJob(Job):
     type: ClassVar[str] = "script"
 
     script: str
-    arguments: tuple[str, ...] = ()
+    arguments: Sequence[str | int | float | PurePath] = ()
     source_directory: str = "."
     environment: Mapping[str, str] = field(default_factory=dict)
 

@@ -1,6 +1,6 @@
 """Train the same job at many regularization rates, and find the best."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -25,8 +25,8 @@ class SweepJob(Job):
     ----------
     base : TrainJob
         What the children have in common.
-    regularization : tuple of float
-        The rates, each above 0, none twice.
+    regularization : sequence of float
+        The rates, each above 0, none twice; kept as a tuple.
     primary_metric : str
         The metric that children are compared by.
     goal : str
@@ -48,7 +48,7 @@ class SweepJob(Job):
     type: ClassVar[str] = "sweep"
 
     base: TrainJob
-    regularization: tuple[float, ...]
+    regularization: Sequence[float]
     primary_metric: str = "accuracy"
     goal: str = "maximize"
 

@@ -118,7 +118,7 @@ def _keep_fit(
 
 
 def _fail(error: Exception, _child: RunContext) -> Outcome:
-    raise error
+    raise error.with_traceback(None)
 
 
 def _train_apart(folders: list[Path], spread: Spread) -> None:

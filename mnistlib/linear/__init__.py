@@ -8,17 +8,21 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from mnistlib.linear.minimize import Callback, Progress, Solution
+from mnistlib.linear.progress import Callback, Progress, Solution
 
 if TYPE_CHECKING:
     from mnistlib.linear.estimator import LogisticRegression
+    from mnistlib.linear.path import regularization_path
 
-__all__ = ["Callback", "LogisticRegression", "Progress", "Solution"]
+__all__ = ["Callback", "LogisticRegression", "Progress", "Solution", "regularization_path"]
 
-_ESTIMATORS = {"LogisticRegression": "mnistlib.linear.estimator"}
+_NEED_SCIKIT_LEARN = {
+    "LogisticRegression": "mnistlib.linear.estimator",
+    "regularization_path": "mnistlib.linear.path",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ESTIMATORS:
-        return getattr(import_module(_ESTIMATORS[name]), name)
+    if name in _NEED_SCIKIT_LEARN:
+        return getattr(import_module(_NEED_SCIKIT_LEARN[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

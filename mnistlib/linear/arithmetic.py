@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from types import ModuleType
 from typing import Any, TypeVar
@@ -32,8 +33,12 @@ Result = TypeVar("Result")
 
 # Below this size a triangle is inverted by LAPACK; above, by halves, so that nearly all the work is matrix products.
 SMALL_TRIANGLE = 64
+# A correlation matrix that needs a larger ridge than this is none: its numbers have overflowed.
+LARGEST_RIDGE = 10.0
 # How many results may wait to be summed, for each thread: enough to keep threads busy, few enough to bound memory.
 QUEUE_PER_THREAD = 4
+# Overflow is looked for in the results, where it can be explained; a warning from the middle of it could not be.
+QUIET: dict[str, Any] = {"over": "ignore", "invalid": "ignore"}
 
 
 def thread_count(n_jobs: int | None) -> int:
@@ -66,7 +71,7 @@ class Arithmetic:
         NumPy, or a library with its names, such as ``torch``.
     """
 
-    precision: np.dtype[Any] = np.dtype(np.float32)
+    precision: np.dtype[Any]
     threads: int = 1
     namespace: ModuleType = np
     _pool: ThreadPoolExecutor | None = field(default=None, init=False, repr=False)
@@ -95,7 +100,11 @@ class Arithmetic:
         if self._pool is not None:
             yield
             return
-        with ThreadpoolController().limit(limits=1, user_api="blas"), ThreadPoolExecutor(self.threads) as pool:
+        with (
+            ThreadpoolController().limit(limits=1, user_api="blas"),
+            np.errstate(**QUIET),
+            ThreadPoolExecutor(self.threads, initializer=partial(np.seterr, **QUIET)) as pool,
+        ):
             self._pool = pool
             try:
                 yield
@@ -117,32 +126,34 @@ class Arithmetic:
             for future in waiting:
                 future.cancel()
 
-    def gram(self, block: DeviceArray, weights: DeviceArray) -> DeviceArray:
-        """Return the Gram matrix of a block's columns, and of a column of ones after them, rows weighted."""
+    def gram(self, block: DeviceArray, weights: DeviceArray, *, whole: bool) -> DeviceArray:
+        """Return the Gram matrix of weighted rows with a column of ones after them, or its diagonal."""
         xp = self.namespace
-        root = xp.sqrt(weights)
-        scaled = xp.concatenate([block * root[:, None], root[:, None]], 1)
-        return scaled.T @ scaled
+        root = xp.sqrt(weights)[:, None]
+        scaled = xp.concatenate([block * root, root], 1)
+        return scaled.T @ scaled if whole else xp.sum(scaled * scaled, 0)
 
-    def inverse_factor(self, matrix: DeviceArray) -> DeviceArray:
-        """Return F with ``F.T @ F`` the inverse of a symmetric positive matrix, to about this precision.
+    def inverse_factor(self, gram: DeviceArray, scale: DeviceArray, penalty: DeviceArray) -> DeviceArray:
+        """Return F with ``F.T @ F`` the inverse of ``diag(scale) @ gram @ diag(scale) + diag(penalty)``.
 
         A singular direction gets the smallest ridge that lets the factorization succeed: a preconditioner has to be
-        positive definite more than it has to be exact.
+        positive definite more than it has to be exact. Of a diagonal only, F is the diagonal.
         """
         xp = self.namespace
-        diagonal = xp.sqrt(xp.diagonal(matrix))
-        scale = 1 / xp.where(diagonal > 0, diagonal, xp.ones_like(diagonal))
-        correlation = matrix * scale[:, None] * scale
-        ridge = len(scale) * float(np.finfo(self.precision).eps)
-        while True:
-            correlation.ravel()[:: len(scale) + 1] = 1 + ridge
+        whole = gram.ndim == 2
+        diagonal = (xp.diagonal(gram) if whole else gram) * scale * scale + penalty
+        unit = 1 / xp.sqrt(xp.where((diagonal > 0) & xp.isfinite(diagonal), diagonal, xp.ones_like(diagonal)))
+        if not whole:
+            return unit
+        correlation = gram * (scale * unit)[:, None] * (scale * unit)
+        ridge = len(unit) * float(np.finfo(self.precision).eps)
+        while ridge < LARGEST_RIDGE:
+            correlation.ravel()[:: len(unit) + 1] = 1 + ridge
             try:
-                lower = xp.linalg.cholesky(correlation)
+                return self._lower_inverse(xp.linalg.cholesky(correlation)) * unit
             except (np.linalg.LinAlgError, RuntimeError):
                 ridge *= 10
-                continue
-            return self._lower_inverse(lower) * scale
+        return xp.diag(unit)
 
     def _lower_inverse(self, lower: DeviceArray) -> DeviceArray:
         size = len(lower)

@@ -6,6 +6,7 @@ import math
 import numbers
 import warnings
 from collections.abc import Mapping
+from copy import copy
 from typing import Any, Self
 
 import numpy as np
@@ -19,8 +20,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from mnistlib.linear.arithmetic import Arithmetic, thread_count
-from mnistlib.linear.minimize import Callback, Solution, minimize
+from mnistlib.linear.minimize import minimize
 from mnistlib.linear.objective import Objective
+from mnistlib.linear.progress import Callback, Solution
 from mnistlib.linear.rows import Rows
 
 __all__ = ["LogisticRegression"]
@@ -40,7 +42,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         Inverse strength of the penalty: a finite number above 0.
     tol : float, default=1e-4
         The fit has converged when no derivative of the objective, divided by `C` times the sum of the sample weights,
-        is larger. So it is measured on the mean loss and does not depend on the number of rows.
+        is larger, as in scikit-learn, nor a tenth of what a Newton step would gain, as a share of the objective.
+        Neither depends on the number of rows.
     max_iter : int, default=100
         The most iterations, each of which is one pass over the rows.
     fit_intercept : bool, default=True
@@ -80,7 +83,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     objective_ : float
         ``C * sum(sample_weight * log_loss) + sum(coef_ ** 2) / 2``.
     gradient_norm_ : float
-        What `tol` limits.
+        What `tol` limits: the larger of the two.
 
     Examples
     --------
@@ -153,15 +156,23 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         """
         (solution,) = self._solve(X, y, sample_weight, [self.C])
         self._adopt(solution)
-        if not self.converged_ and not solution.cancelled:
-            warnings.warn(self._not_converged(solution), ConvergenceWarning, stacklevel=2)
         return self
+
+    def _fit_all(self, X: Any, y: Any, sample_weight: Any, rates: list[float]) -> list[Self]:
+        """Return a fitted copy for each of the rates, over shared passes."""
+        solutions = self._solve(X, y, sample_weight, rates)
+        models = []
+        for rate, solution in zip(rates, solutions, strict=True):
+            model = copy(self).set_params(C=rate)
+            model._adopt(solution)
+            models.append(model)
+        return models
 
     def _solve(self, X: Any, y: Any, sample_weight: Any, rates: list[float]) -> list[Solution]:
         """Fit a model for each of the rates; set what they have in common."""
         self._check_parameters(rates)
         _refuse_sparse(X)
-        X, y = validate_data(self, X, y, dtype=DTYPES, order=None, accept_large_sparse=False)
+        X, y = validate_data(self, X, y, dtype=DTYPES)
         check_classification_targets(y)
         classes, labels = np.unique(y, return_inverse=True)
         if len(classes) < 2:
@@ -202,21 +213,24 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         self.n_passes_ = solution.passes
         self.objective_ = solution.objective
         self.gradient_norm_ = solution.gradient_norm
-
-    def _not_converged(self, solution: Solution) -> str:
-        found = (
-            f"The gradient is {solution.gradient_norm:.3g} after {solution.iterations} iterations, tol={self.tol:g}."
-        )
+        if solution.converged or solution.cancelled:
+            return
+        advice = "Rounding allows no further step: give X as float64, or a larger tol."
         if solution.iterations >= self.max_iter:
-            return f"{found} Increase max_iter."
-        return f"{found} Rounding allows no further step: give X as float64, or a larger tol."
+            advice = "Increase max_iter."
+        warnings.warn(
+            f"C={self.C:g}: the gradient is {solution.gradient_norm:.3g} after {solution.iterations} iterations, above "
+            f"tol={self.tol:g}. {advice}",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
 
     def _check_parameters(self, rates: list[float]) -> None:
         for name, value in [("tol", self.tol), ("pixel_scale", self.pixel_scale), *(("C", rate) for rate in rates)]:
-            if not isinstance(value, numbers.Real) or not 0 < value < math.inf:
-                raise ValueError(f"{name} needs to be a finite number above 0, not {value!r}.")
-        if not isinstance(self.max_iter, numbers.Integral) or self.max_iter < 1:
-            raise ValueError(f"max_iter needs to be a whole number from 1, not {self.max_iter!r}.")
+            _check_positive(name, value)
+        max_iter: Any = self.max_iter
+        if not isinstance(max_iter, numbers.Integral) or int(max_iter) < 1:
+            raise ValueError(f"max_iter needs to be a whole number from 1, not {max_iter!r}.")
         if self.penalty != "l2" or self.l1_ratio != 0:
             raise ValueError(
                 f"penalty={self.penalty!r} with l1_ratio={self.l1_ratio!r} is not supported, only the L2 penalty. Use "
@@ -229,13 +243,14 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     ) -> npt.NDArray[Any] | None:
         if sample_weight is None and self.class_weight is None:
             return None
+        weights: npt.NDArray[np.float64]
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         if self.class_weight is None:
             return weights
+        factors: npt.NDArray[np.float64]
         if self.class_weight == "balanced":
             of_classes = np.bincount(labels, weights=weights, minlength=len(classes))
-            with np.errstate(divide="ignore"):
-                factors = np.where(of_classes > 0, weights.sum() / (len(classes) * of_classes), 0.0)
+            factors = weights.sum() / (len(classes) * np.where(of_classes > 0, of_classes, np.inf))
         else:
             factors = compute_class_weight(self.class_weight, classes=classes, y=classes[labels])
         return weights * factors[labels]
@@ -287,7 +302,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
     def predict_proba(self, X: Any) -> npt.NDArray[Any]:
         """Return probabilities of shape (n_samples, n_classes) for `X` of shape (n_samples, n_features)."""
-        return np.exp(self.predict_log_proba(X))
+        probabilities: npt.NDArray[Any] = np.exp(self.predict_log_proba(X))
+        return probabilities
 
     def to_sklearn(self) -> sklearn.linear_model.LogisticRegression:
         """Return a plain, fitted scikit-learn estimator with these coefficients.
@@ -310,6 +326,11 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             if hasattr(self, name):
                 setattr(plain, name, getattr(self, name))
         return plain
+
+
+def _check_positive(name: str, value: Any) -> None:
+    if not isinstance(value, numbers.Real) or not 0 < float(value) < math.inf:
+        raise ValueError(f"{name} needs to be a finite number above 0, not {value!r}.")
 
 
 def _refuse_sparse(X: Any) -> None:

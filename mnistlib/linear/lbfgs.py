@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mnistlib.linear.arithmetic import Floats
-from mnistlib.linear.objective import Along, Logits, Objective
+from mnistlib.linear.objective import Logits, Objective
 
 __all__ = ["History", "search"]
 
@@ -51,8 +51,8 @@ class History:
 
 
 def search(
-    objective: Objective, start: Floats, direction: Floats, slope: Floats, state: Logits, change: Logits
-) -> tuple[Floats, Along]:
+    objective: Objective, *, start: Floats, direction: Floats, slope: Floats, state: Logits, change: Logits
+) -> tuple[Floats, Floats]:
     """Return, for each model, a step along its direction to nearly the minimum there, and the objective at it.
 
     Newton's method on the derivative by the step, kept between steps that are known to be too short and too long.
@@ -71,15 +71,19 @@ def search(
     """
     steps = np.ones(len(slope))
     short, long = np.zeros_like(steps), np.full_like(steps, np.inf)
-    for _ in range(MOST_TRIES):
-        here = objective.along(start, direction, steps, state, change)
-        done = np.abs(here.slope) <= SLOPE_LEFT * np.abs(slope)
-        if done.all():
+    value = np.empty_like(steps)
+    left = np.arange(len(steps))
+    for last in [False] * (MOST_TRIES - 1) + [True]:
+        here = objective.along(left, start=start, direction=direction, steps=steps, state=state, change=change)
+        value[left] = here.value
+        long[left] = np.where(here.slope > 0, steps[left], long[left])
+        short[left] = np.where(here.slope < 0, steps[left], short[left])
+        missed = np.abs(here.slope) > SLOPE_LEFT * np.abs(slope[left])
+        if last or not missed.any():
             break
-        long = np.where(here.slope > 0, steps, long)
-        short = np.where(here.slope < 0, steps, short)
-        newton = steps - here.slope / np.maximum(here.curvature, np.finfo(float).tiny)
-        between = np.where(np.isinf(long), LARGEST_GROWTH * steps, (short + long) / 2)
-        inside = (newton > short) & (newton < np.minimum(long, LARGEST_GROWTH * steps))
-        steps = np.where(done, steps, np.where(inside, newton, between))
-    return steps, here
+        newton = steps[left] - here.slope / np.maximum(here.curvature, np.finfo(float).tiny)
+        left, newton = left[missed], newton[missed]
+        farthest = np.minimum(long[left], LARGEST_GROWTH * steps[left])
+        between = np.where(np.isinf(long[left]), farthest, (short[left] + long[left]) / 2)
+        steps[left] = np.where((newton > short[left]) & (newton < farthest), newton, between)
+    return steps, value

@@ -4,163 +4,32 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
 
 import numpy as np
 import numpy.typing as npt
 
 from mnistlib.linear.arithmetic import Floats
-from mnistlib.linear.lbfgs import History, search
-from mnistlib.linear.objective import Logits, Objective
+from mnistlib.linear.descent import Descent
+from mnistlib.linear.objective import Objective
 from mnistlib.linear.preconditioner import Preconditioner, at_zero, near
+from mnistlib.linear.progress import Callback, Progress, Solution
 from mnistlib.linear.rows import Rows
 
-__all__ = ["Callback", "Progress", "Solution", "minimize"]
+__all__ = ["minimize"]
 
 # With this many rows for each column, a first approach on as many rows costs little and saves several full passes.
 SAMPLE_ROWS_PER_COLUMN = 12
 SAMPLE_SHARE = 3
 SAMPLE_ITERATIONS = 8
 # Iterations after which the preconditioner is computed anew: early, because the Hessian changes most at the start.
-REFRESH = (3, 15, 60)
+REFRESH = (3, 18, 72)
 # Inside a pass, progress is reported no more often than this, in seconds.
 REPORT_EVERY = 0.5
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far a fit has come.
-
-    Attributes
-    ----------
-    iteration : int
-        Steps completed.
-    passes : float
-        Passes over all rows so far.
-    objective : float
-        The objective; of several models, that of the one with the largest gradient.
-    gradient_norm : float
-        What is compared with the tolerance; of several models, the largest.
-    seconds : float
-        Time since the start.
-    seconds_left : float or None
-        An estimate of the time to convergence, from how fast the gradient has fallen; None where there is none yet.
-    """
-
-    iteration: int
-    passes: float
-    objective: float
-    gradient_norm: float
-    seconds: float
-    seconds_left: float | None
-
-
-Callback = Callable[[Progress], object]
-"""Is called after each iteration, and twice a second inside long passes; returning True ends the fit."""
-
-
-@dataclass(frozen=True)
-class Solution:
-    """A fitted model.
-
-    Attributes
-    ----------
-    weights : float64 array of shape (outputs, d)
-        One output for two classes, otherwise one for each class.
-    intercept : float64 array of shape (outputs,)
-        Zeros without intercept.
-    objective : float
-        The objective there.
-    gradient_norm : float
-        The largest derivative of the objective, by size, divided by `C` times the sum of the sample weights.
-    passes : float
-        Passes over the rows until this model was done.
-    iterations : int
-        Steps taken over all rows.
-    converged : bool
-        Whether `gradient_norm` is at most the tolerance.
-    cancelled : bool
-        Whether the callback ended the fit.
-    """
-
-    weights: Floats
-    intercept: Floats
-    objective: float
-    gradient_norm: float
-    passes: float
-    iterations: int
-    converged: bool
-    cancelled: bool
-
-
 class _CancelledError(Exception):
     """The callback has asked for the end."""
-
-
-class _Descent:
-    """The models that are still on their way, all at the same iteration."""
-
-    def __init__(self, objective: Objective, parameters: Floats) -> None:
-        self.objective = objective
-        self.parameters = parameters
-        self.state: Logits = objective.logits(parameters)
-        everywhere = objective.along(
-            parameters, np.zeros_like(parameters), np.zeros(len(parameters)), self.state, self.state
-        )
-        self.value: Floats = everywhere.value
-        self.gradient: Floats = objective.gradient(parameters, self.state)
-        self.histories = [History() for _ in parameters]
-        self.stalled: npt.NDArray[np.bool_] = np.zeros(len(parameters), dtype=bool)
-
-    @property
-    def gradient_norm(self) -> Floats:
-        largest: Floats = np.abs(self.gradient).max(axis=(1, 2))
-        return largest / (self.objective.C * self.objective.total_weight)
-
-    def step(self, preconditioner: Preconditioner) -> None:
-        """Go one step: one pass."""
-        direction, slope = self._directions(preconditioner)
-        change = self.objective.logits(direction)
-        steps, there = search(self.objective, self.parameters, direction, slope, self.state, change)
-        better = there.value < self.value
-        steps = np.where(better, steps, 0.0)
-        moves = steps[:, None, None] * direction
-        parameters = self.parameters + moves
-        self.objective.advance(self.state, change, steps)
-        gradient = self.objective.gradient(parameters, self.state)
-        for model in np.flatnonzero(better):
-            self.histories[model].add(moves[model], gradient[model] - self.gradient[model])
-        for model in np.flatnonzero(~better):
-            # Without a history the direction is that of the preconditioner alone: there is nothing left to try.
-            self.stalled[model] = not self.histories[model].pairs
-            self.histories[model] = History()
-        self.parameters, self.gradient = parameters, gradient
-        self.value = np.where(better, there.value, self.value)
-
-    def _directions(self, preconditioner: Preconditioner) -> tuple[Floats, Floats]:
-        directions = np.empty_like(self.gradient)
-        for model, gradient in enumerate(self.gradient):
-
-            def solve(vector: Floats, model: int = model) -> Floats:
-                return preconditioner.solve(model, vector)
-
-            directions[model] = self.histories[model].direction(gradient, solve)
-            if np.vdot(directions[model], gradient) >= 0:
-                self.histories[model] = History()
-                directions[model] = -solve(gradient)
-        if not self.objective.fit_intercept:
-            directions[:, :, -1] = 0
-        return directions, np.einsum("mkd,mkd->m", directions, self.gradient)
-
-    def drop(self, gone: npt.NDArray[np.bool_]) -> None:
-        """Go on without some of the models."""
-        stay = ~gone
-        self.objective = self.objective.only(stay)
-        self.parameters, self.gradient = self.parameters[stay], self.gradient[stay]
-        self.value, self.stalled = self.value[stay], self.stalled[stay]
-        self.state = [outputs[stay] for outputs in self.state]
-        self.histories = [history for history, left in zip(self.histories, stay, strict=True) if left]
 
 
 def minimize(
@@ -181,9 +50,7 @@ def minimize(
     start : array of shape (models, outputs, d + 1), optional
         Where to start; at a rough fit to a sample of the rows unless given, or at zero where the rows are few.
     tol : float
-        A model has converged when the largest derivative of its objective, divided by `C` times the sum of the sample
-        weights, is at most this. That is scikit-learn's measure: the gradient of the mean loss, whose size does not
-        depend on the number of rows.
+        A model has converged when its `Solution.gradient_norm` is at most this.
     max_iter : int
         The most steps over all rows, each of which is one pass.
     callback : callable, optional
@@ -220,7 +87,7 @@ class _Fit:
         self.began = self.reported = time.perf_counter()
         self.cancelled = False
         self.iteration = 0
-        self.descent: _Descent | None = None
+        self.descent: Descent | None = None
         self.first: tuple[float, float] | None = None
         self.solutions: dict[int, Solution] = {}
         self.left = np.arange(len(objective.C))
@@ -228,12 +95,9 @@ class _Fit:
     def run(self, start: Floats | None) -> list[Solution]:
         self.objective.on_block = self._on_block
         with self.objective.arithmetic.running():
-            parameters, preconditioner = self._approach(start)
-            self.descent = _Descent(self.objective, parameters)
-            try:
-                self._descend(self.descent, preconditioner)
-            except _CancelledError:
-                pass
+            self.descent = Descent(self.objective, *self._approach(start))
+            with suppress(_CancelledError):
+                self._descend(self.descent)
             self._finish(self.descent, np.ones(len(self.left), dtype=bool))
         return [self.solutions[model] for model in range(len(self.objective.C))]
 
@@ -245,9 +109,9 @@ class _Fit:
             return parameters, at_zero(self.objective)
         preconditioner = at_zero(sample)
         if start is None:
-            descent = _Descent(sample, parameters)
+            descent = Descent(sample, parameters, preconditioner)
             for _ in range(SAMPLE_ITERATIONS):
-                descent.step(preconditioner)
+                descent.step()
             parameters = descent.parameters
         self.objective.passes += sample.passes * sample.rows.shape[0] / self.objective.rows.shape[0]
         return parameters, preconditioner
@@ -274,22 +138,23 @@ class _Fit:
             scale=whole.scale,
         )
 
-    def _descend(self, descent: _Descent, preconditioner: Preconditioner) -> None:
+    def _descend(self, descent: Descent) -> None:
         while True:
             done = (descent.gradient_norm <= self.tol) | descent.stalled
             if done.any():
                 self._finish(descent, done)
                 descent.drop(done)
-                preconditioner = preconditioner.only(~done)
             if self.cancelled or not len(self.left) or self.iteration == self.max_iter:
                 return
             if self.iteration in REFRESH:
-                preconditioner = near(descent.objective, descent.state, self.random)
-            descent.step(preconditioner)
+                blocks = near(descent.objective, descent.state, self.random)
+                if blocks is not None:
+                    descent.use(blocks)
+            descent.step()
             self.iteration += 1
             self._report(descent, descent.objective.passes)
 
-    def _finish(self, descent: _Descent, done: npt.NDArray[np.bool_]) -> None:
+    def _finish(self, descent: Descent, done: npt.NDArray[np.bool_]) -> None:
         norms = descent.gradient_norm
         for model in np.flatnonzero(done):
             self.solutions[int(self.left[model])] = Solution(
@@ -310,7 +175,7 @@ class _Fit:
             if self.cancelled:
                 raise _CancelledError
 
-    def _report(self, descent: _Descent, passes: float) -> None:
+    def _report(self, descent: Descent, passes: float) -> None:
         if self.callback is None:
             return
         norms = descent.gradient_norm

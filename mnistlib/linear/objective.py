@@ -115,9 +115,16 @@ class Objective:
         """The shape of parameters: (models, outputs, d + 1)."""
         return len(self.C), self.outputs, self.rows.shape[1] + 1
 
-    def penalty_product(self, left: Floats, right: Floats) -> Floats:
-        """Return the inner product of the weights of each model, without the intercepts."""
-        return np.einsum("mkd,mkd->m", left[:, :, :-1], right[:, :, :-1])
+    def balanced(self, parameters: Floats) -> Floats:
+        """Return the equivalent parameters of least penalty, of one model or several.
+
+        Adding the same to all classes changes no probability, so the outputs may as well sum to zero. Staying there
+        spares the solver a direction in which the loss is flat, and makes the intercepts unique.
+        """
+        balanced = parameters - parameters.mean(axis=-2, keepdims=True) if self.outputs > 1 else parameters.copy()
+        if not self.fit_intercept:
+            balanced[..., -1] = 0
+        return balanced
 
     def logits(self, parameters: Floats) -> Logits:
         """Return the outputs for all rows: half a pass."""
@@ -139,10 +146,11 @@ class Objective:
 
         def work(block: tuple[slice, DeviceArray]) -> tuple[Floats, Floats]:
             rows, outputs_of_block = block
-            residual = self._loss.residual(outputs_of_block, self._labels(rows))
+            labels = self._labels(rows)
+            each = [self._loss.residual(of_model, labels) for of_model in outputs_of_block]
+            residual = each[0] if models == 1 else self.arithmetic.namespace.concatenate(each)
             if self.sample_weight is not None:
                 residual *= self._weights(rows)
-            residual = residual.reshape(models * outputs, -1)
             product = residual @ self.rows.block(rows)
             return np.asarray(product, dtype=np.float64), self.arithmetic.total(residual)
 
@@ -157,56 +165,67 @@ class Objective:
             gradient[:, :, -1] = 0
         return gradient
 
-    def along(self, start: Floats, direction: Floats, steps: Floats, state: Logits, change: Logits) -> Along:
-        """Return the objectives at ``start + steps * direction``, and their derivatives by the steps: no pass.
+    def along(
+        self,
+        models: npt.NDArray[np.intp],
+        *,
+        start: Floats,
+        direction: Floats,
+        steps: Floats,
+        state: Logits,
+        change: Logits,
+    ) -> Along:
+        """Return objectives at ``start + steps * direction``, and their derivatives by the steps: no pass.
 
         Parameters
         ----------
+        models : array of whole numbers
+            Which models.
         start, direction : array of shape (models, outputs, d + 1)
-            Parameters and their change.
+            Parameters and their change, of all models.
         steps : array of shape (models,)
             How far to go.
         state, change : Logits
             The outputs of `start` and of `direction`.
         """
-        steps_of_outputs = self.arithmetic.to_device(steps[:, None, None])
-
-        def work(block: tuple[slice, DeviceArray, DeviceArray]) -> Floats:
-            rows, outputs, outputs_change = block
-            moved = outputs + steps_of_outputs * outputs_change
-            per_row = list(self._loss.along(moved, outputs_change, self._labels(rows)))
-            if self.sample_weight is not None:
-                per_row = [values * self._weights(rows) for values in per_row]
-            return np.stack([self.arithmetic.total(values) for values in per_row])
-
-        sums = np.zeros((3, len(self.C)))
-        for block in zip(self.rows.slices, state, change, strict=True):
-            sums += work(block)
-        value, slope, curvature = sums * self.C
-        squares = self.penalty_product(direction, direction)
-        mixed = self.penalty_product(start, direction) + steps * squares
+        sums = np.zeros((3, len(models)))
+        for rows, outputs, outputs_change in zip(self.rows.slices, state, change, strict=True):
+            labels = self._labels(rows)
+            for place, model in enumerate(models):
+                moved = outputs[model] + float(steps[model]) * outputs_change[model]
+                per_row = self._loss.along(moved, outputs_change[model], labels)
+                if self.sample_weight is not None:
+                    per_row = tuple(values * self._weights(rows) for values in per_row)
+                sums[:, place] += [float(self.arithmetic.total(values)) for values in per_row]
+        value, slope, curvature = sums * self.C[models]
+        start, direction, steps = start[models], direction[models], steps[models]
         moved = start + steps[:, None, None] * direction
         return Along(
-            value + self.penalty_product(moved, moved) / 2,
-            slope + mixed,
-            curvature + squares,
+            value + self._penalty_product(moved, moved) / 2,
+            slope + self._penalty_product(moved, direction),
+            curvature + self._penalty_product(direction, direction),
         )
 
     def advance(self, state: Logits, change: Logits, steps: Floats) -> None:
         """Move `state` along `change`, in place: no pass."""
         steps_of_outputs = self.arithmetic.to_device(steps[:, None, None])
 
-        for outputs, outputs_change in zip(state, change, strict=True):
-            outputs += steps_of_outputs * outputs_change
+        for block, outputs_change in zip(range(len(state)), change, strict=True):
+            state[block] += steps_of_outputs * outputs_change
 
-    def curvatures(self, state: Logits) -> Iterator[tuple[slice, DeviceArray]]:
-        """Yield, block by block, the second derivative of the loss by each output: (models, outputs, rows)."""
+    def curvatures(self, model: int, state: Logits) -> Iterator[tuple[slice, DeviceArray]]:
+        """Yield, block by block, the second derivative of a model's loss by each output: (outputs, rows)."""
         for rows, outputs in zip(self.rows.slices, state, strict=True):
-            probabilities = self._loss.probabilities(outputs)
+            probabilities = self._loss.probabilities(outputs[model])
             probabilities *= 1 - probabilities
             if self.sample_weight is not None:
                 probabilities *= self._weights(rows)
             yield rows, probabilities
+
+    @staticmethod
+    def _penalty_product(left: Floats, right: Floats) -> Floats:
+        product: Floats = np.einsum("mkd,mkd->m", left[:, :, :-1], right[:, :, :-1])
+        return product
 
     def _labels(self, rows: slice) -> DeviceArray:
         return self.arithmetic.indices(self.labels[rows])

@@ -8,6 +8,7 @@ stand for all of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +20,15 @@ __all__ = ["Preconditioner", "at_zero", "near"]
 
 # Rows to draw for each column of a block: timed on MNIST, from 2 (a third more passes) to 8 (no fewer, twice the time).
 ROWS_PER_COLUMN = 4
-# Up to this many parameters the whole Hessian is cheaper than the passes that its class blocks would need instead.
-WHOLE_HESSIAN = 600
-ROWS_PER_PARAMETER = 40
-# The largest matrix to factorize, and the most numbers in the blocks of one model together.
-LARGEST_BLOCK = 4096
-MOST_NUMBERS = 1 << 26
+# A block is factorized where its columns, squared, are at most this many times the rows: otherwise passes are cheaper.
+BLOCK_PAYS = 200
+SHARED_BLOCK_PAYS = 1000
+# The most numbers in one factorized block, and in those of one model together: a quarter and half a gigabyte at most.
+LARGEST_BLOCK = 1 << 25
+LARGEST_BLOCKS = 1 << 26
+# So many models with neighbouring C share their blocks. With 3, eight models take no more passes than on their own.
+MODELS_PER_LEADER = 3
+# Rows that are made into a Gram matrix at a time.
 CHUNK = 1024
 
 
@@ -34,9 +38,8 @@ class Preconditioner:
 
     Parameters
     ----------
-    factors : list of arrays of shape (blocks, size, size)
-        For each model F with ``F.T @ F`` the matrix. The blocks share out the parameters in order; one block of the
-        size of one output serves all outputs.
+    factors : list of arrays of shape (outputs, d + 1, d + 1), (1, d + 1, d + 1) or (d + 1,)
+        For each model F with ``F.T @ F`` the matrix: a block for each output, one for all of them, or its diagonal.
     arithmetic : Arithmetic
         What the factors belong to.
     """
@@ -47,8 +50,11 @@ class Preconditioner:
     def solve(self, model: int, gradient: Floats) -> Floats:
         """Return the matrix of `model` times `gradient`, both of the shape (outputs, d + 1)."""
         factor = self.factors[model]
-        columns = self.arithmetic.to_device(gradient.reshape(-1, factor.shape[-1], 1))
-        solved = factor.swapaxes(-1, -2) @ (factor @ columns)
+        columns = self.arithmetic.to_device(gradient.reshape(len(gradient), -1, 1))
+        if factor.ndim == 1:
+            solved = (factor * factor)[:, None] * columns
+        else:
+            solved = factor.swapaxes(-1, -2) @ (factor @ columns)
         return np.asarray(solved, dtype=np.float64).reshape(gradient.shape)
 
     def only(self, models: npt.NDArray[np.bool_]) -> Preconditioner:
@@ -60,81 +66,90 @@ def at_zero(objective: Objective) -> Preconditioner:
     """Return the inverse of each class's Hessian where all weights are zero, which all classes share.
 
     There it is the Gram matrix of the rows, up to a factor; Boehning (1992) bounds the Hessian by the same matrix.
+    Where that does not pay, its diagonal.
     """
-    weights = objective.sample_weight
-    rows = objective.rows.shape[0]
-    every = np.ones(rows) if weights is None else weights
-    starts = range(0, rows, CHUNK)
+    arithmetic = objective.arithmetic
+    rows, columns = objective.rows.shape[0], objective.shape[2]
+    whole = columns**2 <= min(SHARED_BLOCK_PAYS * rows, LARGEST_BLOCK)
+    weights = np.ones(rows) if objective.sample_weight is None else objective.sample_weight
 
     def work(start: int) -> DeviceArray:
-        return _gram(objective, np.arange(start, min(start + CHUNK, rows)), every[start : start + CHUNK])
+        end = min(start + CHUNK, rows)
+        return _gram(objective, np.arange(start, end), weights[start:end], whole=whole)
 
-    gram = sum(objective.arithmetic.map(work, starts))
-    likely = 0.5 if objective.outputs == 1 else 1 / objective.outputs
-    factors = [_factor(objective, model, likely * (1 - likely) * gram)[None] for model in range(len(objective.C))]
-    return Preconditioner(factors, objective.arithmetic)
+    gram = sum(arithmetic.map(work, range(0, rows, CHUNK)))
+    likely = 1 / max(2, objective.outputs)
+    factors = [_factor(objective, model, likely * (1 - likely) * gram) for model in range(len(objective.C))]
+    return Preconditioner([factor[None] if whole else factor for factor in factors], arithmetic)
 
 
-def near(objective: Objective, state: Logits, random: np.random.Generator) -> Preconditioner:
-    """Return the inverse of the Hessian where the outputs are `state`: whole, or its class blocks."""
-    columns = objective.shape[2]
-    drawn = _draw(objective, state, ROWS_PER_COLUMN * columns, random)
+def near(objective: Objective, state: Logits, random: np.random.Generator) -> Preconditioner | None:
+    """Return the inverses of the Hessian's class blocks where the outputs are `state`; None where that does not pay."""
     arithmetic = objective.arithmetic
+    rows, columns = objective.rows.shape[0], objective.shape[2]
+    if columns**2 > min(BLOCK_PAYS * rows, LARGEST_BLOCKS // objective.outputs):
+        return None
+    leaders = _leaders(objective.C)
+    drawn = {int(model): _draw(objective, model, state, random) for model in np.unique(leaders)}
 
     def work(place: tuple[int, int]) -> DeviceArray:
         model, output = place
-        return _factor(objective, model, _gram(objective, *drawn[model][output]))
+        return _factor(objective, model, _gram(objective, *drawn[model][output], whole=True))
 
-    blocks = list(arithmetic.map(work, list(np.ndindex(*objective.shape[:2]))))
-    factors = [
-        arithmetic.namespace.stack(blocks[first : first + objective.outputs])
-        for first in range(0, len(blocks), objective.outputs)
-    ]
-    return Preconditioner(factors, objective.arithmetic)
+    blocks = arithmetic.map(work, [(model, output) for model in drawn for output in range(objective.outputs)])
+    factors = {model: arithmetic.namespace.stack(list(islice(blocks, objective.outputs))) for model in drawn}
+    return Preconditioner([factors[model] for model in leaders], arithmetic)
 
 
-Draw = tuple[npt.NDArray[np.intp], npt.NDArray[np.floating]]
+def _leaders(C: Floats) -> npt.NDArray[np.intp]:
+    """Return for each model the one whose blocks it uses: of a few that are alike, the one that needs most passes."""
+    descending = np.argsort(-C, kind="stable")
+    leaders = np.empty(len(C), dtype=np.intp)
+    leaders[descending] = descending[np.arange(len(C)) // MODELS_PER_LEADER * MODELS_PER_LEADER]
+    return leaders
 
 
-def _draw(objective: Objective, state: Logits, rows: int, random: np.random.Generator) -> list[list[Draw]]:
-    """Draw about so many rows for each output of each model, and weigh them so that their expectation is right."""
-    totals = np.zeros(objective.shape[:2])
-    for _, curvature in objective.curvatures(state):
-        totals += objective.arithmetic.total(curvature)
-    rate = rows / np.maximum(totals, np.finfo(float).tiny)
-    seed = int(random.integers(1 << 32))
-    picked: list[list[list[Draw]]] = [[[] for _ in range(objective.outputs)] for _ in objective.C]
-    for block, (where, curvature) in enumerate(objective.curvatures(state)):
+def _draw(
+    objective: Objective, model: int, state: Logits, random: np.random.Generator
+) -> list[tuple[npt.NDArray[np.intp], npt.NDArray[np.floating]]]:
+    """Draw rows for each output of a model, with weights that make the weighted Gram matrix right on average."""
+    total = np.zeros(objective.outputs)
+    for _, curvature in objective.curvatures(model, state):
+        total += objective.arithmetic.total(curvature)
+    rate = ROWS_PER_COLUMN * objective.shape[2] / np.maximum(total, np.finfo(float).tiny)
+    picked: list[list[npt.NDArray[np.intp]]] = [[] for _ in total]
+    weights: list[list[npt.NDArray[np.floating]]] = [[] for _ in total]
+    for rows, curvature in objective.curvatures(model, state):
         host = np.asarray(curvature)
-        chance = host * rate[:, :, None]
-        hit = np.random.default_rng((seed, block)).random(host.shape, dtype=np.float32) < chance
-        for model, output in np.ndindex(*totals.shape):
-            at = np.flatnonzero(hit[model, output])
-            weight = host[model, output, at] / np.minimum(1, chance[model, output, at])
-            picked[model][output].append((at + where.start, weight))
-    return [
-        [(np.concatenate([at for at, _ in one]), np.concatenate([w for _, w in one])) for one in model]
-        for model in picked
-    ]
+        chance = host * rate[:, None]
+        hit = random.random(host.shape, dtype=np.float32) < chance
+        for output in range(len(total)):
+            at = np.flatnonzero(hit[output])
+            picked[output].append(at + rows.start)
+            weights[output].append(host[output, at] / np.minimum(1, chance[output, at]))
+    return [(np.concatenate(at), np.concatenate(w)) for at, w in zip(picked, weights, strict=True)]
 
 
-def _gram(objective: Objective, indices: npt.NDArray[np.intp], weights: npt.NDArray[np.floating]) -> DeviceArray:
-    """Return the weighted Gram matrix of some raw rows, and of a column of ones after them."""
+def _gram(
+    objective: Objective, indices: npt.NDArray[np.intp], weights: npt.NDArray[np.floating], *, whole: bool
+) -> DeviceArray:
+    """Return the weighted Gram matrix of some raw rows with a column of ones after them, or its diagonal."""
     arithmetic = objective.arithmetic
-    total = arithmetic.to_device(np.zeros((objective.shape[2], objective.shape[2])))
+    columns = objective.shape[2]
+    total = arithmetic.to_device(np.zeros((columns, columns) if whole else columns))
     for start in range(0, len(indices), CHUNK):
         chunk = slice(start, start + CHUNK)
         block = arithmetic.to_device(objective.rows.take(indices[chunk]))
-        total += arithmetic.gram(block, arithmetic.to_device(weights[chunk]))
+        total += arithmetic.gram(block, arithmetic.to_device(weights[chunk]), whole=whole)
     return total
 
 
 def _factor(objective: Objective, model: int, gram: DeviceArray) -> DeviceArray:
-    """Factorize the penalized Hessian of a model, from the Gram matrices of raw rows."""
+    """Factorize the penalized Hessian of a model, or its diagonal, from the Gram matrix of raw rows."""
     arithmetic = objective.arithmetic
-    scales = np.full(objective.shape[2], objective.scale)
-    scales[-1] = 1
+    scale = np.full(objective.shape[2], objective.scale)
+    scale[-1] = 1
     penalty = np.ones(objective.shape[2])
     penalty[-1] = 0
-    hessian = gram * arithmetic.to_device(objective.C[model] * np.outer(scales, scales))
-    return arithmetic.inverse_factor(hessian + arithmetic.to_device(np.diag(penalty)))
+    rate = arithmetic.to_device(np.sqrt(objective.C[model]) * scale)
+    return arithmetic.inverse_factor(gram, rate, arithmetic.to_device(penalty))

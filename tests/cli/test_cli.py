@@ -8,6 +8,7 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,8 +63,8 @@ def test_quiet_leaves_results_only() -> None:
 
 
 def test_not_converged_is_said_plainly() -> None:
-    done = run("train", *FAST, "--max-iter", "2")
-    assert "converged  NO, stopped after 2 iterations" in done.stdout
+    done = run("train", "--dataset", "digits", "--max-iter", "1")
+    assert "converged  NO, stopped after 1 iterations" in done.stdout
     assert "NOT CONVERGED" in done.stderr
     assert "Warning" not in done.stderr
 
@@ -73,6 +74,7 @@ def test_every_option_of_train_reaches_the_job(tmp_path: Path) -> None:
         "dataset": "digits",
         "data_folder": str(tmp_path),
         "limit": 200,
+        "validation": 0.25,
         "normalization": "standard",
         "regularization": 2.0,
         "solver": "saga",
@@ -208,24 +210,38 @@ def test_wrong_usage_is_status_2_with_the_usage(arguments: tuple[str, ...]) -> N
     assert done.stderr.startswith("usage: mnistlib")
 
 
-def test_ctrl_c_is_status_130_and_leaves_no_run(tmp_path: Path) -> None:
+def interrupted(folder: Path, *options: str) -> tuple[str, dict[str, Any]]:
+    """Train on noise for ever, press Ctrl-C once the fit has begun, and return what was said and the run's record."""
     generator = np.random.default_rng(0)
-    for which, count in (("train", 4000), ("test", 10)):
-        write_idx(tmp_path / f"{which}-images.gz", generator.integers(0, 256, (count, 28, 28), dtype=np.uint8))
-        write_idx(tmp_path / f"{which}-labels.gz", np.arange(count).astype(np.uint8) % 10)
-    endless = ("--solver", "lbfgs", "--max-iter", "1000000", "--tol", "1e-300", "--regularization", "1e-9")
+    for which, count in (("train", 20_000), ("test", 10)):
+        write_idx(folder / f"{which}-images", generator.integers(0, 256, (count, 28, 28), dtype=np.uint8))
+        write_idx(folder / f"{which}-labels", np.arange(count).astype(np.uint8) % 10)
+    endless = ("--max-iter", "1000000", "--tol", "1e-300", "--regularization", "1e-9", *options)
     process = subprocess.Popen(
-        [SCRIPT, "train", "--dataset", tmp_path, *endless], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [SCRIPT, "train", "--dataset", folder, *endless], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert process.stderr is not None
-    for line in process.stderr:
-        if line.startswith("fitting"):
-            break
+    assert any(line.startswith("fitting") for line in process.stderr)
     process.send_signal(signal.SIGINT)
-    _, talk = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert talk == "mnistlib: interrupted\n"
-    assert [path for path in Path(os.environ["MNISTLIB_RUNS"]).rglob("*") if path.is_file()] == []
+    printed, talk = process.communicate(timeout=60)
+    assert (process.returncode, printed) == (130, "")
+    (record,) = json.loads(run("runs", "--json").stdout)["runs"]
+    return talk, record
+
+
+def test_ctrl_c_is_status_130_and_the_run_is_cancelled_with_what_it_had(tmp_path: Path) -> None:
+    talk, record = interrupted(tmp_path)
+    assert f"mnistlib: cancelling run {record['run_id']}" in talk
+    assert f"run {record['run_id']} is cancelled; what it had is in its folder" in talk
+    assert record["status"] == "cancelled"
+    files = json.loads(run("runs", "show", record["run_id"], "--json").stdout)["files"]
+    assert {"outputs/sklearn_mnist_model.pkl", "metrics.json", "logs/run.log"} <= set(files)
+
+
+def test_ctrl_c_does_not_wait_for_a_solver_that_can_not_be_stopped(tmp_path: Path) -> None:
+    talk, record = interrupted(tmp_path, "--solver", "lbfgs")
+    assert "is cancelled" in talk
+    assert record["status"] == "cancelled"
 
 
 def test_a_reader_that_leaves_early_is_no_failure_of_ours(run_id: str, tmp_path: Path) -> None:
@@ -249,7 +265,9 @@ def test_the_module_runs_as_the_script_does() -> None:
     assert done.stdout.startswith("mnistlib ")
 
 
-@pytest.mark.parametrize("command", ["", "train", "evaluate", "predict", "fetch", "info", "show", "report"])
+@pytest.mark.parametrize(
+    "command", ["", "train", "sweep", "runs", "evaluate", "predict", "fetch", "info", "show", "report"]
+)
 def test_help_is_there_for_every_command(command: str) -> None:
     assert run(*filter(None, [command]), "--help").stdout.startswith("usage: mnistlib")
 

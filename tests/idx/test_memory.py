@@ -93,6 +93,16 @@ class TestReading:
 
         assert peak(read) < 2 * MIB + BUFFERS
 
+    def test_a_lying_header_in_an_honest_gzip_file_takes_no_more_than_what_follows_it(self, gzip_reader: str) -> None:
+        claimed = 9 * MIB  # not more than such a file might hold
+        content = gzip.compress(b"\0\0\x08\x01" + struct.pack(">I", claimed) + np.random.default_rng(1).bytes(MIB))
+
+        def read() -> None:
+            with pytest.raises(IdxError, match="truncated data"):
+                read_idx(content)
+
+        assert peak(read) < 2 * MIB + BUFFERS
+
     def test_gzip_that_expands_past_its_header_is_not_expanded(self, gzip_reader: str) -> None:
         compressor = zlib.compressobj(1, wbits=31)
         content = compressor.compress(encode_idx(np.zeros(10, np.uint8)))
@@ -152,6 +162,8 @@ class TestWriting:
             lambda array: array.T,
             lambda array: array[::-1, ::2],
             lambda array: array.astype(">i4"),
+            lambda array: array.astype(">i4").T,
+            lambda array: array.view(np.uint8).T,
         ],
     )
     def test_no_second_copy_of_the_array_is_made(self, tmp_path: Path, layout: Callable[[Any], Any]) -> None:

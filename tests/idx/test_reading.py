@@ -6,6 +6,7 @@ import math
 import os
 import struct
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,10 @@ class TestMalformed:
             f"{path}: truncated data: expected 6,000 bytes of data for int16 of shape (1000, 3), found 5,999"
         )
 
+    def test_the_message_says_how_many_bytes_trail_where_that_is_known(self) -> None:
+        with pytest.raises(IdxError, match=r"of shape \(2,\), found 3 more bytes after it"):
+            read_idx(header((2,)) + bytes(5))
+
     def test_it_is_a_value_error(self) -> None:
         with pytest.raises(ValueError, match="empty"):
             read_idx(b"")
@@ -271,9 +276,13 @@ class TestMap:
         with pytest.raises(IdxError, match="numpy can't hold"):
             read_idx(path, mmap=True)
 
-    def test_a_device_is_refused(self) -> None:
-        with pytest.raises(IdxError):
-            read_idx("/dev/zero", mmap=True)
+    def test_a_named_pipe_is_refused_with_advice(self, path: Path) -> None:
+        os.mkfifo(path)
+        thread = threading.Thread(target=path.write_bytes, args=[encode_idx(np.zeros(3, np.uint8))])
+        thread.start()
+        with pytest.raises(IdxError, match=r"only a regular file.*mmap=False"):
+            read_idx(path, mmap=True)
+        thread.join()
 
     def test_a_missing_file_stays_file_not_found(self, path: Path) -> None:
         with pytest.raises(FileNotFoundError):

@@ -44,6 +44,8 @@ class TestBytes:
             lambda array: array[::-1, :, ::-1],
             lambda array: array[:, ::2, 1:3],
             lambda array: np.broadcast_to(array[0], (5, 3, 4)),
+            lambda array: array.ravel()[::2],
+            lambda array: array.ravel()[::-1],
             lambda array: array[:, :0],
             lambda array: array[0, 0, 0],
             lambda array: array.reshape((1,) * 61 + array.shape),

@@ -4,7 +4,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -30,7 +30,12 @@ from mnistlib.testing import (
     idx_shapes,
 )
 
-Loader = Callable[[bytes], NDArray[Any]]
+T = TypeVar("T")
+
+
+def draw(strategy: st.SearchStrategy[T], wanted: Callable[[T], bool]) -> T:
+    """Draw an example of a kind, whichever comes first."""
+    return find(strategy, wanted, settings=settings(max_examples=5000, phases=[Phase.generate]))
 
 
 def load_but_ignore_trailing_bytes(content: bytes) -> NDArray[Any]:
@@ -78,9 +83,16 @@ def accepts(content: bytes) -> bool:
     return True
 
 
+def test_encode_takes_scalars_which_have_no_byte_order() -> None:
+    assert (
+        encode_idx(np.full((), 256, np.int16)[()]).hex(" ", 4) == "0000 0b000100"
+    )  # numpy returns scalars from indexing
+
+
 class TestArrays:
     @given(idx_arrays(contiguous=False))
-    def test_are_of_the_six_types(self, array: NDArray[Any]) -> None:
+    def test_are_arrays_of_the_six_types(self, array: NDArray[Any]) -> None:
+        assert type(array) is np.ndarray
         assert array.dtype.newbyteorder(">") in TYPE_CODES.values()
 
     @given(idx_arrays())
@@ -109,7 +121,7 @@ class TestArrays:
         ],
     )
     def test_of_every_kind_are_drawn(self, wanted: Callable[[NDArray[Any]], bool]) -> None:
-        find(idx_arrays(contiguous=False), wanted, settings=settings(max_examples=5000, phases=[Phase.generate]))
+        assert wanted(draw(idx_arrays(contiguous=False), wanted))
 
     @given(idx_shapes(max_elements=10))
     def test_have_no_more_elements_than_asked(self, shape: tuple[int, ...]) -> None:
@@ -134,7 +146,7 @@ class TestFiles:
         assert file.array.dtype.isnative
 
     def test_may_have_several_members(self) -> None:
-        find(idx_files(compression="gzip", max_members=3), lambda file: file.content.count(b"\x1f\x8b\x08") == 3)
+        draw(idx_files(compression="gzip", max_members=3), lambda file: file.content.count(b"\x1f\x8b\x08") == 3)
 
 
 class TestHeaders:
@@ -153,13 +165,13 @@ class TestHeaders:
 
     @pytest.mark.parametrize("nbytes", [0, 2**64])
     def test_announce_nothing_or_far_too_much(self, nbytes: int) -> None:
-        find(idx_headers(), lambda header: header.nbytes >= nbytes and (nbytes > 0 or not header.nbytes))
+        draw(idx_headers(), lambda header: header.nbytes >= nbytes and (nbytes > 0 or not header.nbytes))
 
 
 class TestDamagedFiles:
     @pytest.mark.parametrize("damage", DAMAGES)
     def test_have_the_damage_that_is_asked_for(self, damage: str) -> None:
-        file = find(damaged_idx_files(damages=[damage]), lambda file: True)
+        file = draw(damaged_idx_files(damages=[damage]), lambda file: True)
         assert file.damage == damage
         assert file.compressed or file.content != encode_idx(file.array)
 
@@ -170,7 +182,7 @@ class TestDamagedFiles:
 
     def test_that_are_impossible_are_not_drawn(self) -> None:
         with pytest.raises(Unsatisfiable):
-            find(damaged_idx_files(compression="plain", damages=["truncated gzip"]), lambda file: True)
+            draw(damaged_idx_files(compression="plain", damages=["truncated gzip"]), lambda file: True)
 
 
 def test_the_package_exports_what_it_lists() -> None:

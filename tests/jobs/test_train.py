@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mnistlib import JobError, TrainJob
 from mnistlib.preprocessing import NORMALIZATIONS
-from mnistlib.training import SOLVERS
+from mnistlib.solvers import SOLVERS
 
 POSITIVE = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
 JOBS = st.builds(

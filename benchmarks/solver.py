@@ -1,0 +1,318 @@
+"""The solver beside its peers, on the same rows in one run: ``python -m benchmarks.solver``.
+
+Peers that take minutes run once, the solver several times; its times are medians. Needs $MNISTLIB_DATA.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression as Peer
+from sklearn.metrics import log_loss
+from sklearn.multiclass import OneVsRestClassifier
+
+from benchmarks._solver_data import Problem, enlarged, mnist, problems
+from mnistlib.linear import LogisticRegression, Progress, regularization_path
+
+RATES = [0.002, 0.01, 0.05, 0.2, 0.5, 1.0, 2.0, 5.0]
+MEGABYTE = 1e6
+
+
+@dataclass(frozen=True)
+class Line:
+    """One measurement: what was asked, what was found, and whether the bar is cleared."""
+
+    bar: str
+    what: str
+    found: str
+    cleared: bool | None
+
+
+def timed(work: Callable[[], Any], repeats: int = 1) -> tuple[float, Any]:
+    """Return the median time in seconds, and the last result."""
+    seconds = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        result = work()
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds), result
+
+
+def objective(model: Any, X: Any, y: Any, C: float) -> float:
+    """Return what both sides minimize, from probabilities in float64."""
+    plain = Peer().set_params(C=C)
+    plain.classes_, plain.coef_, plain.intercept_ = model.classes_, *map(np.float64, (model.coef_, model.intercept_))
+    loss = log_loss(y, plain.predict_proba(X), normalize=False)
+    return float(C * loss + (plain.coef_**2).sum() / 2)
+
+
+def ours(problem: Problem, **parameters: Any) -> LogisticRegression:
+    """Fit the solver to the rows as they are."""
+    return LogisticRegression(C=problem.C, pixel_scale=problem.scale, **parameters).fit(problem.X, problem.y)
+
+
+def digits(*, quick: bool) -> Problem:
+    """Return the 60,000 training digits, or 6,000 of them."""
+    X, y = mnist("train")
+    return Problem("digits", X[:6000], y[:6000], 2.0) if quick else Problem("digits", X, y, 2.0)
+
+
+def bar_lbfgs(*, quick: bool, **_: Any) -> list[Line]:
+    """Bars 1 and 5: to the objective of lbfgs in float32, and in how many passes."""
+    problem = digits(quick=quick)
+    X = problem.floats(np.float32)
+    peer_seconds, peer = timed(lambda: Peer(C=problem.C, max_iter=1000).fit(X, problem.y))
+    seconds, model = timed(lambda: ours(problem), 5)
+    target, reached = objective(peer, X, problem.y, problem.C), objective(model, X, problem.y, problem.C)
+    ratio = peer_seconds / seconds
+    return [
+        Line("1", f"lbfgs float32: {peer_seconds:.1f} s to {target:.1f}, {peer.n_iter_[0]} iterations", "", None),
+        Line("1", "at least 12 times faster, objective no higher", f"{seconds:.2f} s to {reached:.1f}: {ratio:.1f}x",
+             ratio >= 12 and reached <= target),
+        Line("5", "at most 30 passes", f"{model.n_passes_:.1f}", model.n_passes_ <= 30),
+    ]  # fmt: skip
+
+
+def bar_liblinear(*, quick: bool, **_: Any) -> list[Line]:
+    """Bar 2: the tutorial's fit."""
+    problem = digits(quick=quick)
+    X = problem.floats(np.float64)
+    peer = OneVsRestClassifier(Peer(C=problem.C, solver="liblinear", random_state=42))
+    peer_seconds, peer = timed(lambda: peer.fit(X, problem.y))
+    seconds, model = timed(lambda: ours(problem), 5)
+    T, t = mnist("t10k")
+    theirs, accuracy = peer.score(T / 255, t), model.score(T, t)
+    ratio = peer_seconds / seconds
+    return [
+        Line("2", f"liblinear one-vs-rest: {peer_seconds:.1f} s, test accuracy {theirs:.4f}", "", None),
+        Line("2", "at least 25 times faster, accuracy higher and at least 0.925",
+             f"{seconds:.2f} s: {ratio:.1f}x, accuracy {accuracy:.4f}",
+             ratio >= 25 and accuracy > theirs and accuracy >= 0.925),
+    ]  # fmt: skip
+
+
+INTELEX = """
+import sys, time, numpy as np
+from sklearnex.linear_model import LogisticRegression
+data = np.load(sys.argv[1])
+began = time.perf_counter()
+model = LogisticRegression(C=2.0, max_iter=1000).fit(data["X"], data["y"])
+np.savez(sys.argv[2], seconds=time.perf_counter() - began, coef=model.coef_, intercept=model.intercept_)
+"""
+
+
+def bar_intelex(*, quick: bool, intelex: str, **_: Any) -> list[Line]:
+    """Bar 3: scikit-learn-intelex to its own objective."""
+    if subprocess.run([intelex, "-c", "import sklearnex"], capture_output=True, check=False).returncode:
+        return [Line("3", "scikit-learn-intelex is not installed: give --intelex the Python that has it", "", None)]
+    problem = digits(quick=quick)
+    X = problem.floats(np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        rows, found = Path(folder, "rows.npz"), Path(folder, "found.npz")
+        np.savez(rows, X=X, y=problem.y)
+        subprocess.run([intelex, "-c", INTELEX, rows, found], capture_output=True, check=True)
+        result = np.load(found)
+        peer_seconds = float(result["seconds"])
+        peer = Peer()
+        peer.classes_, peer.coef_, peer.intercept_ = np.unique(problem.y), result["coef"], result["intercept"]
+    target = objective(peer, X, problem.y, problem.C)
+    seconds, model = timed(lambda: until(problem, target), 3)
+    ratio = peer_seconds / seconds
+    return [
+        Line("3", f"scikit-learn-intelex lbfgs float32: {peer_seconds:.1f} s to {target:.1f}", "", None),
+        Line("3", "at least 3 times faster to the same objective",
+             f"{seconds:.2f} s to {model.objective_:.1f} in {model.n_passes_:.0f} passes: {ratio:.1f}x",
+             ratio >= 3 and model.objective_ <= target),
+    ]  # fmt: skip
+
+
+def until(problem: Problem, target: float, **parameters: Any) -> LogisticRegression:
+    """Fit to an objective rather than to a gradient."""
+
+    def reached(progress: Progress) -> bool:
+        return progress.objective <= target
+
+    return ours(problem, tol=1e-12, max_iter=2000, callback=reached, **parameters)
+
+
+def bar_optimum(*, quick: bool, **_: Any) -> list[Line]:
+    """Bar 4: to within a millionth of the optimum."""
+    problem = digits(quick=quick)
+    X = problem.floats(np.float64)
+    best = LogisticRegression(C=problem.C, tol=1e-9, max_iter=3000).fit(X, problem.y).objective_
+    seconds, model = timed(lambda: until(problem, best * (1 + 1e-6)), 3)
+    gap = objective(model, X, problem.y, problem.C) / best - 1
+    lines = [
+        Line("4", f"the optimum is {best:.3f}", f"{seconds:.2f} s, {model.n_passes_:.0f} passes, gap {gap:.1e}",
+             gap <= 1.1e-6)
+    ]  # fmt: skip
+    for solver in ("lbfgs", "newton-cg"):
+        peer_seconds, peer = timed(
+            lambda s=solver: Peer(C=problem.C, solver=s, tol=3e-6, max_iter=4000).fit(X, problem.y)
+        )
+        peer_gap = objective(peer, X, problem.y, problem.C) / best - 1
+        ratio = peer_seconds / seconds
+        found = f"{peer_seconds:.0f} s, gap {peer_gap:.1e}: {ratio:.1f}x"
+        lines.append(Line("4", f"at least 3 times faster than {solver}", found, ratio >= 3))
+    return lines
+
+
+def bar_path(*, quick: bool, **_: Any) -> list[Line]:
+    """Bar 6, first half: eight rates."""
+    problem = digits(quick=quick)
+    shared = LogisticRegression(pixel_scale=problem.scale)
+    alone, together = [], []
+    for _ in range(3):
+        alone.append(
+            max(timed(lambda C=C: ours(Problem("", problem.X, problem.y, C, problem.scale)))[0] for C in RATES)
+        )
+        together.append(timed(lambda: regularization_path(problem.X, problem.y, C=RATES, estimator=shared))[0])
+    ratio = statistics.median(t / a for t, a in zip(together, alone, strict=True))
+    found = f"{statistics.median(together):.2f} s against {statistics.median(alone):.2f} s: {ratio:.2f}x"
+    return [Line("6", f"{len(RATES)} rates cost at most 3 times the dearest", found, ratio <= 3)]
+
+
+PEAK = """
+import resource, sys
+import numpy as np
+from benchmarks._solver_data import mnist
+from mnistlib.linear import LogisticRegression
+X, y = mnist("train")
+X, y = X[: int(sys.argv[1])].copy(), y[: int(sys.argv[1])]
+LogisticRegression(C=2.0, pixel_scale=1 / 255).fit(X, y)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, X.nbytes)
+"""
+
+
+def bar_memory(*, quick: bool, **_: Any) -> list[Line]:
+    """Bar 6, second half: the peak of a process that imports, reads, and fits from unsigned bytes."""
+    rows = 6000 if quick else 60000
+    done = subprocess.run([sys.executable, "-c", PEAK, str(rows)], capture_output=True, check=True, text=True)
+    peak, held = map(int, done.stdout.split())
+    found = f"{peak / MEGABYTE:.0f} MB, of which {held / MEGABYTE:.0f} MB the bytes"
+    return [Line("6", "peak memory at most the bytes and 350 MB", found, peak <= held + 350 * MEGABYTE)]
+
+
+def bar_other_data(*, quick: bool, **_: Any) -> list[Line]:
+    """Bar 7: other data, against the faster of scikit-learn's solvers, to its objective."""
+    return [beside_fastest(problem) for problem in problems(quick=quick)]
+
+
+def beside_fastest(problem: Problem) -> Line:
+    """Compare with whichever of scikit-learn's solvers is fastest here."""
+    X = problem.floats(np.float64 if problem.scale == 1 else np.float32)
+    peers = {
+        solver: timed(lambda solver=solver: Peer(C=problem.C, solver=solver, max_iter=1000).fit(X, problem.y))
+        for solver in ("lbfgs", "newton-cg")
+    }
+    name = min(peers, key=lambda solver: peers[solver][0])
+    peer_seconds, peer = peers[name]
+    target = objective(peer, X, problem.y, problem.C)
+    seconds, model = timed(lambda: ours(problem), 3)
+    if objective(model, X, problem.y, problem.C) > target:
+        seconds, model = timed(lambda: until(problem, target), 3)
+    reached = objective(model, X, problem.y, problem.C)
+    ratio = peer_seconds / seconds
+    found = f"{seconds:.2f} s to {reached:.2f} in {model.n_passes_:.0f} passes: {ratio:.1f}x"
+    what = f"{problem.name}: {name} {peer_seconds:.1f} s to {target:.2f}"
+    return Line("7", what, found, ratio >= 1 and reached <= target * (1 + 1e-6))
+
+
+BIG = """
+import sys, time
+import numpy as np
+from mnistlib.linear import LogisticRegression
+path, rows = sys.argv[1], int(sys.argv[2])
+X = np.memmap(path, np.uint8, "r", shape=(rows, 784))
+y = np.load(path.rsplit(".", 1)[0] + ".labels.npy")[:rows]
+peak = 0
+steps = []
+def watch(progress):
+    global peak
+    status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+    peak = max(peak, int(status["RssAnon"].split()[0]) * 1024)
+    if not steps or steps[-1][0] != progress.iteration:
+        steps.append((progress.iteration, progress.seconds))
+        left = "" if progress.seconds_left is None else f", {progress.seconds_left:.0f} s left"
+        print(f"  {rows} rows: {progress.objective:.1f} after {progress.seconds:.0f} s{left}", file=sys.stderr)
+began = time.perf_counter()
+model = LogisticRegression(C=2.0, pixel_scale=1 / 255, callback=watch, max_iter=int(sys.argv[3])).fit(X, y)
+seconds = time.perf_counter() - began
+times = np.diff([at for _, at in steps if _ >= 1])
+print(peak, seconds, model.n_passes_, int(model.converged_), np.median(times))
+"""
+
+
+def bar_bigger_than_memory(*, quick: bool, **_: Any) -> list[Line]:
+    """8.1 million rows from a file, and the time of a pass from 60,000 rows to 6 million."""
+    most = 810_000 if quick else 8_100_000
+    lines, per_row = [], {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "digits.bin")
+        enlarged(path, most)
+        for rows in (60_000, 600_000) if quick else (60_000, 600_000, 6_000_000):
+            command = [sys.executable, "-W", "ignore", "-c", BIG, str(path), str(rows), "12"]
+            done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+            per_row[rows] = float(done.stdout.split()[4]) / rows * 1e9
+        command = [sys.executable, "-c", BIG, str(path), str(most), "100"]
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+    peak, seconds, passes, converged, _ = map(float, done.stdout.split())
+    spread = max(per_row.values()) / min(per_row.values())
+    found = f"{peak / 1e9:.2f} GB, {seconds:.0f} s, {passes:.1f} passes, converged: {bool(converged)}"
+    lines.append(Line("big", f"{most} rows in under 2.5 GB that is not page cache", found, peak < 2.5e9))
+    each = ", ".join(f"{nanoseconds:.0f} ns at {rows}" for rows, nanoseconds in per_row.items())
+    lines.append(Line("big", "time of a pass per row within 15%", f"{each}: {spread:.2f}x", spread <= 1.15))
+    return lines
+
+
+BARS: dict[str, Callable[..., list[Line]]] = {
+    "lbfgs": bar_lbfgs,
+    "liblinear": bar_liblinear,
+    "intelex": bar_intelex,
+    "optimum": bar_optimum,
+    "path": bar_path,
+    "memory": bar_memory,
+    "other": bar_other_data,
+    "big": bar_bigger_than_memory,
+}
+
+
+def main() -> int:
+    """Measure, print, and return 1 if a bar was missed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.solver", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print a JSON array, and nothing else, to standard output")
+    parser.add_argument("--only", choices=BARS, action="append", help="measure this; may be repeated")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the rows: to see that it runs")
+    parser.add_argument(
+        "--intelex", default=sys.executable, help="a Python with scikit-learn-intelex", metavar="PYTHON"
+    )
+    options = parser.parse_args()
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    lines: list[Line] = []
+    for name in options.only or BARS:
+        found = BARS[name](quick=options.quick, intelex=options.intelex)
+        lines += found
+        if not options.json:
+            for line in found:
+                mark = {True: "ok  ", False: "MISS", None: "    "}[line.cleared]
+                print(f"{mark} bar {line.bar:<4} {line.what}  {line.found}", flush=True)
+    if options.json:
+        print(json.dumps([asdict(line) for line in lines], indent=2))
+    return int(any(line.cleared is False for line in lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

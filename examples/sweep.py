@@ -1,0 +1,17 @@
+"""Find the best regularization rate: all rates are trained over shared passes, the test images are scored once."""
+
+import tempfile
+
+import mnistlib
+
+with tempfile.TemporaryDirectory() as runs:
+    job = mnistlib.SweepJob(
+        base=mnistlib.TrainJob(dataset="digits"),
+        regularization=[0.01, 0.1, 1.0, 10.0],
+    )
+    run = mnistlib.LocalBackend(runs).submit(job)
+    run.wait()
+    for rate, child in zip(job.regularization, run.children(), strict=True):
+        print(f"{rate:>5g}  validation accuracy {child.metrics().latest['accuracy']:.4f}")
+    result = run.result()
+    print(f"best rate {result.metrics['best_regularization']:g}, test accuracy {result.metrics['accuracy']:.4f}")

@@ -1,0 +1,82 @@
+"""What commands share: options to jobs, waiting for a run, and printing."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from mnistlib.backends import Backend
+from mnistlib.jobs import Job, TrainJob
+from mnistlib.runs import Run, RunResult, RunStore
+
+_JOB_OPTIONS = (
+    "dataset",
+    "data_folder",
+    "download",
+    "limit",
+    "validation",
+    "normalization",
+    "regularization",
+    "solver",
+    "max_iter",
+    "tol",
+    "seed",
+)
+
+_PATIENCE = 10  # seconds that a cancelled run is given to keep what it has
+_INTERRUPTED = 130
+
+
+def training_job(options: argparse.Namespace) -> TrainJob:
+    """Make the training job that the options ask for; what they leave out is the job's own default."""
+    given = {name: getattr(options, name, None) for name in _JOB_OPTIONS}
+    return TrainJob(**{name: value for name, value in given.items() if value is not None})
+
+
+def submit_and_wait(
+    backend: Backend, job: Job, options: argparse.Namespace, *, resume: bool = False
+) -> tuple[Run, RunResult]:
+    """Run a job to its end; Ctrl-C cancels it and says so."""
+    run = backend.submit(job, experiment=options.experiment, name=options.name, tags=_tags(options.tag), resume=resume)
+    try:
+        return run, run.result()
+    except KeyboardInterrupt:
+        run.cancel()
+        print(f"mnistlib: cancelling run {run.id}", file=sys.stderr)
+        try:
+            run.wait(_PATIENCE)
+        except (TimeoutError, KeyboardInterrupt):
+            # A solver that can't be stopped would keep this process alive; its record says that it was cancelled.
+            print(f"mnistlib: run {run.id} is cancelled in mid-fit", file=sys.stderr, flush=True)
+            os._exit(_INTERRUPTED)
+        print(f"mnistlib: run {run.id} is {run.status}; what it had is in its folder", file=sys.stderr)
+        raise
+
+
+def store_of(options: argparse.Namespace) -> RunStore:
+    """Return the folder of runs that the options name."""
+    return RunStore(Path(options.runs) if options.runs else None)
+
+
+def run_json(result: RunResult) -> dict[str, Any]:
+    """Return what ``--json`` prints of a run that has completed."""
+    return {
+        "run_id": result.run_id,
+        "experiment": result.experiment,
+        "status": result.status,
+        "path": str(result.path),
+        "model": str(result.model_path),
+        "metrics": dict(result.metrics),
+        "converged": result.converged,
+    }
+
+
+def print_json(**content: Any) -> None:
+    """Print one JSON object."""
+    print(json.dumps(content, indent=2))
+
+
+def _tags(pairs: list[str]) -> dict[str, str]:
+    return dict(pair.partition("=")[::2] for pair in pairs)

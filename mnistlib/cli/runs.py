@@ -1,0 +1,200 @@
+"""The commands about runs: sweep, and runs list, show, compare, logs, cancel, delete."""
+
+import argparse
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from mnistlib.backends import get_backend
+from mnistlib.backends.local import LocalBackend, LocalRun
+from mnistlib.cli.output import print_json, run_json, store_of, submit_and_wait, training_job
+from mnistlib.cli.tables import format_table
+from mnistlib.errors import JobError
+from mnistlib.jobs import SweepJob
+from mnistlib.jobs.recorded import read_job
+from mnistlib.runs import RunRecord
+
+_SHOWN_FIRST = ("accuracy", "best_regularization", "converged", "iterations", "fit_seconds")
+
+
+def sweep(options: argparse.Namespace) -> None:
+    """Train at many rates and print what each came to."""
+    job = SweepJob(
+        base=training_job(options),
+        regularization=_rates(options.rates),
+        primary_metric=options.primary_metric,
+        goal=options.goal,
+    )
+    backend = get_backend(options.backend, runs_folder=options.runs)
+    run, result = submit_and_wait(backend, job, options, resume=options.resume)
+    children = [
+        (rate, child.status, child.metrics().latest, child)
+        for rate, child in zip(job.regularization, run.children(), strict=True)
+    ]
+    best = run.best
+    if options.json:
+        print_json(
+            **run_json(result),
+            best=best.id if best else None,
+            children=[
+                {"run_id": child.id, "regularization": rate, "status": status, "metrics": metrics}
+                for rate, status, metrics, child in children
+            ],
+        )
+        return
+    rows = [
+        [
+            f"{rate:g}",
+            child.id,
+            status,
+            _number(metrics, job.primary_metric),
+            "best" if best and best.id == child.id else "",
+        ]
+        for rate, status, metrics, child in children
+    ]
+    print(format_table([">rate", "run", "status", f">validation {job.primary_metric}", ""], rows))
+    print(f"run        {result.run_id}")
+    print(f"best rate  {result.metrics['best_regularization']:g}")
+    print(f"accuracy   {result.metrics['accuracy']:.4f} on the test images")
+    print(f"model      {result.model_path}")
+
+
+def runs_list(options: argparse.Namespace) -> None:
+    """Print the newest runs."""
+    records = [
+        record
+        for record in store_of(options).records()
+        if options.experiment in (None, record.experiment) and (options.children or record.parent is None)
+    ][: options.count]
+    if options.json:
+        print_json(runs=[_record_json(record) for record in records])
+        return
+    rows = [
+        [
+            record.run_id,
+            record.name or "",
+            record.status,
+            record.job_type,
+            record.experiment,
+            _number(record.metrics, "accuracy"),
+            _ago(record.created),
+        ]
+        for record in records
+    ]
+    print(format_table(["run", "name", "status", "job", "experiment", ">accuracy", ">age"], rows), end="")
+
+
+def runs_show(options: argparse.Namespace) -> None:
+    """Print all that is known of a run."""
+    run = _run(options, options.run)
+    record = run.record
+    if options.json:
+        print_json(**_record_json(record), path=str(run.path), files=run.files())
+        return
+    facts = {
+        "run": record.run_id,
+        "name": record.name or "",
+        "status": record.status + (f": {record.error}" if record.error else ""),
+        "experiment": record.experiment,
+        "created": record.created,
+        "ended": record.ended or "",
+        "tags": ", ".join(f"{key}={value}" for key, value in record.tags.items()),
+        "sweep": record.parent or "",
+        "children": ", ".join(record.children),
+        "folder": str(run.path),
+        "files": ", ".join(run.files()),
+    }
+    facts |= {name: f"{value:g}" for name, value in run.metrics().latest.items()}
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        if value:
+            print(f"{name:<{width}}  {value}")
+
+
+def runs_compare(options: argparse.Namespace) -> None:
+    """Print runs side by side: what differs in their jobs, and their metrics."""
+    runs = [_run(options, name) for name in options.chosen]
+    jobs = [_flat(asdict(read_job(run.path))) for run in runs]
+    metrics = [run.metrics().latest for run in runs]
+    differing = [name for name in jobs[0] if any(job.get(name) != jobs[0][name] for job in jobs)]
+    names = sorted({name for values in metrics for name in values}, key=_metric_order)
+    if options.json:
+        print_json(
+            runs=[
+                {"run_id": run.id, "job": {name: job.get(name) for name in differing}, "metrics": values}
+                for run, job, values in zip(runs, jobs, metrics, strict=True)
+            ]
+        )
+        return
+    rows = [["status", *(run.status for run in runs)]]
+    rows += [[name, *(str(job.get(name, "")) for job in jobs)] for name in differing]
+    rows += [[name, *(_number(values, name) for values in metrics)] for name in names]
+    print(format_table(["", *(f">{run.id}" for run in runs)], rows), end="")
+
+
+def runs_logs(options: argparse.Namespace) -> None:
+    """Print a run's log, and with -f what is added until it ends."""
+    run = _run(options, options.run)
+    if not options.follow:
+        print(run.logs(), end="")
+        return
+    for line in run.follow_logs():
+        print(line, flush=True)
+
+
+def runs_cancel(options: argparse.Namespace) -> None:
+    """Ask runs of any process to stop."""
+    for name in options.chosen:
+        run = _run(options, name)
+        ended = run.status if run.done() else None
+        run.cancel()
+        print(f"{run.id}  {f'was {ended} already' if ended else 'asked to stop'}")
+
+
+def runs_delete(options: argparse.Namespace) -> None:
+    """Remove runs that have ended."""
+    store = store_of(options)
+    folders = [store.find(name) for name in options.chosen]
+    for folder in folders:
+        store.delete(folder)
+        print(f"{folder.name}  deleted")
+
+
+def _run(options: argparse.Namespace, name: str) -> LocalRun:
+    return LocalBackend(options.runs).attach(name)
+
+
+def _rates(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise JobError(f"--regularization must be rates with commas between them, not {text!r}") from error
+
+
+def _record_json(record: RunRecord) -> dict[str, Any]:
+    content = asdict(record)
+    del content["process"]
+    return content
+
+
+def _flat(job: dict[str, Any]) -> dict[str, Any]:
+    """Bring the settings of a sweep's base job beside its own."""
+    base = job.pop("base", {})
+    return {f"base.{name}": value for name, value in base.items()} | job
+
+
+def _metric_order(name: str) -> tuple[int, str]:
+    return (_SHOWN_FIRST.index(name) if name in _SHOWN_FIRST else len(_SHOWN_FIRST), name)
+
+
+def _number(metrics: Any, name: str) -> str:
+    value = metrics.get(name)
+    return "" if value is None else f"{value:.4g}" if abs(value) >= 1000 or value == int(value) else f"{value:.4f}"
+
+
+def _ago(created: str) -> str:
+    seconds = (datetime.now(UTC) - datetime.fromisoformat(created)).total_seconds()
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"

@@ -1,0 +1,47 @@
+"""Tables that fit the terminal."""
+
+import shutil
+from collections.abc import Sequence
+
+_GAP = "  "
+_LEAST = 6  # columns that a cell keeps however narrow the terminal is
+
+
+def format_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None = None) -> str:
+    """Lay out cells in columns, the widest cut first until a line fits.
+
+    Parameters
+    ----------
+    titles : sequence of str
+        The first line; a title that begins with ``>`` has its column set to the right.
+    rows : sequence of sequence of str
+        The other lines.
+    width : int, optional
+        Columns of the terminal; by default those of this one.
+
+    Returns
+    -------
+    str
+        Lines that end in a newline.
+
+    Examples
+    --------
+    >>> print(format_table(["run", ">accuracy"], [["a1", "0.92"]], width=40), end="")
+    run  accuracy
+    a1       0.92
+    """
+    to_the_right = [title.startswith(">") for title in titles]
+    lines = [[title.removeprefix(">") for title in titles], *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
+    room = shutil.get_terminal_size().columns if width is None else width
+    while sum(widths) + len(_GAP) * (len(widths) - 1) > room and max(widths) > _LEAST:
+        widths[widths.index(max(widths))] -= 1
+    return "".join(_line(line, widths, to_the_right) for line in lines)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], to_the_right: Sequence[bool]) -> str:
+    parts = []
+    for cell, width, right in zip(cells, widths, to_the_right, strict=True):
+        text = cell if len(cell) <= width else cell[: width - 1] + "…"
+        parts.append(text.rjust(width) if right else text.ljust(width))
+    return _GAP.join(parts).rstrip() + "\n"

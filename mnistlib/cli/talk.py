@@ -1,0 +1,74 @@
+"""What the command line says on stderr: the library's log, and on a terminal one line that shows progress."""
+
+import logging
+import os
+import sys
+from typing import TextIO
+
+_BAR = 20  # characters
+_ERASE = "\r\x1b[K"
+
+
+def configure_logging(*, quiet: bool) -> None:
+    """Send the library's talk to this process's stderr, bare, and show progress where that is a terminal."""
+    line = ProgressLine(sys.stderr)
+    handler = _AroundTheLine(line)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("mnistlib")
+    logger.handlers = [handler]
+    logger.setLevel(logging.WARNING if quiet else logging.INFO)
+    progress = logging.getLogger("mnistlib.progress")
+    progress.handlers = [line]
+    shown = sys.stderr.isatty() and not quiet and os.environ.get("TERM") != "dumb"
+    progress.setLevel(logging.INFO if shown else logging.CRITICAL)
+
+
+class ProgressLine(logging.Handler):
+    """Shows each progress record in place of the one before, with a bar where the time left can be told."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+        self._drawn = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Draw the line anew."""
+        seconds, left = getattr(record, "seconds", None), getattr(record, "seconds_left", None)
+        columns = os.get_terminal_size(self._stream.fileno()).columns
+        text = progress_text(record.getMessage(), seconds, left)
+        self._stream.write(_ERASE + text[: columns - 1])
+        self._stream.flush()
+        self._drawn = True
+
+    def clear(self) -> None:
+        """Take the line away, if there is one."""
+        if self._drawn:
+            self._stream.write(_ERASE)
+            self._drawn = False
+
+
+class _AroundTheLine(logging.StreamHandler[TextIO]):
+    """Writes log lines above the progress line."""
+
+    def __init__(self, line: ProgressLine) -> None:
+        super().__init__(sys.stderr)
+        self._line = line
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._line.clear()
+        super().emit(record)
+
+
+def progress_text(message: str, seconds: float | None, seconds_left: float | None) -> str:
+    """Return one line of progress.
+
+    Examples
+    --------
+    >>> progress_text("iteration 7", 3.0, 1.0)
+    '[###############.....] iteration 7, about 1 s left'
+    """
+    if seconds is None or seconds_left is None:
+        return message
+    share = seconds / max(seconds + seconds_left, 1e-9)
+    bar = "#" * round(_BAR * share)
+    return f"[{bar:.<{_BAR}}] {message}, about {seconds_left:.0f} s left"

@@ -1,0 +1,69 @@
+"""Many regularization rates in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sklearn.base import clone
+
+from mnistlib.linear.estimator import LogisticRegression
+
+__all__ = ["regularization_path"]
+
+
+def regularization_path(
+    X: Any,
+    y: Any,
+    *,
+    C: Sequence[float],
+    estimator: LogisticRegression | None = None,
+    sample_weight: Any = None,
+) -> list[LogisticRegression]:
+    """Fit a model for each of many regularization rates, over shared passes.
+
+    The classes of all models stand side by side in one matrix product, which costs far less than as many products;
+    a model that has converged leaves. Eight rates take about the time of three.
+
+    Parameters
+    ----------
+    X : array of shape (n_samples, n_features)
+        As for `LogisticRegression.fit`.
+    y : array of shape (n_samples,)
+        The class of each sample.
+    C : sequence of float
+        The rates, in any order.
+    estimator : LogisticRegression, optional
+        Every other parameter; it is not changed. Its callback is told about the model with the largest gradient.
+    sample_weight : array of shape (n_samples,), optional
+        The weight of each sample.
+
+    Returns
+    -------
+    list of LogisticRegression
+        A fitted estimator for each of `C`, in its order.
+
+    Raises
+    ------
+    ValueError
+        `C` is empty, or as for `LogisticRegression.fit`.
+
+    Warns
+    -----
+    ConvergenceWarning
+        For each model that has not converged.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnistlib.linear import regularization_path
+    >>> X = np.array([[0, 9], [1, 8], [5, 5], [6, 4], [9, 1], [8, 0]], dtype=np.uint8)
+    >>> weak, strong = regularization_path(X, [0, 0, 0, 1, 1, 1], C=[1, 0.01])
+    >>> bool(abs(weak.coef_).sum() > abs(strong.coef_).sum())
+    True
+    """
+    rates = list(C)
+    if not rates:
+        raise ValueError("C is empty: give at least one regularization rate.")
+    shared: LogisticRegression = clone(estimator if estimator is not None else LogisticRegression())
+    return shared._fit_all(X, y, sample_weight, rates)

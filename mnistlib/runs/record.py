@@ -1,0 +1,87 @@
+"""What is known of a run, as one small JSON file that is replaced whole at every change.
+
+Only the process that runs a job writes its record. Others read it, and tell by a lock that the writer holds for as
+long as it lives whether what it last wrote is still true: a run whose process is gone has failed, whatever it says.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mnistlib.files import publish_bytes
+from mnistlib.runs.status import RunStatus
+
+RECORD_FILE = "run.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """What is known of a run.
+
+    Attributes
+    ----------
+    run_id, experiment : str
+        Who it is.
+    job_type : str
+        The ``type`` of its job.
+    status : RunStatus
+        What has become of it.
+    process : str
+        Token of the process that runs it.
+    created, started, ended : str or None
+        When, in UTC, as ISO 8601.
+    name : str or None
+        What a person calls it.
+    tags : mapping of str to str
+        What a person notes about it.
+    parent : str or None
+        Id of the sweep that it belongs to.
+    children : tuple of str
+        Ids of the runs of a sweep, in the order of its rates.
+    error : str or None
+        Why it failed.
+    metrics : mapping of str to float
+        The last value of each metric, once it has ended.
+    converged : bool or None
+        Whether its solver converged, once it has ended with a model.
+    """
+
+    run_id: str
+    experiment: str
+    job_type: str
+    status: RunStatus
+    process: str
+    created: str
+    started: str | None = None
+    ended: str | None = None
+    name: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    parent: str | None = None
+    children: tuple[str, ...] = ()
+    error: str | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    converged: bool | None = None
+
+    def write(self, folder: Path) -> None:
+        """Replace the record in a run's folder."""
+        publish_bytes(folder / RECORD_FILE, json.dumps(asdict(self), indent=2).encode())
+
+    @classmethod
+    def read(cls, folder: Path) -> "RunRecord":
+        """Read the record in a run's folder, as it was last written.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the folder is not a run's.
+        """
+        content: dict[str, Any] = json.loads((folder / RECORD_FILE).read_bytes())
+        return cls(**content | {"status": RunStatus(content["status"]), "children": tuple(content.get("children", ()))})
+
+
+def now() -> str:
+    """Return the time as records hold it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

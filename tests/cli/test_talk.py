@@ -1,0 +1,49 @@
+import os
+import pty
+import subprocess
+
+import pytest
+
+from mnistlib.cli.tables import format_table
+from mnistlib.cli.talk import progress_text
+
+from .test_cli import FAST, SCRIPT
+
+
+def on_a_terminal(*arguments: str, **environment: str) -> str:
+    """What the command writes to stderr when that is a terminal."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [SCRIPT, *arguments], stdout=subprocess.DEVNULL, stderr=follower, env=os.environ | environment
+    )
+    os.close(follower)
+    pieces = []
+    try:
+        while piece := os.read(leader, 65536):
+            pieces.append(piece)
+    except OSError:  # how Linux says that the other end of a terminal is gone
+        pass
+    os.close(leader)
+    assert process.wait(60) == 0
+    return b"".join(pieces).decode()
+
+
+def test_a_fit_shows_objective_and_passes_on_a_terminal() -> None:
+    text = on_a_terminal("train", "--dataset", "digits", TERM="xterm")
+    assert "objective" in text
+    assert "passes" in text
+
+
+@pytest.mark.parametrize("quieter", [("-q",), ()])
+def test_nothing_moves_when_quiet_or_on_a_dumb_terminal(quieter: tuple[str, ...]) -> None:
+    assert "passes" not in on_a_terminal("train", *FAST, *quieter, TERM="xterm" if quieter else "dumb")
+
+
+def test_progress_has_a_bar_where_the_time_left_can_be_told() -> None:
+    assert progress_text("going", None, None) == "going"
+    assert progress_text("going", 1.0, 3.0) == "[#####...............] going, about 3 s left"
+
+
+def test_a_tables_widest_column_is_cut_until_a_line_fits() -> None:
+    text = format_table(["name", ">value"], [["a" * 30, "1"], ["b", "22"]], width=20)
+    assert text.splitlines() == ["name           value", "aaaaaaaaaaaa…      1", "b                 22"]

@@ -1,0 +1,423 @@
+"""What every backend owes, in one suite: it asks nothing of a backend but what ``Backend`` and ``Run`` say.
+
+Scripts stand in for long jobs: they say when they have begun and go on until they are told, so nothing here sleeps
+and hopes.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+
+import mnistlib
+from mnistlib import (
+    DataError,
+    JobCancelledError,
+    JobFailedError,
+    RunNotFoundError,
+    ScriptFailedError,
+    ScriptJob,
+    SweepJob,
+    TrainJob,
+)
+from mnistlib.backends import Backend
+from mnistlib.runs import Run, RunStatus
+
+from .conftest import Subject
+
+LIMIT = 120  # seconds that anything here may take before it counts as hanging
+TRAIN = TrainJob(dataset="digits", regularization=0.5)
+SWEEP = SweepJob(base=TRAIN, regularization=[0.1, 1.0, 10.0])
+ORDER = [RunStatus.QUEUED, RunStatus.PREPARING, RunStatus.RUNNING]
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait until something is so; fail when it takes too long."""
+    deadline = time.monotonic() + LIMIT
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.01)
+
+
+def script(source: Path, text: str, **options: object) -> ScriptJob:
+    (source / "train.py").write_text(text)
+    return ScriptJob(script="train.py", source_directory=str(source), **options)  # type: ignore[arg-type] # few options
+
+
+def endless(source: Path) -> ScriptJob:
+    return script(source, "import time\nprint('begun')\nwhile True:\n    time.sleep(0.01)\n")
+
+
+def begun(run: Run) -> Run:
+    until(lambda: "begun" in run.logs().splitlines())
+    return run
+
+
+class TestTraining:
+    def test_submit_returns_a_run_at_once_that_completes(self, backend: Backend) -> None:
+        run = backend.submit(TRAIN, experiment="mine", name="first", tags={"why": "to see"})
+        assert run.experiment == "mine"
+        assert run.wait(LIMIT) is RunStatus.COMPLETED
+        assert run.done()
+
+    def test_statuses_come_in_order(self, backend: Backend) -> None:
+        run = backend.submit(TRAIN)
+        seen = [run.status]
+        while not seen[-1].ended:
+            if (status := run.status) is not seen[-1]:
+                seen.append(status)
+        *before, last = seen
+        assert last is RunStatus.COMPLETED
+        assert before == [status for status in ORDER if status in before]
+
+    def test_the_result_has_metrics_and_a_model(self, backend: Backend) -> None:
+        result = backend.run(TRAIN)
+        assert (result.status, result.converged) == (RunStatus.COMPLETED, True)
+        assert result.metrics["accuracy"] > 0.9
+        test = mnistlib.load_dataset("digits").test
+        answers = joblib.load(result.model_path).predict(test.images.reshape(-1, 64) / 255)
+        assert np.mean(answers == test.labels) == result.metrics["accuracy"]
+
+    def test_metrics_are_curves_with_a_latest_value(self, backend: Backend) -> None:
+        run = backend.submit(TRAIN)
+        run.wait(LIMIT)
+        metrics = run.metrics()
+        steps, values = zip(*metrics["objective"], strict=True)
+        assert list(steps) == sorted(set(steps))
+        assert len(values) > 2
+        assert values[-1] < values[0]
+        assert metrics.latest["objective"] == values[-1]
+
+    def test_files_are_named_and_downloaded(self, backend: Backend, tmp_path: Path) -> None:
+        run = backend.submit(TRAIN)
+        run.wait(LIMIT)
+        names = ["outputs/model.json", "outputs/sklearn_mnist_model.pkl"]
+        assert set(names) <= set(run.files())
+        assert run.download(tmp_path / "here", names) == [tmp_path / "here" / name for name in names]
+        assert mnistlib.load_model(tmp_path / "here/outputs").description is not None
+        assert {"job.json", *names} <= {
+            path.relative_to(tmp_path / "all").as_posix() for path in run.download(tmp_path / "all")
+        }
+
+    def test_downloading_what_is_not_there_names_what_is(self, backend: Backend, tmp_path: Path) -> None:
+        run = backend.submit(TRAIN)
+        run.wait(LIMIT)
+        with pytest.raises(FileNotFoundError, match=r"no file 'model\.onnx'; it has .*model\.json"):
+            run.download(tmp_path / "here", ["model.onnx"])
+
+    def test_logs_tell_what_happened(self, backend: Backend) -> None:
+        run = backend.submit(TRAIN)
+        run.wait(LIMIT)
+        assert "fitting 1442 images" in run.logs()
+
+    def test_output_is_shown_while_waiting(self, backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
+        run = backend.submit(TRAIN)
+        run.wait(LIMIT, show_output=True)
+        assert "fitting 1442 images" in capsys.readouterr().err
+
+    def test_the_same_job_gives_the_same_coefficients(self, backend: Backend) -> None:
+        first, second = (joblib.load(backend.run(TRAIN).model_path) for _ in range(2))
+        assert first.coef_.tobytes() == second.coef_.tobytes()
+
+    def test_validation_scores_training_images_that_were_held_out(self, backend: Backend) -> None:
+        run = backend.submit(TrainJob(dataset="digits", tol=1e-2, validation=0.25))
+        run.wait(LIMIT)
+        assert "fitting 1082 images" in run.logs()
+        assert "on 360 images" in run.logs()
+
+    def test_the_text_form_is_short(self, backend: Backend) -> None:
+        run = backend.submit(TRAIN)
+        run.wait(LIMIT)
+        assert repr(run) == f"Run({run.id!r}, completed)"
+
+
+class TestFailure:
+    def test_it_raises_one_class_with_the_original_as_cause_and_the_log_in_the_message(self, backend: Backend) -> None:
+        run = backend.submit(TrainJob(dataset="nowhere"))
+        with pytest.raises(JobFailedError, match="'nowhere' is neither a data set") as caught:
+            run.result(LIMIT)
+        assert run.status is RunStatus.FAILED
+        assert run.id in str(caught.value)
+        assert isinstance(caught.value.__cause__, DataError | None)
+
+    def test_a_script_that_fails_fails_its_run_and_its_last_words_are_in_the_message(
+        self, backend: Backend, source: Path
+    ) -> None:
+        run = backend.submit(script(source, "import sys\nprint('last words')\nsys.exit(3)\n"))
+        with pytest.raises(JobFailedError, match="exit status 3") as caught:
+            run.result(LIMIT)
+        assert "last words" in str(caught.value)
+        assert isinstance(caught.value.__cause__, ScriptFailedError | None)
+
+    def test_the_same_error_comes_to_a_handle_from_another_process(self, subject: Subject) -> None:
+        run = subject.backend.submit(TrainJob(dataset="nowhere"))
+        run.wait(LIMIT)
+        code = f"""
+import mnistlib
+try:
+    {subject.expression}.attach({run.id!r}).result({LIMIT})
+except mnistlib.JobFailedError as error:
+    print(error.reason)
+"""
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert "'nowhere' is neither a data set" in done.stdout
+
+    def test_files_and_logs_of_a_failed_run_are_kept(self, backend: Backend, source: Path) -> None:
+        run = backend.submit(script(source, "open('outputs/part.txt', 'w').write('some')\nraise SystemExit(1)\n"))
+        assert run.wait(LIMIT) is RunStatus.FAILED
+        assert "outputs/part.txt" in run.files()
+
+
+class TestCancel:
+    def test_a_running_script_is_stopped(self, backend: Backend, source: Path) -> None:
+        run = begun(backend.submit(endless(source)))
+        run.cancel()
+        assert run.wait(LIMIT) is RunStatus.CANCELLED
+        with pytest.raises(JobCancelledError, match=f"run {run.id} was cancelled"):
+            run.result()
+
+    def test_whatever_a_script_has_started_is_stopped_with_it(self, backend: Backend, source: Path) -> None:
+        job = script(
+            source,
+            "import subprocess, sys, pathlib\n"
+            "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(10_000)'])\n"
+            "pathlib.Path('outputs/pid').write_text(str(child.pid))\n"
+            "print('begun')\n"
+            "child.wait()\n",
+        )
+        run = begun(backend.submit(job))
+        (pid,) = run.download(source.parent / "pid", ["outputs/pid"])
+        run.cancel()
+        run.wait(LIMIT)
+        until(lambda: not Path("/proc", pid.read_text()).exists() or _is_zombie(int(pid.read_text())))
+
+    def test_a_queued_run_never_begins(self, backend: Backend, source: Path) -> None:
+        first = begun(backend.submit(endless(source)))
+        second = backend.submit(TRAIN)
+        second.cancel()
+        first.cancel()
+        assert second.wait(LIMIT) is RunStatus.CANCELLED
+        assert "outputs/sklearn_mnist_model.pkl" not in second.files()
+
+    def test_a_fit_stops_and_keeps_the_best_model_so_far_marked(self, backend: Backend, tmp_path: Path) -> None:
+        run = backend.submit(_endless_training(tmp_path))
+        until(lambda: "objective" in run.metrics())
+        run.cancel()
+        assert run.wait(LIMIT) is RunStatus.CANCELLED
+        assert run.metrics().latest["converged"] == 0
+        assert "outputs/sklearn_mnist_model.pkl" in run.files()
+
+    def test_another_process_can_cancel(self, subject: Subject, source: Path) -> None:
+        run = begun(subject.backend.submit(endless(source)))
+        code = f"import mnistlib; {subject.expression}.attach({run.id!r}).cancel()"
+        subprocess.run([sys.executable, "-c", code], check=True)
+        assert run.wait(LIMIT) is RunStatus.CANCELLED
+
+    def test_cancelling_what_has_ended_changes_nothing(self, backend: Backend) -> None:
+        run = backend.submit(TRAIN)
+        run.wait(LIMIT)
+        run.cancel()
+        assert run.status is RunStatus.COMPLETED
+
+
+class TestWaiting:
+    def test_a_timeout_is_an_error_that_harms_nothing(self, backend: Backend, source: Path) -> None:
+        run = begun(backend.submit(endless(source)))
+        with pytest.raises(TimeoutError, match=f"run {run.id} is still running"):
+            run.wait(0.05)
+        with pytest.raises(TimeoutError):
+            run.result(0.05)
+        assert run.status is RunStatus.RUNNING
+        run.cancel()
+        run.wait(LIMIT)
+
+    def test_logs_are_followed_live_to_the_end(self, backend: Backend, source: Path) -> None:
+        job = script(
+            source,
+            "import pathlib, time\nprint('one')\n"
+            "while not pathlib.Path('outputs/go').exists():\n    time.sleep(0.01)\nprint('two')\n",
+        )
+        run = backend.submit(job)
+        lines = iter(run.follow_logs())
+        assert any(line == "one" for line in lines)
+        assert run.status is RunStatus.RUNNING
+        run.cancel()
+        assert "two" not in list(lines)
+
+
+class TestScripts:
+    def test_arguments_environment_and_outputs(self, backend: Backend, source: Path) -> None:
+        job = script(
+            source,
+            "import os, pathlib, sys\nprint(sys.argv[1:], os.environ['COLOUR'])\n"
+            "pathlib.Path('outputs/deep').mkdir()\npathlib.Path('outputs/deep/a.txt').write_text('x')\n",
+            arguments=["--penalty", 1.5],
+            environment={"COLOUR": "blue"},
+        )
+        run = backend.submit(job)
+        assert run.wait(LIMIT) is RunStatus.COMPLETED
+        assert "['--penalty', '1.5'] blue" in run.logs()
+        assert "outputs/deep/a.txt" in run.files()
+
+    def test_metrics_that_a_script_logs(self, backend: Backend, source: Path) -> None:
+        job = script(
+            source,
+            "import mnistlib\nrun = mnistlib.current_run()\n"
+            "for value in (3, 2):\n    run.log_metric('loss', value)\nrun.log_metric('accuracy', 0.5, step=7)\n",
+        )
+        run = backend.submit(job)
+        run.wait(LIMIT)
+        assert dict(run.metrics()) == {"loss": [(0, 3.0), (1, 2.0)], "accuracy": [(7, 0.5)]}
+
+    def test_modules_beside_the_script_are_there_and_the_source_folder_is_left_alone(
+        self, backend: Backend, source: Path
+    ) -> None:
+        (source / "helper.py").write_text("WORD = 'found'\n")
+        run = backend.submit(script(source, "import helper\nprint(helper.WORD)\nopen('new', 'w')\n"))
+        run.wait(LIMIT)
+        assert "found" in run.logs()
+        assert sorted(path.name for path in source.iterdir()) == ["helper.py", "train.py"]
+
+    def test_a_script_that_is_not_there_fails_with_advice(self, backend: Backend, source: Path) -> None:
+        run = backend.submit(ScriptJob(script="absent.py", source_directory=str(source)))
+        with pytest.raises(JobFailedError, match=r"no script absent\.py .*source_directory"):
+            run.result(LIMIT)
+
+
+class TestSweeps:
+    def test_every_rate_is_a_run_with_metrics_and_model(self, backend: Backend) -> None:
+        run = backend.submit(SWEEP)
+        assert run.wait(LIMIT) is RunStatus.COMPLETED
+        children = run.children()
+        assert len(children) == 3
+        for child in children:
+            assert child.status is RunStatus.COMPLETED
+            assert child.metrics().latest["accuracy"] > 0.7
+            assert "outputs/sklearn_mnist_model.pkl" in child.files()
+
+    def test_the_best_is_found_on_validation_and_scored_on_the_test_once(self, backend: Backend) -> None:
+        run = backend.submit(SWEEP)
+        result = run.result(LIMIT)
+        best = run.best
+        assert best is not None
+        validation = [child.metrics().latest["accuracy"] for child in run.children()]
+        assert best.metrics().latest["accuracy"] == max(validation) == result.metrics["best_accuracy"]
+        assert result.metrics["best_regularization"] in SWEEP.regularization
+        test = mnistlib.load_dataset("digits").test
+        answers = mnistlib.load_model(result.model_path).predict(test.images)
+        assert np.mean(answers == test.labels) == result.metrics["accuracy"]
+
+    def test_the_goal_may_be_to_minimize(self, backend: Backend) -> None:
+        job = SweepJob(base=TRAIN, regularization=[0.1, 10.0], primary_metric="objective", goal="minimize")
+        run = backend.submit(job)
+        values = [child.metrics().latest.get("iterations") for child in run.children()]
+        run.wait(LIMIT)
+        assert len(values) == 2
+        assert run.status.ended
+
+    def test_other_solvers_are_swept_too(self, backend: Backend) -> None:
+        base = TrainJob(dataset="digits", solver="lbfgs", tol=1e-1)
+        run = backend.submit(SweepJob(base=base, regularization=[1.0, 10.0]))
+        assert run.wait(LIMIT) is RunStatus.COMPLETED
+        assert [child.status for child in run.children()] == [RunStatus.COMPLETED] * 2
+
+    def test_a_sweep_whose_children_all_fail_fails(self, backend: Backend) -> None:
+        run = backend.submit(SweepJob(base=TrainJob(dataset="nowhere"), regularization=[1.0, 2.0]))
+        with pytest.raises(JobFailedError, match="all 2 children failed, the first because: 'nowhere'"):
+            run.result(LIMIT)
+        assert [child.status for child in run.children()] == [RunStatus.FAILED] * 2
+        assert run.best is None
+
+    def test_resuming_does_not_redo_what_has_completed(self, backend: Backend) -> None:
+        first = backend.submit(SweepJob(base=TRAIN, regularization=[0.1, 1.0]))
+        first.wait(LIMIT)
+        again = backend.submit(SWEEP, resume=True)
+        assert again.wait(LIMIT) is RunStatus.COMPLETED
+        assert [child.id for child in again.children()][:2] == [child.id for child in first.children()]
+        assert again.children()[2].id not in {child.id for child in first.children()}
+
+    def test_a_cancelled_sweep_cancels_its_children(self, backend: Backend, tmp_path: Path) -> None:
+        run = backend.submit(SweepJob(base=_endless_training(tmp_path), regularization=[1e-9, 2e-9]))
+        until(run.metrics)
+        run.cancel()
+        assert run.wait(LIMIT) is RunStatus.CANCELLED
+        assert {child.status for child in run.children()} == {RunStatus.CANCELLED}
+
+
+class TestAttaching:
+    def test_another_process_sees_the_same_run(self, subject: Subject) -> None:
+        run = subject.backend.submit(TRAIN, experiment="mine")
+        run.wait(LIMIT)
+        code = (
+            f"import mnistlib; run = {subject.expression}.attach({run.id!r}); "
+            "print(run.experiment, run.status, run.metrics().latest['accuracy'], len(run.files()))"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        accuracy = run.metrics().latest["accuracy"]
+        assert done.stdout == f"mine completed {accuracy} {len(run.files())}\n"
+
+    def test_also_while_it_runs(self, subject: Subject, source: Path) -> None:
+        run = begun(subject.backend.submit(endless(source)))
+        code = (
+            f"import mnistlib; run = {subject.expression}.attach({run.id!r}); print(run.status, 'begun' in run.logs())"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        run.cancel()
+        run.wait(LIMIT)
+        assert done.stdout == "running True\n"
+
+    def test_an_unknown_id_is_refused(self, backend: Backend) -> None:
+        with pytest.raises(RunNotFoundError, match="no run 'nosuch'"):
+            backend.attach("nosuch")
+
+    def test_runs_are_listed_newest_first(self, backend: Backend) -> None:
+        ids = [backend.submit(TRAIN).id for _ in range(2)]
+        for run in backend.runs():
+            run.wait(LIMIT)
+        assert [run.id for run in backend.runs()] == ids[::-1] or sorted(run.id for run in backend.runs()) == sorted(
+            ids
+        )
+
+
+class TestConcurrency:
+    def test_jobs_submitted_at_once_all_complete_under_different_ids(self, backend: Backend) -> None:
+        runs = [backend.submit(TRAIN) for _ in range(5)]
+        assert {run.wait(LIMIT) for run in runs} == {RunStatus.COMPLETED}
+        assert len({run.id for run in runs}) == 5
+
+    def test_two_processes_lose_nothing(self, subject: Subject) -> None:
+        code = (
+            f"import mnistlib; backend = {subject.expression}; job = mnistlib.TrainJob(dataset='digits', tol=0.1)\n"
+            "print(*(backend.submit(job).id for _ in range(3)))"
+        )
+        processes = [
+            subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=dict(os.environ))
+            for _ in range(2)
+        ]
+        ids = [name for process in processes for name in process.communicate(timeout=LIMIT)[0].split()]
+        assert len(set(ids)) == 6
+        assert {subject.backend.attach(name).wait(LIMIT) for name in ids} == {RunStatus.COMPLETED}
+
+
+def _endless_training(folder: Path) -> TrainJob:
+    """A fit that takes minutes: many images of noise, a hopeless tolerance."""
+    generator = np.random.default_rng(0)
+    data = folder / "noise"
+    data.mkdir()
+    for which, count in (("train", 20_000), ("test", 10)):
+        mnistlib.write_idx(data / f"{which}-images", generator.integers(0, 256, (count, 28, 28), dtype=np.uint8))
+        mnistlib.write_idx(data / f"{which}-labels", (np.arange(count) % 10).astype(np.uint8))
+    return TrainJob(dataset=str(data), regularization=1e-9, tol=1e-300, max_iter=10**9)
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True

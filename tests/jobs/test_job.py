@@ -1,0 +1,36 @@
+import json
+
+import pytest
+
+from mnistlib import JobError, ScriptJob, SweepJob, TrainJob
+from mnistlib.jobs import Job, job_from_json
+
+JOBS: list[Job] = [
+    TrainJob(regularization=0.5),
+    SweepJob(base=TrainJob(dataset="digits"), regularization=[0.1, 1]),
+    ScriptJob(script="a/train.py", arguments=["--rate", 0.5], environment={"A": "b"}),
+]
+
+
+@pytest.mark.parametrize("job", JOBS, ids=[job.type for job in JOBS])
+def test_every_type_of_job_survives_json(job: Job) -> None:
+    assert job_from_json(job.to_json()) == job
+    assert type(job).from_json(job.to_json()) == job
+
+
+@pytest.mark.parametrize("text", ["{}", '{"type": "cook"}', "[]", "nonsense"])
+def test_what_is_no_job_is_refused(text: str) -> None:
+    with pytest.raises(JobError, match=r"must be one of train, sweep, script|job must be"):
+        job_from_json(text)
+
+
+def test_a_job_of_another_type_is_refused_by_name() -> None:
+    with pytest.raises(JobError, match='a train job must be a JSON object whose "type" is "train"'):
+        TrainJob.from_json(JOBS[1].to_json())
+
+
+def test_unknown_keys_are_refused_also_inside_a_sweep() -> None:
+    content = json.loads(JOBS[1].to_json())
+    content["base"]["alpha"] = 1
+    with pytest.raises(JobError, match="unknown keys in a train job: alpha"):
+        job_from_json(json.dumps(content))
