@@ -28,7 +28,9 @@ def view(run: "Run") -> Html:
         Of any backend, in any state.
     """
     status, metrics = run.status, run.metrics()
-    loss = curve(metrics, "objective")
+    # The rates of a sweep share one curve, whose objective leaps from rate to rate and whose gradient does not.
+    y = Axis("gradient_norm", log=True) if run.children() else Axis("objective")
+    loss = curve(metrics, y.label)
     latest = {name: value for name, value in metrics.latest.items() if len(loss) < 2 or name not in _IN_THE_CURVE}
     said = "" if status is RunStatus.COMPLETED else "\n".join(run.logs().splitlines()[-_LOG_LINES:])
     return element(
@@ -41,7 +43,7 @@ def view(run: "Run") -> Html:
             _table(latest) if latest else "",
             element("pre", said, style="white-space:pre-wrap;opacity:0.65;margin:8px 0") if said else "",
         ),
-        _chart(loss) if len(loss) > 1 else "",
+        _chart(loss, y) if len(loss) > 1 else "",
         style="display:flex;flex-wrap:wrap;gap:8px 40px;line-height:1.5",
     )
 
@@ -88,6 +90,6 @@ def _table(latest: dict[str, float]) -> Html:
     return element("table", *rows, style="margin:8px 0")
 
 
-def _chart(loss: list[tuple[float, float]]) -> Html:
-    chart = line_chart(loss, x=Axis("passes"), y=Axis("objective"))
+def _chart(loss: list[tuple[float, float]], y: Axis) -> Html:
+    chart = line_chart(loss, x=Axis("passes"), y=y)
     return element("div", chart, style="width:360px;max-width:100%")

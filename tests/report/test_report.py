@@ -157,6 +157,15 @@ def test_a_sweep_shows_each_rate_and_its_winner(swept: LocalRun, tmp_path: Path)
     assert "300 test images" in page.text
 
 
+def test_rates_trained_together_show_their_gradient_and_no_objective(backend: LocalBackend, tmp_path: Path) -> None:
+    run = backend.submit(SweepJob(base=TrainJob(dataset="digits", tol=0.1), regularization=(0.1, 10.0)))
+    run.wait()
+    page = page_of(run, tmp_path)
+    assert "The gradient of the rate that is the furthest from its end" in page.text
+    assert page.count("svg") == 2
+    assert "gradient_norm" in run._repr_html_()
+
+
 def test_a_child_of_a_sweep_is_judged_on_what_it_was_chosen_by(swept: LocalRun, tmp_path: Path) -> None:
     child = swept.children()[0]
     page = page_of(child, tmp_path)
