@@ -16,14 +16,13 @@ def progress_sections(findings: Findings) -> Iterator[Html]:
     if findings.children:
         # Rates that are trained together share one curve, that of the rate which is the furthest from its end. Its
         # objective leaps from rate to rate and says nothing; its gradient is what the fit as a whole waits for.
-        charts = list(_gradient(findings, "of the rate that is the furthest from its end"))
+        title, charts = "Gradient", list(_gradient(findings, "of the rate that is the furthest from its end"))
     elif len(curve(findings.metrics, "objective")) > 1:
-        charts = [_loss(findings), *_gradient(findings, "of the loss")]
+        title, charts = "Loss curve", [_loss(findings), *_gradient(findings, "of the loss")]
     else:
-        charts = list(_others(findings))
+        title, charts = "Metrics on the way", list(_others(findings))
     if charts:
-        known = "objective" in findings.metrics
-        yield section("Loss curve" if known else "Metrics on the way", element("div", *charts, class_="pair"))
+        yield section(title, element("div", *charts, class_="pair"))
 
 
 def _loss(findings: Findings) -> Html:

@@ -158,7 +158,7 @@ def test_a_sweep_shows_each_rate_and_its_winner(swept: LocalRun, tmp_path: Path)
 
 
 def test_rates_trained_together_show_their_gradient_and_no_objective(backend: LocalBackend, tmp_path: Path) -> None:
-    run = backend.submit(SweepJob(base=TrainJob(dataset="digits", tol=0.1), regularization=(0.1, 10.0)))
+    run = backend.submit(SweepJob(base=TrainJob(dataset="digits"), regularization=(0.1, 10.0)))
     run.wait()
     page = page_of(run, tmp_path)
     assert "The gradient of the rate that is the furthest from its end" in page.text
