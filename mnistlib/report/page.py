@@ -42,7 +42,8 @@ def make_page(headline: Headline, sections: Sequence[Html]) -> str:
 
     It forbids the browser to fetch or to run anything, so that even a mistake in escaping could do no harm.
     """
-    written = f"Written by mnistlib {mnistlib.__version__} on {datetime.now(UTC):%-d %B %Y}"
+    today = datetime.now(UTC)
+    written = f"Written by mnistlib {mnistlib.__version__} on {today.day} {today:%B %Y}"
     return Template(_resource("page.html")).substitute(
         title=escape(headline.title),
         style=_resource("page.css"),

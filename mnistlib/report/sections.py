@@ -20,16 +20,17 @@ def headline(findings: Findings) -> Headline:
     """Return what stands at the top: what the run was, what became of it, and its most important figures."""
     kind = {"train": "training run", "sweep": "sweep", "script": "script run"}.get(_job_type(findings), "run")
     record = findings.record
-    facts = [f"experiment {findings.run.experiment}", f"run {findings.run.id}"]
+    about = [f"experiment {findings.run.experiment}", f"run {findings.run.id}"]
     if record is not None:
-        facts.append(f"{datetime.fromisoformat(record.created):%-d %B %Y, %H:%M} UTC")
-        facts += [f"{key}: {value}" for key, value in record.tags.items()]
+        when = datetime.fromisoformat(record.created)
+        about.append(f"{when.day} {when:%B %Y, %H:%M} UTC")
+        about += [f"{key}: {value}" for key, value in record.tags.items()]
     return Headline(
         title=_title(findings),
         name=findings.run.name or "",
         kind=kind,
         status=findings.status,
-        facts=facts,
+        facts=about,
         tiles=list(_tiles(findings)),
     )
 
