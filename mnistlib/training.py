@@ -108,19 +108,25 @@ def require_classes(dataset: Dataset) -> None:
         )
 
 
-def watch(context: RunContext) -> Callback:
-    """Return what a solver calls back: it records the loss curve, shows progress, and stops a cancelled run."""
+def watch(context: RunContext, *, models: int = 1) -> Callback:
+    """Return what a solver calls back: it records the loss curve, shows progress, and stops a cancelled run.
+
+    Of several models at once the solver tells of the one with the largest gradient, now this, now that; their
+    objectives make no curve.
+    """
     recorded = -1
 
     def after_iteration(progress: Progress) -> bool:
         nonlocal recorded
         if progress.iteration > recorded:  # else it is a sign of life from inside a long pass
             recorded = progress.iteration
-            context.log_metric("objective", progress.objective, progress.iteration)
+            if models == 1:
+                context.log_metric("objective", progress.objective, progress.iteration)
             context.log_metric("gradient_norm", progress.gradient_norm, progress.iteration)
             context.log_metric("passes", progress.passes, progress.iteration)
+        goal = f"objective {progress.objective:,.1f}" if models == 1 else f"{models} models"
         context.progress(
-            f"iteration {progress.iteration}, objective {progress.objective:,.1f}, {progress.passes:.1f} passes",
+            f"iteration {progress.iteration}, {goal}, {progress.passes:.1f} passes",
             seconds=progress.seconds,
             seconds_left=progress.seconds_left,
         )

@@ -8,8 +8,8 @@ import pytest
 import mnistlib
 
 LAYERS = [
-    {"errors", "files"},
-    {"idx"},
+    {"errors", "files", "html"},
+    {"idx", "charts"},
     {"datasets", "preprocessing", "evaluation"},
     {"linear"},
     {"runs", "artifacts", "solvers"},

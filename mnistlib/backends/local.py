@@ -50,6 +50,11 @@ class LocalRun(Run):
         """What has become of the run."""
         return self.record.status
 
+    @property
+    def name(self) -> str | None:
+        """What a person calls the run."""
+        return self.record.name
+
     def cancel(self) -> None:
         """Ask the run to stop within one pass over the data; see :meth:`Run.cancel`."""
         if not self.done():

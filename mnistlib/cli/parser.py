@@ -25,6 +25,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_fetch(commands)
     _add_info(commands)
     _add_show(commands)
+    _add_report(commands)
     return parser
 
 
@@ -143,6 +144,14 @@ def _add_show(commands: Any) -> None:
     show.add_argument("--output", metavar="FILE.png", help="write a picture (extra: plots) instead of drawing here")
     _add_data_folder(show)
     _add_runs(show)
+
+
+def _add_report(commands: Any) -> None:
+    report = _add(commands, "report", "write one HTML file that shows a run or a sweep", module="report")
+    report.add_argument("run", help="id or folder of a run")
+    report.add_argument("--output", metavar="FILE.html", help="the file (default: the run's id, in this folder)")
+    _add_data_folder(report)
+    _add_runs(report)
 
 
 def _add(

@@ -106,7 +106,7 @@ def _fit_together(jobs: list[TrainJob], dataset: Dataset, context: RunContext) -
     require_classes(dataset)
     started = perf_counter()
     fitted_map = fit_normalization(jobs[0].normalization, dataset.train.images)
-    fits = fit_path(dataset.train, fitted_map, [options_of(job) for job in jobs], watch(context))
+    fits = fit_path(dataset.train, fitted_map, [options_of(job) for job in jobs], watch(context, models=len(jobs)))
     context.log_metric("fit_seconds", round(perf_counter() - started, 3))
     return fitted_map, fits
 

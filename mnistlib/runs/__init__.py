@@ -5,6 +5,7 @@
     store      a folder of runs: create, find, list, delete
     context    the job's side
     handle     the owner's side, shaped like ``concurrent.futures.Future``
+    notebook   how a notebook shows it, until it has ended
 
 A run folder is ``<runs>/<experiment>/<run id>/``::
 

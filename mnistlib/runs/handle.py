@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnistlib.errors import JobCancelledError, JobFailedError
+from mnistlib.runs import notebook
 from mnistlib.runs.context import OUTPUTS, Metrics
 from mnistlib.runs.status import RunStatus
 
@@ -76,6 +77,11 @@ class Run(ABC):
     @abstractmethod
     def status(self) -> RunStatus:
         """What has become of the run."""
+
+    @property
+    def name(self) -> str | None:
+        """What a person calls the run, where that is known."""
+        return None
 
     @abstractmethod
     def cancel(self) -> None:
@@ -224,3 +230,9 @@ class Run(ABC):
 
     def __repr__(self) -> str:
         return f"Run({self.id!r}, {self.status})"
+
+    def _repr_html_(self) -> str:
+        return notebook.view(self)
+
+    def _ipython_display_(self) -> None:
+        notebook.show(self)

@@ -115,7 +115,7 @@ class RunStore:
             If there is no such run; the message says where it was looked for.
         """
         if (Path(run) / RECORD_FILE).is_file():
-            return Path(run)
+            return Path(run).absolute()
         name = os.fspath(run)
         if name == Path(name).name and not name.startswith("."):
             for folder in self.folder.glob(f"*/{glob.escape(name)}"):

@@ -156,12 +156,22 @@ def test_show_writes_a_png(run_id: str, tmp_path: Path) -> None:
     assert (tmp_path / "mistakes.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_report_writes_one_file_named_after_the_run_and_prints_its_path(
+    run_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("report", run_id).stdout == f"{run_id}.html\n"
+    assert (tmp_path / f"{run_id}.html").read_text().startswith("<!DOCTYPE html>")
+    assert run("report", run_id, "--output", tmp_path / "other.html").stdout == f"{tmp_path / 'other.html'}\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("train", "--dataset", "minst"), "'minst' is neither a data set known by name"),
         (("evaluate", "nosuch"), "no run 'nosuch'"),
         (("predict", "nosuch", "x"), "no run 'nosuch'"),
+        (("report", "nosuch"), "no run 'nosuch'"),
         (("info", "absent.idx"), "No such file or directory: 'absent.idx'"),
         (("info", os.devnull), "it is empty"),
         (("show", "nosuch"), "'nosuch' is no data set, file or run"),
@@ -255,7 +265,9 @@ def test_the_module_runs_as_the_script_does() -> None:
     assert done.stdout.startswith("mnistlib ")
 
 
-@pytest.mark.parametrize("command", ["", "train", "sweep", "runs", "evaluate", "predict", "fetch", "info", "show"])
+@pytest.mark.parametrize(
+    "command", ["", "train", "sweep", "runs", "evaluate", "predict", "fetch", "info", "show", "report"]
+)
 def test_help_is_there_for_every_command(command: str) -> None:
     assert run(*filter(None, [command]), "--help").stdout.startswith("usage: mnistlib")
 

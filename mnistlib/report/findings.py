@@ -1,0 +1,259 @@
+"""What can still be known of a run, whatever has become of it, and of what can't, why not."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistlib.artifacts import DESCRIPTION_FILE, MODEL_FILE, ModelDescription, SavedModel, load_model
+from mnistlib.backends.local import LocalRun
+from mnistlib.datasets import Dataset, load_dataset
+from mnistlib.errors import DataError, MnistlibError
+from mnistlib.evaluation import Evaluation, evaluate, worst_mistakes
+from mnistlib.jobs import Job, SweepJob, TrainJob, job_from_json
+from mnistlib.runs import Metrics, Run, RunRecord, RunStatus
+from mnistlib.runs.context import OUTPUTS
+from mnistlib.runs.record import RECORD_FILE
+from mnistlib.runs.store import JOB_FILE
+
+#: How many mistakes are shown.
+MISTAKES = 30
+
+
+@dataclass(frozen=True, eq=False)
+class Mistakes:
+    """The images about which a model was wrong and most sure, the worst first.
+
+    Attributes
+    ----------
+    images : ndarray of uint8, shape (n, rows, columns)
+        The images.
+    truth, answers : ndarray of integers, shape (n,)
+        The right labels, and the model's.
+    sureness : ndarray of floats, shape (n,)
+        The probability that the model gave its answer.
+    """
+
+    images: NDArray[np.uint8]
+    truth: NDArray[Any]
+    answers: NDArray[Any]
+    sureness: NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """How good a run's model is.
+
+    Attributes
+    ----------
+    evaluation : Evaluation
+        Its answers against the truth.
+    mistakes : Mistakes
+        The worst of them.
+    images : str
+        Which images it was asked about.
+    """
+
+    evaluation: Evaluation
+    mistakes: Mistakes
+    images: str
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """The weights of each class, as large as an image.
+
+    Attributes
+    ----------
+    values : ndarray of floats, shape (k, rows, columns)
+        How much ink at each place speaks for the class, or against it where below 0.
+    classes : tuple of str
+        What each is for.
+    """
+
+    values: NDArray[np.float64]
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Findings:
+    """What is known of a run.
+
+    Attributes
+    ----------
+    run : Run
+        The run.
+    status : RunStatus
+        What had become of it when it was looked at.
+    metrics : Metrics
+        All metric values.
+    log : str
+        What it said.
+    record : RunRecord or None
+        Its record, from backends that keep one.
+    job : Job or None
+        What was asked for.
+    children : sequence of Findings
+        Of a sweep, in the order of its rates.
+    best : int or None
+        Which of the children won.
+    description : ModelDescription or None
+        Of its model.
+    classes : tuple of str
+        What the labels mean.
+    weights : Weights or None
+        Of its model.
+    judgement : Judgement or None
+        Of its model, where the data are still there.
+    missing : tuple of str
+        What is not shown, and why.
+    """
+
+    run: Run
+    status: RunStatus
+    metrics: Metrics
+    log: str
+    record: RunRecord | None = None
+    job: Job | None = None
+    children: Sequence["Findings"] = ()
+    best: int | None = None
+    description: ModelDescription | None = None
+    classes: tuple[str, ...] = ()
+    weights: Weights | None = None
+    judgement: Judgement | None = None
+    missing: tuple[str, ...] = ()
+
+    @property
+    def trained(self) -> TrainJob | None:
+        """The job that the model comes from: the run's own, or that of a sweep's winner."""
+        if self.best is not None:
+            return self.children[self.best].trained
+        return self.job if isinstance(self.job, TrainJob) else None
+
+
+def find_out(run: Run, *, data_folder: str | os.PathLike[str] | None = None) -> Findings:
+    """Gather what is known of a run of any backend.
+
+    Parameters
+    ----------
+    run : Run
+        In whatever state.
+    data_folder : str or PathLike, optional
+        Where its data set is now.
+
+    Returns
+    -------
+    Findings
+        What there is.
+    """
+    with TemporaryDirectory() as folder:
+        findings = _read(run, Path(folder))
+        findings = replace(findings, children=[_of_child(child) for child in run.children()])
+        best = findings.metrics.latest.get("best_child")
+        if best is not None:
+            findings = replace(findings, best=int(best))
+        return _examine(findings, Path(folder), data_folder)
+
+
+def _read(run: Run, folder: Path) -> Findings:
+    """Read what every run has, and copy its small files."""
+    wanted = (RECORD_FILE, JOB_FILE, f"{OUTPUTS}/{MODEL_FILE}", f"{OUTPUTS}/{DESCRIPTION_FILE}")
+    status = run.status  # first: what is read after it is at least as new
+    run.download(folder, [name for name in run.files() if name in wanted])
+    return Findings(
+        run=run,
+        status=status,
+        metrics=run.metrics(),
+        log=run.logs(),
+        record=_read_record(run, folder),
+        job=job_from_json((folder / JOB_FILE).read_bytes()) if (folder / JOB_FILE).is_file() else None,
+    )
+
+
+def _read_record(run: Run, folder: Path) -> RunRecord | None:
+    if isinstance(run, LocalRun):
+        return run.record  # which knows of processes that are gone
+    return RunRecord.read(folder) if (folder / RECORD_FILE).is_file() else None
+
+
+def _of_child(child: Run) -> Findings:
+    with TemporaryDirectory() as folder:
+        return _read(child, Path(folder))
+
+
+def _examine(findings: Findings, folder: Path, data_folder: str | os.PathLike[str] | None) -> Findings:
+    """Add what the run's model tells, with the data and without them."""
+    job = findings.trained
+    if job is None:
+        return replace(findings, missing=(_why_no_training(findings),))
+    if not (folder / OUTPUTS / MODEL_FILE).is_file():
+        return replace(findings, missing=(f"There is no model: the run {_what_became(findings.status)}.",))
+    try:
+        model = load_model(folder / OUTPUTS)
+    except (MnistlibError, OSError) as error:
+        return replace(findings, missing=(f"The model can't be shown: {error}",))
+    findings = replace(findings, description=model.description, weights=_weights(model))
+    if model.description is not None:
+        findings = replace(findings, classes=model.description.classes)
+    try:
+        dataset = _load(job, model, data_folder, validate=not isinstance(findings.job, SweepJob))
+    except (MnistlibError, OSError) as error:
+        return replace(
+            findings, missing=(f"Confusion matrix and mistakes need the data, which are not there: {error}",)
+        )
+    held_out = job.validation and not isinstance(findings.job, SweepJob)
+    return replace(findings, judgement=_judge(model, dataset, "held-out training" if held_out else "test"))
+
+
+def _load(job: TrainJob, model: SavedModel, data_folder: str | os.PathLike[str] | None, *, validate: bool) -> Dataset:
+    dataset = load_dataset(job.dataset, limit=job.limit, data_folder=data_folder or job.data_folder, download=False)
+    if model.description and dict(model.description.digests) != dict(dataset.digests):
+        raise DataError(f"the files of {dataset.name} have changed since the model was trained")
+    # A child of a sweep was judged on images that were held back, and the test images are for the winner only.
+    return dataset.holding_out(job.validation, seed=job.seed) if validate and job.validation else dataset
+
+
+def _judge(model: SavedModel, dataset: Dataset, images: str) -> Judgement:
+    test = dataset.test
+    scores = model.scores(test.images)
+    labels = np.asarray(model.classifier.classes_)
+    answers = labels[scores.argmax(axis=1)]
+    worst = worst_mistakes(test.labels, scores, labels=labels, count=MISTAKES)
+    mistakes = Mistakes(test.images[worst], test.labels[worst], answers[worst], scores[worst].max(axis=1))
+    return Judgement(evaluate(test.labels, answers, classes=len(dataset.classes)), mistakes, images)
+
+
+def _weights(model: SavedModel) -> Weights | None:
+    """Return a linear model's weights; of two classes it has one set, which speak for the second."""
+    classifier, description = model.classifier, model.description
+    if description is None:
+        return None
+    parts = getattr(classifier, "estimators_", [classifier])  # one-vs-rest has one part for each class
+    values = np.concatenate([part.coef_ for part in parts])
+    labels = np.asarray(classifier.classes_)[-len(values) :]
+    return Weights(
+        values.reshape(len(values), *description.input_shape),
+        tuple(description.classes[label] for label in labels),
+    )
+
+
+def _why_no_training(findings: Findings) -> str:
+    if isinstance(findings.job, SweepJob):
+        return f"There is no winner to show: the sweep {_what_became(findings.status)}."
+    if findings.job is None:
+        return "The run keeps no job that could be read, so there is no model to show."
+    return f"A {findings.job.type} job has no model that could be drawn; what it has logged is below."
+
+
+def _what_became(status: RunStatus) -> str:
+    words = {
+        RunStatus.FAILED: "failed before it had one",
+        RunStatus.CANCELLED: "was cancelled before it had one",
+        RunStatus.COMPLETED: "completed without one, or it was deleted since",
+    }
+    return words.get(status, f"is {status}; write the report again when it has ended")

@@ -1,0 +1,86 @@
+"""The pieces of a report as one page: its order, its colours, its print."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.resources import files
+from string import Template
+
+import mnistlib
+from mnistlib.html import Html, element, escape, join
+from mnistlib.runs import RunStatus
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What stands at the top of a report.
+
+    Attributes
+    ----------
+    title : str
+        What came of the run, in a sentence.
+    name, kind : str
+        What a person calls the run, or nothing, and what it was.
+    status : RunStatus
+        What became of it.
+    facts : sequence of str
+        Where and when it was, and what was noted about it.
+    tiles : sequence of (str, text or Html, str)
+        The most important figures: label, value, remark.
+    """
+
+    title: str
+    name: str
+    kind: str
+    status: RunStatus
+    facts: Sequence[str]
+    tiles: Sequence[tuple[str, object, str]]
+
+
+def make_page(headline: Headline, sections: Sequence[Html]) -> str:
+    """Return the whole text of an HTML file.
+
+    It forbids the browser to fetch or to run anything, so that even a mistake in escaping could do no harm.
+    """
+    today = datetime.now(UTC)
+    written = f"Written by mnistlib {mnistlib.__version__} on {today.day} {today:%B %Y}"
+    return Template(_resource("page.html")).substitute(
+        title=escape(headline.title),
+        style=_resource("page.css"),
+        header=_header(headline),
+        sections=join(sections),
+        footer=element("footer", written),
+    )
+
+
+def section(title: str, *content: object) -> Html:
+    """Return one section of a page."""
+    return element("section", element("h2", title), *content)
+
+
+def figure(content: Html, caption: object, *, class_: str | None = None) -> Html:
+    """Return something to look at, with what it shows below."""
+    return element("figure", content, element("figcaption", caption), class_=class_)
+
+
+def _header(headline: Headline) -> Html:
+    tiles = [
+        element("div", element("dt", label), element("dd", value, element("small", remark) if remark else ""))
+        for label, value, remark in headline.tiles
+    ]
+    return element(
+        "header",
+        element(
+            "p",
+            element("span", headline.status, class_=f"badge {headline.status}"),
+            element("span", headline.kind, f" · {headline.name}" if headline.name else ""),
+            class_="eyebrow",
+        ),
+        element("h1", headline.title),
+        element("p", *(element("span", fact) for fact in headline.facts), class_="facts"),
+        element("dl", *tiles, class_="tiles") if tiles else "",
+    )
+
+
+def _resource(name: str) -> str:
+    return (files("mnistlib.report") / name).read_text(encoding="utf-8")

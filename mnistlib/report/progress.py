@@ -1,0 +1,52 @@
+"""How a run went on: its loss curve, or whatever else it has logged more than once."""
+
+from collections.abc import Iterator
+
+from mnistlib.charts import Axis, curve, line_chart
+from mnistlib.html import Html, element, number
+from mnistlib.report.findings import Findings
+from mnistlib.report.page import figure, section
+
+_PASSES = Axis("passes over the training images")
+_OTHERS = 6  # charts of metrics that nobody here knows
+
+
+def progress_sections(findings: Findings) -> Iterator[Html]:
+    """Yield the curves of a run: of a solver's objective and gradient, else of every metric with several values."""
+    if findings.children:
+        # Rates that are trained together share one curve, that of the rate which is the furthest from its end. Its
+        # objective leaps from rate to rate and says nothing; its gradient is what the fit as a whole waits for.
+        title, charts = "Gradient", list(_gradient(findings, "of the rate that is the furthest from its end"))
+    elif len(curve(findings.metrics, "objective")) > 1:
+        title, charts = "Loss curve", [_loss(findings), *_gradient(findings, "of the loss")]
+    else:
+        title, charts = "Metrics on the way", list(_others(findings))
+    if charts:
+        yield section(title, element("div", *charts, class_="pair"))
+
+
+def _loss(findings: Findings) -> Html:
+    objective = curve(findings.metrics, "objective")
+    fallen = f"from {number(objective[0][1])} to {number(objective[-1][1])}"
+    return figure(
+        line_chart(objective, x=_PASSES, y=Axis("objective")),
+        f"The loss that the solver makes small: {fallen} in {number(round(objective[-1][0], 1))} passes.",
+    )
+
+
+def _gradient(findings: Findings, whose: str) -> Iterator[Html]:
+    gradient = curve(findings.metrics, "gradient_norm")
+    if len(gradient) > 1:
+        job = findings.trained
+        level = (job.tol, f"tolerance {number(job.tol)}") if job is not None else None
+        yield figure(
+            line_chart(gradient, x=_PASSES, y=Axis("gradient", log=True), level=level),
+            f"The gradient {whose}; the fit has converged where it is below the tolerance.",
+        )
+
+
+def _others(findings: Findings) -> Iterator[Html]:
+    names = [name for name, values in findings.metrics.items() if len(values) > 1]
+    for name in names[:_OTHERS]:
+        points = curve(findings.metrics, name, against="")
+        yield figure(line_chart(points, x=Axis("step"), y=Axis(name)), f"{name} as it was logged.")

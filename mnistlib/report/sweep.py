@@ -1,0 +1,94 @@
+"""A sweep at a glance: how good each rate is."""
+
+from collections.abc import Callable, Iterator
+
+from mnistlib.charts import Axis, line_chart
+from mnistlib.html import Html, element, number, percent, table
+from mnistlib.jobs import SweepJob, TrainJob
+from mnistlib.report.findings import Findings
+from mnistlib.report.page import figure, section
+
+
+def sweep_sections(findings: Findings) -> Iterator[Html]:
+    """Yield the chart and the table of a sweep's children, and announce its winner."""
+    job = findings.job
+    assert isinstance(job, SweepJob)
+    metric = job.primary_metric
+    yield element(
+        "div",
+        section(
+            "Accuracy against regularization" if metric == "accuracy" else f"{metric} against regularization",
+            _chart(findings, job),
+        ),
+        section("Each rate", _table(findings, metric), *_failures(findings)),
+        class_="pair",
+    )
+    if findings.best is not None:
+        winner = findings.children[findings.best]
+        yield element(
+            "h2",
+            f"The winner: rate {number(_rate(winner))}",
+            element("small", f"run {winner.run.id}, judged on the test images"),
+            class_="chapter",
+        )
+
+
+def _chart(findings: Findings, job: SweepJob) -> Html:
+    metric = job.primary_metric
+    scored = sorted(
+        (_rate(child), child.metrics.latest[metric], position)
+        for position, child in enumerate(findings.children)
+        if metric in child.metrics.latest
+    )
+    marked = next((place for place, (_, _, position) in enumerate(scored) if position == findings.best), None)
+    return figure(
+        line_chart(
+            [(rate, value) for rate, value, _ in scored],
+            x=Axis("regularization rate", log=True),
+            y=Axis(f"validation {metric}", write=_writer(metric)),
+            marked=marked,
+            dots=True,
+        ),
+        f"Each point is a model; the rate was chosen on training images that were held back ({job.goal} {metric}). "
+        "The test images were asked about the winner only.",
+    )
+
+
+def _table(findings: Findings, metric: str) -> Html:
+    write = _writer(metric)
+    rows = []
+    for position, child in enumerate(findings.children):
+        latest = child.metrics.latest
+        rows.append(
+            [
+                number(_rate(child)),
+                write(latest[metric]) if metric in latest else "—",
+                number(latest["iterations"]) if "iterations" in latest else "—",
+                _remark(child, best=position == findings.best),
+                element("code", child.run.id),
+            ]
+        )
+    headers = [">rate", f">{metric}", ">iterations", "status", "run"]
+    return element("div", table(headers, rows, class_="children"), class_="scroll")
+
+
+def _failures(findings: Findings) -> Iterator[Html]:
+    for child in findings.children:
+        if child.record is not None and child.record.error:
+            yield element("p", f"Rate {number(_rate(child))} failed: {child.record.error}", class_="note bad")
+
+
+def _remark(child: Findings, *, best: bool) -> Html:
+    if best:
+        return element("b", "best", class_="badge completed")
+    converged = child.record.converged if child.record is not None else None
+    return element("span", "NOT CONVERGED" if converged is False else child.status)
+
+
+def _rate(child: Findings) -> float:
+    assert isinstance(child.job, TrainJob)
+    return child.job.regularization
+
+
+def _writer(metric: str) -> Callable[[float], str]:
+    return percent if metric == "accuracy" else number

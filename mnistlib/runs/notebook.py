@@ -1,0 +1,95 @@
+"""A run as a notebook shows it: a small view that follows the run until it has ended."""
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+from mnistlib.charts import Axis, curve, line_chart
+from mnistlib.html import Html, element, number
+from mnistlib.runs.status import RunStatus
+
+if TYPE_CHECKING:
+    from mnistlib.runs.handle import Run
+
+_EVERY = 0.5  # seconds between two views of a run that has not ended
+_LOG_LINES = 3
+# Of metrics with several values the last one says little once there is a curve.
+_IN_THE_CURVE = ("objective", "gradient_norm", "passes")
+
+_log = logging.getLogger("mnistlib")
+
+
+def view(run: "Run") -> Html:
+    """Return a run as it is now, as HTML that needs no style sheet.
+
+    Parameters
+    ----------
+    run : Run
+        Of any backend, in any state.
+    """
+    status, metrics = run.status, run.metrics()
+    # The rates of a sweep share one curve, whose objective leaps from rate to rate and whose gradient does not.
+    y = Axis("gradient_norm", log=True) if run.children() else Axis("objective")
+    loss = curve(metrics, y.label)
+    latest = {name: value for name, value in metrics.latest.items() if len(loss) < 2 or name not in _IN_THE_CURVE}
+    said = "" if status is RunStatus.COMPLETED else "\n".join(run.logs().splitlines()[-_LOG_LINES:])
+    return element(
+        "div",
+        element(
+            "div",
+            element("b", run.name or run.id),
+            f" · {status}",
+            element("div", f"{run.experiment} / {run.id}", style="opacity:0.65"),
+            _table(latest) if latest else "",
+            element("pre", said, style="white-space:pre-wrap;opacity:0.65;margin:8px 0") if said else "",
+        ),
+        _chart(loss, y) if len(loss) > 1 else "",
+        style="display:flex;flex-wrap:wrap;gap:8px 40px;line-height:1.5",
+    )
+
+
+def show(run: "Run") -> None:
+    """Show a run in a notebook, and show it anew until it has ended; elsewhere show it once."""
+    from IPython import get_ipython
+    from IPython.display import display
+
+    handle = display(_bundle(run), raw=True, display_id=True)
+    # A terminal can't take back what it has printed.
+    if hasattr(get_ipython(), "kernel") and not run.done():
+        threading.Thread(target=_follow, args=(run, handle), name=f"view of {run.id}", daemon=True).start()
+
+
+def _follow(run: "Run", handle: Any) -> None:
+    try:
+        while not _ended_soon(run):
+            handle.update(_bundle(run), raw=True)
+        handle.update(_bundle(run), raw=True)
+    except Exception:  # the run may be deleted or out of reach: its last view stays, and nothing else is disturbed
+        _log.debug("the view of run %s is no longer refreshed", run.id, exc_info=True)
+
+
+def _ended_soon(run: "Run") -> bool:
+    try:
+        run.wait(_EVERY)
+    except TimeoutError:
+        return False
+    return True
+
+
+def _bundle(run: "Run") -> dict[str, str]:
+    """Return a run as text and as HTML, of which whoever shows it takes what it can."""
+    return {"text/plain": repr(run), "text/html": view(run)}
+
+
+def _table(latest: dict[str, float]) -> Html:
+    left = "text-align:left"  # Jupyter has tables aligned to the right
+    rows = [
+        element("tr", element("td", name, style=left), element("td", number(value), style=left))
+        for name, value in latest.items()
+    ]
+    return element("table", *rows, style="margin:8px 0")
+
+
+def _chart(loss: list[tuple[float, float]], y: Axis) -> Html:
+    chart = line_chart(loss, x=Axis("passes"), y=y)
+    return element("div", chart, style="width:360px;max-width:100%")
