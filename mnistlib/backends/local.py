@@ -21,6 +21,7 @@ from mnistlib.registry import ModelRegistry
 from mnistlib.runs import Metrics, Run, RunContext, RunRecord, RunResult, RunStatus, RunStore, read_metrics
 from mnistlib.runs.context import CANCEL_FILE, LOG_FILE
 from mnistlib.runs.handle import MODEL_OUTPUT
+from mnistlib.tracking import MlflowMirror
 
 # Below the runs, so that what belongs together moves together; no experiment's name begins with a dot.
 _MODELS = ".models"
@@ -37,15 +38,20 @@ class LocalRun(Run):
         The run's folder.
     registry : ModelRegistry
         Where its model can be registered.
+    mirror : MlflowMirror or None
+        Who else is told of that.
     own : bool, default False
         Whether a worker of this process will do the run's work through this handle.
     """
 
-    def __init__(self, store: RunStore, folder: Path, registry: ModelRegistry, *, own: bool = False) -> None:
+    def __init__(
+        self, store: RunStore, folder: Path, registry: ModelRegistry, mirror: MlflowMirror | None, *, own: bool = False
+    ) -> None:
         super().__init__(folder.name, folder.parent.name)
         self.path = folder
         self._store = store
         self._registry = registry
+        self._mirror = mirror
         self._own = own
         self._worked = threading.Event()
         self._cause: Exception | None = None
@@ -118,7 +124,7 @@ class LocalRun(Run):
                 "model, name it with output= (--output)"
             )
         content, origin = read_verified(self.path / output)
-        return self._registry.register(
+        version = self._registry.register(
             name,
             content,
             file=Path(output).name,
@@ -128,10 +134,16 @@ class LocalRun(Run):
             description=description,
             tags=tags,
         )
+        if self._mirror:
+            self._mirror.register(version, self.path)
+        return version
 
     def children(self) -> list[Run]:
         """Return the runs of a sweep; see :meth:`Run.children`."""
-        return [LocalRun(self._store, self.path.with_name(child), self._registry) for child in self.record.children]
+        return [
+            LocalRun(self._store, self.path.with_name(child), self._registry, self._mirror)
+            for child in self.record.children
+        ]
 
     def work(self, work: Callable[[RunContext], Outcome]) -> None:
         """Do the run's work in the calling thread, unless it was cancelled in the queue."""
@@ -166,6 +178,15 @@ class LocalBackend(Backend):
     max_workers : int, default 1
         How many jobs run at a time; the others wait in the order in which they were submitted. Each job already uses
         all processors, so more than one seldom pays.
+    tracking_uri : str, optional
+        Also write runs, their parameters, metrics, files and registered models to MLflow as they come, such as to
+        ``sqlite:///mlflow.db``, which ``mlflow ui --backend-store-uri sqlite:///mlflow.db`` shows. An MLflow that
+        can't be reached costs one warning, never a run.
+
+    Raises
+    ------
+    MissingExtraError
+        If there is a `tracking_uri` and MLflow is not installed.
 
     Examples
     --------
@@ -177,8 +198,15 @@ class LocalBackend(Backend):
     (<RunStatus.COMPLETED: 'completed'>, True, True)
     """
 
-    def __init__(self, runs_folder: str | os.PathLike[str] | None = None, *, max_workers: int = 1) -> None:
+    def __init__(
+        self,
+        runs_folder: str | os.PathLike[str] | None = None,
+        *,
+        max_workers: int = 1,
+        tracking_uri: str | None = None,
+    ) -> None:
         self._store = RunStore(None if runs_folder is None else Path(runs_folder).expanduser())
+        self._mirror = MlflowMirror(tracking_uri, self._store) if tracking_uri else None
         self._models = ModelRegistry(self._store.folder / _MODELS)
         self._workers = ThreadPoolExecutor(max_workers, thread_name_prefix="mnistlib")
         # A script may submit and end: its jobs are waited for. At the usual time, after the main thread, they could
@@ -201,10 +229,15 @@ class LocalBackend(Backend):
         create = partial(self._store.create, experiment=experiment, tags=tags)
         folder = create(job.to_json(), job_type=job.type, name=name)
         work: Callable[[RunContext], Outcome] = partial(execute, job)
+        created = [folder]
         if isinstance(job, SweepJob):
             children = self._create_children(job, folder, create, resume=resume)
+            created += [child for child in children if RunRecord.read(child).parent == folder.name]
             # What joblib is told with parallel_config is told to this thread only.
             work = partial(run_sweep, job, children, spread=Spread.active())
+        if self._mirror:
+            for each in created:
+                self._mirror.follow(each)
         run = self._handle(folder, own=True)
         self._workers.submit(run.work, work)
         return run
@@ -223,7 +256,7 @@ class LocalBackend(Backend):
         return self._models
 
     def _handle(self, folder: Path, *, own: bool = False) -> LocalRun:
-        return LocalRun(self._store, folder, self._models, own=own)
+        return LocalRun(self._store, folder, self._models, self._mirror, own=own)
 
     def _create_children(
         self, sweep: SweepJob, folder: Path, create: Callable[..., Path], *, resume: bool
