@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,9 @@ def test_how_a_run_ended_is_there(backend: LocalBackend, client: Any) -> None:
 
 
 def test_the_children_of_a_sweep_hang_below_it(backend: LocalBackend, client: Any) -> None:
-    run = backend.submit(SweepJob(base=JOB, regularization=[0.5, 5.0]))
+    # Not with "auto", so that the children run in other processes.
+    sweep = SweepJob(base=replace(JOB, solver="lbfgs"), regularization=[0.5, 5.0])
+    run = backend.submit(sweep)
     run.wait()
     parent = mirrored(client, run.id, status="FINISHED")
     assert json.loads(parent.data.params["regularization"]) == [0.5, 5.0]
