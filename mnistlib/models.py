@@ -99,10 +99,11 @@ class ModelVersion:
         content = self.verified_bytes()
         folder = Path(target)
         folder.mkdir(parents=True, exist_ok=True)
-        publish_bytes(folder / self.file, content)
+        file = folder / Path(self.file).name  # never outside the folder, whatever the registry says
+        publish_bytes(file, content)
         if self.origin is not None:
             publish_bytes(folder / DESCRIPTION_FILE, json.dumps(asdict(self.origin), indent=2).encode())
-        return folder / self.file
+        return file
 
     def export_skops(self, path: str | os.PathLike[str]) -> None:
         """Write the model as a ``.skops`` file, which :func:`mnistlib.load_model` reads without trust.

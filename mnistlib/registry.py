@@ -101,7 +101,7 @@ class ModelRegistry(Models):
         with self._locked():
             version = ModelVersion(
                 name=name,
-                version=max(self._numbers(name), default=0) + 1,
+                version=next(iter(self._numbers(name)), 0) + 1,
                 sha256=digest,
                 metrics=dict(metrics or {}),
                 run_id=run_id,
@@ -119,22 +119,23 @@ class ModelRegistry(Models):
 
     def list(self, name: str | None = None) -> Sequence[ModelVersion]:
         """Return all versions, of one name or of all; see :meth:`Models.list`."""
-        versions = []
-        for known in self._names() if name is None else [name]:
-            for number in sorted(self._numbers(known), reverse=True):
-                version = self._read(known, number)
-                if version is not None:
-                    versions.append(version)
-        return versions
+        if name is not None:
+            require_model_name(name)
+        return [
+            version
+            for known in (self._names() if name is None else [name])
+            for number in self._numbers(known)
+            if (version := self._read(known, number))
+        ]
 
     def get(self, name: str, version: int | None = None) -> ModelVersion:
         """Return one version, by default the newest; see :meth:`Models.get`."""
         require_model_name(name)
-        found = self.list(name)
-        for candidate in found:
-            if version in (None, candidate.version):
-                return candidate
-        raise ModelNotFoundError(self._what_there_is(name, version, found))
+        for number in self._numbers(name) if version is None else [version]:
+            found = self._read(name, number)
+            if found:
+                return found
+        raise ModelNotFoundError(self._what_there_is(name, version))
 
     def delete(self, name: str, version: int) -> None:
         """Remove one version for good; see :meth:`Models.delete`."""
@@ -144,9 +145,9 @@ class ModelRegistry(Models):
             publish_bytes(self._entry(name, version), json.dumps(_DELETED).encode())
             self._remove_unused()
 
-    def _what_there_is(self, name: str, version: int | None, found: Sequence[ModelVersion]) -> str:
-        if found:
-            versions = ", ".join(str(known.version) for known in reversed(found))
+    def _what_there_is(self, name: str, version: int | None) -> str:
+        versions = ", ".join(str(known.version) for known in reversed(self.list(name)))
+        if versions:
             return f"model {name!r} has no version {version}; it has {versions}"
         names = dict.fromkeys(known.name for known in self.list())
         there = f"it has {', '.join(names)}" if names else "nothing has been registered yet"
@@ -155,7 +156,7 @@ class ModelRegistry(Models):
     def _remove_unused(self) -> None:
         """Remove files that no version needs, those with them that a killed process left."""
         used = {version.sha256 for version in self.list()}
-        for blob in self._blob("").iterdir():
+        for blob in (self.folder / "blobs").iterdir():
             if blob.name not in used:
                 blob.unlink()
 
@@ -167,7 +168,7 @@ class ModelRegistry(Models):
         publish_bytes(entry, json.dumps(content, indent=2).encode())
 
     def _read(self, name: str, number: int) -> ModelVersion | None:
-        """Return a version; None of a deleted one."""
+        """Return a version; None where there is none, or no longer."""
         entry = self._entry(name, number)
         try:
             content: dict[str, Any] = json.loads(entry.read_bytes())
@@ -176,6 +177,8 @@ class ModelRegistry(Models):
             origin = content["origin"] and ModelDescription.from_content(content["origin"])
             blob = self._blob(content["sha256"])
             return ModelVersion(**content | {"origin": origin, "read": partial(_read, blob)})
+        except FileNotFoundError:
+            return None
         except (ValueError, KeyError, TypeError) as error:
             raise ModelError(f"{entry} does not describe a registered model: {error}") from error
 
@@ -184,7 +187,9 @@ class ModelRegistry(Models):
         return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
 
     def _numbers(self, name: str) -> Sequence[int]:
-        return [int(entry.stem) for entry in (self.folder / "names" / name).glob("[0-9]*.json")]
+        """Return all numbers that a name ever had, the last first."""
+        entries = (self.folder / "names" / name).glob("[0-9]*.json")
+        return sorted((int(entry.stem) for entry in entries), reverse=True)
 
     def _entry(self, name: str, number: int) -> Path:
         return self.folder / "names" / name / f"{number}.json"

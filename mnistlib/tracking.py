@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -174,7 +175,9 @@ class _MirroredRun:
 
     def tell_version(self, version: ModelVersion) -> None:
         """Register a version of the run's model; MLflow counts versions by itself, a tag has ours."""
-        if not self._client.search_registered_models(f"name = '{version.name}'"):
+        from mlflow.exceptions import MlflowException
+
+        with suppress(MlflowException):  # it is there already; of any other trouble the next line tells
             self._client.create_registered_model(version.name)
         self._client.create_model_version(
             version.name,
@@ -230,6 +233,8 @@ def _connect(uri: str) -> Any:
 
 def _experiment(client: Any, uri: str, record: RunRecord) -> str:
     """Return the id of a run's experiment, which is made where MLflow has none of that name."""
+    from mlflow.exceptions import MlflowException
+
     known = client.get_experiment_by_name(record.experiment)
     if known:
         return str(known.experiment_id)
@@ -237,7 +242,13 @@ def _experiment(client: Any, uri: str, record: RunRecord) -> str:
     if uri.startswith(_SQLITE):
         # Files go beside their database. By default they go below wherever this process happens to stand.
         location = str(Path(uri.removeprefix(_SQLITE)).absolute().parent / "mlruns" / record.experiment)
-    return str(client.create_experiment(record.experiment, location))
+    try:
+        return str(client.create_experiment(record.experiment, location))
+    except MlflowException:
+        known = client.get_experiment_by_name(record.experiment)
+        if known is None:
+            raise
+        return str(known.experiment_id)  # another process was a moment faster
 
 
 def _write_model(classifier: Any, folder: Path, run_id: str) -> None:

@@ -122,6 +122,8 @@ def test_names_that_azure_ml_refuses_are_refused(registry: ModelRegistry, name: 
         put(registry, name)
     with pytest.raises(ModelError, match="a model's name must be"):
         registry.get(name)
+    with pytest.raises(ModelError, match="a model's name must be"):
+        registry.list(name)
     assert not registry.folder.exists()
 
 

@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from mnistlib import LocalBackend, MissingExtraError, ScriptJob, SweepJob, TrainJob
-from mnistlib.tracking import MlflowMirror
 
 JOB = TrainJob(dataset="digits", regularization=0.5, tol=1e-2)
 
@@ -107,7 +106,7 @@ def test_a_script_is_seen_while_it_runs(backend: LocalBackend, client: Any, tmp_
         "while not os.path.exists(sys.argv[1]): pass\n"
     )
     done = tmp_path / "done"
-    job = ScriptJob(script="script.py", source_directory=str(tmp_path), arguments=[str(done)])
+    job = ScriptJob(script="script.py", source_directory=str(tmp_path), arguments=(str(done),))
     run = backend.submit(job)
     seen = mirrored(client, run.id, status="RUNNING")
     within_a_minute(lambda: len(client.get_metric_history(seen.info.run_id, "loss")) == 1200)
@@ -199,6 +198,22 @@ def test_a_process_ends_only_when_all_is_told(client: Any, uri: str, tmp_path: P
     assert client.get_run(seen.run_id).info.status == "FINISHED"
 
 
+def test_processes_that_begin_at_once_are_all_there(client: Any, uri: str, tmp_path: Path) -> None:
+    code = (
+        "import sys, mnistlib\n"
+        "backend = mnistlib.LocalBackend(sys.argv[1], tracking_uri=sys.argv[2])\n"
+        "run = backend.submit(mnistlib.TrainJob(dataset='digits', regularization=0.5, tol=1e-2), experiment='shared')\n"
+        "run.wait(); run.register_model('shared')"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code, str(tmp_path / "runs"), uri]
+    processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    told = [process.communicate(timeout=120)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], told
+    experiment = client.get_experiment_by_name("shared").experiment_id
+    assert [run.info.status for run in client.search_runs([experiment])] == ["FINISHED"] * 3, told
+    assert len(client.search_model_versions("name = 'shared'")) == 3, told
+
+
 def test_files_go_beside_the_database_and_nothing_into_the_working_folder(
     backend: LocalBackend, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,4 +262,3 @@ def test_mlflow_is_not_imported_by_a_backend_without_it() -> None:
     code = "import sys, mnistlib; mnistlib.LocalBackend('x'); print('mlflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
-    assert MlflowMirror
