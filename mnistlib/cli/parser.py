@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 #: Commands with actions, and the action that is meant where none is named.
-_USUAL_ACTION = {"runs": "list"}
+_USUAL_ACTION = {"runs": "list", "models": "list"}
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -119,8 +119,7 @@ def _add_register(commands: Any) -> None:
 
 def _add_models_commands(commands: Any) -> None:
     group = commands.add_parser("models", help="list, show, download and delete registered models")
-    group.set_defaults(command=_Command("models", "models_list"), name=None, backend="local", **_PLAIN)
-    actions = group.add_subparsers(title="actions", metavar="ACTION")
+    actions = group.add_subparsers(title="actions", metavar="ACTION", required=True)
     every = _add(actions, "list", "print the registered versions", module="models", function="models_list")
     every.add_argument("name", nargs="?", help="only of this name")
     show = _add(actions, "show", "print all that is known of a version", module="models", function="models_show")

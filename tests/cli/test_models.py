@@ -44,6 +44,7 @@ def test_the_table_fits_the_terminal(registered: str, columns: int, monkeypatch:
 
 
 def test_list_json_has_all_that_is_known(registered: str) -> None:
+    assert run("models", "--json").stdout == run("models", "list", "--json").stdout
     models = json.loads(run("models", "list", "--json").stdout)["models"]
     assert [model["version"] for model in models] == [2, 1]
     assert models[0]["run_id"] == registered
