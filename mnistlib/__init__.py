@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mnistlib.errors import MissingExtraError as MissingExtraError
     from mnistlib.errors import MnistlibError as MnistlibError
     from mnistlib.errors import ModelError as ModelError
+    from mnistlib.errors import ModelNotFoundError as ModelNotFoundError
     from mnistlib.errors import RunNotFoundError as RunNotFoundError
     from mnistlib.errors import RunStateError as RunStateError
     from mnistlib.errors import ScriptFailedError as ScriptFailedError
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from mnistlib.jobs import SweepJob as SweepJob
     from mnistlib.jobs import TrainJob as TrainJob
     from mnistlib.linear import LogisticRegression as LogisticRegression
+    from mnistlib.models import ModelVersion as ModelVersion
+    from mnistlib.registry import ModelRegistry as ModelRegistry
     from mnistlib.runs import Run as Run
     from mnistlib.runs import RunStatus as RunStatus
     from mnistlib.runs import current_run as current_run
@@ -57,6 +60,9 @@ _MODULE_OF = {
     "MissingExtraError": "errors",
     "MnistlibError": "errors",
     "ModelError": "errors",
+    "ModelNotFoundError": "errors",
+    "ModelRegistry": "registry",
+    "ModelVersion": "models",
     "Run": "runs",
     "RunNotFoundError": "errors",
     "RunStateError": "errors",

@@ -61,6 +61,12 @@ class ModelDescription:
     versions: Mapping[str, str]
     sha256: str
 
+    @classmethod
+    def from_content(cls, content: dict[str, Any]) -> "ModelDescription":
+        """Make a description from parsed JSON; ValueError, KeyError or TypeError if it is none."""
+        shape, classes = content["input_shape"], content["classes"]
+        return cls(**content | {"input_shape": tuple(shape), "classes": tuple(classes)})
+
 
 @dataclass(frozen=True, eq=False)
 class SavedModel:
@@ -147,7 +153,7 @@ def load_model(path: str | os.PathLike[str], *, trust: bool = False) -> SavedMod
     Parameters
     ----------
     path : str or PathLike
-        The pickle, or the folder that holds it.
+        A pickle, the folder that holds it, or a ``.skops`` file, which runs no code and needs no trust.
     trust : bool, default False
         Load a pickle that has no description beside it. Loading a pickle runs whatever code it holds: do this only
         with a file whose maker you trust.
@@ -161,42 +167,79 @@ def load_model(path: str | os.PathLike[str], *, trust: bool = False) -> SavedMod
     ------
     ModelError
         If the file was changed since it was written, can't be read, or is of unknown origin and `trust` is off.
+    MissingExtraError
+        If it is a ``.skops`` file and skops is not installed.
     FileNotFoundError
         If there is no such file.
     """
     file = Path(path)
     if file.is_dir():
         file = file / MODEL_FILE
-    pickled = file.read_bytes()
-    description = _read_description(file.with_name(DESCRIPTION_FILE)) if file.name == MODEL_FILE else None
-    if description is None and not trust:
+    content, description = read_verified(file)
+    if description is None and not trust and not is_skops(file.name):
         raise ModelError(
             f"{file} has no {DESCRIPTION_FILE} beside it that says where it comes from, and loading a pickle runs "
             "the code in it. If you trust its maker, load it with trust=True (--trust)"
         )
+    return decode_model(str(file), content, description)
+
+
+def read_verified(file: Path) -> tuple[bytes, ModelDescription | None]:
+    """Return the bytes of a model's file, and the description beside it after checking that it fits.
+
+    Raises
+    ------
+    ModelError
+        If the file was changed since its description was written.
+    """
+    content = file.read_bytes()
+    description = _read_description(file.with_name(DESCRIPTION_FILE)) if file.name == MODEL_FILE else None
     if description is not None:
-        found = hashlib.sha256(pickled).hexdigest()
+        found = hashlib.sha256(content).hexdigest()
         if found != description.sha256:
             raise ModelError(
                 f"{file} was changed after it was written: expected SHA-256 {description.sha256}, found {found}. "
                 "Train again, or fetch the file again"
             )
-    return SavedModel(_unpickle(file, pickled, description), description)
+    return content, description
+
+
+def decode_model(file: str, content: bytes, description: ModelDescription | None) -> SavedModel:
+    """Make a model of the bytes of a file that is trusted, or whose format needs no trust; its name says which.
+
+    Raises
+    ------
+    ModelError
+        If it holds no classifier.
+    """
+    if is_skops(file):
+        from mnistlib.exports import from_skops
+
+        classifier = from_skops(file, content)
+    else:
+        classifier = _unpickle(file, content)
+    if not hasattr(classifier, "predict"):
+        raise ModelError(f"{file} holds a {type(classifier).__name__}, expected a scikit-learn classifier")
+    if description is not None:
+        _warn_of_versions(file, description)
+    return SavedModel(classifier, description)
+
+
+def is_skops(file: str) -> bool:
+    """Return whether a file of that name must be skops. What is so named is never read as a pickle."""
+    return file.lower().endswith(".skops")
 
 
 def _read_description(path: Path) -> ModelDescription | None:
     try:
-        content = json.loads(path.read_bytes())
-        content["input_shape"] = tuple(content["input_shape"])
-        content["classes"] = tuple(content["classes"])
-        return ModelDescription(**content)
+        return ModelDescription.from_content(json.loads(path.read_bytes()))
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path} does not describe a model ({error}): train again, or fetch it again") from error
 
 
-def _unpickle(file: Path, pickled: bytes, description: ModelDescription | None) -> Any:
+def _unpickle(file: str, content: bytes) -> Any:
     import joblib
     from sklearn.exceptions import InconsistentVersionWarning
 
@@ -204,17 +247,12 @@ def _unpickle(file: Path, pickled: bytes, description: ModelDescription | None) 
         # scikit-learn warns once for each part of an estimator; one line says it better.
         warnings.simplefilter("ignore", InconsistentVersionWarning)
         try:
-            classifier = joblib.load(io.BytesIO(pickled))
+            return joblib.load(io.BytesIO(content))
         except Exception as error:  # a pickle is a program: a damaged one can fail in any way whatever
             raise ModelError(f"{file} can't be read as a model: {type(error).__name__}: {error}") from error
-    if not hasattr(classifier, "predict"):
-        raise ModelError(f"{file} holds a {type(classifier).__name__}, expected a scikit-learn classifier")
-    if description is not None:
-        _warn_of_versions(file, description)
-    return classifier
 
 
-def _warn_of_versions(file: Path, description: ModelDescription) -> None:
+def _warn_of_versions(file: str, description: ModelDescription) -> None:
     made_with, here = description.versions.get("scikit-learn"), current_versions()["scikit-learn"]
     if made_with != here:
         _log.warning("%s was made with scikit-learn %s and is read with %s: check its answers", file, made_with, here)

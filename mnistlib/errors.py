@@ -15,6 +15,7 @@
     ├── RunNotFoundError (LookupError)         no run has that id
     ├── RunStateError (RuntimeError)           a run is not in the state that was needed
     ├── ModelError (ValueError)                a saved model that is damaged, foreign or does not fit the data
+    ├── ModelNotFoundError (LookupError)       no model is registered under that name and version
     ├── BackendError (ValueError)              no backend has that name
     └── MissingExtraError (ImportError)        an optional dependency is not installed
 
@@ -36,6 +37,7 @@ __all__ = [
     "MissingExtraError",
     "MnistlibError",
     "ModelError",
+    "ModelNotFoundError",
     "RunNotFoundError",
     "RunStateError",
     "ScriptFailedError",
@@ -105,6 +107,10 @@ class RunStateError(MnistlibError, RuntimeError):
 
 class ModelError(MnistlibError, ValueError):
     """A saved model is damaged, of unknown origin, or does not fit the data."""
+
+
+class ModelNotFoundError(MnistlibError, LookupError):
+    """No model is registered under that name and version."""
 
 
 class BackendError(MnistlibError, ValueError):

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 from mnistlib.jobs import Job
+from mnistlib.models import Models
 from mnistlib.runs import Run, RunResult
 
 
@@ -59,6 +60,11 @@ class Backend(ABC):
     @abstractmethod
     def runs(self) -> list[Run]:
         """Return handles on all runs, the newest first."""
+
+    @property
+    @abstractmethod
+    def models(self) -> Models:
+        """The registered models."""
 
     def run(
         self,

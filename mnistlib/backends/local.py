@@ -9,14 +9,22 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from mnistlib.artifacts import read_verified
 from mnistlib.backends.base import Backend
-from mnistlib.errors import JobFailedError
+from mnistlib.errors import JobFailedError, ModelError, RunStateError
 from mnistlib.files import publish
 from mnistlib.jobs import Job, Outcome, SweepJob, TrainJob, execute
 from mnistlib.jobs.recorded import begin, conclude, read_job
 from mnistlib.jobs.sweeping import Spread, run_sweep
+from mnistlib.models import ModelVersion
+from mnistlib.registry import ModelRegistry
 from mnistlib.runs import Metrics, Run, RunContext, RunRecord, RunResult, RunStatus, RunStore, read_metrics
 from mnistlib.runs.context import CANCEL_FILE, LOG_FILE
+from mnistlib.runs.handle import MODEL_OUTPUT
+from mnistlib.tracking import MlflowMirror
+
+# Below the runs, so that what belongs together moves together; no experiment's name begins with a dot.
+_MODELS = ".models"
 
 
 class LocalRun(Run):
@@ -28,14 +36,22 @@ class LocalRun(Run):
         Where the run is kept.
     folder : Path
         The run's folder.
+    registry : ModelRegistry
+        Where its model can be registered.
+    mirror : MlflowMirror or None
+        Who else is told of that.
     own : bool, default False
         Whether a worker of this process will do the run's work through this handle.
     """
 
-    def __init__(self, store: RunStore, folder: Path, *, own: bool = False) -> None:
+    def __init__(
+        self, store: RunStore, folder: Path, registry: ModelRegistry, mirror: MlflowMirror | None, *, own: bool = False
+    ) -> None:
         super().__init__(folder.name, folder.parent.name)
         self.path = folder
         self._store = store
+        self._registry = registry
+        self._mirror = mirror
         self._own = own
         self._worked = threading.Event()
         self._cause: Exception | None = None
@@ -95,9 +111,44 @@ class LocalRun(Run):
             copies.append(copy)
         return copies
 
+    def register_model(
+        self,
+        name: str,
+        *,
+        output: str = MODEL_OUTPUT,
+        description: str = "",
+        tags: Mapping[str, str] | None = None,
+    ) -> ModelVersion:
+        """Register the run's model; see :meth:`Run.register_model`."""
+        record = self.record
+        if record.status is not RunStatus.COMPLETED:
+            raise RunStateError(f"run {self.id} is {record.status}: only a run that has completed has a model to keep")
+        if output not in self.files():
+            raise ModelError(
+                f"run {self.id} has no model {output!r}; it has {', '.join(self.files())}. Where one of them is a "
+                "model, name it with output= (--output)"
+            )
+        content, origin = read_verified(self.path / output)
+        version = self._registry.register(
+            name,
+            content,
+            file=Path(output).name,
+            run_id=self.id,
+            origin=origin,
+            metrics=record.metrics,
+            description=description,
+            tags=tags,
+        )
+        if self._mirror:
+            self._mirror.register(version, self.path)
+        return version
+
     def children(self) -> list[Run]:
         """Return the runs of a sweep; see :meth:`Run.children`."""
-        return [LocalRun(self._store, self.path.with_name(child)) for child in self.record.children]
+        return [
+            LocalRun(self._store, self.path.with_name(child), self._registry, self._mirror)
+            for child in self.record.children
+        ]
 
     def work(self, work: Callable[[RunContext], Outcome]) -> None:
         """Do the run's work in the calling thread, unless it was cancelled in the queue."""
@@ -132,6 +183,15 @@ class LocalBackend(Backend):
     max_workers : int, default 1
         How many jobs run at a time; the others wait in the order in which they were submitted. Each job already uses
         all processors, so more than one seldom pays.
+    tracking_uri : str, optional
+        Also write runs, their parameters, metrics, files and registered models to MLflow as they come, such as to
+        ``sqlite:///mlflow.db``, which ``mlflow ui --backend-store-uri sqlite:///mlflow.db`` shows. An MLflow that
+        can't be reached costs one warning, never a run.
+
+    Raises
+    ------
+    MissingExtraError
+        If there is a `tracking_uri` and MLflow is not installed.
 
     Examples
     --------
@@ -143,8 +203,16 @@ class LocalBackend(Backend):
     (<RunStatus.COMPLETED: 'completed'>, True, True)
     """
 
-    def __init__(self, runs_folder: str | os.PathLike[str] | None = None, *, max_workers: int = 1) -> None:
+    def __init__(
+        self,
+        runs_folder: str | os.PathLike[str] | None = None,
+        *,
+        max_workers: int = 1,
+        tracking_uri: str | None = None,
+    ) -> None:
         self._store = RunStore(None if runs_folder is None else Path(runs_folder).expanduser())
+        self._mirror = MlflowMirror(tracking_uri, self._store) if tracking_uri else None
+        self._models = ModelRegistry(self._store.folder / _MODELS)
         self._workers = ThreadPoolExecutor(max_workers, thread_name_prefix="mnistlib")
         # A script may submit and end: its jobs are waited for. At the usual time, after the main thread, they could
         # start no threads of their own any more; this hook, which concurrent.futures uses too, comes before that.
@@ -166,21 +234,34 @@ class LocalBackend(Backend):
         create = partial(self._store.create, experiment=experiment, tags=tags)
         folder = create(job.to_json(), job_type=job.type, name=name)
         work: Callable[[RunContext], Outcome] = partial(execute, job)
+        created = [folder]
         if isinstance(job, SweepJob):
             children = self._create_children(job, folder, create, resume=resume)
+            created += [child for child in children if RunRecord.read(child).parent == folder.name]
             # What joblib is told with parallel_config is told to this thread only.
             work = partial(run_sweep, job, children, spread=Spread.active())
-        run = LocalRun(self._store, folder, own=True)
+        if self._mirror:
+            for each in created:
+                self._mirror.follow(each)
+        run = self._handle(folder, own=True)
         self._workers.submit(run.work, work)
         return run
 
     def attach(self, run_id: str) -> LocalRun:
         """Return a handle on a run of any process; see :meth:`Backend.attach`."""
-        return LocalRun(self._store, self._store.find(run_id))
+        return self._handle(self._store.find(run_id))
 
     def runs(self) -> list[Run]:
         """Return handles on all runs, the newest first."""
-        return [LocalRun(self._store, self._store.folder_of(record)) for record in self._store.records()]
+        return [self._handle(self._store.folder_of(record)) for record in self._store.records()]
+
+    @property
+    def models(self) -> ModelRegistry:
+        """The registered models, in ``.models`` of the runs folder."""
+        return self._models
+
+    def _handle(self, folder: Path, *, own: bool = False) -> LocalRun:
+        return LocalRun(self._store, folder, self._models, self._mirror, own=own)
 
     def _create_children(
         self, sweep: SweepJob, folder: Path, create: Callable[..., Path], *, resume: bool

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 #: Commands with actions, and the action that is meant where none is named.
-_USUAL_ACTION = {"runs": "list"}
+_USUAL_ACTION = {"runs": "list", "models": "list"}
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -20,6 +20,8 @@ def make_parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_sweep(commands)
     _add_runs_commands(commands)
+    _add_register(commands)
+    _add_models_commands(commands)
     _add_evaluate(commands)
     _add_predict(commands)
     _add_fetch(commands)
@@ -104,6 +106,40 @@ def _add_runs_commands(commands: Any) -> None:
         _add_json(parser)
     for parser in (every, show, compare, logs):
         _add_runs(parser)
+
+
+def _add_register(commands: Any) -> None:
+    register = _add(commands, "register", "keep a run's model under a name and its next version", module="models")
+    register.add_argument("run", help="id or folder of a run; of a sweep, its best model is kept")
+    register.add_argument("name", help="what to register it as")
+    register.add_argument("--description", default="", help="what to say of it")
+    register.add_argument("--tag", action="append", default=[], metavar="KEY=VALUE", help="note about it; repeatable")
+    register.add_argument("--output", metavar="FILE", help="which of the run's files is the model, of a script's run")
+    _add_place(register)
+
+
+def _add_models_commands(commands: Any) -> None:
+    group = commands.add_parser("models", help="list, show, download and delete registered models")
+    actions = group.add_subparsers(title="actions", metavar="ACTION", required=True)
+    every = _add(actions, "list", "print the registered versions", module="models", function="models_list")
+    every.add_argument("name", nargs="?", help="only of this name")
+    show = _add(actions, "show", "print all that is known of a version", module="models", function="models_show")
+    download = _add(
+        actions, "download", "write a version's file into a folder", module="models", function="models_download"
+    )
+    for parser in (show, download):
+        parser.add_argument("model", metavar="NAME[:VERSION]", help="a registered model, by default its newest version")
+    download.add_argument("target", nargs="?", default=".", metavar="FOLDER", help="where to (default: here)")
+    delete = _add(actions, "delete", "remove versions for good", module="models", function="models_delete")
+    delete.add_argument("chosen", nargs="+", metavar="NAME:VERSION", help="a registered version")
+    for parser in (every, show, download, delete):
+        _add_place(parser)
+
+
+def _add_place(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--backend", default="local", help="where it is registered (default: local)")
+    _add_runs(parser)
+    _add_json(parser)
 
 
 def _add_evaluate(commands: Any) -> None:

@@ -7,11 +7,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mnistlib.errors import JobCancelledError, JobFailedError
 from mnistlib.runs import notebook
 from mnistlib.runs.context import OUTPUTS, Metrics
 from mnistlib.runs.status import RunStatus
+
+if TYPE_CHECKING:
+    from mnistlib.models import ModelVersion
 
 _LOG_TAIL = 20  # lines of a failed run's log that its error carries
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.5  # seconds between two looks at a run
@@ -119,6 +123,41 @@ class Run(ABC):
         ------
         FileNotFoundError
             If the run has no file of that name.
+        """
+
+    @abstractmethod
+    def register_model(
+        self,
+        name: str,
+        *,
+        output: str = MODEL_OUTPUT,
+        description: str = "",
+        tags: Mapping[str, str] | None = None,
+    ) -> "ModelVersion":
+        """Register the run's model under the next version of a name; of a sweep, the best child's.
+
+        Parameters
+        ----------
+        name : str
+            1 to 255 letters, digits, ``.``, ``_`` and ``-``, beginning with a letter or digit.
+        output : str, optional
+            Which of :meth:`files` is the model, where a script made it: a pickle or a ``.skops`` file.
+        description : str, optional
+            What a person says of it.
+        tags : mapping of str to str, optional
+            What a person notes about it.
+
+        Returns
+        -------
+        ModelVersion
+            The new version.
+
+        Raises
+        ------
+        RunStateError
+            If the run has not completed.
+        ModelError
+            If it has no such file, or one that was changed since it was written, or if the name is not allowed.
         """
 
     @abstractmethod

@@ -1,0 +1,92 @@
+"""Other formats of a classifier: skops, which runs no code when it is read, and ONNX."""
+
+import copy
+import zipfile
+from typing import Any
+
+import numpy as np
+
+from mnistlib.errors import MissingExtraError, ModelError
+
+_ONNX_OPSET = 17  # ONNX Runtime reads it since 1.12
+
+
+def to_skops(classifier: Any) -> bytes:
+    """Return the bytes of a ``.skops`` file.
+
+    Raises
+    ------
+    MissingExtraError
+        If skops is not installed.
+    """
+    try:
+        import skops.io
+    except ImportError as error:
+        raise MissingExtraError("the .skops format", "skops") from error
+    content: bytes = skops.io.dumps(classifier)
+    return content
+
+
+def from_skops(file: str, content: bytes) -> Any:
+    """Read a classifier from the bytes of a ``.skops`` file; `file` names it in errors.
+
+    Nothing but scikit-learn's, NumPy's and SciPy's own types is ever made of them, and no pickle is looked into.
+
+    Raises
+    ------
+    MissingExtraError
+        If skops is not installed.
+    ModelError
+        If it is no such file, or holds another type.
+    """
+    try:
+        import skops.io
+        from skops.io.exceptions import UntrustedTypesFoundException
+    except ImportError as error:
+        raise MissingExtraError("the .skops format", "skops") from error
+    try:
+        return skops.io.loads(content)
+    except UntrustedTypesFoundException as error:
+        raise ModelError(f"{file} holds more than a plain model, and is not loaded: {error}") from error
+    except zipfile.BadZipFile as error:
+        raise ModelError(f"{file} is no .skops file; if it is a pickle, it must not be named as one") from error
+    except Exception as error:  # a damaged one can fail in many ways
+        raise ModelError(f"{file} can't be read as a model: {type(error).__name__}: {error}") from error
+
+
+def to_onnx(classifier: Any) -> bytes:
+    """Return the bytes of an ONNX file; see :meth:`mnistlib.ModelVersion.export_onnx`.
+
+    Raises
+    ------
+    MissingExtraError
+        If skl2onnx is not installed.
+    ModelError
+        If the classifier is of a kind that ONNX can't express.
+    """
+    try:
+        import skl2onnx
+        from skl2onnx.common.data_types import FloatTensorType
+    except ImportError as error:
+        raise MissingExtraError("ONNX", "onnx") from error
+    pixels = FloatTensorType([None, classifier.n_features_in_])
+    try:
+        model = skl2onnx.to_onnx(
+            _with_wide_labels(classifier),
+            initial_types=[("pixels", pixels)],
+            # Probabilities as an array; the default is a list of dictionaries.
+            options={"zipmap": False},
+            target_opset=_ONNX_OPSET,
+        )
+    except Exception as error:
+        raise ModelError(f"a {type(classifier).__name__} can't be written as ONNX: {error}") from error
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def _with_wide_labels(classifier: Any) -> Any:
+    """Return a copy whose labels are int64, the integers that skl2onnx takes for labels everywhere."""
+    wide = copy.copy(classifier)
+    if np.issubdtype(wide.classes_.dtype, np.integer):
+        wide.classes_ = wide.classes_.astype(np.int64)
+    return wide
