@@ -1,8 +1,8 @@
 """Array arithmetic and threads: the one module that knows which array library computes, and on how many cores.
 
-Everything above it hands over NumPy arrays and gets NumPy arrays back, except for the logits, which stay in the
-library's own arrays from one call to the next. Another library (CuPy, PyTorch on a GPU) needs the NumPy names used
-here: ``exp``, ``log``, ``log1p``, ``abs``, ``amax``, ``sum``, ``sqrt``, ``where``, ``matmul`` and ``linalg``.
+Everything above it hands over NumPy arrays and gets NumPy arrays back, except for outputs, blocks of rows and factors,
+which stay in the library's own arrays from one call to the next. `namespace` may be any library that goes by NumPy's
+names for elementwise functions, sums, `concatenate`, `where` and `linalg`; the tests run on PyTorch as well.
 """
 
 from __future__ import annotations

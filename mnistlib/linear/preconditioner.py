@@ -18,8 +18,10 @@ from mnistlib.linear.objective import Logits, Objective
 
 __all__ = ["Preconditioner", "at_zero", "near"]
 
-# Rows to draw for each column of a block: timed on MNIST, from 2 (a third more passes) to 8 (no fewer, twice the time).
-ROWS_PER_COLUMN = 4
+# Rows to draw for a block: a share of all, within these limits for each column. On 60,000 digits half as many cost a
+# third more passes, and twice as many save none; the dearer a pass is, the more it pays to save one.
+DRAW_ONE_IN = 60
+DRAW_ROWS_PER_COLUMN = (4, 32)
 # A block is factorized where its columns, squared, are at most this many times the rows: otherwise passes are cheaper.
 BLOCK_PAYS = 200
 SHARED_BLOCK_PAYS = 1000
@@ -121,16 +123,18 @@ def _draw(
     total = np.zeros(objective.outputs)
     for _, curvature in objective.curvatures(model, state):
         total += objective.arithmetic.total(curvature)
-    rate = ROWS_PER_COLUMN * objective.shape[2] / np.maximum(total, np.finfo(float).tiny)
+    rows, columns = objective.rows.shape[0], objective.shape[2]
+    least, most = (each * columns for each in DRAW_ROWS_PER_COLUMN)
+    rate = min(max(rows // DRAW_ONE_IN, least), most) / np.maximum(total, np.finfo(float).tiny)
     picked: list[list[npt.NDArray[np.intp]]] = [[] for _ in total]
     weights: list[list[npt.NDArray[np.floating]]] = [[] for _ in total]
-    for rows, curvature in objective.curvatures(model, state):
+    for block, curvature in objective.curvatures(model, state):
         host = np.asarray(curvature)
         chance = host * rate[:, None]
         hit = random.random(host.shape, dtype=np.float32) < chance
         for output in range(len(total)):
             at = np.flatnonzero(hit[output])
-            picked[output].append(at + rows.start)
+            picked[output].append(at + block.start)
             weights[output].append(host[output, at] / np.minimum(1, chance[output, at]))
     return [(np.concatenate(at), np.concatenate(w)) for at, w in zip(picked, weights, strict=True)]
 

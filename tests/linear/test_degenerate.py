@@ -50,6 +50,11 @@ def test_a_class_without_weight_is_never_probable() -> None:
     assert model.predict_proba(PROBLEM.X)[:, 1].max() < 0.05
 
 
+def test_weights_that_are_all_zero_are_refused() -> None:
+    with pytest.raises(ValueError, match="zero"):
+        LogisticRegression().fit(PROBLEM.X, PROBLEM.y, sample_weight=np.zeros(len(PROBLEM.y)))
+
+
 def test_a_class_of_one_row_among_thousands_is_learned() -> None:
     problem = make_problem(5000, 4, 2)
     y = problem.y.copy()
