@@ -169,7 +169,7 @@ def ticks(low: float, high: float, *, log: bool = False) -> list[float]:
     size = 10.0 ** math.floor(math.log10(rough))
     step = next(size * factor for factor in (1, 2, 2.5, 5, 10) if size * factor >= rough * 0.999)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [round(position * step, 12) for position in range(first, last + 1)]
+    return [float(f"{position * step:.12g}") for position in range(first, last + 1)]
 
 
 def _can_show(value: float, axis: Axis) -> bool:

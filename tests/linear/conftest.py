@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import importlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from mnistlib.idx import read_idx
 from mnistlib.linear.arithmetic import Arithmetic
 from mnistlib.linear.objective import Objective
 from mnistlib.linear.rows import Rows
@@ -55,12 +54,6 @@ def single(namespace: ModuleType) -> Arithmetic:
 
 
 @pytest.fixture(scope="session")
-def digits() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    folder = os.environ.get("MNISTLIB_DATA")
-    if folder is None:
-        pytest.skip("MNISTLIB_DATA is not set: no real digits")
-    images, labels = (
-        np.frombuffer(gzip.decompress((Path(folder) / "mnist" / name).read_bytes()), np.uint8, offset=header)
-        for name, header in [("train-images-idx3-ubyte.gz", 16), ("train-labels-idx1-ubyte.gz", 8)]
-    )
+def digits(mnist_folder: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    images, labels = (read_idx(mnist_folder / f"train-{name}-ubyte.gz") for name in ("images-idx3", "labels-idx1"))
     return images.reshape(-1, 784), labels

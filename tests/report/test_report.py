@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from mnistlib import LocalBackend, RunNotFoundError, ScriptJob, SweepJob, TrainJ
 from mnistlib.backends.local import LocalRun
 from mnistlib.datasets import load_dataset
 from mnistlib.errors import JobFailedError
+from mnistlib.models import ModelVersion
 from mnistlib.report import write_report
 from mnistlib.runs import Metrics, Run, RunResult, RunStatus
 from tests.report.conftest import HOSTILE
@@ -293,6 +295,9 @@ class ForeignRun(Run):
 
     def children(self) -> list[Run]:
         return []
+
+    def register_model(self, name: str, **_options: Any) -> ModelVersion:
+        raise NotImplementedError
 
     def _ended(self) -> RunResult | JobFailedError:
         raise NotImplementedError
