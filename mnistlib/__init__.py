@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from mnistlib.jobs import SweepJob as SweepJob
     from mnistlib.jobs import TrainJob as TrainJob
     from mnistlib.linear import LogisticRegression as LogisticRegression
+    from mnistlib.linear import regularization_path as regularization_path
     from mnistlib.models import ModelVersion as ModelVersion
     from mnistlib.registry import ModelRegistry as ModelRegistry
     from mnistlib.runs import Run as Run
@@ -79,6 +80,7 @@ _MODULE_OF = {
     "load_model": "artifacts",
     "read_idx": "idx",
     "read_idx_header": "idx",
+    "regularization_path": "linear",
     "write_idx": "idx",
 }
 

@@ -62,6 +62,10 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     pixel_scale : float, default=1.0
         What every number in `X` is multiplied with, in `fit` and in every prediction, without a copy of `X`. `coef_`
         belongs to ``X * pixel_scale``: with 1/255, to pixels between 0 and 1.
+    memory_budget : int or None, default=None
+        The most bytes that the outputs of many models for all rows may take in `regularization_path`, which trains as
+        many at once as fit; None is a quarter of the machine's memory. A float copy of unsigned bytes is not among
+        them: none is ever made, since making one costs more time than it saves.
     callback : callable or None, default=None
         Is called with a `Progress` after each iteration and twice a second within long ones; returning True ends the
         fit within one pass, with the best coefficients so far.
@@ -109,6 +113,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         random_state: Any = None,
         n_jobs: int | None = None,
         pixel_scale: float = 1.0,
+        memory_budget: int | None = None,
         callback: Callback | None = None,
     ) -> None:
         self.C = C
@@ -122,6 +127,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.pixel_scale = pixel_scale
+        self.memory_budget = memory_budget
         self.callback = callback
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -228,6 +234,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     def _check_parameters(self, rates: list[float]) -> None:
         for name, value in [("tol", self.tol), ("pixel_scale", self.pixel_scale), *(("C", rate) for rate in rates)]:
             _check_positive(name, value)
+        if self.memory_budget is not None:
+            _check_positive("memory_budget", self.memory_budget)
         max_iter: Any = self.max_iter
         if not isinstance(max_iter, numbers.Integral) or int(max_iter) < 1:
             raise ValueError(f"max_iter needs to be a whole number from 1, not {max_iter!r}.")

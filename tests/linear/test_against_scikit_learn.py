@@ -90,3 +90,14 @@ def test_a_path_is_the_fits_one_by_one() -> None:
 def test_a_path_without_rates_is_refused() -> None:
     with pytest.raises(ValueError, match="C is empty"):
         regularization_path(np.eye(2), [0, 1], C=[])
+
+
+def test_a_path_over_more_models_than_fit_the_budget_gives_the_same_models() -> None:
+    problem = make_problem(300, 4, 3)
+    rates = [0.1, 1.0, 10.0]
+    together = regularization_path(problem.X, problem.y, C=rates, estimator=LogisticRegression(tol=1e-8))
+    one_by_one = LogisticRegression(tol=1e-8, memory_budget=1)
+    apart = regularization_path(problem.X, problem.y, C=rates, estimator=one_by_one)
+    for first, second in zip(together, apart, strict=True):
+        np.testing.assert_allclose(first.coef_, second.coef_, atol=1e-6)
+    assert len({model.n_passes_ for model in apart}) > 1  # each counted its own passes
