@@ -20,7 +20,10 @@ from mnistlib import (
     DataError,
     JobCancelledError,
     JobFailedError,
+    ModelError,
+    ModelNotFoundError,
     RunNotFoundError,
+    RunStateError,
     ScriptFailedError,
     ScriptJob,
     SweepJob,
@@ -383,6 +386,64 @@ class TestAttaching:
         assert [run.id for run in backend.runs()] == ids[::-1] or sorted(run.id for run in backend.runs()) == sorted(
             ids
         )
+
+
+class TestRegistry:
+    def test_a_registered_model_is_got_back_by_name_and_answers_as_it_did(self, backend: Backend) -> None:
+        run = backend.submit(TRAIN)
+        result = run.result(LIMIT)
+        version = run.register_model("sklearn_mnist", description="the first", tags={"by": "me"})
+        assert (version.name, version.version, version.run_id) == ("sklearn_mnist", 1, run.id)
+        known = backend.models.get("sklearn_mnist")
+        assert (known.sha256, known.description, dict(known.tags)) == (version.sha256, "the first", {"by": "me"})
+        assert known.metrics["accuracy"] == result.metrics["accuracy"]
+        test = mnistlib.load_dataset("digits").test
+        assert np.mean(known.load().predict(test.images) == test.labels) == result.metrics["accuracy"]
+
+    def test_versions_count_up_from_1_and_no_number_comes_twice(self, backend: Backend) -> None:
+        run = backend.submit(TRAIN)
+        run.wait(LIMIT)
+        assert [run.register_model("m").version for _ in range(3)] == [1, 2, 3]
+        backend.models.delete("m", 3)
+        assert run.register_model("m").version == 4
+        assert sorted(known.version for known in backend.models.list("m")) == [1, 2, 4]
+        assert backend.models.get("m").version == 4
+        assert backend.models.get("m", 2).version == 2
+
+    def test_a_model_is_downloaded(self, backend: Backend, tmp_path: Path) -> None:
+        run = backend.submit(TRAIN)
+        run.wait(LIMIT)
+        run.register_model("m")
+        path = backend.models.download("m", None, tmp_path / "copy")
+        assert mnistlib.load_model(path).description is not None
+
+    def test_a_model_that_is_not_there_is_refused_with_what_there_is(self, backend: Backend) -> None:
+        run = backend.submit(TRAIN)
+        run.wait(LIMIT)
+        run.register_model("mine")
+        with pytest.raises(ModelNotFoundError, match="mine"):
+            backend.models.get("yours")
+        with pytest.raises(ModelNotFoundError, match="7"):
+            backend.models.get("mine", 7)
+
+    @pytest.mark.parametrize("name", ["", "a b", "-a", "a/b", "x" * 256])
+    def test_names_follow_azure_mls_rule(self, backend: Backend, name: str) -> None:
+        run = backend.submit(TRAIN)
+        run.wait(LIMIT)
+        with pytest.raises(ModelError, match="name"):
+            run.register_model(name)
+
+    def test_a_run_that_failed_has_nothing_to_register(self, backend: Backend) -> None:
+        run = backend.submit(TrainJob(dataset="nowhere"))
+        run.wait(LIMIT)
+        with pytest.raises(RunStateError, match="failed"):
+            run.register_model("m")
+
+    def test_of_a_sweep_the_best_model_is_registered(self, backend: Backend) -> None:
+        run = backend.submit(SWEEP)
+        run.wait(LIMIT)
+        assert run.best is not None
+        assert run.register_model("sweep").sha256 == run.best.register_model("child").sha256
 
 
 class TestConcurrency:
