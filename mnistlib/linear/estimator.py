@@ -253,6 +253,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             return None
         weights: npt.NDArray[np.float64]
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        if not weights.any():
+            raise ValueError("All sample weights are zero: there is nothing to fit. Give at least one above 0.")
         if self.class_weight is None:
             return weights
         factors: npt.NDArray[np.float64]

@@ -122,7 +122,7 @@ def encode_idx(array: NDArray[Any]) -> bytes:
     '00000b01 00000002 00010002'
     """
     stored = np.asarray(array, array.dtype.newbyteorder(">"))
-    return _header(_CODES[array.dtype.newbyteorder("=")], array.shape) + stored.tobytes()
+    return _header(_CODES[array.dtype.newbyteorder("=")], array.shape) + np.ascontiguousarray(stored).tobytes()
 
 
 def idx_dtypes(*, native: bool = False) -> st.SearchStrategy[np.dtype[Any]]:
@@ -352,7 +352,11 @@ def _wide(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _unaligned(array: NDArray[Any]) -> NDArray[Any]:
-    return np.frombuffer(bytearray(b"\0" + array.tobytes()), np.uint8)[1:].view(array.dtype).reshape(array.shape)
+    return (
+        np.frombuffer(bytearray(b"\0" + np.ascontiguousarray(array).tobytes()), np.uint8)[1:]
+        .view(array.dtype)
+        .reshape(array.shape)
+    )
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
