@@ -173,7 +173,8 @@ def ticks(low: float, high: float, *, log: bool = False) -> list[float]:
 
 
 def _can_show(value: float, axis: Axis) -> bool:
-    return math.isfinite(value) and (value > 0 or not axis.log)
+    # Ratios of values within these limits, and a margin around them, stay within what a float holds.
+    return 1e-150 < value < 1e150 if axis.log else math.isfinite(value)
 
 
 def _scale(values: Sequence[float], axis: Axis, start: float, end: float, *, margin: float) -> _Scale:

@@ -189,7 +189,8 @@ class ModelRegistry(Models):
     def _numbers(self, name: str) -> Sequence[int]:
         """Return all numbers that a name ever had, the last first."""
         entries = (self.folder / "names" / name).glob("[0-9]*.json")
-        return sorted((int(entry.stem) for entry in entries), reverse=True)
+        # Programs that synchronise folders leave copies such as "1 (2).json" behind.
+        return sorted((int(entry.stem) for entry in entries if entry.stem.isdecimal()), reverse=True)
 
     def _entry(self, name: str, number: int) -> Path:
         return self.folder / "names" / name / f"{number}.json"

@@ -1,5 +1,6 @@
 """What can fit a logistic regression, by name: the package's own solver, and scikit-learn's."""
 
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -63,6 +64,8 @@ class Fit:
 #: Fits training images under a normalization; a solver that can calls back after each iteration, and stops on True.
 Solver = Callable[[Split, Normalization, SolverOptions, Callback], Fit]
 
+_RECORDING = threading.Lock()
+
 _ADVICE = "The model works but is not the best one: raise --max-iter or --tol, or regularize more"
 
 
@@ -88,18 +91,10 @@ def _own_fit(estimator: Any, options: SolverOptions) -> Fit:
     return Fit(estimator.to_sklearn(), iterations, complaint)
 
 
-def _fit_own(train: Split, normalization: Normalization, options: SolverOptions, callback: Callback) -> Fit:
-    features, scale = _own_input(train, normalization)
-    estimator = _own_estimator(options, scale, callback)
-    _fit_recording(estimator, features, train.labels)
-    return _own_fit(estimator, options)
-
-
 def _own_estimator(options: SolverOptions, scale: float, callback: Callback) -> "LogisticRegression":
     from mnistlib.linear import LogisticRegression
 
     return LogisticRegression(
-        C=1 / options.regularization,
         max_iter=options.max_iter,
         tol=options.tol,
         random_state=options.seed,
@@ -129,15 +124,17 @@ def fit_path(
     list of Fit
         In the order of `options`.
     """
-    from mnistlib.linear import regularization_path
+    from mnistlib import linear
 
     features, scale = _own_input(train, normalization)
-    rates = [1 / option.regularization for option in options]
+    strengths = [1 / option.regularization for option in options]
     estimator = _own_estimator(options[0], scale, callback)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # whether each has converged is asked of it instead
-        estimators = regularization_path(features, train.labels, C=rates, estimator=estimator)
-    return [_own_fit(estimator, option) for estimator, option in zip(estimators, options, strict=True)]
+    estimators = linear.fit_path(features, train.labels, C=strengths, estimator=estimator)
+    return [_own_fit(fitted, option) for fitted, option in zip(estimators, options, strict=True)]
+
+
+def _fit_own(train: Split, normalization: Normalization, options: SolverOptions, callback: Callback) -> Fit:
+    return fit_path(train, normalization, [options], callback)[0]
 
 
 def _scikit_learn(name: str) -> Solver:
@@ -182,10 +179,23 @@ def _fit_recording(estimator: Any, features: NDArray[Any], labels: NDArray[np.ui
     """Fit, and return whether it warned that it did not converge, and what else it warned of."""
     from sklearn.exceptions import ConvergenceWarning
 
-    with warnings.catch_warnings(record=True) as caught:
+    here = threading.get_ident()
+    caught: list[tuple[type[Warning], str]] = []
+    # Filters and the function that shows warnings belong to the whole process: one fit at a time may set them, and
+    # what other threads warn of meanwhile is theirs.
+    with _RECORDING, warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def record(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:
+            if threading.get_ident() == here:
+                caught.append((category, str(message)))
+            else:
+                show(message, category, *place, **options)
+
+        warnings.showwarning = record
         warnings.simplefilter("always")
         estimator.fit(features, labels)
-    remarks = tuple(str(warning.message) for warning in caught if warning.category is not ConvergenceWarning)
+    remarks = tuple(message for category, message in caught if category is not ConvergenceWarning)
     return len(remarks) < len(caught), remarks
 
 

@@ -35,8 +35,8 @@ def get_backend(name: str = "local", **options: Any) -> Backend:
     Examples
     --------
     >>> import mnistlib
-    >>> mnistlib.get_backend("local")
-    LocalBackend(runs_folder='runs')
+    >>> mnistlib.get_backend("local", runs_folder="/tmp/runs")
+    LocalBackend(runs_folder='/tmp/runs')
     """
     if name not in BACKENDS:
         raise BackendError(f"unknown backend {name!r}: expected one of {', '.join(BACKENDS)}")

@@ -8,13 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from weakref import WeakSet
 
 from mnistlib.artifacts import read_verified
 from mnistlib.backends.base import Backend
 from mnistlib.errors import JobFailedError, ModelError, RunStateError
 from mnistlib.files import publish
 from mnistlib.jobs import Job, Outcome, SweepJob, TrainJob, execute
-from mnistlib.jobs.recorded import begin, conclude, read_job
+from mnistlib.jobs.recorded import begin, conclude, read_job, reason_of
 from mnistlib.jobs.sweeping import Spread, run_sweep
 from mnistlib.models import ModelVersion
 from mnistlib.registry import ModelRegistry
@@ -25,6 +26,20 @@ from mnistlib.tracking import MlflowMirror
 
 # Below the runs, so that what belongs together moves together; no experiment's name begins with a dot.
 _MODELS = ".models"
+
+
+#: The workers of all backends that are still in use.
+_WORKERS: "WeakSet[ThreadPoolExecutor]" = WeakSet()
+
+
+def _wait_for_workers() -> None:
+    for workers in list(_WORKERS):
+        workers.shutdown()
+
+
+# A script may submit and end: its jobs are waited for. At the usual time, after the main thread, they could start
+# no threads of their own any more; this hook, which concurrent.futures uses too, comes before that.
+threading._register_atexit(_wait_for_workers)  # type: ignore[attr-defined] # there is no public one
 
 
 class LocalRun(Run):
@@ -64,7 +79,15 @@ class LocalRun(Run):
     @property
     def status(self) -> RunStatus:
         """What has become of the run."""
-        return self.record.status
+        worked = self._worked.is_set()  # asked first: the record is written before
+        try:
+            status = self.record.status
+        except (OSError, RunStateError):
+            if not worked:
+                raise
+            return RunStatus.FAILED
+        # A worker that is done with a run that its record says has not ended could not write that record.
+        return RunStatus.FAILED if worked and not status.ended else status
 
     @property
     def name(self) -> str | None:
@@ -153,20 +176,23 @@ class LocalRun(Run):
     def work(self, work: Callable[[RunContext], Outcome]) -> None:
         """Do the run's work in the calling thread, unless it was cancelled in the queue."""
         try:
-            if not self.done():
-                self._cause = conclude(begin(self.path), work)
+            context = begin(self.path)
+            if context is not None:
+                self._cause = conclude(context, work)
+        except Exception as error:  # the record itself can't be written: a full disk, a folder that has gone
+            self._cause = error
         finally:
             self._worked.set()
 
     def _ended(self) -> RunResult | JobFailedError:
         if self._own:
             self._worked.wait()  # the record tells of the end a moment before the worker tells of the cause
+        if self._cause is not None:
+            return self.failure(reason_of(self._cause), self._cause)
         record = self.record
         if record.status is not RunStatus.COMPLETED:
-            return self.failure(record.error, self._cause)
-        return RunResult(
-            self.id, self.experiment, record.status, self.path, dict(record.metrics), bool(record.converged)
-        )
+            return self.failure(record.error)
+        return RunResult(self.id, self.experiment, record.status, self.path, dict(record.metrics), record.converged)
 
     def _pause(self, seconds: float) -> None:
         self._worked.wait(seconds)
@@ -214,9 +240,7 @@ class LocalBackend(Backend):
         self._mirror = MlflowMirror(tracking_uri, self._store) if tracking_uri else None
         self._models = ModelRegistry(self._store.folder / _MODELS)
         self._workers = ThreadPoolExecutor(max_workers, thread_name_prefix="mnistlib")
-        # A script may submit and end: its jobs are waited for. At the usual time, after the main thread, they could
-        # start no threads of their own any more; this hook, which concurrent.futures uses too, comes before that.
-        threading._register_atexit(self._workers.shutdown)  # type: ignore[attr-defined] # there is no public one
+        _WORKERS.add(self._workers)
 
     def __repr__(self) -> str:
         return f"LocalBackend(runs_folder={str(self._store.folder)!r})"
@@ -244,8 +268,12 @@ class LocalBackend(Backend):
             for each in created:
                 self._mirror.follow(each)
         run = self._handle(folder, own=True)
-        self._workers.submit(run.work, work)
+        self._workers.submit(self._work, run, work)
         return run
+
+    def _work(self, run: LocalRun, work: Callable[[RunContext], Outcome]) -> None:
+        """Do a run's work; as a method of the backend it keeps the backend, and so its lock, until it is done."""
+        run.work(work)
 
     def attach(self, run_id: str) -> LocalRun:
         """Return a handle on a run of any process; see :meth:`Backend.attach`."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mnistlib.artifacts import SavedModel, load_model
 from mnistlib.backends import get_backend
-from mnistlib.cli.output import print_json, run_json, store_of, submit_and_wait, training_job
+from mnistlib.cli.output import near, print_json, run_json, store_of, submit_and_wait, training_job
 from mnistlib.datasets import CATALOG, DIGITS, Dataset, fetch_dataset, load_dataset
 from mnistlib.errors import DataError, DatasetNotFoundError, RunNotFoundError
 from mnistlib.evaluation import Evaluation, worst_mistakes
@@ -32,7 +32,7 @@ def train(options: argparse.Namespace) -> None:
     print(f"run        {result.run_id}")
     print(f"accuracy   {result.metrics['accuracy']:.4f}")
     print(f"converged  {f'yes, {iterations}' if result.converged else f'NO, stopped after {iterations}'}")
-    print(f"model      {result.model_path}")
+    print(f"model      {near(result.model_path)}")
 
 
 def evaluate(options: argparse.Namespace) -> None:

@@ -80,3 +80,9 @@ def print_json(**content: Any) -> None:
 
 def _tags(pairs: list[str]) -> dict[str, str]:
     return dict(pair.partition("=")[::2] for pair in pairs)
+
+
+def near(path: Path) -> str:
+    """Return a path as a person would write it: relative, where it lies below the current folder."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

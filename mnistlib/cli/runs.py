@@ -7,7 +7,7 @@ from typing import Any
 
 from mnistlib.backends import get_backend
 from mnistlib.backends.local import LocalBackend, LocalRun
-from mnistlib.cli.output import print_json, run_json, store_of, submit_and_wait, training_job
+from mnistlib.cli.output import near, print_json, run_json, store_of, submit_and_wait, training_job
 from mnistlib.cli.tables import format_table
 from mnistlib.errors import JobError
 from mnistlib.jobs import SweepJob
@@ -56,15 +56,17 @@ def sweep(options: argparse.Namespace) -> None:
     print(f"run        {result.run_id}")
     print(f"best rate  {result.metrics['best_regularization']:g}")
     print(f"accuracy   {result.metrics['accuracy']:.4f} on the test images")
-    print(f"model      {result.model_path}")
+    print(f"model      {near(result.model_path)}")
 
 
 def runs_list(options: argparse.Namespace) -> None:
     """Print the newest runs."""
+    known = store_of(options).records()
+    sweeps = {record.run_id for record in known if record.children}
     records = [
         record
-        for record in store_of(options).records()
-        if options.experiment in (None, record.experiment) and (options.children or record.parent is None)
+        for record in known
+        if options.experiment in (None, record.experiment) and (options.children or record.parent not in sweeps)
     ][: options.count]
     if options.json:
         print_json(runs=[_record_json(record) for record in records])

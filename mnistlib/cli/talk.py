@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from contextlib import suppress
 from typing import TextIO
 
 _BAR = 20  # characters
@@ -34,16 +35,19 @@ class ProgressLine(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Draw the line anew."""
         seconds, left = getattr(record, "seconds", None), getattr(record, "seconds_left", None)
-        columns = os.get_terminal_size(self._stream.fileno()).columns
         text = progress_text(record.getMessage(), seconds, left)
-        self._stream.write(_ERASE + text[: columns - 1])
-        self._stream.flush()
-        self._drawn = True
+        # A terminal that has gone away must not end the training that it watched.
+        with suppress(OSError, ValueError):
+            columns = os.get_terminal_size(self._stream.fileno()).columns
+            self._stream.write(_ERASE + text[: columns - 1])
+            self._stream.flush()
+            self._drawn = True
 
     def clear(self) -> None:
         """Take the line away, if there is one."""
         if self._drawn:
-            self._stream.write(_ERASE)
+            with suppress(OSError, ValueError):
+                self._stream.write(_ERASE)
             self._drawn = False
 
 

@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, ClassVar, Self
 
 from mnistlib.errors import JobError
@@ -22,6 +22,12 @@ class Job:
     """
 
     type: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        for field in fields(self):  # numbers out of an array become plain ones, which JSON can hold
+            value = getattr(self, field.name)
+            if hasattr(value, "dtype") and hasattr(value, "tolist"):
+                object.__setattr__(self, field.name, value.tolist())
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -55,6 +61,10 @@ class Job:
             raise JobError(
                 f"unknown keys in a {cls.type} job: {', '.join(unknown)}. The known ones: {', '.join(known)}"
             )
+        needed = [field.name for field in fields(cls) if field.default is MISSING and field.default_factory is MISSING]
+        missing = [name for name in needed if name not in content]
+        if missing:
+            raise JobError(f"a {cls.type} job needs {', '.join(missing)}")
         return cls(**content)
 
 
@@ -68,7 +78,7 @@ def job_from_json(text: str | bytes) -> Job:
     """
     content = _parse(text)
     kind = content.pop("type", None)
-    if kind not in _TYPES:
+    if not isinstance(kind, str) or kind not in _TYPES:
         raise JobError(f'the "type" of a job must be one of {", ".join(_TYPES)}, not {kind!r}')
     return _TYPES[kind].from_content(content)
 

@@ -6,19 +6,21 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from mnistlib.errors import JobError, ScriptFailedError
 from mnistlib.jobs.script import ScriptJob
 from mnistlib.runs import RunContext
 from mnistlib.runs.context import LOG_FILE, OUTPUTS, RUN_VARIABLE
+from mnistlib.runs.record import RECORD_FILE
 
 #: Where the script's source folder is copied to, below the run's folder.
 CODE = "code"
 
 _LOOK_EVERY = 0.05  # seconds between two looks at whether to cancel
 _GRACE = 5  # seconds from the request to end to the end by force
-_LEFT_OUT = (".git", ".hg", ".svn", ".venv", ".tox", "__pycache__", ".amlignore")
+_LEFT_OUT = (".git", ".hg", ".svn", ".venv", ".tox", "__pycache__", ".amlignore", ".processes", ".models")
 
 # What azureml-core's Run.get_context() prints outside of Azure in place of recording it: a number, or a list of them.
 _AZUREML_METRIC = re.compile(r"^Attempted to log (?:scalar|list) metric (.+):\n(.+)$", re.MULTILINE)
@@ -73,7 +75,6 @@ def _copy_source(job: ScriptJob, folder: Path) -> Path:
     source = Path(job.source_directory)
     if not (source / job.script).is_file():
         raise JobError(f"there is no script {job.script} in {source}: name the folder that holds it, source_directory=")
-    own = folder.parent.parent.resolve()
 
     def left_out(parent: str, names: list[str]) -> list[str]:
         at_the_top = Path(parent) == source
@@ -81,7 +82,7 @@ def _copy_source(job: ScriptJob, folder: Path) -> Path:
             name
             for name in names
             # Runs may lie below the source folder: they are no part of it.
-            if name in _LEFT_OUT or (at_the_top and name == OUTPUTS) or Path(parent, name).resolve() == own
+            if name in _LEFT_OUT or (at_the_top and name == OUTPUTS) or Path(parent, name, RECORD_FILE).is_file()
         ]
 
     code = folder / CODE
@@ -110,10 +111,8 @@ def _end_group(process: "subprocess.Popen[bytes]") -> None:
             os.killpg(process.pid, number)
         except ProcessLookupError:
             break  # all gone
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(_GRACE)
-        except subprocess.TimeoutExpired:
-            continue
     process.wait()
 
 

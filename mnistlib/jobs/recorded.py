@@ -18,13 +18,19 @@ from mnistlib.runs.store import JOB_FILE
 
 def run_in_folder(folder: Path) -> Exception | None:
     """Run the job that lies in a run's folder, and return why it failed, if it did."""
-    return conclude(begin(folder), lambda context: execute(read_job(folder), context))
+    context = begin(folder)
+    return None if context is None else conclude(context, lambda active: execute(read_job(folder), active))
 
 
-def begin(folder: Path) -> RunContext:
-    """Record a run as running, and return the job's side of it."""
-    replace(RunRecord.read(folder), status=RunStatus.RUNNING, started=now()).write(folder)
-    return RunContext(folder)
+def begin(folder: Path) -> RunContext | None:
+    """Record a run as running, and return the job's side of it; None, and cancelled, if that was asked for before."""
+    context = RunContext(folder)
+    record = RunRecord.read(folder)
+    if context.cancelled:
+        replace(record, status=RunStatus.CANCELLED, ended=now()).write(folder)
+        return None
+    replace(record, status=RunStatus.RUNNING, started=now()).write(folder)
+    return context
 
 
 def conclude(context: RunContext, work: Callable[[RunContext], Outcome]) -> Exception | None:
@@ -36,10 +42,8 @@ def conclude(context: RunContext, work: Callable[[RunContext], Outcome]) -> Exce
     except Exception as error:
         failure = error
         foreseen = isinstance(error, MnistlibError)
-        # An error that was foreseen says what to do; of any other the kind and the place matter.
-        reason = str(error) if foreseen else f"{type(error).__name__}: {error}"
-        context.note(f"FAILED: {reason}" if foreseen else "".join(traceback.format_exception(error)).rstrip())
-        record = replace(record, status=RunStatus.FAILED, error=reason)
+        context.note(f"FAILED: {error}" if foreseen else "".join(traceback.format_exception(error)).rstrip())
+        record = replace(record, status=RunStatus.FAILED, error=reason_of(error))
     else:
         status = RunStatus.CANCELLED if outcome.cancelled else RunStatus.COMPLETED
         record = replace(record, status=status, converged=outcome.converged)
@@ -51,3 +55,8 @@ def conclude(context: RunContext, work: Callable[[RunContext], Outcome]) -> Exce
 def read_job(folder: Path) -> Job:
     """Return the job that lies in a run's folder."""
     return job_from_json((folder / JOB_FILE).read_bytes())
+
+
+def reason_of(error: Exception) -> str:
+    """Say why a job failed: an error that was foreseen says what to do; of any other the kind matters too."""
+    return str(error) if isinstance(error, MnistlibError) else f"{type(error).__name__}: {error}"

@@ -50,6 +50,7 @@ class ScriptJob(Job):
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_path(self, "script")
         require_path(self, "source_directory")
         if PurePath(self.script).is_absolute() or ".." in PurePath(self.script).parts:
@@ -65,6 +66,7 @@ class ScriptJob(Job):
             isinstance(text, str) for pair in environment.items() for text in pair
         ):
             raise JobError(f"environment must map names of variables to texts, not {environment!r}")
+        object.__setattr__(self, "environment", dict(environment))
 
 
 _ARGUMENTS = (str, int, float, PurePath)

@@ -53,6 +53,7 @@ class SweepJob(Job):
     goal: str = "maximize"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_type(self, "base", TrainJob)
         rates: Any = self.regularization
         if not isinstance(rates, list | tuple) or not rates:

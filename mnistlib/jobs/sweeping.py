@@ -89,10 +89,13 @@ def run_sweep(sweep: SweepJob, folders: list[Path], context: RunContext, *, spre
 
 def _train_together(pending: list[tuple[Path, TrainJob]], context: RunContext) -> None:
     """Train all rates over shared passes; what fails there fails every child, what fails after that only one."""
-    children = [(begin(folder), job) for folder, job in pending]
+    begun = [(begin(folder), job) for folder, job in pending]
+    children = [(child, job) for child, job in begun if child is not None]
+    if not children:
+        return
     try:
-        dataset = load_for(pending[0][1], context)
-        fitted_map, fits = _fit_together([job for _, job in pending], dataset, context)
+        dataset = load_for(children[0][1], context)
+        fitted_map, fits = _fit_together([job for _, job in children], dataset, context)
     except Exception as error:
         for child, _ in children:
             conclude(child, partial(_fail, error))

@@ -1,8 +1,11 @@
 """Train one model."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
+from mnistlib.datasets.catalog import NAMES
 from mnistlib.errors import JobError
 from mnistlib.jobs.job import Job, require_choice, require_integer, require_path, require_positive, require_type
 from mnistlib.preprocessing import NORMALIZATIONS
@@ -67,6 +70,10 @@ class TrainJob(Job):
     seed: int = 42
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.dataset, os.PathLike) or (self.dataset not in NAMES and _is_folder(self.dataset)):
+            # A path is a folder, whatever its name, also for a process that stands elsewhere.
+            object.__setattr__(self, "dataset", str(Path(self.dataset).absolute()))
         require_path(self, "dataset")
         require_path(self, "data_folder", optional=True)
         require_type(self, "download", bool)
@@ -79,6 +86,13 @@ class TrainJob(Job):
         require_integer(self, "max_iter", 1)
         require_positive("tol", self.tol)
         require_integer(self, "seed", 0, 2**32 - 1)
+
+
+def _is_folder(dataset: Any) -> bool:
+    try:
+        return Path(dataset).is_dir()
+    except (TypeError, ValueError):  # not a path at all
+        return False
 
 
 def _require_share(value: Any) -> None:

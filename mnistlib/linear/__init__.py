@@ -12,12 +12,13 @@ from mnistlib.linear.progress import Callback, Progress, Solution
 
 if TYPE_CHECKING:
     from mnistlib.linear.estimator import LogisticRegression
-    from mnistlib.linear.path import regularization_path
+    from mnistlib.linear.path import fit_path, regularization_path
 
-__all__ = ["Callback", "LogisticRegression", "Progress", "Solution", "regularization_path"]
+__all__ = ["Callback", "LogisticRegression", "Progress", "Solution", "fit_path", "regularization_path"]
 
 _NEED_SCIKIT_LEARN = {
     "LogisticRegression": "mnistlib.linear.estimator",
+    "fit_path": "mnistlib.linear.path",
     "regularization_path": "mnistlib.linear.path",
 }
 

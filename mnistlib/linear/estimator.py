@@ -162,6 +162,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         """
         (solution,) = self._solve(X, y, sample_weight, [self.C])
         self._adopt(solution)
+        self._warn_unless_converged()
         return self
 
     def _fit_all(self, X: Any, y: Any, sample_weight: Any, rates: list[float]) -> list[Self]:
@@ -219,16 +220,19 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         self.n_passes_ = solution.passes
         self.objective_ = solution.objective
         self.gradient_norm_ = solution.gradient_norm
-        if solution.converged or solution.cancelled:
+        self._cancelled = solution.cancelled
+
+    def _warn_unless_converged(self) -> None:
+        if self.converged_ or self._cancelled:
             return
         advice = "Rounding allows no further step: give X as float64, or a larger tol."
-        if solution.iterations >= self.max_iter:
+        if self.n_iter_[0] >= self.max_iter:
             advice = "Increase max_iter."
         warnings.warn(
-            f"C={self.C:g}: the gradient is {solution.gradient_norm:.3g} after {solution.iterations} iterations, above "
+            f"C={self.C:g}: the gradient is {self.gradient_norm_:.3g} after {self.n_iter_[0]} iterations, above "
             f"tol={self.tol:g}. {advice}",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
 
     def _check_parameters(self, rates: list[float]) -> None:

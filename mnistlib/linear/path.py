@@ -64,6 +64,24 @@ def regularization_path(
     >>> bool(abs(weak.coef_).sum() > abs(strong.coef_).sum())
     True
     """
+    models = fit_path(X, y, C=C, estimator=estimator, sample_weight=sample_weight)
+    for model in models:
+        model._warn_unless_converged()
+    return models
+
+
+def fit_path(
+    X: Any,
+    y: Any,
+    *,
+    C: Sequence[float],
+    estimator: LogisticRegression | None = None,
+    sample_weight: Any = None,
+) -> list[LogisticRegression]:
+    """Do what `regularization_path` does, without a warning: `converged_` says whether each model has converged.
+
+    For whoever asks, and for threads, which share one list of warning filters.
+    """
     rates = list(C)
     if not rates:
         raise ValueError("C is empty: give at least one regularization rate.")

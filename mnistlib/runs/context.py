@@ -1,5 +1,6 @@
 """The job's side of a run: where it writes, whom it tells, and whether it should stop."""
 
+import functools
 import json
 import logging
 import os
@@ -43,9 +44,12 @@ def read_metrics(folder: Path) -> Metrics:
     except FileNotFoundError:
         return metrics
     for line in lines:
-        if line.endswith("\n"):  # else it is still being written, or its writer was killed
+        try:
             value = json.loads(line)
-            metrics.setdefault(value["name"], []).append((value["step"], value["value"]))
+            point = (int(value["step"]), float(value["value"]))
+            metrics.setdefault(str(value["name"]), []).append(point)
+        except (ValueError, TypeError, KeyError):  # still being written, cut off by a kill, or somebody else's
+            _log.debug("passing over a line of %s that is no metric: %r", folder / METRIC_LINES_FILE, line)
     return metrics
 
 
@@ -60,7 +64,7 @@ class RunContext:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._steps: dict[str, int] = {}
+        self._steps: dict[str, int] | None = None
         self._lock = threading.Lock()
 
     @property
@@ -91,6 +95,8 @@ class RunContext:
             Where on the metric's curve it belongs; by default one after the last.
         """
         with self._lock:
+            if self._steps is None:  # an earlier process of the run may have logged before
+                self._steps = {known: values[-1][0] for known, values in read_metrics(self._folder).items()}
             step = self._steps.get(name, -1) + 1 if step is None else int(step)
             self._steps[name] = step
             line = json.dumps({"name": name, "step": step, "value": float(value)})
@@ -138,11 +144,18 @@ class _OutsideARun(RunContext):
     def __init__(self) -> None:
         super().__init__(Path())
 
+    @property
+    def cancelled(self) -> bool:
+        return False
+
     def log_metric(self, name: str, value: float, step: int | None = None) -> None:
         self.log(f"{name} = {value:g}" + ("" if step is None else f" at step {step}"))
 
     def note(self, message: str) -> None:
         """Write nothing: there is no log."""
+
+    def publish_metrics(self) -> None:
+        """Write nothing: there is no record."""
 
 
 def current_run() -> RunContext:
@@ -161,4 +174,10 @@ def current_run() -> RunContext:
     >>> current_run().log_metric("accuracy", 0.98)
     """
     folder = os.environ.get(RUN_VARIABLE)
-    return RunContext(Path(folder)) if folder else _OutsideARun()
+    return _context_of(folder) if folder else _OutsideARun()
+
+
+@functools.cache
+def _context_of(folder: str) -> RunContext:
+    """Return the one context of a run in this process, which counts the steps of its metrics."""
+    return RunContext(Path(folder))

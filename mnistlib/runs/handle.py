@@ -42,8 +42,8 @@ class RunResult:
         The folder with its files, on this machine.
     metrics : mapping of str to float
         The last value of each metric, ``accuracy`` among them where a model was trained.
-    converged : bool
-        Whether the solver reached its tolerance before its last iteration.
+    converged : bool or None
+        Whether the solver reached its tolerance before its last iteration; None where there was no solver.
     """
 
     run_id: str
@@ -51,7 +51,7 @@ class RunResult:
     status: RunStatus
     path: Path
     metrics: Mapping[str, float]
-    converged: bool
+    converged: bool | None
 
     @property
     def model_path(self) -> Path:
@@ -238,12 +238,11 @@ class Run(ABC):
         shown = 0
         while True:
             ended = self.status.ended
-            lines = self.logs().splitlines(keepends=True)
-            # The last line may still be being written.
-            whole = [line for line in lines if ended or line.endswith("\n")]
-            for line in whole[shown:]:
-                yield line.rstrip("\n")
-            shown = len(whole)
+            *lines, last = self.logs().split("\n")
+            if ended and last:
+                lines.append(last)  # else it is still being written
+            yield from lines[shown:]
+            shown = len(lines)
             if ended:
                 return
             self._pause(_LONGEST_PAUSE / 5)

@@ -6,11 +6,12 @@ long as it lives whether what it last wrote is still true: a run whose process i
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from mnistlib.errors import RunStateError
 from mnistlib.files import publish_bytes
 from mnistlib.runs.status import RunStatus
 
@@ -77,9 +78,17 @@ class RunRecord:
         ------
         FileNotFoundError
             If the folder is not a run's.
+        RunStateError
+            If the record can't be understood. What a newer version has added to it is passed over.
         """
-        content: dict[str, Any] = json.loads((folder / RECORD_FILE).read_bytes())
-        return cls(**content | {"status": RunStatus(content["status"]), "children": tuple(content.get("children", ()))})
+        text = (folder / RECORD_FILE).read_bytes()
+        try:
+            content: dict[str, Any] = json.loads(text)
+            known = {field.name: content[field.name] for field in fields(cls) if field.name in content}
+            known |= {"status": RunStatus(known["status"]), "children": tuple(known.get("children", ()))}
+            return cls(**known)
+        except (ValueError, TypeError, KeyError) as error:
+            raise RunStateError(f"{folder / RECORD_FILE} can't be read as the record of a run: {error}") from error
 
 
 def now() -> str:

@@ -1,9 +1,12 @@
 """A folder of runs that any number of processes use at once."""
 
 import glob
+import logging
 import os
 import secrets
 import shutil
+import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -18,6 +21,9 @@ from mnistlib.runs.context import CANCEL_FILE
 from mnistlib.runs.record import RECORD_FILE, RunRecord, now
 from mnistlib.runs.status import RunStatus
 
+if sys.platform != "win32":
+    import fcntl
+
 #: Folder for runs where none is named.
 RUNS_VARIABLE = "MNISTLIB_RUNS"
 
@@ -25,6 +31,7 @@ JOB_FILE = "job.json"
 PROCESS_ENDED = "the process that ran it ended before the run did"
 
 _PROCESSES = ".processes"
+_log = logging.getLogger("mnistlib")
 
 
 class RunStore:
@@ -37,8 +44,10 @@ class RunStore:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.folder = default_runs_folder() if folder is None else folder
+        # Absolute, since a process may go to another folder while its runs run.
+        self.folder = (default_runs_folder() if folder is None else folder).absolute()
         self._lock: filelock.BaseFileLock | None = None
+        self._locking = threading.Lock()
         self._token = secrets.token_hex(8)
 
     def create(
@@ -131,16 +140,30 @@ class RunStore:
         return self.folder / record.experiment / record.run_id
 
     def delete(self, folder: Path) -> None:
-        """Remove a run that has ended, and everything in it.
+        """Remove a run that has ended, and everything in it; of a sweep, its children with it.
+
+        Children that a later sweep has taken over stay.
 
         Raises
         ------
         RunStateError
-            If it has not ended.
+            If it has not ended, or belongs to a sweep that is still there.
         """
         record = self.read(folder)
         if not record.status.ended:
             raise RunStateError(f"run {record.run_id} is {record.status}: cancel it before deleting it")
+        sweeps = {child: other.run_id for other in reversed(self.records()) for child in other.children}
+        if record.run_id in sweeps:
+            raise RunStateError(
+                f"run {record.run_id} belongs to the sweep {sweeps[record.run_id]}: delete that instead"
+            )
+        self._remove(folder)
+        for child in record.children:
+            path = folder.with_name(child)
+            if sweeps[child] == record.run_id and path.is_dir():
+                self._remove(path)
+
+    def _remove(self, folder: Path) -> None:
         # Out of sight first, so that a kill in between leaves no half of a run.
         hidden = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
         folder.rename(hidden)
@@ -155,7 +178,16 @@ class RunStore:
                     if not entry.name.startswith("."):
                         # Deleted between the two looks, or no run's folder: not a run.
                         with suppress(FileNotFoundError, NotADirectoryError):
-                            yield Path(entry.path), RunRecord.read(Path(entry.path))
+                            record = self._readable(Path(entry.path))
+                            if record is not None:
+                                yield Path(entry.path), record
+
+    def _readable(self, folder: Path) -> RunRecord | None:
+        try:
+            return RunRecord.read(folder)
+        except RunStateError as error:  # one damaged record must not hide all others
+            _log.warning("%s", error)
+            return None
 
     def _corrected(self, folder: Path, record: RunRecord, alive: dict[str, bool]) -> RunRecord:
         if record.status.ended:
@@ -176,7 +208,9 @@ class RunStore:
         return replace(record, status=RunStatus.FAILED, error=PROCESS_ENDED)
 
     def _hold_lock(self) -> None:
-        if self._lock is None:
+        with self._locking:
+            if self._lock is not None:
+                return
             path = self._lock_path(self._token)
             path.parent.mkdir(parents=True, exist_ok=True)
             # Any thread may have submitted the run, so the lock must not belong to one.
@@ -186,17 +220,39 @@ class RunStore:
 
     def _is_alive(self, token: str) -> bool:
         """Whether the process of that token still holds its lock; the system lets go of it at any kind of death."""
+        if token == self._token:
+            return True
         path = self._lock_path(token)
-        if token == self._token or not path.exists():
-            return token == self._token
+        try:
+            held = _is_held(path)
+        except FileNotFoundError:
+            return False
+        if not held:
+            with suppress(OSError):
+                path.unlink()  # no token comes twice
+        return held
+
+    def _lock_path(self, token: str) -> Path:
+        return self.folder / _PROCESSES / f"{token}.lock"
+
+
+def _is_held(path: Path) -> bool:
+    """Whether some process holds the lock on a file."""
+    if sys.platform == "win32":
+        path.stat()
         try:
             with filelock.FileLock(path, timeout=0):
                 return False
         except filelock.Timeout:
             return True
-
-    def _lock_path(self, token: str) -> Path:
-        return self.folder / _PROCESSES / f"{token}.lock"
+    else:
+        # Shared, so that several who look at once do not take each other for the holder.
+        with path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            return False
 
 
 def default_runs_folder() -> Path:

@@ -1,6 +1,11 @@
+import gc
 import json
 import os
 import shutil
+import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 
 import joblib
@@ -8,7 +13,19 @@ import numpy as np
 import pytest
 
 import mnistlib
-from mnistlib import BackendError, DatasetNotFoundError, JobError, JobFailedError, LocalBackend, TrainJob, get_backend
+from mnistlib import (
+    BackendError,
+    DatasetNotFoundError,
+    JobError,
+    JobFailedError,
+    LocalBackend,
+    RunStateError,
+    ScriptJob,
+    SweepJob,
+    TrainJob,
+    get_backend,
+)
+from mnistlib.runs import RunStore
 
 JOB = TrainJob(dataset="digits", regularization=0.5, tol=1e-2)
 
@@ -96,3 +113,73 @@ def test_the_working_folder_is_left_alone(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     LocalBackend(os.environ["MNISTLIB_RUNS"]).run(JOB)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_workers_side_by_side_do_not_mistake_each_others_warnings(tmp_path: Path) -> None:
+    backend = LocalBackend(tmp_path, max_workers=2)
+    hasty = TrainJob(dataset="digits", solver="lbfgs", max_iter=2)
+    patient = TrainJob(dataset="digits", solver="lbfgs", tol=1e-1, regularization=10.0)
+    runs = [(job, backend.submit(job)) for _ in range(6) for job in (hasty, patient)]
+    for job, run in runs:
+        assert run.result(60).converged is (job is patient)
+
+
+def test_a_child_cancelled_in_the_queue_is_not_trained(tmp_path: Path) -> None:
+    backend = LocalBackend(tmp_path / "runs")
+    (tmp_path / "wait.py").write_text(
+        "import pathlib, time\nwhile not pathlib.Path('outputs/go').exists():\n    time.sleep(0.01)"
+    )
+    first = backend.submit(ScriptJob(script="wait.py", source_directory=str(tmp_path)))
+    sweep = backend.submit(SweepJob(base=JOB, regularization=[0.5, 5.0]))
+    sweep.children()[0].cancel()
+    first.cancel()
+    assert sweep.wait(60) == "completed"
+    assert [child.status for child in sweep.children()] == ["cancelled", "completed"]
+    assert sweep.best is not None
+    assert sweep.best.id == sweep.children()[1].id
+
+
+def test_a_sweep_is_deleted_with_its_children_and_not_one_of_them_alone(tmp_path: Path) -> None:
+    backend = LocalBackend(tmp_path)
+    sweep = backend.submit(SweepJob(base=JOB, regularization=[0.5, 5.0]))
+    sweep.wait(60)
+    store = RunStore(tmp_path)
+    with pytest.raises(RunStateError, match=f"belongs to the sweep {sweep.id}: delete that instead"):
+        store.delete(store.find(sweep.children()[0].id))
+    store.delete(sweep.path)
+    assert backend.runs() == []
+
+
+def test_children_that_a_later_sweep_took_over_outlive_the_first(tmp_path: Path) -> None:
+    backend = LocalBackend(tmp_path)
+    first = backend.submit(SweepJob(base=JOB, regularization=[0.5]))
+    first.wait(60)
+    later = backend.submit(SweepJob(base=JOB, regularization=[0.5, 5.0]), resume=True)
+    later.wait(60)
+    RunStore(tmp_path).delete(first.path)
+    assert [child.status for child in later.children()] == ["completed", "completed"]
+
+
+def test_form_feeds_do_not_make_lines_of_a_log(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(r"print('one\x0ctwo\u2028three\nfour')")
+    run = LocalBackend(tmp_path / "runs").submit(ScriptJob(script="train.py", source_directory=str(tmp_path)))
+    assert list(run.follow_logs())[1:] == ["one\x0ctwo\u2028three", "four"]
+
+
+def test_a_script_that_submits_and_ends_is_waited_for(tmp_path: Path) -> None:
+    code = (
+        "import sys, mnistlib\nprint(mnistlib.LocalBackend(sys.argv[1]).submit(mnistlib.TrainJob(dataset='digits')).id)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
+    assert LocalBackend(tmp_path).attach(done.stdout.strip()).status == "completed"
+
+
+def test_backends_that_are_dropped_leave_no_threads(tmp_path: Path) -> None:
+    before = threading.active_count()
+    for number in range(5):
+        LocalBackend(tmp_path / str(number)).run(JOB)
+    gc.collect()
+    deadline = time.monotonic() + 60
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() <= before

@@ -1,3 +1,5 @@
+import contextlib
+import logging
 import os
 import pty
 import subprocess
@@ -5,7 +7,7 @@ import subprocess
 import pytest
 
 from mnistlib.cli.tables import format_table
-from mnistlib.cli.talk import progress_text
+from mnistlib.cli.talk import ProgressLine, progress_text
 
 from .test_cli import FAST, SCRIPT
 
@@ -47,3 +49,16 @@ def test_progress_has_a_bar_where_the_time_left_can_be_told() -> None:
 def test_a_tables_widest_column_is_cut_until_a_line_fits() -> None:
     text = format_table(["name", ">value"], [["a" * 30, "1"], ["b", "22"]], width=20)
     assert text.splitlines() == ["name           value", "aaaaaaaaaaaa…      1", "b                 22"]
+
+
+def test_a_terminal_that_has_gone_away_does_not_end_what_it_watched() -> None:
+    leader, follower = pty.openpty()
+    stream = os.fdopen(follower, "w")
+    os.close(leader)
+    line = ProgressLine(stream)
+    line.emit(logging.LogRecord("mnistlib.progress", logging.INFO, "", 0, "iteration 1", None, None))
+    line.clear()
+    os.close(follower)
+    with contextlib.suppress(OSError):
+        stream.close()
+    assert stream.closed

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from mnistlib import JobError, LocalBackend, ScriptJob
+from mnistlib import JobError, JobFailedError, LocalBackend, ScriptJob
 
 
 def test_arguments_become_text_and_the_folder_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,3 +65,32 @@ def test_metrics_of_a_script_written_for_azure_ml_are_collected(tmp_path: Path, 
     run = LocalBackend(tmp_path / "runs").submit(ScriptJob(script="train.py", source_directory=str(tmp_path)))
     run.wait(60)
     assert run.metrics() == {"Accuracy": [(0, 0.98)], "xs": [(0, 1.0), (1, 2.0)]}
+
+
+def test_a_source_folder_that_is_the_runs_folder_is_not_copied_into_itself(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("print('done')")
+    backend = LocalBackend(tmp_path)
+    for _ in range(2):
+        run = backend.submit(ScriptJob(script="train.py", source_directory=str(tmp_path)))
+        assert run.wait(60) == "completed"
+    assert [name for name in run.files() if name.startswith("code/")] == ["code/train.py"]
+
+
+def test_a_script_that_spoils_its_runs_record_fails_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(
+        "import os\nrecord = os.environ['MNISTLIB_RUN'] + '/run.json'\nos.remove(record)\nos.mkdir(record)"
+    )
+    run = LocalBackend(tmp_path / "runs").submit(ScriptJob(script="train.py", source_directory=str(tmp_path)))
+    with pytest.raises(JobFailedError, match=r"failed: (IsADirectory|Permission)Error|failed: OSError"):
+        run.result(60)
+
+
+def test_a_script_that_spoils_its_metrics_keeps_the_good_ones(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(
+        "import os, mnistlib\nmnistlib.current_run().log_metric('loss', 1)\n"
+        "open(os.environ['MNISTLIB_RUN'] + '/metrics.jsonl', 'a').write('nonsense\\n[1]\\n')\n"
+        "mnistlib.current_run().log_metric('loss', 2)\n"
+    )
+    run = LocalBackend(tmp_path / "runs").submit(ScriptJob(script="train.py", source_directory=str(tmp_path)))
+    assert run.wait(60) == "completed"
+    assert run.metrics() == {"loss": [(0, 1.0), (1, 2.0)]}

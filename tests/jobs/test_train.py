@@ -80,7 +80,19 @@ def test_what_is_not_a_training_job_in_json_is_refused(text: str) -> None:
 
 def test_paths_are_kept_as_text() -> None:
     job = TrainJob(dataset=Path("some/folder"), data_folder=Path("data"))  # type: ignore[arg-type] # people do
-    assert (job.dataset, job.data_folder) == (str(Path("some/folder")), "data")
+    assert (job.dataset, job.data_folder) == (str(Path("some/folder").absolute()), "data")
+
+
+def test_a_path_is_a_folder_even_with_the_name_of_a_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert TrainJob(dataset=Path("mnist")).dataset == str(tmp_path / "mnist")  # type: ignore[arg-type] # people do
+    assert TrainJob(dataset="mnist").dataset == "mnist"
+
+
+def test_a_folder_is_found_again_from_another_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "images").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert TrainJob(dataset="images").dataset == str(tmp_path / "images")
 
 
 def test_a_job_can_not_be_changed() -> None:

@@ -62,8 +62,15 @@ def test_an_output_path_lies_in_outputs_with_its_folder_made(tmp_path: Path) -> 
 
 def test_a_script_in_a_run_gets_that_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MNISTLIB_RUN", str(tmp_path))
-    current_run().log_metric("accuracy", 0.5)
-    assert read_metrics(tmp_path).latest == {"accuracy": 0.5}
+    for value in (3, 2, 1):
+        current_run().log_metric("loss", value)
+    assert read_metrics(tmp_path) == {"loss": [(0, 3.0), (1, 2.0), (2, 1.0)]}
+
+
+def test_steps_go_on_where_an_earlier_process_of_the_run_stopped(tmp_path: Path) -> None:
+    RunContext(tmp_path).log_metric("loss", 2)
+    RunContext(tmp_path).log_metric("loss", 1)
+    assert read_metrics(tmp_path) == {"loss": [(0, 2.0), (1, 1.0)]}
 
 
 def test_a_script_run_by_hand_keeps_no_record_and_talks(

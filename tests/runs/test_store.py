@@ -3,6 +3,7 @@ import random
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,53 @@ def test_a_run_that_has_not_ended_is_not_deleted(store: RunStore) -> None:
     with pytest.raises(RunStateError, match=f"run {folder.name} is queued: cancel it before deleting it"):
         store.delete(folder)
     assert folder.exists()
+
+
+def test_many_who_look_at_a_dead_run_at_once_all_see_that_it_failed(store: RunStore) -> None:
+    process = in_another_process(RUNNING, store.folder)
+    assert process.stdout is not None
+    folder = Path(process.stdout.readline().strip())
+    process.kill()
+    process.communicate(timeout=60)
+    with ThreadPoolExecutor(4) as readers:
+        seen = list(readers.map(lambda _: RunStore(store.folder).read(folder).status, range(200)))
+    assert set(seen) == {RunStatus.FAILED}
+
+
+def test_threads_that_submit_first_at_once_do_not_wait_for_each_other_for_ever(tmp_path: Path) -> None:
+    for number in range(5):
+        store = RunStore(tmp_path / str(number))
+        with ThreadPoolExecutor(8) as threads:
+            folders = list(threads.map(lambda _, store=store: make_run(store), range(8)))
+        assert len(set(folders)) == 8
+
+
+def test_a_record_of_a_newer_version_is_read_as_far_as_it_is_known(store: RunStore) -> None:
+    folder = make_run(store)
+    set_status(folder, RunStatus.COMPLETED, colour="blue")
+    assert store.records()[0].status is RunStatus.COMPLETED
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"status": "lost"}'])
+def test_a_damaged_record_hides_no_other(store: RunStore, text: str, caplog: pytest.LogCaptureFixture) -> None:
+    damaged, good = make_run(store), make_run(store)
+    (damaged / "run.json").write_text(text)
+    assert [record.run_id for record in store.records()] == [good.name]
+    assert str(damaged) in caplog.text
+    with pytest.raises(RunStateError, match="can't be read as the record of a run"):
+        store.read(damaged)
+
+
+def test_runs_are_found_after_the_process_went_to_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = RunStore(Path("runs"))
+    folder = make_run(store)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert store.read(folder).status is RunStatus.QUEUED
+    assert len(store.records()) == 1
 
 
 WRITING = """
