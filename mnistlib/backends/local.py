@@ -83,9 +83,10 @@ class LocalRun(Run):
         try:
             status = self.record.status
         except (OSError, RunStateError):
-            if not worked:
+            if not self._own:
                 raise
-            return RunStatus.FAILED
+            # Somebody has spoilt the record of a run of ours; the worker still knows.
+            return RunStatus.FAILED if worked else RunStatus.RUNNING
         # A worker that is done with a run that its record says has not ended could not write that record.
         return RunStatus.FAILED if worked and not status.ended else status
 
