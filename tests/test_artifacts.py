@@ -92,10 +92,19 @@ def test_a_model_of_another_scikit_learn_is_named_in_one_line(run: RunResult, ca
     assert "made with scikit-learn 0.1" in record.getMessage()
 
 
+def test_of_no_images_there_are_no_labels(run: RunResult) -> None:
+    model = load_model(run.model_path)
+    none = np.zeros((0, 8, 8), np.uint8)
+    assert model.predict(none).shape == (0,)
+    assert model.predict(none).dtype == model.predict(np.zeros((1, 8, 8), np.uint8)).dtype
+    assert model.scores(none).shape == (0, 10)
+
+
 @pytest.mark.parametrize(
     ("images", "message"),
     [
         (np.zeros((1, 28, 28), np.uint8), "takes images of 64 pixels (8 x 8), these have 784 (28 x 28)"),
+        (np.zeros((0, 28, 28), np.uint8), "takes images of 64 pixels (8 x 8), these have 784 (28 x 28)"),
         (np.zeros((1, 8, 8), np.float32), "found float32 of shape (1, 8, 8)"),
         (np.zeros((1, 64), np.uint8), "found uint8 of shape (1, 64)"),
     ],

@@ -131,6 +131,12 @@ def test_predict_takes_a_run_folder_a_model_file_and_on_trust_a_foreign_pickle(r
     assert run("predict", "--trust", tmp_path / "foreign.pkl", tmp_path / "images").stdout == expected
 
 
+def test_predict_of_no_images_prints_nothing(run_id: str, tmp_path: Path) -> None:
+    write_idx(tmp_path / "none", np.zeros((0, 8, 8), np.uint8))
+    assert run("predict", run_id, tmp_path / "none").stdout == ""
+    assert json.loads(run("predict", run_id, tmp_path / "none", "--json").stdout) == {"labels": []}
+
+
 def test_info_prints_what_files_announce(tmp_path: Path) -> None:
     write_idx(tmp_path / "a", np.zeros((3, 4, 5), np.int16))
     write_idx(tmp_path / "b.gz", np.float64(1))
@@ -144,6 +150,11 @@ def test_show_draws_samples_of_a_data_set_and_of_a_file(tmp_path: Path) -> None:
     assert "▀" in run("show", "digits", "--count", "3").stdout
     write_idx(tmp_path / "images", load_dataset("digits").test.images)
     assert "#0" in run("show", tmp_path / "images", "--count", "1").stdout
+
+
+def test_show_draws_in_a_narrow_encoding_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    assert "?" in run("show", "digits", "--count", "1").stdout
 
 
 def test_show_draws_the_worst_mistakes_of_a_run(run_id: str) -> None:
@@ -202,6 +213,10 @@ def test_debug_shows_the_traceback() -> None:
         ("train", "--limit", "0"),
         ("train", "--dataset", "digits", "--experiment", "../up"),
         ("info",),
+        ("show", "digits", "--count", "0"),
+        ("show", "digits", "--count", "-1"),
+        ("runs", "list", "--count", "0"),
+        ("runs", "list", "--count", "many"),
     ],
 )
 def test_wrong_usage_is_status_2_with_the_usage(arguments: tuple[str, ...]) -> None:
