@@ -156,6 +156,9 @@ def save_model(folder: Path, pickled: bytes, description: ModelDescription) -> N
 def load_model(path: str | os.PathLike[str], *, trust: bool = False) -> SavedModel:
     """Read a saved model back, after checking that it is the one that was written.
 
+    The digest in its description shows that the file is whole, not who made it: whoever can change the one can change
+    the other. Load pickles only from folders that nobody you don't trust can write to.
+
     Parameters
     ----------
     path : str or PathLike
@@ -184,8 +187,8 @@ def load_model(path: str | os.PathLike[str], *, trust: bool = False) -> SavedMod
     content, description = read_verified(file)
     if description is None and not trust and not is_skops(file.name):
         raise ModelError(
-            f"{file} has no {DESCRIPTION_FILE} beside it that says where it comes from, and loading a pickle runs "
-            "the code in it. If you trust its maker, load it with trust=True (--trust)"
+            f"{file} has no description: a {DESCRIPTION_FILE} beside it describes a file named {MODEL_FILE} only. "
+            "Loading a pickle runs the code in it. If you trust its maker, load it with trust=True (--trust)"
         )
     return decode_model(str(file), content, description)
 

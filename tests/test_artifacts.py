@@ -61,6 +61,12 @@ def test_a_pickle_of_unknown_origin_is_loaded_only_on_trust(run: RunResult, tmp_
     assert load_model(foreign, trust=True).description is None
 
 
+def test_a_renamed_pickle_beside_a_description_is_not_told_that_there_is_none(run: RunResult) -> None:
+    renamed = run.model_path.rename(run.model_path.with_name("best.pkl"))
+    with pytest.raises(ModelError, match=r"describes a file named sklearn_mnist_model\.pkl only.*trust=True"):
+        load_model(renamed)
+
+
 def test_what_is_no_pickle_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.pkl").write_bytes(b"no pickle")
     with pytest.raises(ModelError, match="can't be read as a model"):
