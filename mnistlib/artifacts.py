@@ -89,25 +89,31 @@ class SavedModel:
         Parameters
         ----------
         images : ndarray of uint8, shape (n, rows, columns)
-            Pixels from 0 to 255.
+            Pixels from 0 to 255. Of no images, there are no labels.
 
         Raises
         ------
         DataError
             If the images have another size or type than the model takes.
         """
-        return np.asarray(self.classifier.predict(self._features(images)))
+        features = self._features(images)
+        if not len(images):
+            return np.asarray(self.classifier.classes_)[:0]  # scikit-learn refuses to be asked of nothing
+        return np.asarray(self.classifier.predict(features))
 
     def scores(self, images: NDArray[np.uint8]) -> NDArray[Any]:
         """Return the probability of each class, shape (n, k), for images as :meth:`predict` takes them."""
-        return np.asarray(self.classifier.predict_proba(self._features(images)))
+        features = self._features(images)
+        if not len(images):
+            return np.empty((0, len(self.classifier.classes_)))
+        return np.asarray(self.classifier.predict_proba(features))
 
     def _features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         if images.dtype != np.uint8 or images.ndim != 3:
             raise DataError(
                 f"expected images as unsigned bytes with 3 dimensions, found {images.dtype} of shape {images.shape}"
             )
-        pixels = images.reshape(len(images), -1)
+        pixels = images.reshape(len(images), images.shape[1] * images.shape[2])
         wanted = self.classifier.n_features_in_
         if pixels.shape[1] != wanted:
             shape = f" ({' x '.join(map(str, self.description.input_shape))})" if self.description else ""
@@ -150,6 +156,9 @@ def save_model(folder: Path, pickled: bytes, description: ModelDescription) -> N
 def load_model(path: str | os.PathLike[str], *, trust: bool = False) -> SavedModel:
     """Read a saved model back, after checking that it is the one that was written.
 
+    The digest in its description shows that the file is whole, not who made it: whoever can change the one can change
+    the other. Load pickles only from folders that nobody you don't trust can write to.
+
     Parameters
     ----------
     path : str or PathLike
@@ -178,8 +187,8 @@ def load_model(path: str | os.PathLike[str], *, trust: bool = False) -> SavedMod
     content, description = read_verified(file)
     if description is None and not trust and not is_skops(file.name):
         raise ModelError(
-            f"{file} has no {DESCRIPTION_FILE} beside it that says where it comes from, and loading a pickle runs "
-            "the code in it. If you trust its maker, load it with trust=True (--trust)"
+            f"{file} has no description: a {DESCRIPTION_FILE} beside it describes a file named {MODEL_FILE} only. "
+            "Loading a pickle runs the code in it. If you trust its maker, load it with trust=True (--trust)"
         )
     return decode_model(str(file), content, description)
 

@@ -9,12 +9,15 @@ import json
 import logging
 import os
 import pickle
+import posixpath
+import re
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,7 @@ from mnistlib.runs.store import JOB_FILE
 
 _PAUSE = 0.25  # seconds between two looks at the runs
 _MOST_METRICS, _MOST_PARAMETERS = 1000, 100  # that MLflow takes at a time
+_LONGEST_NAME, _LONGEST_VALUE = 250, 5000  # characters; of a value it takes 6000 or more, by its kind
 _SQLITE = "sqlite:///"
 _RUN_TAG, _VERSION_TAG = "mnistlib.run_id", "mnistlib.version"
 _MODEL = "model"  # folder of the model among a run's artifacts, in MLflow's own form
@@ -46,7 +50,8 @@ _log = logging.getLogger("mnistlib")
 class MlflowMirror:
     """Tells MLflow of runs and registered models as they come.
 
-    The first failure costs one warning; then the mirror is given up, and the runs go on.
+    A run that MLflow does not take costs one warning, and the mirror goes on with the others. Where MLflow can't be
+    reached, that costs one warning too; then the mirror is given up, and the runs go on.
 
     Parameters
     ----------
@@ -73,6 +78,7 @@ class MlflowMirror:
         # The rest is the thread's own.
         self._client: Any = None
         self._runs: dict[Path, _MirroredRun] = {}
+        self._refused: set[Path] = set()
 
     def follow(self, folder: Path) -> None:
         """Tell of a run from now until it has ended."""
@@ -97,14 +103,11 @@ class MlflowMirror:
             self._client = self._client or _connect(self._uri)
             self._tell_all()
         except Exception as error:  # whatever it is, the runs must not suffer
-            reason = " ".join(str(error).split())
-            _log.warning(
-                "MLflow at %s can't be used; runs go on without it: %s: %s", self._uri, type(error).__name__, reason
-            )
+            _log.warning("MLflow at %s can't be used; runs go on without it: %s", self._uri, _one_line(error))
             self._given_up = True
 
     def _tell_all(self) -> None:
-        followed: list[_MirroredRun] = []
+        followed: list[Path] = []
         while True:
             with self._lock:
                 incoming, self._incoming = self._incoming, []
@@ -112,22 +115,40 @@ class MlflowMirror:
                     self._thread = None
                     return
             for folder, version in incoming:
-                if not folder.is_dir():
-                    continue  # deleted in the meantime
-                run = self._mirrored(folder)
-                followed.append(run)
-                if version is not None:
-                    run.tell()
-                    run.tell_version(version)
-            followed = [run for run in followed if not run.tell()]
+                if folder.is_dir() and self._spared(folder, partial(self._begin, folder, version)):
+                    followed.append(folder)
+            followed = [folder for folder in followed if self._spared(folder, partial(self._goes_on, folder))]
             if followed:
                 time.sleep(_PAUSE)
+
+    def _spared(self, folder: Path, step: Callable[[], bool]) -> bool:
+        """Take a step with one run and return whether more follow; trouble with that run is no trouble of others."""
+        if folder in self._refused:
+            return False
+        try:
+            return step()
+        except Exception as error:  # whatever it is, the runs must not suffer
+            # If it is not this run but MLflow itself, this fails as well.
+            self._client.search_experiments(max_results=1)
+            _log.warning("MLflow at %s has not all of run %s: %s", self._uri, folder.name, _one_line(error))
+            self._refused.add(folder)
+            return False
+
+    def _begin(self, folder: Path, version: ModelVersion | None) -> bool:
+        run = self._mirrored(folder)
+        if version is not None:
+            run.tell()
+            run.tell_version(version)
+        return True
+
+    def _goes_on(self, folder: Path) -> bool:
+        return not self._runs[folder].tell()
 
     def _mirrored(self, folder: Path) -> "_MirroredRun":
         if folder not in self._runs:
             record = self._store.read(folder)
             sweep = folder.with_name(record.parent) if record.parent else None
-            parent = self._mirrored(sweep) if sweep and sweep.is_dir() else None
+            parent = self._mirrored(sweep) if sweep and sweep.is_dir() and sweep not in self._refused else None
             experiment = _experiment(self._client, self._uri, record)
             self._runs[folder] = _MirroredRun(self._client, self._store, folder, experiment, parent)
         return self._runs[folder]
@@ -150,8 +171,8 @@ class _MirroredRun:
         self.id: str = self._run.info.run_id
         if known:
             self._told_status = self._run.info.status
-            for name in self._run.data.metrics:
-                self._told_values[name] = len(client.get_metric_history(self.id, name))
+            for name in read_metrics(folder):
+                self._told_values[name] = len(client.get_metric_history(self.id, _name(name)))
 
     def tell(self) -> bool:
         """Tell what is new, and return whether the run has ended and all is told."""
@@ -166,7 +187,7 @@ class _MirroredRun:
         if record.status.ended:
             self._tell_files()
             if record.error:
-                self._client.set_tag(self.id, "mlflow.note.content", record.error)
+                self._client.set_tag(self.id, "mlflow.note.content", record.error[:_LONGEST_VALUE])
             self._client.set_terminated(self.id, status, _milliseconds(record.ended))
         else:
             self._client.update_run(self.id, status)
@@ -183,17 +204,17 @@ class _MirroredRun:
             version.name,
             f"{self._run.info.artifact_uri}/{_MODEL if version.origin else OUTPUTS}",
             self.id,
-            tags={**version.tags, _VERSION_TAG: str(version.version)},
+            tags={**_tags(version.tags), _VERSION_TAG: str(version.version)},
             description=version.description,
         )
 
     def _create(self, record: RunRecord, experiment: str, parent: "_MirroredRun | None") -> Any:
         from mlflow.entities import Param
 
-        tags = {**record.tags, _RUN_TAG: record.run_id} | ({"mlflow.parentRunId": parent.id} if parent else {})
+        tags = {**_tags(record.tags), _RUN_TAG: record.run_id} | ({"mlflow.parentRunId": parent.id} if parent else {})
         run = self._client.create_run(experiment, _milliseconds(record.created), tags, record.name or record.run_id)
         job = json.loads((self._folder / JOB_FILE).read_bytes())
-        parameters = [Param(name, value) for name, value in _flat(job)]
+        parameters = [Param(name, value[:_LONGEST_VALUE]) for name, value in _flat(job)]
         self._client.log_batch(run.info.run_id, params=parameters[:_MOST_PARAMETERS])
         return run
 
@@ -203,7 +224,7 @@ class _MirroredRun:
         now = round(time.time() * 1000)
         metrics = read_metrics(self._folder)
         news = [
-            Metric(name, value, now, step)
+            Metric(_name(name), value, now, step)
             for name, values in metrics.items()
             for step, value in values[self._told_values.get(name, 0) :]
         ]
@@ -267,10 +288,35 @@ def _write_model(classifier: Any, folder: Path, run_id: str) -> None:
 def _flat(job: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Yield the settings of a job, those of a job inside it with its name before them."""
     for name, value in job.items():
-        if isinstance(value, Mapping):
+        if name == "environment":
+            # Names only: a script's environment is where its passwords are, and a server is read by many.
+            yield f"{prefix}{name}", json.dumps(sorted(value))
+        elif isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")
         elif value is not None:
             yield f"{prefix}{name}", value if isinstance(value, str) else json.dumps(value)
+
+
+def _name(name: str) -> str:
+    """Return the name under which MLflow takes a metric or tag of that name: letters, digits and ``_-. /``, as a path.
+
+    Examples
+    --------
+    >>> _name("acc@5"), _name("loss/../a")
+    ('acc_5', 'loss_.._a')
+    """
+    plain = re.sub(r"[^\w\-. /]", "_", name)[:_LONGEST_NAME]
+    if plain.startswith(("/", "..")) or posixpath.normpath(plain) != plain or plain == ".":
+        plain = re.sub(r"^\.+", "_", plain.replace("/", "_"))
+    return plain
+
+
+def _tags(tags: Mapping[str, str]) -> dict[str, str]:
+    return {_name(name): value[:_LONGEST_VALUE] for name, value in tags.items()}
+
+
+def _one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _milliseconds(when: str | None) -> int | None:

@@ -61,6 +61,12 @@ def test_a_pickle_of_unknown_origin_is_loaded_only_on_trust(run: RunResult, tmp_
     assert load_model(foreign, trust=True).description is None
 
 
+def test_a_renamed_pickle_beside_a_description_is_not_told_that_there_is_none(run: RunResult) -> None:
+    renamed = run.model_path.rename(run.model_path.with_name("best.pkl"))
+    with pytest.raises(ModelError, match=r"describes a file named sklearn_mnist_model\.pkl only.*trust=True"):
+        load_model(renamed)
+
+
 def test_what_is_no_pickle_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.pkl").write_bytes(b"no pickle")
     with pytest.raises(ModelError, match="can't be read as a model"):
@@ -92,10 +98,19 @@ def test_a_model_of_another_scikit_learn_is_named_in_one_line(run: RunResult, ca
     assert "made with scikit-learn 0.1" in record.getMessage()
 
 
+def test_of_no_images_there_are_no_labels(run: RunResult) -> None:
+    model = load_model(run.model_path)
+    none = np.zeros((0, 8, 8), np.uint8)
+    assert model.predict(none).shape == (0,)
+    assert model.predict(none).dtype == model.predict(np.zeros((1, 8, 8), np.uint8)).dtype
+    assert model.scores(none).shape == (0, 10)
+
+
 @pytest.mark.parametrize(
     ("images", "message"),
     [
         (np.zeros((1, 28, 28), np.uint8), "takes images of 64 pixels (8 x 8), these have 784 (28 x 28)"),
+        (np.zeros((0, 28, 28), np.uint8), "takes images of 64 pixels (8 x 8), these have 784 (28 x 28)"),
         (np.zeros((1, 8, 8), np.float32), "found float32 of shape (1, 8, 8)"),
         (np.zeros((1, 64), np.uint8), "found uint8 of shape (1, 64)"),
     ],

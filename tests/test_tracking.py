@@ -117,6 +117,58 @@ def test_a_script_is_seen_while_it_runs(backend: LocalBackend, client: Any, tmp_
     assert len(client.get_metric_history(seen.info.run_id, "loss")) == 1200
 
 
+def script(folder: Path, code: str, **options: Any) -> ScriptJob:
+    (folder / "script.py").write_text(f"import mnistlib\n{code}\n")
+    return ScriptJob(script="script.py", source_directory=str(folder), **options)
+
+
+def test_of_a_scripts_environment_only_the_names_are_told(backend: LocalBackend, client: Any, tmp_path: Path) -> None:
+    run = backend.submit(script(tmp_path, "pass", environment={"TOKEN": "geheim", "LEVEL": "3"}))
+    run.wait()
+    told = mirrored(client, run.id, status="FINISHED").data.params
+    assert json.loads(told["environment"]) == ["LEVEL", "TOKEN"]
+    assert "geheim" not in str(told)
+
+
+def test_names_that_mlflow_does_not_take_are_written_as_it_does(
+    backend: LocalBackend, client: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = ["acc@5", "/rooted", "a//b", "..", "x" * 300]
+    code = f"for name in {names}: mnistlib.current_run().log_metric(name, 0.5)"
+    run = backend.submit(script(tmp_path, code), tags={"who?": "me"})
+    run.result()
+    seen = mirrored(client, run.id, status="FINISHED")
+    assert {"acc_5", "_rooted", "a__b", "_", "x" * 250} == set(seen.data.metrics)
+    assert seen.data.tags["who_"] == "me"
+    assert not caplog.records
+
+
+def test_long_values_and_errors_are_cut(
+    backend: LocalBackend, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRUNCATE_LONG_VALUES", "false")
+    run = backend.submit(script(tmp_path, "pass", arguments=("a" * 20_000,)), tags={"long": "t" * 20_000})
+    failed = backend.submit(TrainJob(dataset="n" * 20_000))
+    seen = mirrored(client, run.id, status="FINISHED")
+    assert len(seen.data.params["arguments"]) == len(seen.data.tags["long"]) == 5000
+    assert len(mirrored(client, failed.id, status="FAILED").data.tags["mlflow.note.content"]) == 5000
+
+
+def test_a_run_that_mlflow_refuses_costs_one_warning_and_no_other_run(
+    backend: LocalBackend, client: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    experiment = client.create_experiment("deleted")
+    client.delete_experiment(experiment)
+    refused = backend.submit(JOB, experiment="deleted")
+    refused.result()
+    refused.register_model("refused")
+    taken = backend.submit(JOB)
+    taken.result()
+    mirrored(client, taken.id, status="FINISHED")
+    (warning,) = [record.getMessage() for record in caplog.records if "MLflow" in record.getMessage()]
+    assert f"has not all of run {refused.id}: " in warning
+
+
 def test_how_a_run_ended_is_there(backend: LocalBackend, client: Any) -> None:
     failed = backend.submit(TrainJob(dataset="nowhere"))
     cancelled = backend.submit(JOB)

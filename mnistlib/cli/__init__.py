@@ -5,6 +5,7 @@ This module imports nothing heavy, so that ``--help`` is instant; a command impo
 """
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = make_parser()
     options = parser.parse_args(with_action(sys.argv[1:] if arguments is None else arguments))
     configure_logging(quiet=options.quiet)
+    _write_whatever_comes()
     try:
         status = _run(parser, options)
         sys.stdout.flush()
@@ -41,6 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
     return status
+
+
+def _write_whatever_comes() -> None:
+    """Let what standard output's encoding lacks, such as the blocks of a drawing in ASCII, be question marks."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="replace")
 
 
 def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:

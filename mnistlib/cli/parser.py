@@ -90,7 +90,7 @@ def _add_runs_commands(commands: Any) -> None:
     every = _add(actions, "list", "print the newest runs", module="runs", function="runs_list")
     every.add_argument("--experiment", help="only of this experiment")
     every.add_argument("--children", action="store_true", help="also the runs of sweeps")
-    every.add_argument("--count", type=int, default=20, metavar="N", help="how many (default: 20)")
+    every.add_argument("--count", type=_positive, default=20, metavar="N", help="how many (default: 20)")
     show = _add(actions, "show", "print all that is known of a run", module="runs", function="runs_show")
     show.add_argument("run", help="id or folder of a run")
     compare = _add(actions, "compare", "print runs side by side", module="runs", function="runs_compare")
@@ -176,7 +176,7 @@ def _add_info(commands: Any) -> None:
 def _add_show(commands: Any) -> None:
     show = _add(commands, "show", "draw samples of a data set or IDX file, or the worst mistakes of a run")
     show.add_argument("what", help="name or folder of a data set, IDX file of images, or id or folder of a run")
-    show.add_argument("--count", type=int, default=8, metavar="N", help="how many images (default: 8)")
+    show.add_argument("--count", type=_positive, default=8, metavar="N", help="how many images (default: 8)")
     show.add_argument("--output", metavar="FILE.png", help="write a picture (extra: plots) instead of drawing here")
     _add_data_folder(show)
     _add_runs(show)
@@ -198,6 +198,13 @@ def _add(
     parser.add_argument("-q", "--quiet", action="store_true", help="print results and errors only")
     parser.add_argument("--debug", action="store_true", help="show the whole traceback of a failure")
     return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, not {text!r}")
+    return number
 
 
 def _add_data_folder(parser: argparse.ArgumentParser) -> None:

@@ -36,6 +36,23 @@ def holds_files(folder: Path) -> bool:
     return folder.is_dir() and any(path.name in _ROLE_OF_NAME and path.is_file() for path in folder.iterdir())
 
 
+def find_candidates(folder: Path) -> dict[str, list[Path]]:
+    """Return every file that could play a role, sorted; roles that none could play are left out.
+
+    Parameters
+    ----------
+    folder : Path
+        Searched at any depth. Links to folders are not followed below it.
+    """
+    candidates: dict[str, list[Path]] = {}
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = Path(parent, name)
+            if name in _ROLE_OF_NAME and path.is_file():
+                candidates.setdefault(_ROLE_OF_NAME[name], []).append(path)
+    return {role: sorted(paths) for role, paths in candidates.items()}
+
+
 def find_files(folder: Path) -> dict[str, Path]:
     """Return the files of a data set by role; those that are not there are left out.
 
@@ -49,20 +66,15 @@ def find_files(folder: Path) -> dict[str, Path]:
     DataError
         If two files could play the same role.
     """
-    candidates: dict[str, list[Path]] = {}
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            path = Path(parent, name)
-            if name in _ROLE_OF_NAME and path.is_file():
-                candidates.setdefault(_ROLE_OF_NAME[name], []).append(path)
-    for role, paths in candidates.items():
+    found = find_candidates(folder)
+    for role, paths in found.items():
         if len(paths) > 1:
             raise DataError(
                 f"{folder}: {len(paths)} files could be the {role.replace('-', ' ')}: "
-                f"{', '.join(str(path.relative_to(folder)) for path in sorted(paths))}. "
+                f"{', '.join(str(path.relative_to(folder)) for path in paths)}. "
                 "Keep one of them, or name the folder that holds just one data set"
             )
-    return {role: paths[0] for role, paths in candidates.items()}
+    return {role: paths[0] for role, paths in found.items()}
 
 
 def require_files(folder: Path) -> dict[str, Path]:

@@ -9,7 +9,7 @@ from mnistlib.datasets.cache import RawFile, digest, load_raw
 from mnistlib.datasets.catalog import CATALOG, DIGITS, NAMES, ROLES, CatalogEntry
 from mnistlib.datasets.dataset import Dataset, Split
 from mnistlib.datasets.download import download
-from mnistlib.datasets.folder import find_files, holds_files, require_files
+from mnistlib.datasets.folder import find_candidates, find_files, holds_files, require_files
 from mnistlib.errors import DataError, DatasetNotFoundError
 
 #: Folder with a subfolder for each data set.
@@ -86,7 +86,10 @@ def fetch_dataset(
     data_folder : str or PathLike, optional
         As for :func:`load_dataset`.
     force : bool, default False
-        Fetch every file anew, and replace what is there once the new one is good.
+        Fetch every file anew, and replace what is there once the new one is good. What plays the same role under
+        another name, or in a folder below, is then removed: two files for one role could not be loaded. Where
+        `data_folder` is not the parent of the data set's own folder but holds files itself, those in folders below
+        it stay, for they may be another data set's.
 
     Returns
     -------
@@ -132,7 +135,16 @@ def _files_of(
         )
     for role in missing:
         found[role] = download(entry, entry.files[role], folder)
+        if force:
+            _remove_others(role, found[role], own=folder != parent)
     return found
+
+
+def _remove_others(role: str, good: Path, *, own: bool) -> None:
+    """Remove what could be taken for a file just fetched; below its folder too, where that is the data set's own."""
+    for path in find_candidates(good.parent)[role]:
+        if path != good and (own or path.parent == good.parent):
+            path.unlink()
 
 
 def _load_named(entry: CatalogEntry, paths: dict[str, Path]) -> Dataset:

@@ -135,6 +135,12 @@ class Findings:
             return self.children[self.best].trained
         return self.job if isinstance(self.job, TrainJob) else None
 
+    @property
+    def judged_on(self) -> str:
+        """Which images its accuracy is of; the job alone says it, also where the images are gone."""
+        held_out = self.trained is not None and self.trained.validation and not isinstance(self.job, SweepJob)
+        return "held-out training" if held_out else "test"
+
 
 def find_out(run: Run, *, data_folder: str | os.PathLike[str] | None = None) -> Findings:
     """Gather what is known of a run of any backend.
@@ -206,8 +212,7 @@ def _examine(findings: Findings, folder: Path, data_folder: str | os.PathLike[st
         return replace(
             findings, missing=(f"Confusion matrix and mistakes need the data, which are not there: {error}",)
         )
-    held_out = job.validation and not isinstance(findings.job, SweepJob)
-    return replace(findings, judgement=_judge(model, dataset, "held-out training" if held_out else "test"))
+    return replace(findings, judgement=_judge(model, dataset, findings.judged_on))
 
 
 def _load(job: TrainJob, model: SavedModel, data_folder: str | os.PathLike[str] | None, *, validate: bool) -> Dataset:

@@ -45,11 +45,10 @@ def make_sections(findings: Findings) -> list[Html]:
 
 
 def _title(findings: Findings) -> str:
-    judgement, job = findings.judgement, findings.trained
+    job = findings.trained
     accuracy = findings.metrics.latest.get("accuracy")
     if job is not None and accuracy is not None:
-        images = judgement.images if judgement is not None else "test"
-        return f"{job.dataset}: {percent(accuracy)} of the {images} images recognised"
+        return f"{job.dataset}: {percent(accuracy)} of the {findings.judged_on} images recognised"
     if findings.status is RunStatus.COMPLETED:
         return f"{findings.run.name or findings.run.id} completed"
     state = f"is {findings.status}" if not findings.status.ended else f"{_was(findings.status)}"

@@ -1,5 +1,6 @@
 """The installed console script, as a person and a shell script meet it."""
 
+import argparse
 import json
 import os
 import shutil
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 
 from mnistlib import load_dataset, write_idx
+from mnistlib.cli.parser import make_parser
 
 SCRIPT = Path(sysconfig.get_path("scripts"), "mnistlib")
 FAST = ("--dataset", "digits", "--regularization", "0.5", "--tol", "0.01")
@@ -104,7 +107,8 @@ def test_train_runs_from_a_folder(tmp_path: Path) -> None:
 def test_evaluate_prints_accuracy_confusion_precision_and_recall(run_id: str) -> None:
     text = run("evaluate", run_id).stdout
     evaluation = json.loads(run("evaluate", run_id, "--json").stdout)
-    assert f"accuracy {evaluation['accuracy']:.4f} on 355 images" in text
+    assert f"accuracy {evaluation['accuracy']:.4f} on 355 test images" in text
+    assert evaluation["images"] == "test"
     assert "precision  recall" in text
     assert np.array(evaluation["confusion"]).shape == (10, 10)
     assert np.sum(evaluation["confusion"]) == evaluation["count"] == 355
@@ -131,6 +135,12 @@ def test_predict_takes_a_run_folder_a_model_file_and_on_trust_a_foreign_pickle(r
     assert run("predict", "--trust", tmp_path / "foreign.pkl", tmp_path / "images").stdout == expected
 
 
+def test_predict_of_no_images_prints_nothing(run_id: str, tmp_path: Path) -> None:
+    write_idx(tmp_path / "none", np.zeros((0, 8, 8), np.uint8))
+    assert run("predict", run_id, tmp_path / "none").stdout == ""
+    assert json.loads(run("predict", run_id, tmp_path / "none", "--json").stdout) == {"labels": []}
+
+
 def test_info_prints_what_files_announce(tmp_path: Path) -> None:
     write_idx(tmp_path / "a", np.zeros((3, 4, 5), np.int16))
     write_idx(tmp_path / "b.gz", np.float64(1))
@@ -144,6 +154,11 @@ def test_show_draws_samples_of_a_data_set_and_of_a_file(tmp_path: Path) -> None:
     assert "▀" in run("show", "digits", "--count", "3").stdout
     write_idx(tmp_path / "images", load_dataset("digits").test.images)
     assert "#0" in run("show", tmp_path / "images", "--count", "1").stdout
+
+
+def test_show_draws_in_a_narrow_encoding_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    assert "?" in run("show", "digits", "--count", "1").stdout
 
 
 def test_show_draws_the_worst_mistakes_of_a_run(run_id: str) -> None:
@@ -202,6 +217,10 @@ def test_debug_shows_the_traceback() -> None:
         ("train", "--limit", "0"),
         ("train", "--dataset", "digits", "--experiment", "../up"),
         ("info",),
+        ("show", "digits", "--count", "0"),
+        ("show", "digits", "--count", "-1"),
+        ("runs", "list", "--count", "0"),
+        ("runs", "list", "--count", "many"),
     ],
 )
 def test_wrong_usage_is_status_2_with_the_usage(arguments: tuple[str, ...]) -> None:
@@ -265,11 +284,18 @@ def test_the_module_runs_as_the_script_does() -> None:
     assert done.stdout.startswith("mnistlib ")
 
 
-@pytest.mark.parametrize(
-    "command", ["", "train", "sweep", "runs", "evaluate", "predict", "fetch", "info", "show", "report"]
-)
-def test_help_is_there_for_every_command(command: str) -> None:
-    assert run(*filter(None, [command]), "--help").stdout.startswith("usage: mnistlib")
+def commands(parser: argparse.ArgumentParser, *words: str) -> Iterator[tuple[str, ...]]:
+    """The words of every command of the parser, from none to those of its actions."""
+    yield words
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, below in action.choices.items():
+                yield from commands(below, *words, name)
+
+
+@pytest.mark.parametrize("words", list(commands(make_parser())), ids=" ".join)
+def test_help_is_there_for_every_command(words: tuple[str, ...]) -> None:
+    assert run(*words, "--help").stdout.startswith(" ".join(("usage: mnistlib", *words)))
 
 
 def test_help_loads_nothing_heavy() -> None:

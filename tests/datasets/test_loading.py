@@ -208,6 +208,51 @@ def test_fetch_by_force_replaces_a_bad_file(
     assert len(load_dataset(tiny.name, data_folder=tmp_path, download=False).train) == 30
 
 
+@pytest.mark.parametrize(
+    "bad", ["train-images.gz", "train-images-idx3-ubyte", "train-images.idx3-ubyte", "raw/train-images-idx3-ubyte.gz"]
+)
+@pytest.mark.parametrize("also_good", [False, True])
+def test_fetch_by_force_replaces_a_bad_file_of_another_spelling(
+    tiny: CatalogEntry, mirrors: tuple[Mirror, Mirror], published: Path, tmp_path: Path, *, bad: str, also_good: bool
+) -> None:
+    mirrors[0].serve(published)
+    folder = tmp_path / tiny.name
+    if also_good:
+        shutil.copytree(published, folder)
+    path = folder / bad
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"bad")
+    (folder / "notes.txt").write_text("mine")
+    fetch_dataset(tiny.name, data_folder=tmp_path, force=True)
+    assert len(load_dataset(tiny.name, data_folder=tmp_path, download=False).train) == 30
+    assert not path.exists()
+    assert (folder / "notes.txt").exists()
+
+
+def test_fetch_by_force_removes_nothing_that_it_could_not_replace(
+    tiny: CatalogEntry, mirrors: tuple[Mirror, Mirror], published: Path, tmp_path: Path
+) -> None:
+    mirrors[0].serve(published)
+    del mirrors[0].files[f"/{PUBLISHED['train-images']}.gz"]
+    bad = tmp_path / tiny.name / "train-images.gz"
+    bad.parent.mkdir()
+    bad.write_bytes(b"bad")
+    with pytest.raises(DownloadError):
+        fetch_dataset(tiny.name, data_folder=tmp_path, force=True)
+    assert bad.read_bytes() == b"bad"
+
+
+def test_fetch_by_force_into_a_folder_with_other_data_sets_below_leaves_those_alone(
+    tiny: CatalogEntry, mirrors: tuple[Mirror, Mirror], published: Path, tmp_path: Path
+) -> None:
+    mirrors[0].serve(published)
+    write_files(tmp_path / "data" / "other", PUBLISHED)
+    (tmp_path / "data" / "train-images.gz").write_bytes(b"bad")
+    fetch_dataset(tiny.name, data_folder=tmp_path / "data", force=True)
+    assert not (tmp_path / "data" / "train-images.gz").exists()
+    assert len(list((tmp_path / "data" / "other").iterdir())) == 4
+
+
 def test_there_is_nothing_to_fetch_for_digits() -> None:
     with pytest.raises(DataError, match="nothing to fetch for 'digits'"):
         fetch_dataset("digits")

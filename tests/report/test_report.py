@@ -175,6 +175,21 @@ def test_a_child_of_a_sweep_is_judged_on_what_it_was_chosen_by(swept: LocalRun, 
     assert "60 held-out training images" in page.text
 
 
+def test_without_the_data_the_title_still_says_which_images_were_judged(backend: LocalBackend, tmp_path: Path) -> None:
+    digits = load_dataset("digits", limit=200)
+    data = tmp_path / "data"
+    data.mkdir()
+    for which, split in (("train", digits.train), ("test", digits.test)):
+        write_idx(data / f"{which}-images", split.images)
+        write_idx(data / f"{which}-labels", split.labels)
+    run = backend.submit(TrainJob(dataset=str(data), regularization=0.5, tol=1e-2, validation=0.2))
+    run.result()
+    shutil.rmtree(data)
+    page = page_of(run, tmp_path)
+    assert "of the held-out training images recognised" in page.text
+    assert "of the test images" not in page.text
+
+
 def test_a_failed_run_says_why_and_what_is_missing(backend: LocalBackend, tmp_path: Path) -> None:
     run = backend.submit(TrainJob(dataset="nowhere"))
     run.wait()
