@@ -1,4 +1,5 @@
-"""Read IDX files, train logistic regression, run the same job on a laptop or on a cluster.
+"""Read IDX files, train logistic regression, keep runs and models.
+
 
 Nothing heavy is imported until it is used: each name, and each module, is loaded at first sight (PEP 562).
 """
