@@ -1,6 +1,5 @@
 """Read IDX files, train logistic regression, keep runs and models.
 
-
 Nothing heavy is imported until it is used: each name, and each module, is loaded at first sight (PEP 562).
 """
 
