@@ -36,12 +36,13 @@ def train(options: argparse.Namespace) -> None:
 
 
 def evaluate(options: argparse.Namespace) -> None:
-    """Print how good a run's model is on the test images of its data set."""
+    """Print how good a run's model is on the test images of its data set, also where the run held out others."""
     model, dataset = _model_and_dataset(options.run, options)
     answers = model.predict(dataset.test.images)
     evaluation = evaluate_labels(dataset.test.labels, answers, classes=len(dataset.classes))
     if options.json:
         print_json(
+            images="test",
             accuracy=evaluation.accuracy,
             count=evaluation.count,
             classes=list(dataset.classes),
@@ -155,7 +156,7 @@ def _evaluation_table(evaluation: Evaluation, classes: tuple[str, ...]) -> str:
     name_width = max(len("class"), *map(len, classes))
     cell = max(5, len(str(evaluation.confusion.max())) + 1)
     lines = [
-        f"accuracy {evaluation.accuracy:.4f} on {evaluation.count} images",
+        f"accuracy {evaluation.accuracy:.4f} on {evaluation.count} test images",
         "",
         "true class down, answer across",
         " " * name_width + "".join(f"{name[: cell - 1]:>{cell}}" for name in classes),

@@ -104,7 +104,8 @@ def test_train_runs_from_a_folder(tmp_path: Path) -> None:
 def test_evaluate_prints_accuracy_confusion_precision_and_recall(run_id: str) -> None:
     text = run("evaluate", run_id).stdout
     evaluation = json.loads(run("evaluate", run_id, "--json").stdout)
-    assert f"accuracy {evaluation['accuracy']:.4f} on 355 images" in text
+    assert f"accuracy {evaluation['accuracy']:.4f} on 355 test images" in text
+    assert evaluation["images"] == "test"
     assert "precision  recall" in text
     assert np.array(evaluation["confusion"]).shape == (10, 10)
     assert np.sum(evaluation["confusion"]) == evaluation["count"] == 355
