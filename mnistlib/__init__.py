@@ -1,6 +1,6 @@
 """Read IDX files, train logistic regression, run the same job on a laptop or on a cluster.
 
-Nothing heavy is imported until it is used: each name is loaded from its module at first sight (PEP 562).
+Nothing heavy is imported until it is used: each name, and each module, is loaded at first sight (PEP 562).
 """
 
 import importlib
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from mnistlib.linear import regularization_path as regularization_path
     from mnistlib.models import ModelVersion as ModelVersion
     from mnistlib.registry import ModelRegistry as ModelRegistry
+    from mnistlib.report import write_report as write_report
     from mnistlib.runs import Run as Run
     from mnistlib.runs import RunStatus as RunStatus
     from mnistlib.runs import current_run as current_run
@@ -82,6 +83,7 @@ _MODULE_OF = {
     "read_idx_header": "idx",
     "regularization_path": "linear",
     "write_idx": "idx",
+    "write_report": "report",
 }
 
 __all__ = sorted(_MODULE_OF)  # noqa: PLE0605 - type checkers read the imports above
@@ -96,10 +98,19 @@ def __getattr__(name: str) -> Any:
 
         return version("mnistlib")
     if name not in _MODULE_OF:
-        raise AttributeError(f"module 'mnistlib' has no attribute {name!r}")
+        return _module(name)
     value = getattr(importlib.import_module(f"mnistlib.{_MODULE_OF[name]}"), name)
     globals()[name] = value
     return value
+
+
+def _module(name: str) -> Any:
+    from importlib.util import find_spec
+
+    # Not those with an underscore: __main__ is a module of the package too, and would run the command line.
+    if name.startswith("_") or not name.isidentifier() or find_spec(f"mnistlib.{name}") is None:
+        raise AttributeError(f"module 'mnistlib' has no attribute {name!r}")
+    return importlib.import_module(f"mnistlib.{name}")
 
 
 def __dir__() -> list[str]:

@@ -2,6 +2,8 @@ import subprocess
 import sys
 from importlib.metadata import version
 
+import pytest
+
 import mnistlib
 
 PROMISED = {
@@ -15,6 +17,7 @@ PROMISED = {
     "read_idx",
     "read_idx_header",
     "write_idx",
+    "write_report",
 }
 
 
@@ -71,6 +74,15 @@ def test_reading_idx_loads_neither_scikit_learn_nor_pooch() -> None:
 
 def test_the_version_is_that_of_the_installed_package() -> None:
     assert mnistlib.__version__ == version("mnistlib")
+
+
+@pytest.mark.parametrize("module", ["cli", "datasets", "errors", "idx", "linear", "report", "runs"])
+def test_a_module_is_there_without_an_import_of_its_own(module: str) -> None:
+    assert f"mnistlib.{module}" in modules_after(f"import mnistlib; mnistlib.{module}")
+
+
+def test_the_main_module_is_no_attribute() -> None:
+    assert not hasattr(mnistlib, "__main__")
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
