@@ -1,5 +1,6 @@
 """The installed console script, as a person and a shell script meet it."""
 
+import argparse
 import json
 import os
 import shutil
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 
 from mnistlib import load_dataset, write_idx
+from mnistlib.cli.parser import make_parser
 
 SCRIPT = Path(sysconfig.get_path("scripts"), "mnistlib")
 FAST = ("--dataset", "digits", "--regularization", "0.5", "--tol", "0.01")
@@ -281,11 +284,18 @@ def test_the_module_runs_as_the_script_does() -> None:
     assert done.stdout.startswith("mnistlib ")
 
 
-@pytest.mark.parametrize(
-    "command", ["", "train", "sweep", "runs", "evaluate", "predict", "fetch", "info", "show", "report"]
-)
-def test_help_is_there_for_every_command(command: str) -> None:
-    assert run(*filter(None, [command]), "--help").stdout.startswith("usage: mnistlib")
+def commands(parser: argparse.ArgumentParser, *words: str) -> Iterator[tuple[str, ...]]:
+    """The words of every command of the parser, from none to those of its actions."""
+    yield words
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, below in action.choices.items():
+                yield from commands(below, *words, name)
+
+
+@pytest.mark.parametrize("words", list(commands(make_parser())), ids=" ".join)
+def test_help_is_there_for_every_command(words: tuple[str, ...]) -> None:
+    assert run(*words, "--help").stdout.startswith(" ".join(("usage: mnistlib", *words)))
 
 
 def test_help_loads_nothing_heavy() -> None:
