@@ -50,8 +50,10 @@ def publish(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         with part.open("x+b") as file:
             yield file
         part.replace(target)
-    except BaseException:
+    except BaseException as error:
         part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None and error.filename in (None, str(part)):
+            error.filename, error.filename2 = str(target), None  # the name that the caller knows
         raise
 
 

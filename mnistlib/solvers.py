@@ -67,6 +67,7 @@ Solver = Callable[[Split, Normalization, SolverOptions, Callback], Fit]
 _RECORDING = threading.Lock()
 
 _ADVICE = "The model works but is not the best one: raise --max-iter or --tol, or regularize more"
+_ROUNDING = "Rounding allows no further step: raise --tol, or regularize more"
 
 
 def _own_input(train: Split, normalization: Normalization) -> tuple[NDArray[Any], float]:
@@ -86,7 +87,7 @@ def _own_fit(estimator: Any, options: SolverOptions) -> Fit:
     if not estimator.converged_:
         complaint = (
             f"the fit stopped after {iterations} iterations with a gradient of {estimator.gradient_norm_:.3g}, "
-            f"short of its tolerance {options.tol:g}. {_ADVICE}"
+            f"short of its tolerance {options.tol:g}. {_ADVICE if iterations >= options.max_iter else _ROUNDING}"
         )
     return Fit(estimator.to_sklearn(), iterations, complaint)
 

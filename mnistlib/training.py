@@ -1,5 +1,6 @@
 """A data set in, a fitted classifier and its metrics out; pure but for what it tells its context."""
 
+import importlib
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -66,6 +67,7 @@ def train(
     """
     require_classes(dataset)
     context.log(f"fitting {len(dataset.train)} images, solver {solver}, regularization {options.regularization:g}")
+    importlib.import_module("sklearn.linear_model")  # not part of the fit, the first time in a process
     started = perf_counter()
     fitted_map = fit_normalization(normalization, dataset.train.images)
     fit = SOLVERS[solver](dataset.train, fitted_map, options, watch(context))

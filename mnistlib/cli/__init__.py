@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         The exit status.
     """
+    _open_streams()
     parser = make_parser()
     options = parser.parse_args(with_action(sys.argv[1:] if arguments is None else arguments))
     configure_logging(quiet=options.quiet)
@@ -49,6 +50,13 @@ def _write_whatever_comes() -> None:
     """Let what standard output's encoding lacks, such as the blocks of a drawing in ASCII, be question marks."""
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="replace")
+
+
+def _open_streams() -> None:
+    """Put a stream that goes nowhere in place of one that the caller has closed."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - it lives on
 
 
 def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 import argparse
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from mnistlib.artifacts import SavedModel, load_model
 from mnistlib.backends import get_backend
 from mnistlib.cli.output import near, print_json, run_json, store_of, submit_and_wait, training_job
 from mnistlib.datasets import CATALOG, DIGITS, Dataset, fetch_dataset, load_dataset
-from mnistlib.errors import DataError, DatasetNotFoundError, RunNotFoundError
+from mnistlib.errors import DataError, DatasetNotFoundError, IdxError, RunNotFoundError
 from mnistlib.evaluation import Evaluation, worst_mistakes
 from mnistlib.evaluation import evaluate as evaluate_labels
 from mnistlib.idx import read_idx, read_idx_header
@@ -61,7 +62,10 @@ def predict(options: argparse.Namespace) -> None:
         model = load_model(path, trust=options.trust)
     else:
         model = load_model(store_of(options).find(options.model) / OUTPUTS, trust=options.trust)
-    labels = model.predict(read_idx(options.file)).tolist()
+    try:
+        labels = model.predict(read_idx(options.file)).tolist()
+    except DataError as error:
+        raise DataError(f"{options.file}: {error}") from error
     if options.json:
         print_json(labels=labels)
     else:
@@ -80,7 +84,12 @@ def fetch(options: argparse.Namespace) -> None:
 
 def info(options: argparse.Namespace) -> None:
     """Print what IDX files announce."""
-    headers = {file: read_idx_header(file) for file in options.files}
+    headers, failures = {}, []
+    for file in options.files:
+        try:
+            headers[file] = read_idx_header(file)
+        except (IdxError, OSError) as error:
+            failures.append(error)
     if options.json:
         print_json(
             **{
@@ -88,10 +97,20 @@ def info(options: argparse.Namespace) -> None:
                 for file, header in headers.items()
             }
         )
+        _raise_last(failures)
         return
     for file, header in headers.items():
         sides = " x ".join(map(str, header.shape)) or "one element"
         print(f"{file}: {header.dtype.name}, {sides}, {header.nbytes:,} bytes of data")
+    _raise_last(failures)
+
+
+def _raise_last(failures: list[IdxError | OSError]) -> None:
+    """Say what each failure was; the last one as the command's own."""
+    for failure in failures[:-1]:
+        print(f"mnistlib: error: {failure}", file=sys.stderr)
+    if failures:
+        raise failures[-1]
 
 
 def show(options: argparse.Namespace) -> None:

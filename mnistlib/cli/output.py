@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import math
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from mnistlib.backends import Backend
+from mnistlib.errors import JobError
 from mnistlib.jobs import Job, TrainJob
 from mnistlib.runs import Run, RunResult, RunStore
 
@@ -50,6 +52,7 @@ def submit_and_wait(
         except (TimeoutError, KeyboardInterrupt):
             # A solver that can't be stopped would keep this process alive; its record says that it was cancelled.
             print(f"mnistlib: run {run.id} is cancelled in mid-fit", file=sys.stderr, flush=True)
+            _end_workers()
             os._exit(_INTERRUPTED)
         print(f"mnistlib: run {run.id} is {run.status}; what it had is in its folder", file=sys.stderr)
         raise
@@ -75,11 +78,33 @@ def run_json(result: RunResult) -> dict[str, Any]:
 
 def print_json(**content: Any) -> None:
     """Print one JSON object."""
-    print(json.dumps(content, indent=2))
+    print(json.dumps(_finite(content), indent=2))
+
+
+def _end_workers() -> None:
+    """End the processes that joblib has spread work over, which would outlive this one."""
+    loky = sys.modules.get("joblib.externals.loky")
+    if loky is not None:
+        loky.get_reusable_executor().shutdown(wait=False, kill_workers=True)
+
+
+def _finite(content: Any) -> Any:
+    """Put null where JSON has no number: NaN and the infinities."""
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def _tags(pairs: list[str]) -> dict[str, str]:
-    return dict(pair.partition("=")[::2] for pair in pairs)
+    tags = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not key or not equals or key in tags:
+            raise JobError(f"--tag must be KEY=VALUE, each key once, not {pair!r}")
+        tags[key] = value
+    return tags
 
 
 def near(path: Path) -> str:

@@ -55,7 +55,7 @@ def _add_train(commands: Any) -> None:
 
 def _add_sweep(commands: Any) -> None:
     sweep = _add(commands, "sweep", "train at many regularization rates and find the best", module="runs")
-    sweep.add_argument("--regularization", dest="rates", metavar="RATE,RATE,…", required=True, help="the rates")
+    sweep.add_argument("--regularization", dest="rates", metavar="RATE,RATE,...", required=True, help="the rates")
     sweep.add_argument("--validation", type=float, metavar="SHARE", help="training images held out to choose by (0.2)")
     sweep.add_argument("--primary-metric", default="accuracy", metavar="METRIC", help="what to choose by (accuracy)")
     sweep.add_argument("--goal", default="maximize", help="maximize or minimize (default: maximize)")

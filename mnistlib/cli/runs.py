@@ -1,6 +1,7 @@
 """The commands about runs: sweep, and runs list, show, compare, logs, cancel, delete."""
 
 import argparse
+import math
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -106,6 +107,7 @@ def runs_show(options: argparse.Namespace) -> None:
         "folder": str(run.path),
         "files": ", ".join(run.files()),
     }
+    facts |= {name: str(value) for name, value in _flat(asdict(read_job(run.path))).items() if value is not None}
     facts |= {name: f"{value:g}" for name, value in run.metrics().latest.items()}
     width = max(map(len, facts))
     for name, value in facts.items():
@@ -191,7 +193,10 @@ def _metric_order(name: str) -> tuple[int, str]:
 
 def _number(metrics: Any, name: str) -> str:
     value = metrics.get(name)
-    return "" if value is None else f"{value:.4g}" if abs(value) >= 1000 or value == int(value) else f"{value:.4f}"
+    if value is None:
+        return ""
+    whole = math.isfinite(value) and value == int(value) and "accuracy" not in name
+    return f"{value:.4g}" if whole or abs(value) >= 1000 else f"{value:.4f}"
 
 
 def _ago(created: str) -> str:

@@ -8,7 +8,7 @@ _LEAST = 6  # columns that a cell keeps however narrow the terminal is
 
 
 def format_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None = None) -> str:
-    """Lay out cells in columns, the widest cut first until a line fits.
+    """Lay out cells in columns, the widest but the first cut until a line fits.
 
     Parameters
     ----------
@@ -31,11 +31,14 @@ def format_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, width:
     a1       0.92
     """
     to_the_right = [title.startswith(">") for title in titles]
-    lines = [[title.removeprefix(">") for title in titles], *rows]
+    # What a terminal would obey rather than show must not get there.
+    plain = [["".join(c if c.isprintable() else "?" for c in cell) for cell in row] for row in rows]
+    lines = [[title.removeprefix(">") for title in titles], *plain]
     widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
     room = shutil.get_terminal_size().columns if width is None else width
-    while sum(widths) + len(_GAP) * (len(widths) - 1) > room and max(widths) > _LEAST:
-        widths[widths.index(max(widths))] -= 1
+    # The first column names the row: a part of a name is of no use.
+    while sum(widths) + len(_GAP) * (len(widths) - 1) > room and max(widths[1:], default=0) > _LEAST:
+        widths[widths.index(max(widths[1:]), 1)] -= 1
     return "".join(_line(line, widths, to_the_right) for line in lines)
 
 

@@ -116,7 +116,9 @@ def _decompressed(source: Any, name: str, length: int | None) -> Iterator[OpenSo
     except Exception as error:
         # Also what a caller's own decompressing stream raises, such as one from gzip.open.
         if isinstance(error, _damage()):
-            raise IdxError(f"{name}: damaged gzip data: {error}. Fetch or compress the file again") from error
+            raise IdxError(
+                f"{name}: damaged gzip data, or other bytes after it: {error}. Fetch or compress the file again"
+            ) from error
         raise
 
 

@@ -1,7 +1,7 @@
 """Run somebody's own training script."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, ClassVar
 
@@ -9,7 +9,7 @@ from mnistlib.errors import JobError
 from mnistlib.jobs.job import Job, require_path
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ScriptJob(Job):
     """Run a Python script, unchanged, in a process of its own.
 
@@ -46,6 +46,7 @@ class ScriptJob(Job):
 
     script: str
     arguments: Sequence[str | int | float | PurePath] = ()
+    _: KW_ONLY
     source_directory: str = "."
     environment: Mapping[str, str] = field(default_factory=dict)
 

@@ -1,7 +1,7 @@
 """Train the same job at many regularization rates, and find the best."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar, Self, TypeVar
 
 from mnistlib.errors import JobError
@@ -14,7 +14,7 @@ Child = TypeVar("Child", bound=Hashable)
 VALIDATION = 0.2
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class SweepJob(Job):
     """Train one job at many regularization rates.
 
@@ -48,6 +48,7 @@ class SweepJob(Job):
     type: ClassVar[str] = "sweep"
 
     base: TrainJob
+    _: KW_ONLY
     regularization: Sequence[float]
     primary_metric: str = "accuracy"
     goal: str = "maximize"

@@ -4,6 +4,7 @@ With the package's own solver all rates are trained over shared passes. Other so
 spread by joblib: inside ``joblib.parallel_config(...)`` as that says, else over this machine's processors.
 """
 
+import importlib
 import shutil
 from dataclasses import dataclass
 from functools import partial
@@ -107,6 +108,7 @@ def _train_together(pending: list[tuple[Path, TrainJob]], context: RunContext) -
 
 def _fit_together(jobs: list[TrainJob], dataset: Dataset, context: RunContext) -> tuple[Normalization, list[Fit]]:
     require_classes(dataset)
+    importlib.import_module("sklearn.linear_model")  # not part of the fit, the first time in a process
     started = perf_counter()
     fitted_map = fit_normalization(jobs[0].normalization, dataset.train.images)
     fits = fit_path(dataset.train, fitted_map, [options_of(job) for job in jobs], watch(context, models=len(jobs)))

@@ -75,6 +75,8 @@ class TrainJob(Job):
             # A path is a folder, whatever its name, also for a process that stands elsewhere.
             object.__setattr__(self, "dataset", str(Path(self.dataset).absolute()))
         require_path(self, "dataset")
+        if not self.dataset:
+            raise JobError("dataset must be a name or a folder, not empty")
         require_path(self, "data_folder", optional=True)
         require_type(self, "download", bool)
         if self.limit is not None:

@@ -88,7 +88,7 @@ class RunStore:
             )
             folder = self.folder / experiment / run_id
             unfinished = folder.with_name(f".{run_id}.{self._token}.part")
-            unfinished.mkdir(parents=True)
+            self._make(unfinished)
             publish_bytes(unfinished / JOB_FILE, job_json.encode())
             record.write(unfinished)
             try:
@@ -116,7 +116,7 @@ class RunStore:
         Parameters
         ----------
         run : str or PathLike
-            Its id, or the folder itself.
+            Its id, the beginning of its id where no other begins so, or the folder itself.
 
         Raises
         ------
@@ -127,9 +127,12 @@ class RunStore:
             return Path(run).absolute()
         name = os.fspath(run)
         if name == Path(name).name and not name.startswith("."):
-            for folder in self.folder.glob(f"*/{glob.escape(name)}"):
-                if (folder / RECORD_FILE).is_file():
-                    return folder
+            found = [path for path in self.folder.glob(f"*/{glob.escape(name)}*") if (path / RECORD_FILE).is_file()]
+            exact = [path for path in found if path.name == name]
+            if len(exact or found) == 1:
+                return (exact or found)[0]
+            if found and name:
+                raise RunNotFoundError(f"{name!r} begins the ids of {len(found)} runs: give more of the one you mean")
         raise RunNotFoundError(
             f"no run {name!r} in {self.folder}: expected the id of a run there, or the path of a run's folder. "
             f"Name another place with --runs or {RUNS_VARIABLE}"
@@ -170,8 +173,10 @@ class RunStore:
         shutil.rmtree(hidden)
 
     def _stored(self) -> Iterator[tuple[Path, RunRecord]]:
-        if not self.folder.is_dir():
+        if not self.folder.exists():
             return
+        if not self.folder.is_dir():
+            raise RunStateError(f"{self.folder} is a file, not a folder of runs")
         for experiment in os.scandir(self.folder):
             if experiment.is_dir() and not experiment.name.startswith("."):
                 for entry in os.scandir(experiment):
@@ -207,12 +212,20 @@ class RunStore:
             return replace(record, status=RunStatus.CANCELLED)
         return replace(record, status=RunStatus.FAILED, error=PROCESS_ENDED)
 
+    def _make(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunStateError(
+                f"can't keep runs in {self.folder}: {error.strerror}. Name another place with --runs or {RUNS_VARIABLE}"
+            ) from error
+
     def _hold_lock(self) -> None:
         with self._locking:
             if self._lock is not None:
                 return
             path = self._lock_path(self._token)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            self._make(path.parent)
             # Any thread may have submitted the run, so the lock must not belong to one.
             lock = filelock.FileLock(path, thread_local=False)
             lock.acquire()

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mnistlib import load_dataset, write_idx
+from mnistlib import LocalBackend, ScriptJob, load_dataset, write_idx
 from mnistlib.cli.parser import make_parser
 
 SCRIPT = Path(sysconfig.get_path("scripts"), "mnistlib")
@@ -305,3 +305,71 @@ def test_help_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("set()\n")
+
+
+@pytest.mark.parametrize("stream", [1, 2])
+def test_a_closed_stream_stops_nothing(stream: int) -> None:
+    done = subprocess.run(["sh", "-c", f'"$0" train --dataset digits --tol 0.01 {stream}>&-', SCRIPT], check=False)
+    assert done.returncode == 0
+    assert json.loads(run("runs", "--json").stdout)["runs"][0]["status"] == "completed"
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 4])
+def test_a_full_disk_is_a_failure_in_one_line_and_no_hang(blocks: int) -> None:
+    # A limit on file sizes stands for the full disk: real errors of real writes.
+    limited = f'ulimit -f {blocks}; exec "$0" train --dataset digits -q'
+    done = subprocess.run(["bash", "-c", limited, SCRIPT], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("mnistlib: error: ")
+
+
+def test_a_number_that_is_none_is_null_in_json(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import mnistlib\nmnistlib.current_run().log_metric('loss', float('nan'))")
+    first, second = (LocalBackend().run(ScriptJob("train.py", source_directory=str(tmp_path))).run_id for _ in range(2))
+    assert "nan" in run("runs", "compare", first, second).stdout
+    assert json.loads(run("runs", "compare", first, second, "--json").stdout)["runs"][0]["metrics"] == {"loss": None}
+    assert "NaN" not in run("runs", "--json").stdout
+
+
+def test_a_run_may_be_named_by_the_beginning_of_its_id(run_id: str) -> None:
+    assert run_id in run("runs", "show", run_id[:-2]).stdout
+    run("train", *FAST, "-q")
+    assert "begins the ids of 2 runs" in one_line_of_error("runs", "show", run_id[:4])
+
+
+def test_info_tells_of_every_good_file_before_it_fails(tmp_path: Path) -> None:
+    write_idx(tmp_path / "good", np.zeros(3, np.uint8))
+    (tmp_path / "bad").write_bytes(b"bad")
+    done = run("info", tmp_path / "bad", tmp_path / "good", check=False)
+    assert done.returncode == 1
+    assert "good: uint8" in done.stdout
+    assert "bad: " in done.stderr
+
+
+@pytest.mark.parametrize("tags", [("foo",), ("=x",), ("a=b", "a=c")])
+def test_a_tag_that_is_no_pair_is_wrong_usage(tags: tuple[str, ...]) -> None:
+    flags = [text for tag in tags for text in ("--tag", tag)]
+    assert run("train", *FAST, *flags, check=False).returncode == 2
+
+
+def test_a_place_that_can_hold_no_runs_is_named_with_advice(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "--runs or MNISTLIB_RUNS" in one_line_of_error("train", *FAST, "--runs", tmp_path / "file")
+    assert "is a file, not a folder of runs" in one_line_of_error("runs", "--runs", tmp_path / "file")
+    assert "file/x.png'" in one_line_of_error("show", "digits", "--output", tmp_path / "file" / "x.png")
+
+
+def test_ctrl_c_on_a_sweep_leaves_no_workers_behind(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    for which, count in (("train", 4000), ("test", 10)):
+        write_idx(tmp_path / f"{which}-images", generator.integers(0, 256, (count, 28, 28), dtype=np.uint8))
+        write_idx(tmp_path / f"{which}-labels", np.arange(count).astype(np.uint8) % 10)
+    options = ("--solver", "lbfgs", "--max-iter", "1000000", "--tol", "1e-300", "--regularization", "1e-9,2e-9")
+    process = subprocess.Popen([SCRIPT, "sweep", "--dataset", tmp_path, *options], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    # The workers write to the same stream, so its end is the end of the last of them.
+    assert any(line.startswith("fitting") for line in process.stderr)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130

@@ -62,3 +62,8 @@ def test_a_terminal_that_has_gone_away_does_not_end_what_it_watched() -> None:
     with contextlib.suppress(OSError):
         stream.close()
     assert stream.closed
+
+
+def test_a_table_never_cuts_its_first_column_and_shows_no_control_characters() -> None:
+    text = format_table(["run", "name"], [["20261120-124940-9128ab", "x\ny\x1b[31m" + "z" * 30]], width=30)
+    assert text.splitlines()[1] == "20261120-124940-9128ab  x?y?[…"

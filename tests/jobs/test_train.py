@@ -13,7 +13,7 @@ from mnistlib.solvers import SOLVERS
 POSITIVE = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
 JOBS = st.builds(
     TrainJob,
-    dataset=st.text(),
+    dataset=st.text(min_size=1),
     data_folder=st.none() | st.text(),
     download=st.booleans(),
     limit=st.none() | st.integers(min_value=1),
