@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Sequence
 
 _GAP = "  "
-_LEAST = 6  # columns that a cell keeps however narrow the terminal is
+_LEAST = 3  # columns that a cell keeps however narrow the terminal is
 
 
 def format_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None = None) -> str:
@@ -36,9 +36,10 @@ def format_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, width:
     lines = [[title.removeprefix(">") for title in titles], *plain]
     widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
     room = shutil.get_terminal_size().columns if width is None else width
-    # The first column names the row: a part of a name is of no use.
-    while sum(widths) + len(_GAP) * (len(widths) - 1) > room and max(widths[1:], default=0) > _LEAST:
-        widths[widths.index(max(widths[1:]), 1)] -= 1
+    while sum(widths) + len(_GAP) * (len(widths) - 1) > room and max(widths) > _LEAST:
+        widest = max(range(1, len(widths)), key=lambda column: widths[column], default=0)
+        # The first column names the row, and a part of a name is of little use: it is cut last.
+        widths[widest if widths[widest] > _LEAST else 0] -= 1
     return "".join(_line(line, widths, to_the_right) for line in lines)
 
 

@@ -126,12 +126,12 @@ class RunStore:
         if (Path(run) / RECORD_FILE).is_file():
             return Path(run).absolute()
         name = os.fspath(run)
-        if name == Path(name).name and not name.startswith("."):
+        if name and name == Path(name).name and not name.startswith("."):
             found = [path for path in self.folder.glob(f"*/{glob.escape(name)}*") if (path / RECORD_FILE).is_file()]
             exact = [path for path in found if path.name == name]
             if len(exact or found) == 1:
                 return (exact or found)[0]
-            if found and name:
+            if found:
                 raise RunNotFoundError(f"{name!r} begins the ids of {len(found)} runs: give more of the one you mean")
         raise RunNotFoundError(
             f"no run {name!r} in {self.folder}: expected the id of a run there, or the path of a run's folder. "

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -367,9 +368,11 @@ def test_ctrl_c_on_a_sweep_leaves_no_workers_behind(tmp_path: Path) -> None:
         write_idx(tmp_path / f"{which}-labels", np.arange(count).astype(np.uint8) % 10)
     options = ("--solver", "lbfgs", "--max-iter", "1000000", "--tol", "1e-300", "--regularization", "1e-9,2e-9")
     process = subprocess.Popen([SCRIPT, "sweep", "--dataset", tmp_path, *options], stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    # The workers write to the same stream, so its end is the end of the last of them.
-    assert any(line.startswith("fitting") for line in process.stderr)
+    deadline = time.monotonic() + 60
+    while [child.status for run in LocalBackend().runs() for child in run.children()] != ["running", "running"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
+    # The workers hold the same stream open, so its end is the end of the last of them.
     process.communicate(timeout=60)
     assert process.returncode == 130

@@ -47,8 +47,8 @@ def test_progress_has_a_bar_where_the_time_left_can_be_told() -> None:
 
 
 def test_a_tables_widest_column_is_cut_until_a_line_fits() -> None:
-    text = format_table(["name", ">value"], [["a" * 30, "1"], ["b", "22"]], width=20)
-    assert text.splitlines() == ["name           value", "aaaaaaaaaaaa…      1", "b                 22"]
+    text = format_table([">value", "name"], [["1", "a" * 30], ["22", "b"]], width=20)
+    assert text.splitlines() == ["value  name", "    1  aaaaaaaaaaaa…", "   22  b"]
 
 
 def test_a_terminal_that_has_gone_away_does_not_end_what_it_watched() -> None:
