@@ -4,7 +4,9 @@ import argparse
 import json
 import math
 import os
+import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +85,11 @@ def print_json(**content: Any) -> None:
 
 def _end_workers() -> None:
     """End the processes that joblib has spread work over, which would outlive this one."""
-    loky = sys.modules.get("joblib.externals.loky")
-    if loky is not None:
-        loky.get_reusable_executor().shutdown(wait=False, kill_workers=True)
+    # By its own parts: to ask loky for its executor makes one, and its orderly shutdown waits for the work.
+    executor = getattr(sys.modules.get("joblib.externals.loky.reusable_executor"), "_executor", None)
+    for pid in list(getattr(executor, "_processes", None) or ()):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
 
 
 def _finite(content: Any) -> Any:

@@ -358,6 +358,11 @@ def test_a_place_that_can_hold_no_runs_is_named_with_advice(tmp_path: Path) -> N
     (tmp_path / "file").write_text("")
     assert "--runs or MNISTLIB_RUNS" in one_line_of_error("train", *FAST, "--runs", tmp_path / "file")
     assert "is a file, not a folder of runs" in one_line_of_error("runs", "--runs", tmp_path / "file")
+
+
+def test_a_picture_that_can_not_be_written_is_named_as_it_was_asked_for(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    (tmp_path / "file").write_text("")
     assert "file/x.png'" in one_line_of_error("show", "digits", "--output", tmp_path / "file" / "x.png")
 
 
