@@ -183,3 +183,16 @@ def test_backends_that_are_dropped_leave_no_threads(tmp_path: Path) -> None:
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.01)
     assert threading.active_count() <= before
+
+
+@pytest.mark.parametrize("solver", ["auto", "lbfgs"])
+def test_a_child_that_fails_fails_alone(tmp_path: Path, solver: str) -> None:
+    backend = LocalBackend(tmp_path / "runs")
+    (tmp_path / "wait.py").write_text("import time\nwhile True:\n    time.sleep(0.01)")
+    first = backend.submit(ScriptJob(script="wait.py", source_directory=str(tmp_path)))
+    base = TrainJob(dataset="digits", solver=solver, tol=1e-1)
+    sweep = backend.submit(SweepJob(base=base, regularization=[0.5, 5.0]))
+    Path(tmp_path, "runs", "default", sweep.children()[0].id, "outputs").write_text("in the way of its model")
+    first.cancel()
+    assert sweep.wait(60) == "completed"
+    assert [child.status for child in sweep.children()] == ["failed", "completed"]

@@ -18,7 +18,7 @@ from mnistlib.idx import read_idx, write_idx
 from mnistlib.testing import encode_idx
 
 MIB = 1 << 20
-BUFFERS = 4 * MIB  # what reading takes besides, however long the file; Python's own gzip reader takes the most
+BUFFERS = 13 * MIB // 4  # what reading takes besides, however long the file; Python's own gzip reader takes the most
 
 
 def peak(function: Callable[[], Any]) -> int:
