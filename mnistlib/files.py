@@ -1,5 +1,6 @@
 """Write a file whole or not at all: a temporary name in the same folder, then a rename."""
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from typing import BinaryIO
 
 #: Names of files that a process has open already. To replace one would cut off whoever opened it.
 _OPEN_FILES = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")
+
+_WORTH_RESERVING = 1 << 20  # bytes: what is smaller is written before the reservation is
 
 
 @contextmanager
@@ -56,6 +59,26 @@ def publish(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         if isinstance(error, OSError) and error.errno is not None and error.filename in (None, str(part)):
             error.filename, error.filename2 = str(target), None  # the name that the caller knows
         raise
+
+
+def reserve(file: BinaryIO, size: int) -> None:
+    """Ask the disk at once for all the room of a new file that will be `size` bytes long.
+
+    A full disk says so before anything is written, and the system writes faster into room that it knows of. Where
+    nothing can be reserved (a pipe, some file systems, other systems than Linux) nothing happens.
+
+    Raises
+    ------
+    OSError
+        If there is no room.
+    """
+    if size < _WORTH_RESERVING or not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        os.posix_fallocate(file.fileno(), 0, size)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
 
 
 def publish_bytes(path: str | os.PathLike[str], content: bytes) -> None:

@@ -1,6 +1,7 @@
 """Read IDX: whole, as a memory map, or the header alone."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,10 @@ from numpy.typing import NDArray
 from mnistlib.errors import IdxError
 from mnistlib.idx.format import IdxHeader, parse_header
 from mnistlib.idx.sources import CHUNK, IdxSource, OpenSource, open_source
+
+_LARGE = 16 << 20  # bytes of a plain file that are worth several threads
+_SHARE = 2 << 20  # bytes that a thread reads at a time, few, so that none is waited for long
+_MOST_THREADS = 4
 
 
 def read_idx(source: IdxSource, *, mmap: bool = False) -> NDArray[Any]:
@@ -166,6 +171,9 @@ def _read_data(opened: OpenSource, header: IdxHeader) -> NDArray[np.uint8]:
     vouched = opened.vouches_for(header.header_nbytes + header.nbytes)
     data = np.empty(header.nbytes if vouched else min(header.nbytes, CHUNK), np.uint8)
     filled = 0
+    if opened.descriptor is not None and len(data) >= _LARGE and hasattr(os, "preadv"):
+        filled = _read_in_shares(opened.descriptor, data, header.header_nbytes)
+        opened.stream.seek(header.header_nbytes + filled)
     while filled < header.nbytes:
         if filled == len(data):
             # No view of the array outlives a turn of this loop, so it may move.
@@ -175,6 +183,24 @@ def _read_data(opened: OpenSource, header: IdxHeader) -> NDArray[np.uint8]:
             raise _truncated(opened.name, header, filled)
         filled += got
     return data
+
+
+def _read_in_shares(descriptor: int, data: NDArray[np.uint8], start: int) -> int:
+    """Fill `data` from a file's byte `start` on by several threads, since one core can't copy as fast as memory takes.
+
+    Returns how many bytes there were before the first that is missing, all of them if none is.
+    """
+
+    def read(place: int, end: int) -> int:
+        while place < end and (got := os.preadv(descriptor, [data[place:end].data], start + place)):
+            place += got
+        return place
+
+    places = range(0, len(data), _SHARE)
+    ends = [*places[1:], len(data)]
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as threads:
+        reached = list(threads.map(read, places, ends))
+    return next((place for place, end in zip(reached, ends, strict=True) if place < end), len(data))
 
 
 def _as_array(data: NDArray[np.uint8], header: IdxHeader, name: str) -> NDArray[Any]:

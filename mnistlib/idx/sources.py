@@ -60,6 +60,12 @@ class OpenSource:
     gzip_length: int | None
     stored_length: int | None
 
+    @property
+    def descriptor(self) -> int | None:
+        """The descriptor of a regular file in which the bytes lie as they are; None where there is no such file."""
+        in_file = self.length is not None and isinstance(self.stream.raw, io.FileIO)
+        return self.stream.fileno() if in_file else None
+
     def vouches_for(self, nbytes: int) -> bool:
         """Whether it is credible, before reading them, that there are `nbytes` bytes."""
         if self.compressed:

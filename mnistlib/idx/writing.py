@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, Protocol, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mnistlib.files import publish
+from mnistlib.files import publish, reserve
 from mnistlib.idx.format import format_header
 
 _BLOCK_ELEMENTS = 1 << 18  # converted at a time where byte order or strides need converting
@@ -63,6 +63,7 @@ def write_idx(target: IdxTarget, array: ArrayLike) -> None:
             with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as compressed:
                 _write(cast(BinaryIO, compressed), header, values)
         else:
+            reserve(file, len(header) + values.nbytes)
             _write(file, header, values)
 
 

@@ -66,6 +66,11 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         load_dataset("minst")
 
 
+def test_a_name_too_long_for_a_folder_is_unknown() -> None:
+    with pytest.raises(DatasetNotFoundError, match="nor a folder"):
+        load_dataset("n" * 20_000)
+
+
 def test_a_missing_folder_is_also_a_file_not_found_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         load_dataset(tmp_path / "absent")

@@ -20,6 +20,7 @@ from mnistlib.idx import load_data, read_idx, read_idx_header
 from mnistlib.testing import encode_idx
 
 NAMES = ["uint8", "int8", "int16", "int32", "float32", "float64"]
+MIB = 1 << 20
 ROOT = os.geteuid() == 0 if hasattr(os, "geteuid") else False
 
 
@@ -102,6 +103,20 @@ class TestResult:
         expected = np.zeros(5_000_000, np.int32)
         np.testing.assert_array_equal(read_idx(gzip.compress(encode_idx(expected))), expected)
 
+    def test_of_a_file_large_enough_for_several_threads_is_whole(self, tmp_path: Path) -> None:
+        expected = np.random.default_rng(4).integers(-(2**31), 2**31, (5, MIB + 3), np.int32)
+        (tmp_path / "some.idx").write_bytes(encode_idx(expected))
+        np.testing.assert_array_equal(read_idx(tmp_path / "some.idx"), expected)
+
+    def test_of_a_large_file_that_is_read_a_little_at_a_time_is_whole(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        expected = np.random.default_rng(4).integers(0, 256, 17 * MIB + 1, np.uint8)
+        (tmp_path / "some.idx").write_bytes(encode_idx(expected))
+        whole = os.preadv
+        monkeypatch.setattr(os, "preadv", lambda file, parts, start: whole(file, [parts[0][:700_001]], start))
+        np.testing.assert_array_equal(read_idx(tmp_path / "some.idx"), expected)
+
 
 class TestMalformed:
     @pytest.mark.parametrize("name", NAMES)
@@ -180,6 +195,22 @@ class TestMalformed:
     def test_the_message_says_how_many_bytes_trail_where_that_is_known(self) -> None:
         with pytest.raises(IdxError, match=r"of shape \(2,\), found 3 more bytes after it"):
             read_idx(header((2,)) + bytes(5))
+
+    @pytest.mark.parametrize("change", [-1, -5 * MIB, 1])
+    def test_a_large_file_that_changes_while_it_is_read_is_refused(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: int
+    ) -> None:
+        path = tmp_path / "some.idx"
+        path.write_bytes(encode_idx(np.zeros(20 * MIB, np.uint8)))
+        whole = os.preadv
+
+        def change_then_read(*arguments: Any) -> int:
+            os.truncate(path, 8 + 20 * MIB + change)
+            return whole(*arguments)
+
+        monkeypatch.setattr(os, "preadv", change_then_read)
+        with pytest.raises(IdxError, match=f"found {20 * MIB + change:,}" if change < 0 else "found more bytes"):
+            read_idx(path)
 
     def test_it_is_a_value_error(self) -> None:
         with pytest.raises(ValueError, match="empty"):

@@ -60,6 +60,11 @@ def test_a_bad_value_is_refused_when_the_job_is_made_with_what_is_allowed(values
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["n" * 20_000, "null\0inside"])
+def test_a_name_that_no_folder_can_have_is_a_name(name: str) -> None:
+    assert TrainJob(dataset=name).dataset == name
+
+
 def test_a_job_error_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="seed"):
         TrainJob(seed=-1)
