@@ -37,6 +37,8 @@ class Rows:
     ----------
     shape : (int, int)
         Rows and columns.
+    of_bytes : bool
+        Whether the numbers are unsigned bytes.
     slices : list of slice
         The blocks, in order. They depend on the number of columns alone, never on the number of threads.
 
@@ -50,6 +52,7 @@ class Rows:
         if X.ndim != 2 or not X.size:
             raise DataError(f"The rows need the shape (n, d) with n and d at least 1, not {X.shape}.")
         self.shape: tuple[int, int] = X.shape
+        self.of_bytes = X.dtype == np.uint8
         step = int(np.clip(BLOCK_NUMBERS // self.shape[1], *BLOCK_ROWS))
         self.slices = [slice(start, min(start + step, len(X))) for start in range(0, len(X), step)]
         self._X = X
