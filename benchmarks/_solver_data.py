@@ -103,5 +103,7 @@ def enlarged(path: Path, rows: int) -> npt.NDArray[Any]:
             jitter = random.integers(0, 24, images.shape, dtype=np.uint8)
             file.write(np.where(images > 0, images - np.minimum(images, jitter), images).tobytes())
             labels[start : start + count] = y[order]
+        file.flush()
+        os.fsync(file.fileno())  # or writing to the disk goes on while passes are timed
     np.save(path.with_suffix(".labels.npy"), labels)
     return labels

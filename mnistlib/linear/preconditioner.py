@@ -56,12 +56,17 @@ class Preconditioner:
     def solve(self, model: int, gradient: Floats) -> Floats:
         """Return the matrix of `model` times `gradient`, both of the shape (outputs, d + 1)."""
         factor = self.factors[model]
-        columns = self.arithmetic.to_device(gradient.reshape(len(gradient), -1, 1))
+        vectors = self.arithmetic.to_device(gradient)
         if factor.ndim == 1:
-            solved = (factor * factor)[:, None] * columns
+            solved = factor * factor * vectors
+        elif len(factor) == 1:
+            solved = (vectors @ factor[0].T) @ factor[0]
         else:
-            solved = factor.swapaxes(-1, -2) @ (factor @ columns)
-        return np.asarray(solved, dtype=np.float64).reshape(gradient.shape)
+            # Block by block: each is used twice, and the second time comes out of the cache.
+            solved = self.arithmetic.namespace.stack(
+                [(block @ vector) @ block for block, vector in zip(factor, vectors, strict=True)]
+            )
+        return np.asarray(solved, dtype=np.float64)
 
     def only(self, models: npt.NDArray[np.bool_]) -> Preconditioner:
         """Return the preconditioner of some of the models."""

@@ -176,3 +176,15 @@ def test_one_class_is_refused() -> None:
 def test_an_unfitted_model_says_so() -> None:
     with pytest.raises(NotFittedError):
         LogisticRegression().predict(PROBLEM.X)
+
+
+@pytest.mark.parametrize("C", [10.0, 1000.0])
+def test_pixels_that_are_seldom_bright_do_not_hold_it_up(C: float) -> None:
+    random = np.random.default_rng(0)
+    common, seldom = random.integers(0, 256, (60_000, 10)), np.where(random.random((60_000, 60)) < 0.001, 255, 0)
+    X = np.hstack([common, seldom]).astype(np.uint8)
+    weights = random.normal(size=(70, 3)) * np.where(np.arange(70) < 10, 2, 6)[:, None]
+    y = (X / 255 @ weights + random.gumbel(size=(60_000, 3))).argmax(1)
+    model = LogisticRegression(C=C, pixel_scale=1 / 255).fit(X, y)
+    assert model.converged_
+    assert model.n_passes_ < 21  # 25 and more than 100 if the rows that aren't drawn are forgotten
