@@ -28,6 +28,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_info(commands)
     _add_show(commands)
     _add_report(commands)
+    _add_node(commands)
     return parser
 
 
@@ -74,7 +75,7 @@ def _add_job(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-iter", type=int, metavar="N", help="iterations before the solver gives up")
     parser.add_argument("--tol", type=float, help="the solver's tolerance")
     parser.add_argument("--seed", type=int, help="for whatever is drawn at random (default: 42)")
-    parser.add_argument("--backend", default="local", help="where to run (default: local)")
+    parser.add_argument("--backend", help="where to run: local or azureml (default: $MNISTLIB_BACKEND or local)")
     parser.add_argument("--experiment", default="default", help="name that runs of one purpose share")
     parser.add_argument("--name", help="what to call the run")
     parser.add_argument(
@@ -137,7 +138,7 @@ def _add_models_commands(commands: Any) -> None:
 
 
 def _add_place(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--backend", default="local", help="where it is registered (default: local)")
+    parser.add_argument("--backend", help="where it is registered (default: $MNISTLIB_BACKEND or local)")
     _add_runs(parser)
     _add_json(parser)
 
@@ -188,6 +189,16 @@ def _add_report(commands: Any) -> None:
     report.add_argument("--output", metavar="FILE.html", help="the file (default: the run's id, in this folder)")
     _add_data_folder(report)
     _add_runs(report)
+
+
+def _add_node(commands: Any) -> None:
+    """Add what a cluster's node runs; without a line of help, since no person does."""
+    node = commands.add_parser("node", description="Run the job that lies here, on a cluster's node.")
+    node.set_defaults(command=_Command("node", "node"), quiet=False, debug=False)
+    node.add_argument("--run-id", required=True, help="the run's id")
+    node.add_argument("--experiment", required=True, help="its experiment")
+    node.add_argument("--service", help="who is told of metrics")
+    node.add_argument("--data", metavar="FOLDER", help="where the job's data set was brought")
 
 
 def _add(

@@ -1,0 +1,84 @@
+"""Jobs on a cluster of Azure Machine Learning, through azureml-core (SDK v1)."""
+
+import importlib.util
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mnistlib.backends.azureml_cluster import AzureMLCluster
+from mnistlib.backends.azureml_compute import AmlComputeSpec
+from mnistlib.backends.azureml_service import AzureMLService
+from mnistlib.backends.cloud.backend import CloudBackend
+from mnistlib.errors import MissingExtraError, ServiceError
+
+__all__ = ["AmlComputeSpec", "AzureMLBackend"]
+
+#: Variables of the SDK, with what they are set to unless they are set: it tries nothing again by itself, where waits
+#: of half a minute would add up, since every call of ours is tried again.
+_SDK_VARIABLES: Mapping[str, str] = {"AZUREML_DEFAULT_RETRIES": "0"}
+
+
+class AzureMLBackend(CloudBackend):
+    """Runs jobs on an AmlCompute cluster of an Azure Machine Learning workspace.
+
+    Parameters
+    ----------
+    workspace : azureml.core.Workspace, optional
+        The workspace. Default: the one that `config` describes.
+    config : str or PathLike, optional
+        A ``config.json`` of the workspace, or a folder to look for one from, as ``Workspace.from_config`` takes it.
+    compute : AmlComputeSpec, optional
+        The cluster, made where it is not there.
+    data : {"upload", "fetch"}, default "upload"
+        Whether a job's data set is sent to the workspace from here, once, or downloaded by each node.
+    runs_folder : str or PathLike, optional
+        Below it results bring their files. Default: as :class:`~mnistlib.LocalBackend` has it.
+
+    Raises
+    ------
+    MissingExtraError
+        If azureml-core is not installed.
+    ServiceError
+        If the workspace can't be reached.
+    """
+
+    def __init__(
+        self,
+        workspace: Any = None,
+        *,
+        config: str | os.PathLike[str] | None = None,
+        compute: AmlComputeSpec | None = None,
+        data: str = "upload",
+        runs_folder: str | os.PathLike[str] | None = None,
+    ) -> None:
+        if importlib.util.find_spec("azureml") is None or importlib.util.find_spec("azureml.core") is None:
+            raise MissingExtraError("AzureMLBackend", "azureml")
+        for name, value in _SDK_VARIABLES.items():
+            os.environ.setdefault(name, value)
+        self.workspace = workspace or _workspace(config)
+        service = AzureMLService(self.workspace, compute or AmlComputeSpec())
+        super().__init__(service, data=data, runs_folder=Path(runs_folder) if runs_folder else None)
+        self._cluster = service.cluster
+
+    def __repr__(self) -> str:
+        return f"AzureMLBackend({self.workspace.name!r}, compute={self._cluster.spec.name!r})"
+
+    @property
+    def compute(self) -> AzureMLCluster:
+        """The cluster: ``compute.status()``, ``compute.delete()``."""
+        return self._cluster
+
+
+def _workspace(config: str | os.PathLike[str] | None) -> Any:
+    from azureml.core import Workspace
+
+    try:
+        return Workspace.from_config(None if config is None else os.fspath(config))
+    except Exception as error:  # from a missing file to a refused sign-in, each in a class of its own
+        from mnistlib.backends.azureml_calls import reason_of
+
+        raise ServiceError(
+            f"no workspace: {reason_of(error)}. Download config.json from the workspace's page in the portal and name "
+            "it with config= (or stand beside it)"
+        ) from error

@@ -1,0 +1,36 @@
+"""The node's side of azureml-core: metrics go to the run that the service has started."""
+
+import sys
+
+from mnistlib.jobs.node import NodeService
+
+
+class AzureMLNode(NodeService):
+    """Tells the run of this process, found by the variables that the service has set."""
+
+    # A script of its own process has to tell of its metrics before it ends, which nothing else makes it do.
+    script_launcher = ("-m", "mnistlib.backends.azureml_script")
+
+    def __init__(self) -> None:
+        from azureml.core import Run
+
+        # Not offline: there metrics would be printed and lost.
+        self._run = Run.get_context(allow_offline=False)
+
+    def log_metric(self, name: str, value: float, step: int) -> None:
+        """Tell of a value of a metric."""
+        self._run.log(name, value, step=step)
+
+    def flush(self) -> None:
+        """Return when all that was told has arrived."""
+        self._run.flush()
+
+
+def flush_if_used() -> None:
+    """Send the metrics that this process has logged with azureml-core, if it has loaded it at all."""
+    if "azureml.core" in sys.modules:
+        from azureml.core import Run
+
+        context = Run.get_context()
+        if hasattr(context, "flush"):
+            context.flush()

@@ -1,0 +1,179 @@
+"""What every backend on a cluster does, whatever the SDK: stage, submit, attach."""
+
+import json
+import secrets
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from mnistlib.backends.base import Backend
+from mnistlib.backends.cloud.run import CHILDREN, CloudRun
+from mnistlib.backends.cloud.service import RemoteRun, Service, Submission
+from mnistlib.backends.cloud.staging import stage
+from mnistlib.datasets import DIGITS, NAMES, fetch_dataset
+from mnistlib.datasets.folder import require_files
+from mnistlib.errors import RunNotFoundError
+from mnistlib.jobs import Job, ScriptJob, SweepJob, TrainJob
+from mnistlib.jobs.job import job_from_json
+from mnistlib.models import Models
+from mnistlib.runs import Run, RunStatus, default_runs_folder
+from mnistlib.runs.record import now, require_experiment_name
+
+#: Property of a run that this package has submitted: its job, as JSON, where it is short enough to be one.
+JOB = "mnistlib.job"
+NAME = "mnistlib.name"
+
+# Below the runs folder, where runs that lie elsewhere bring their files; no experiment's name begins with a dot.
+_BROUGHT = ".cloud"
+
+
+class CloudBackend(Backend):
+    """Runs jobs on a cluster, through a service.
+
+    Parameters
+    ----------
+    service : Service
+        The cluster.
+    data : {"upload", "fetch"}
+        Whether a job's data set is sent from here, once, or fetched by the node.
+    runs_folder : str or PathLike, optional
+        Below it, in ``.cloud``, results bring their files.
+    """
+
+    def __init__(self, service: Service, *, data: str = "upload", runs_folder: Path | None = None) -> None:
+        self._service = service
+        self._data = data
+        self._folder = (runs_folder or default_runs_folder()) / _BROUGHT
+
+    def submit(
+        self,
+        job: Job,
+        *,
+        experiment: str = "default",
+        name: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        resume: bool = False,
+    ) -> CloudRun:
+        """Ship a job to the cluster; see :meth:`Backend.submit`."""
+        require_experiment_name(experiment)
+        self._service.prepare()
+        with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
+            if isinstance(job, SweepJob):
+                return self._submit_sweep(job, Path(folder), experiment, name, dict(tags or {}), resume=resume)
+            submission = self._submission(job, Path(folder), experiment, name, dict(tags or {}))
+            self._service.send(submission)
+        return self._handle_of(submission)
+
+    def attach(self, run_id: str) -> CloudRun:
+        """Return a handle on a run; see :meth:`Backend.attach`."""
+        run = self._service.find(run_id)
+        if run is None:
+            raise RunNotFoundError(f"no run {run_id!r} in {self!r}")
+        return self._handle(run)
+
+    def runs(self) -> list[Run]:
+        """Return handles on all runs, the newest first."""
+        return [self._handle(run) for run in self._service.runs()]
+
+    @property
+    def models(self) -> Models:
+        """The registered models."""
+        return self._service.models
+
+    def _submission(
+        self,
+        job: Job,
+        folder: Path,
+        experiment: str,
+        name: str | None,
+        tags: Mapping[str, str],
+        *,
+        parent: str | None = None,
+    ) -> Submission:
+        run_id = _new_id(experiment)
+        stage(job).write(folder)
+        return Submission(
+            run_id=run_id,
+            experiment=experiment,
+            name=name,
+            tags=tags,
+            parent=parent,
+            folder=folder,
+            arguments=["node", "--run-id", run_id, "--experiment", experiment],
+            properties={JOB: job.to_json()} if isinstance(job, TrainJob) else {},
+            data=self._data_of(job) if isinstance(job, TrainJob) else {},
+            environment=job.environment if isinstance(job, ScriptJob) else {},
+        )
+
+    def _data_of(self, job: TrainJob) -> dict[str, Path]:
+        """Return the files of a job's data set that are to be sent; none where the node has or fetches them."""
+        if job.dataset == DIGITS:
+            return {}
+        if job.dataset not in NAMES:
+            folder = Path(job.dataset)
+            return {path.name: path for path in require_files(folder).values()} if folder.is_dir() else {}
+        if self._data == "fetch":
+            return {}
+        found = fetch_dataset(job.dataset, data_folder=job.data_folder)
+        return {path.name: path for path in found.values()}
+
+    def _submit_sweep(
+        self,
+        sweep: SweepJob,
+        folder: Path,
+        experiment: str,
+        name: str | None,
+        tags: Mapping[str, str],
+        *,
+        resume: bool,
+    ) -> CloudRun:
+        done = self._completed(experiment) if resume else {}
+        run_id = _new_id(experiment)
+        children: list[Submission | RemoteRun] = [
+            done.get(job) or self._submission(job, folder / str(number), experiment, None, {}, parent=run_id)
+            for number, job in enumerate(sweep.children())
+        ]
+        whole = Submission(
+            run_id=run_id,
+            experiment=experiment,
+            name=name,
+            tags=tags,
+            folder=folder,
+            arguments=[],
+            properties={CHILDREN: json.dumps([child.run_id for child in children])},
+        )
+        self._service.open_sweep(whole)
+        for child in children:
+            if isinstance(child, Submission):
+                self._service.send(child)
+        return self._handle_of(whole)
+
+    def _completed(self, experiment: str) -> dict[Job, RemoteRun]:
+        """Return the training runs that have completed in an experiment, by their jobs."""
+        return {
+            job_from_json(run.properties[JOB]): run
+            for run in self._service.runs()
+            if run.experiment == experiment and run.status is RunStatus.COMPLETED and JOB in run.properties
+        }
+
+    def _handle_of(self, submission: Submission) -> CloudRun:
+        run = RemoteRun(
+            run_id=submission.run_id,
+            experiment=submission.experiment,
+            status=RunStatus.QUEUED,
+            created=now(),
+            name=submission.name,
+            tags=submission.tags,
+            properties=submission.properties,
+            parent=submission.parent,
+        )
+        return self._handle(run)
+
+    def _handle(self, run: RemoteRun) -> CloudRun:
+        return CloudRun(self._service, run, self._folder / run.run_id)
+
+
+def _new_id(experiment: str) -> str:
+    """Return an id that is ours before the service knows of it, so that a lost answer loses no run."""
+    return f"{experiment}_{int(time.time())}_{secrets.token_hex(4)}"

@@ -1,0 +1,187 @@
+"""A run on a cluster, seen from here: every question is a question to the service."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mnistlib.artifacts import DESCRIPTION_FILE, ModelDescription
+from mnistlib.backends.cloud.service import Registration, RemoteRun, Service
+from mnistlib.errors import JobFailedError, ModelError, RunNotFoundError, RunStateError
+from mnistlib.files import publish
+from mnistlib.jobs.node import COLLECTED, LOGS
+from mnistlib.models import ModelVersion, require_model_name
+from mnistlib.runs import Metrics, Run, RunRecord, RunResult, RunStatus
+from mnistlib.runs.context import LOG_FILE, METRIC_LINES_FILE, OUTPUTS, parse_metrics
+from mnistlib.runs.handle import MODEL_OUTPUT
+from mnistlib.runs.record import RECORD_FILE
+
+#: Property of a sweep: the ids of its children, as JSON.
+CHILDREN = "mnistlib.children"
+
+_COLLECTED_AS = {(LOGS / name).as_posix(): name for name in COLLECTED}
+
+
+class CloudRun(Run):
+    """A run on a cluster.
+
+    Parameters
+    ----------
+    service : Service
+        Who runs it.
+    run : RemoteRun
+        What is known of it.
+    folder : Path
+        Where its files are brought when its result is asked for.
+    """
+
+    # Every look is a request: the longer a run takes, the less often.
+    _first_pause, _longest_pause, _pause_growth = 0.2, 5.0, 1.1
+
+    def __init__(self, service: Service, run: RemoteRun, folder: Path) -> None:
+        super().__init__(run.run_id, run.experiment)
+        self._service = service
+        self._known = run
+        self._folder = folder
+
+    @property
+    def remote(self) -> RemoteRun:
+        """What the service knows of the run now."""
+        if not self._known.status.ended:
+            found = self._service.find(self.id)
+            if found is None:
+                raise RunNotFoundError(f"no run {self.id!r}: it has been deleted")
+            self._known = found
+        return self._known
+
+    @property
+    def status(self) -> RunStatus:
+        """What has become of the run."""
+        return self.remote.status
+
+    @property
+    def name(self) -> str | None:
+        """What a person calls the run."""
+        return self._known.name
+
+    def cancel(self) -> None:
+        """Ask the run to stop; see :meth:`Run.cancel`."""
+        if not self.done():
+            for child in self.children():
+                child.cancel()
+            self._service.stop(self.id)
+
+    def metrics(self) -> Metrics:
+        """Return all metric values logged so far; of a sweep that goes on, how many children have ended."""
+        try:
+            return parse_metrics(self._read(METRIC_LINES_FILE).decode())
+        except FileNotFoundError:
+            children = self.children()
+            ended = sum(child.done() for child in children)
+            return Metrics({"children_ended": [(0, float(ended))]} if children else {})
+
+    def files(self) -> list[str]:
+        """Return the names of the run's files, under the names that they have everywhere."""
+        return sorted(self._stored_names())
+
+    def logs(self) -> str:
+        """Return what the run has said so far; of one that has said nothing itself, what the service tells of it."""
+        names = self._stored_names()
+        told = (
+            LOG_FILE
+            if LOG_FILE in names
+            else next((name for name in sorted(names) if self._service.is_output(name)), None)
+        )
+        return "" if told is None else self._read(told).decode(errors="replace")
+
+    def download(self, target: str | os.PathLike[str], names: Sequence[str] | None = None) -> list[Path]:
+        """Copy files of the run into a folder; see :meth:`Run.download`."""
+        stored = self._stored_names()
+        copies = []
+        for name in sorted(stored) if names is None else names:
+            if name not in stored:
+                raise FileNotFoundError(f"run {self.id} has no file {name!r}; it has {', '.join(sorted(stored))}")
+            copy = Path(target, name)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            with publish(copy) as part:
+                self._service.fetch(self.id, stored[name], Path(part.name))
+            copies.append(copy)
+        return copies
+
+    def register_model(
+        self,
+        name: str,
+        *,
+        output: str = MODEL_OUTPUT,
+        description: str = "",
+        tags: Mapping[str, str] | None = None,
+    ) -> ModelVersion:
+        """Register the run's model with the service; see :meth:`Run.register_model`."""
+        require_model_name(name)
+        status = self.status
+        if status is not RunStatus.COMPLETED:
+            raise RunStateError(f"run {self.id} is {status}: only a run that has completed has a model to keep")
+        names = self._stored_names()
+        if output not in names:
+            raise ModelError(
+                f"run {self.id} has no model {output!r}; it has {', '.join(sorted(names))}. Where one of them is a "
+                "model, name it with output= (--output)"
+            )
+        digest = hashlib.sha256(self._read(output)).hexdigest()
+        return self._service.register(
+            Registration(
+                name=name,
+                run_id=self.id,
+                output=output,
+                sha256=digest,
+                metrics=self.metrics().latest,
+                description=description,
+                tags=dict(tags or {}),
+                origin=self._description(digest),
+            )
+        )
+
+    def children(self) -> list[Run]:
+        """Return the runs of a sweep; see :meth:`Run.children`."""
+        ids: list[str] = json.loads(self._known.properties.get(CHILDREN, "[]"))
+        known = [(name, self._service.find(name)) for name in ids]
+        return [CloudRun(self._service, run, self._folder.with_name(name)) for name, run in known if run]
+
+    def _description(self, digest: str) -> ModelDescription | None:
+        """Return how the model was trained, where the file beside it tells of this one."""
+        try:
+            content = json.loads(self._read(f"{OUTPUTS}/{DESCRIPTION_FILE}"))
+        except FileNotFoundError:
+            return None
+        return ModelDescription.from_content(content) if content.get("sha256") == digest else None
+
+    def _ended(self) -> RunResult | JobFailedError:
+        record = self._record()
+        if self._known.status is not RunStatus.COMPLETED:
+            reason = record.error if record and record.error else self._known.error
+            return self.failure(reason)
+        self.download(self._folder)
+        metrics = self.metrics().latest
+        return RunResult(
+            self.id, self.experiment, self._known.status, self._folder, metrics, record.converged if record else None
+        )
+
+    def _record(self) -> RunRecord | None:
+        """Return what the node has recorded; None where it did not come so far."""
+        try:
+            return RunRecord.parse(self._read(RECORD_FILE), source=f"{RECORD_FILE} of run {self.id}")
+        except FileNotFoundError:
+            return None
+
+    def _stored_names(self) -> dict[str, str]:
+        """Return what the run's files are called everywhere, with what the service calls them."""
+        return {_COLLECTED_AS.get(name, name): name for name in self._service.file_names(self.id)}
+
+    def _read(self, name: str) -> bytes:
+        stored = (LOGS / name).as_posix() if name in COLLECTED else name
+        with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
+            path = Path(folder, "file")
+            self._service.fetch(self.id, stored, path)
+            return path.read_bytes()
