@@ -8,7 +8,7 @@ from mnistlib.backends.base import Backend
 from mnistlib.errors import BackendError
 
 if TYPE_CHECKING:
-    from mnistlib.jobs.node import NodeService
+    from mnistlib.backends.cloud.node import NodeSide
 
 #: Backend name -> module and class; a module is imported when its backend is asked for.
 BACKENDS = {
@@ -17,12 +17,12 @@ BACKENDS = {
 }
 
 #: Service name -> module and class of its node's side.
-NODE_SERVICES = {"azureml": ("mnistlib.backends.azureml_node", "AzureMLNode")}
+NODE_SIDES = {"azureml": ("mnistlib.backends.azureml_node", "AzureMLNode")}
 
 #: Names the backend that is meant where none is named.
 BACKEND_VARIABLE = "MNISTLIB_BACKEND"
 
-__all__ = ["BACKENDS", "BACKEND_VARIABLE", "NODE_SERVICES", "Backend", "get_backend", "node_service"]
+__all__ = ["BACKENDS", "BACKEND_VARIABLE", "NODE_SIDES", "Backend", "get_backend", "node_side"]
 
 
 def get_backend(name: str | None = None, **options: Any) -> Backend:
@@ -58,15 +58,15 @@ def get_backend(name: str | None = None, **options: Any) -> Backend:
     return cast(Backend, getattr(importlib.import_module(module), class_name)(**options))
 
 
-def node_service(name: str) -> "NodeService":
-    """Return what a cluster's node tells of its job, by the service's name.
+def node_side(name: str) -> "NodeSide":
+    """Return a service's side on a node, by the service's name.
 
     Raises
     ------
     BackendError
         If there is no service of that name.
     """
-    if name not in NODE_SERVICES:
-        raise BackendError(f"unknown service {name!r}: expected one of {', '.join(NODE_SERVICES)}")
-    module, class_name = NODE_SERVICES[name]
-    return cast("NodeService", getattr(importlib.import_module(module), class_name)())
+    if name not in NODE_SIDES:
+        raise BackendError(f"unknown service {name!r}: expected one of {', '.join(NODE_SIDES)}")
+    module, class_name = NODE_SIDES[name]
+    return cast("NodeSide", getattr(importlib.import_module(module), class_name)())

@@ -2,10 +2,12 @@
 
 import sys
 
-from mnistlib.jobs.node import NodeService
+from mnistlib.backends.azureml_compute import AmlComputeSpec
+from mnistlib.backends.azureml_service import AzureMLService
+from mnistlib.backends.cloud.node import NodeSide
 
 
-class AzureMLNode(NodeService):
+class AzureMLNode(NodeSide):
     """Tells the run of this process, found by the variables that the service has set."""
 
     # A script of its own process has to tell of its metrics before it ends, which nothing else makes it do.
@@ -16,6 +18,11 @@ class AzureMLNode(NodeService):
 
         # Not offline: there metrics would be printed and lost.
         self._run = Run.get_context(allow_offline=False)
+
+    @property
+    def service(self) -> AzureMLService:
+        """The workspace of this process's run."""
+        return AzureMLService(self._run.experiment.workspace, AmlComputeSpec())
 
     def log_metric(self, name: str, value: float, step: int) -> None:
         """Tell of a value of a metric."""

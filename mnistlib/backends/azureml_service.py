@@ -116,6 +116,11 @@ class AzureMLService(Service):
         )
         self._describe(submission)
 
+    def close_sweep(self, run_id: str, *, error: str | None) -> None:
+        """Record a sweep as ended; see :meth:`Service.close_sweep`."""
+        sweep = self.sdk_run(run_id)
+        self.calls.make(f"closing sweep {run_id}", partial(sweep.fail, error) if error else sweep.complete)
+
     def find(self, run_id: str) -> RemoteRun | None:
         """Return a run as it is now; see :meth:`Service.find`."""
         experiment, *rest = run_id.rsplit("_", 2)

@@ -9,18 +9,19 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from mnistlib.datasets import NAMES
-from mnistlib.jobs.execute import execute
+from mnistlib.jobs.execute import Outcome, execute
 from mnistlib.jobs.job import Job
 from mnistlib.jobs.recorded import begin, conclude, read_job
+from mnistlib.jobs.sweep import SweepJob
 from mnistlib.jobs.train import TrainJob
-from mnistlib.runs import RunRecord, RunStatus, read_metrics
+from mnistlib.runs import RunContext, RunRecord, RunStatus, read_metrics
 from mnistlib.runs.context import CANCEL_FILE, LOG_FILE, METRIC_LINES_FILE, METRICS_FILE, OUTPUTS
 from mnistlib.runs.record import RECORD_FILE, now
 from mnistlib.runs.store import JOB_FILE
@@ -28,6 +29,8 @@ from mnistlib.runs.store import JOB_FILE
 LOGS = Path(LOG_FILE).parent
 #: Files of a run's own folder, which a cluster would not collect there.
 COLLECTED = (RECORD_FILE, JOB_FILE, METRIC_LINES_FILE, METRICS_FILE)
+
+AnyJob = TypeVar("AnyJob", bound=Job)
 
 _TELL_EVERY = 1.0  # seconds between two looks at what metrics there are to tell
 
@@ -46,7 +49,13 @@ class NodeService(Protocol):
 
 
 def run_on_node(
-    folder: Path, *, run_id: str, experiment: str, data: Path | None = None, service: NodeService | None = None
+    folder: Path,
+    *,
+    run_id: str,
+    experiment: str,
+    data: Path | None = None,
+    service: NodeService | None = None,
+    work: Callable[[Job, RunContext], Outcome] = execute,
 ) -> RunStatus:
     """Run the job in a folder to its end.
 
@@ -60,6 +69,8 @@ def run_on_node(
         The folder with the job's data set, where it was brought here.
     service : NodeService, optional
         Who is told of metrics.
+    work : callable
+        What is done with the job.
 
     Returns
     -------
@@ -80,11 +91,13 @@ def run_on_node(
     if context is not None:
         context.script_launcher = tuple(service.script_launcher) if service else ()
         with _telling(folder, service):
-            conclude(context, lambda active: execute(job, active))
+            conclude(context, lambda active: work(job, active))
     return RunRecord.read(folder).status
 
 
-def _with_data(job: Job, data: Path) -> Job:
+def _with_data(job: AnyJob, data: Path) -> AnyJob:
+    if isinstance(job, SweepJob):
+        return replace(job, base=_with_data(job.base, data))
     if not isinstance(job, TrainJob):
         return job
     return replace(job, data_folder=str(data)) if job.dataset in NAMES else replace(job, dataset=str(data))

@@ -5,10 +5,11 @@ import secrets
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from mnistlib.backends.base import Backend
-from mnistlib.backends.cloud.run import CHILDREN, CloudRun
+from mnistlib.backends.cloud.run import CHILDREN, CHOOSER, CloudRun
 from mnistlib.backends.cloud.service import RemoteRun, Service, Submission
 from mnistlib.backends.cloud.staging import stage
 from mnistlib.datasets import DIGITS, NAMES, fetch_dataset
@@ -102,13 +103,13 @@ class CloudBackend(Backend):
             folder=folder,
             arguments=["node", "--run-id", run_id, "--experiment", experiment],
             properties={JOB: job.to_json()} if isinstance(job, TrainJob) else {},
-            data=self._data_of(job) if isinstance(job, TrainJob) else {},
+            data=self._data_of(job.base if isinstance(job, SweepJob) else job),
             environment=job.environment if isinstance(job, ScriptJob) else {},
         )
 
-    def _data_of(self, job: TrainJob) -> dict[str, Path]:
+    def _data_of(self, job: Job) -> dict[str, Path]:
         """Return the files of a job's data set that are to be sent; none where the node has or fetches them."""
-        if job.dataset == DIGITS:
+        if not isinstance(job, TrainJob) or job.dataset == DIGITS:
             return {}
         if job.dataset not in NAMES:
             folder = Path(job.dataset)
@@ -134,6 +135,9 @@ class CloudBackend(Backend):
             done.get(job) or self._submission(job, folder / str(number), experiment, None, {}, parent=run_id)
             for number, job in enumerate(sweep.children())
         ]
+        chooser = self._submission(sweep, folder / "sweep", experiment, None, {}, parent=run_id)
+        ids = [child.run_id for child in children]
+        chooser = replace(chooser, arguments=[*chooser.arguments, "--sweep", run_id, "--children", ",".join(ids)])
         whole = Submission(
             run_id=run_id,
             experiment=experiment,
@@ -141,12 +145,12 @@ class CloudBackend(Backend):
             tags=tags,
             folder=folder,
             arguments=[],
-            properties={CHILDREN: json.dumps([child.run_id for child in children])},
+            properties={CHILDREN: json.dumps(ids), CHOOSER: chooser.run_id},
         )
         self._service.open_sweep(whole)
-        for child in children:
-            if isinstance(child, Submission):
-                self._service.send(child)
+        for submission in (*children, chooser):
+            if isinstance(submission, Submission):
+                self._service.send(submission)
         return self._handle_of(whole)
 
     def _completed(self, experiment: str) -> dict[Job, RemoteRun]:

@@ -5,6 +5,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mnistlib.artifacts import DESCRIPTION_FILE, ModelDescription
@@ -18,8 +19,8 @@ from mnistlib.runs.context import LOG_FILE, METRIC_LINES_FILE, OUTPUTS, parse_me
 from mnistlib.runs.handle import MODEL_OUTPUT
 from mnistlib.runs.record import RECORD_FILE
 
-#: Property of a sweep: the ids of its children, as JSON.
-CHILDREN = "mnistlib.children"
+#: Properties of a sweep: the ids of its children, as JSON, and of the run that chooses the best of them.
+CHILDREN, CHOOSER = "mnistlib.children", "mnistlib.chooser"
 
 _COLLECTED_AS = {(LOGS / name).as_posix(): name for name in COLLECTED}
 
@@ -53,8 +54,25 @@ class CloudRun(Run):
             found = self._service.find(self.id)
             if found is None:
                 raise RunNotFoundError(f"no run {self.id!r}: it has been deleted")
-            self._known = found
+            self._known = self._with_chooser(found)
         return self._known
+
+    @property
+    def _keeper(self) -> str:
+        """Id of the run that has the files: of a sweep, the one that chooses."""
+        return self._known.properties.get(CHOOSER, self.id)
+
+    def _with_chooser(self, sweep: RemoteRun) -> RemoteRun:
+        """Return a sweep as its runs say it is: it has not ended before them, nor does it outlive its chooser."""
+        if self._keeper == self.id or sweep.status in (RunStatus.COMPLETED, RunStatus.FAILED):
+            return sweep
+        if sweep.status is RunStatus.CANCELLED:
+            going_on = any(not child.done() for child in self.children())
+            return replace(sweep, status=RunStatus.RUNNING) if going_on else sweep
+        chooser = self._service.find(self._keeper)
+        if chooser is not None and chooser.status in (RunStatus.FAILED, RunStatus.CANCELLED):
+            return replace(sweep, status=chooser.status, error=chooser.error)
+        return sweep
 
     @property
     def status(self) -> RunStatus:
@@ -71,7 +89,8 @@ class CloudRun(Run):
         if not self.done():
             for child in self.children():
                 child.cancel()
-            self._service.stop(self.id)
+            for run_id in {self.id, self._keeper}:
+                self._service.stop(run_id)
 
     def metrics(self) -> Metrics:
         """Return all metric values logged so far; of a sweep that goes on, how many children have ended."""
@@ -106,7 +125,7 @@ class CloudRun(Run):
             copy = Path(target, name)
             copy.parent.mkdir(parents=True, exist_ok=True)
             with publish(copy) as part:
-                self._service.fetch(self.id, stored[name], Path(part.name))
+                self._service.fetch(self._keeper, stored[name], Path(part.name))
             copies.append(copy)
         return copies
 
@@ -133,7 +152,7 @@ class CloudRun(Run):
         return self._service.register(
             Registration(
                 name=name,
-                run_id=self.id,
+                run_id=self._keeper,
                 output=output,
                 sha256=digest,
                 metrics=self.metrics().latest,
@@ -177,11 +196,11 @@ class CloudRun(Run):
 
     def _stored_names(self) -> dict[str, str]:
         """Return what the run's files are called everywhere, with what the service calls them."""
-        return {_COLLECTED_AS.get(name, name): name for name in self._service.file_names(self.id)}
+        return {_COLLECTED_AS.get(name, name): name for name in self._service.file_names(self._keeper)}
 
     def _read(self, name: str) -> bytes:
         stored = (LOGS / name).as_posix() if name in COLLECTED else name
         with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
             path = Path(folder, "file")
-            self._service.fetch(self.id, stored, path)
+            self._service.fetch(self._keeper, stored, path)
             return path.read_bytes()

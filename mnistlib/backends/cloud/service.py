@@ -123,6 +123,10 @@ class Service(ABC):
         """Record a sweep, which has no node of its own, as running."""
 
     @abstractmethod
+    def close_sweep(self, run_id: str, *, error: str | None) -> None:
+        """Record a sweep as completed, or as failed and why."""
+
+    @abstractmethod
     def find(self, run_id: str) -> RemoteRun | None:
         """Return a run as it is now; None if there is none."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import mnistlib
 from mnistlib.errors import JobError
-from mnistlib.jobs import Job, ScriptJob, TrainJob
+from mnistlib.jobs import Job, ScriptJob, SweepJob, TrainJob
 from mnistlib.runs.store import JOB_FILE
 
 #: Where a script's source folder is shipped to, below what is shipped.
@@ -75,8 +75,8 @@ def stage(job: Job) -> Shipment:
     files: dict[str, Path | bytes] = {f"mnistlib/{name}": path for name, path in _package()}
     files |= _metadata()
     content = json.loads(job.to_json())
-    if isinstance(job, TrainJob):
-        content["data_folder"] = None  # of this machine
+    if isinstance(job, TrainJob | SweepJob):
+        content.get("base", content)["data_folder"] = None  # of this machine
     if isinstance(job, ScriptJob):
         content |= {"source_directory": SOURCE, "environment": {}}
         files |= {f"{SOURCE}/{name}": path for name, path in _source(Path(job.source_directory))}
