@@ -77,6 +77,13 @@ def artifacts(client: Any, run: Any, folder: str) -> set[str]:
     return {Path(file.path).name for file in client.list_artifacts(run.info.run_id, folder)}
 
 
+def script(beside: Path, code: str, **options: Any) -> ScriptJob:
+    folder = beside / "source"  # not where the database lies
+    folder.mkdir()
+    (folder / "script.py").write_text(f"import mnistlib\n{code}\n")
+    return ScriptJob(script="script.py", source_directory=str(folder), **options)
+
+
 def test_a_run_is_there_with_parameters_metrics_tags_and_files(backend: LocalBackend, client: Any) -> None:
     run = backend.submit(JOB, experiment="mine", name="the first", tags={"stage": "trial"})
     result = run.result()
@@ -100,14 +107,13 @@ def test_every_step_of_a_metric_is_there_in_order(backend: LocalBackend, client:
 
 
 def test_a_script_is_seen_while_it_runs(backend: LocalBackend, client: Any, tmp_path: Path) -> None:
-    (tmp_path / "script.py").write_text(
-        "import mnistlib, os, sys\n"
-        "for step in range(1200): mnistlib.current_run().log_metric('loss', 1 / (step + 1))\n"
-        "while not os.path.exists(sys.argv[1]): pass\n"
-    )
     done = tmp_path / "done"
-    job = ScriptJob(script="script.py", source_directory=str(tmp_path), arguments=(str(done),))
-    run = backend.submit(job)
+    code = (
+        "import os, sys, time\n"
+        "for step in range(1200): mnistlib.current_run().log_metric('loss', 1 / (step + 1))\n"
+        "while not os.path.exists(sys.argv[1]): time.sleep(0.01)\n"
+    )
+    run = backend.submit(script(tmp_path, code, arguments=(str(done),)))
     seen = mirrored(client, run.id, status="RUNNING")
     within_a_minute(lambda: len(client.get_metric_history(seen.info.run_id, "loss")) == 1200)
     assert not run.done()
@@ -115,11 +121,6 @@ def test_a_script_is_seen_while_it_runs(backend: LocalBackend, client: Any, tmp_
     run.result()
     mirrored(client, run.id, status="FINISHED")
     assert len(client.get_metric_history(seen.info.run_id, "loss")) == 1200
-
-
-def script(folder: Path, code: str, **options: Any) -> ScriptJob:
-    (folder / "script.py").write_text(f"import mnistlib\n{code}\n")
-    return ScriptJob(script="script.py", source_directory=str(folder), **options)
 
 
 def test_of_a_scripts_environment_only_the_names_are_told(backend: LocalBackend, client: Any, tmp_path: Path) -> None:

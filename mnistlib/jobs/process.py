@@ -86,11 +86,17 @@ def _copy_source(job: ScriptJob, folder: Path) -> Path:
         ]
 
     code = folder / CODE
-    shutil.copytree(source, code, ignore=left_out)
+    shutil.copytree(source, code, ignore=left_out, copy_function=_copy_if_there)
     outputs = folder / OUTPUTS
     outputs.mkdir(exist_ok=True)
     (code / OUTPUTS).symlink_to(outputs.absolute(), target_is_directory=True)
     return code
+
+
+def _copy_if_there(source: str, target: str) -> None:
+    """Copy a file; not one that has gone since it was listed, nor a link to nothing, as editors leave them."""
+    with suppress(FileNotFoundError):
+        shutil.copy2(source, target)
 
 
 def _wait(process: "subprocess.Popen[bytes]", context: RunContext) -> bool:
