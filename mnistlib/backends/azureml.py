@@ -3,9 +3,11 @@
 import importlib.util
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mnistlib.backends.azureml_calls import reason_of
 from mnistlib.backends.azureml_cluster import AzureMLCluster
 from mnistlib.backends.azureml_compute import AmlComputeSpec
 from mnistlib.backends.azureml_service import AzureMLService
@@ -56,28 +58,30 @@ class AzureMLBackend(CloudBackend):
             raise MissingExtraError("AzureMLBackend", "azureml")
         for name, value in _SDK_VARIABLES.items():
             os.environ.setdefault(name, value)
-        self.workspace = workspace or _workspace(config)
-        service = AzureMLService(self.workspace, compute or AmlComputeSpec())
-        super().__init__(service, data=data, runs_folder=Path(runs_folder) if runs_folder else None)
-        self._cluster = service.cluster
+        open_workspace = partial(_open, config) if workspace is None else lambda: workspace
+        self._azureml = AzureMLService(open_workspace, compute or AmlComputeSpec())
+        super().__init__(self._azureml, data=data, runs_folder=Path(runs_folder) if runs_folder else None)
 
     def __repr__(self) -> str:
-        return f"AzureMLBackend({self.workspace.name!r}, compute={self._cluster.spec.name!r})"
+        return f"AzureMLBackend(compute={self.compute.spec.name!r})"
+
+    @property
+    def workspace(self) -> Any:
+        """The SDK's own object for the workspace, opened when it is first needed."""
+        return self._azureml.workspace
 
     @property
     def compute(self) -> AzureMLCluster:
         """The cluster: ``compute.status()``, ``compute.delete()``."""
-        return self._cluster
+        return self._azureml.cluster
 
 
-def _workspace(config: str | os.PathLike[str] | None) -> Any:
+def _open(config: str | os.PathLike[str] | None) -> Any:
     from azureml.core import Workspace
 
     try:
         return Workspace.from_config(None if config is None else os.fspath(config))
     except Exception as error:  # from a missing file to a refused sign-in, each in a class of its own
-        from mnistlib.backends.azureml_calls import reason_of
-
         raise ServiceError(
             f"no workspace: {reason_of(error)}. Download config.json from the workspace's page in the portal and name "
             "it with config= (or stand beside it)"

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 from mnistlib.backends.azureml_calls import NOT_FOUND, Calls, reason_of, status_of
@@ -20,19 +21,23 @@ class AzureMLCluster:
 
     Parameters
     ----------
-    workspace : azureml.core.Workspace
-        Whose.
+    open_workspace : callable
+        Returns the ``azureml.core.Workspace``; called when it is first needed.
     spec : AmlComputeSpec
         What it is called, and what it is like where it has to be made.
     calls : Calls
         How the SDK is called.
     """
 
-    def __init__(self, workspace: Any, spec: AmlComputeSpec, calls: Calls) -> None:
+    def __init__(self, open_workspace: Callable[[], Any], spec: AmlComputeSpec, calls: Calls) -> None:
         self.spec = spec
-        self._workspace = workspace
+        self._open_workspace = open_workspace
         self._calls = calls
         self._ready = False
+
+    @property
+    def _workspace(self) -> Any:
+        return self._open_workspace()
 
     def ensure(self) -> None:
         """Find the cluster or make it, and wait until jobs can be sent to it.
@@ -104,7 +109,7 @@ class AzureMLCluster:
                 f"there is no VM size {self.spec.vm_size!r} in {self._workspace.location}; there are "
                 f"{', '.join(names[:10])}{' …' if len(names) > 10 else ''}. Choose one (AML_COMPUTE_CLUSTER_SKU)"
             )
-        _log.info("making cluster %s: %d to %d %s", *self._shape)
+        _log.info("making the cluster %s", self.spec)
         configuration = AmlCompute.provisioning_configuration(
             vm_size=self.spec.vm_size,
             min_nodes=self.spec.min_nodes,
@@ -144,7 +149,7 @@ class AzureMLCluster:
     def _failure(self, reason: str) -> ComputeError:
         if "quota" in reason.lower():
             return ComputeError(
-                f"there is no quota for cluster {self.spec.name} ({self._shape[2]} nodes of {self.spec.vm_size}): "
+                f"there is no quota for cluster {self.spec.name} ({self.spec.max_nodes} nodes of {self.spec.vm_size}): "
                 f"{reason}. Ask for fewer nodes (AML_COMPUTE_CLUSTER_MAX_NODES), another size "
                 "(AML_COMPUTE_CLUSTER_SKU), or more quota in the portal"
             )
@@ -152,10 +157,6 @@ class AzureMLCluster:
             f"cluster {self.spec.name} could not be made: {reason}. Delete it before the next try, with "
             "backend.compute.delete()"
         )
-
-    @property
-    def _shape(self) -> tuple[str, int, int, str]:
-        return self.spec.name, self.spec.min_nodes, self.spec.max_nodes, self.spec.vm_size
 
 
 def _why(target: Any) -> str:

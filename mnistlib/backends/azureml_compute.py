@@ -55,6 +55,9 @@ class AmlComputeSpec:
     vm_size: str = field(default_factory=lambda: os.environ.get("AML_COMPUTE_CLUSTER_SKU") or "STANDARD_D2_V2")
     idle_seconds: int = 1800
 
+    def __str__(self) -> str:
+        return f"{self.name}, {self.min_nodes} to {self.max_nodes} nodes of {self.vm_size}"
+
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or self.name.lower() in _RESERVED:
             raise JobError(

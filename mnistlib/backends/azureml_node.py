@@ -22,7 +22,7 @@ class AzureMLNode(NodeSide):
     @property
     def service(self) -> AzureMLService:
         """The workspace of this process's run."""
-        return AzureMLService(self._run.experiment.workspace, AmlComputeSpec())
+        return AzureMLService(lambda: self._run.experiment.workspace, AmlComputeSpec())
 
     def log_metric(self, name: str, value: float, step: int) -> None:
         """Tell of a value of a metric."""

@@ -4,8 +4,8 @@ import hashlib
 import json
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +43,8 @@ class AzureMLService(Service):
 
     Parameters
     ----------
-    workspace : azureml.core.Workspace
-        The workspace.
+    open_workspace : callable
+        Returns the ``azureml.core.Workspace``; called when it is first needed.
     compute : AmlComputeSpec
         The cluster; made when the first job is submitted, if it is not there.
     policy : RetryPolicy
@@ -55,19 +55,25 @@ class AzureMLService(Service):
 
     def __init__(
         self,
-        workspace: Any,
+        open_workspace: Callable[[], Any],
         compute: AmlComputeSpec,
         *,
         specification: EnvironmentSpecification | None = None,
         policy: RetryPolicy | None = None,
     ) -> None:
-        self.workspace = workspace
+        self._open_workspace = open_workspace
         self.calls = Calls(policy or RetryPolicy())
-        self.cluster = AzureMLCluster(workspace, compute, self.calls)
-        self._specification = specification or specification_here(besides=("azureml-core", "setuptools"))
+        self.cluster = AzureMLCluster(lambda: self.workspace, compute, self.calls)
+        self.cluster_text = str(compute)
+        self.specification = specification or specification_here(besides=("azureml-core", "setuptools"))
         self._experiments: dict[str, Any] = {}
         self._environment: Any = None
         self._uploaded: set[str] = set()
+
+    @cached_property
+    def workspace(self) -> Any:
+        """The workspace."""
+        return self._open_workspace()
 
     def prepare(self) -> None:
         """Make sure that there is a cluster and an environment; see :meth:`Service.prepare`."""
@@ -79,7 +85,7 @@ class AzureMLService(Service):
         """Start a run, once; see :meth:`Service.send`."""
         from azureml.core import ScriptRunConfig
 
-        command = ["python", "-m", "mnistlib", *submission.arguments, *self.node_arguments]
+        command = ["python", "-m", "mnistlib", *submission.arguments]
         config = ScriptRunConfig(
             source_directory=str(submission.folder),
             command=command,
@@ -228,7 +234,7 @@ class AzureMLService(Service):
         """Return the registered environment of the specification; its name tells whether it is the right one."""
         from azureml.core import Environment
 
-        name = self._specification.name
+        name = self.specification.name
         try:
             return Environment.get(self.workspace, name)
         except Exception as error:  # a bare one is all that the SDK raises
@@ -236,7 +242,7 @@ class AzureMLService(Service):
                 raise
         with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
             path = Path(folder, "conda.yml")
-            path.write_text(self._specification.conda)
+            path.write_text(self.specification.conda)
             return Environment.from_conda_specification(name, str(path)).register(self.workspace)
 
     def _upload(self, files: Mapping[str, Path]) -> Any:

@@ -3,9 +3,10 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
+from mnistlib.backends.plan import Plan
 from mnistlib.jobs import Job
 from mnistlib.models import Models
-from mnistlib.runs import Run, RunResult
+from mnistlib.runs import Run, RunRecord, RunResult
 
 
 class Backend(ABC):
@@ -60,6 +61,26 @@ class Backend(ABC):
     @abstractmethod
     def runs(self) -> list[Run]:
         """Return handles on all runs, the newest first."""
+
+    @abstractmethod
+    def records(self) -> list[RunRecord]:
+        """Return what is known of all runs, the newest first."""
+
+    @abstractmethod
+    def delete(self, run_id: str) -> None:
+        """Remove a run that has ended, and everything in it; of a sweep, its children with it.
+
+        Raises
+        ------
+        RunNotFoundError
+            If there is no run of that id.
+        RunStateError
+            If it has not ended, belongs to a sweep that is still there, or the backend keeps all runs.
+        """
+
+    @abstractmethod
+    def plan(self, job: Job) -> Plan:
+        """Return what submitting a job would do. Nothing is sent and nobody is asked."""
 
     @property
     @abstractmethod

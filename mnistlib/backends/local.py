@@ -12,6 +12,7 @@ from weakref import WeakSet
 
 from mnistlib.artifacts import read_verified
 from mnistlib.backends.base import Backend
+from mnistlib.backends.plan import Plan
 from mnistlib.errors import JobFailedError, ModelError, RunStateError
 from mnistlib.files import publish
 from mnistlib.jobs import Job, Outcome, SweepJob, TrainJob, execute
@@ -167,6 +168,10 @@ class LocalRun(Run):
             self._mirror.register(version, self.path)
         return version
 
+    def local_folder(self) -> Path:
+        """Return the run's folder."""
+        return self.path
+
     def children(self) -> list[Run]:
         """Return the runs of a sweep; see :meth:`Run.children`."""
         return [
@@ -283,6 +288,22 @@ class LocalBackend(Backend):
     def runs(self) -> list[Run]:
         """Return handles on all runs, the newest first."""
         return [self._handle(self._store.folder_of(record)) for record in self._store.records()]
+
+    def records(self) -> list[RunRecord]:
+        """Return what is known of all runs, the newest first."""
+        return self._store.records()
+
+    def delete(self, run_id: str) -> None:
+        """Remove a run that has ended; see :meth:`Backend.delete`."""
+        self._store.delete(self._store.find(run_id))
+
+    def plan(self, job: Job) -> Plan:
+        """Return what submitting a job would do; see :meth:`Backend.plan`."""
+        steps = [f"make a folder for the run in {self._store.folder}"]
+        if isinstance(job, SweepJob):
+            steps.append(f"train at {len(job.regularization)} rates, each a run with a folder beside it")
+        steps.append(f"run the {job.type} job in this process, and keep what it makes in the folder")
+        return Plan(backend=repr(self), steps=steps)
 
     @property
     def models(self) -> ModelRegistry:

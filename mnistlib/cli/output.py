@@ -10,10 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mnistlib.backends import Backend
+from mnistlib.backends import Backend, get_backend
 from mnistlib.errors import JobError
 from mnistlib.jobs import Job, TrainJob
-from mnistlib.runs import Run, RunResult, RunStore
+from mnistlib.runs import Run, RunResult
 
 _JOB_OPTIONS = (
     "dataset",
@@ -60,9 +60,9 @@ def submit_and_wait(
         raise
 
 
-def store_of(options: argparse.Namespace) -> RunStore:
-    """Return the folder of runs that the options name."""
-    return RunStore(Path(options.runs) if options.runs else None)
+def backend_of(options: argparse.Namespace) -> Backend:
+    """Return the backend that the options name."""
+    return get_backend(options.backend, runs_folder=options.runs)
 
 
 def run_json(result: RunResult) -> dict[str, Any]:

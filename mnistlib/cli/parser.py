@@ -75,7 +75,6 @@ def _add_job(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-iter", type=int, metavar="N", help="iterations before the solver gives up")
     parser.add_argument("--tol", type=float, help="the solver's tolerance")
     parser.add_argument("--seed", type=int, help="for whatever is drawn at random (default: 42)")
-    parser.add_argument("--backend", help="where to run: local or azureml (default: $MNISTLIB_BACKEND or local)")
     parser.add_argument("--experiment", default="default", help="name that runs of one purpose share")
     parser.add_argument("--name", help="what to call the run")
     parser.add_argument(
@@ -138,7 +137,6 @@ def _add_models_commands(commands: Any) -> None:
 
 
 def _add_place(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--backend", help="where it is registered (default: $MNISTLIB_BACKEND or local)")
     _add_runs(parser)
     _add_json(parser)
 
@@ -227,6 +225,7 @@ def _add_data_folder(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_runs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--backend", help="where runs are: local or azureml (default: $MNISTLIB_BACKEND or local)")
     parser.add_argument("--runs", metavar="FOLDER", help="holds the runs (default: $MNISTLIB_RUNS or runs)")
 
 

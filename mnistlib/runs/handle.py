@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mnistlib.errors import JobCancelledError, JobFailedError
 from mnistlib.runs import notebook
 from mnistlib.runs.context import OUTPUTS, Metrics
+from mnistlib.runs.record import RunRecord
 from mnistlib.runs.status import RunStatus
 
 if TYPE_CHECKING:
@@ -83,6 +84,15 @@ class Run(ABC):
     @abstractmethod
     def status(self) -> RunStatus:
         """What has become of the run."""
+
+    @property
+    @abstractmethod
+    def record(self) -> RunRecord:
+        """All that is known of the run but its files."""
+
+    @abstractmethod
+    def local_folder(self) -> Path:
+        """Return the folder on this machine that holds the run's files, brought there where they lie elsewhere."""
 
     @property
     def name(self) -> str | None:

@@ -9,21 +9,21 @@ from dataclasses import replace
 from pathlib import Path
 
 from mnistlib.backends.base import Backend
-from mnistlib.backends.cloud.run import CHILDREN, CHOOSER, CloudRun
+from mnistlib.backends.cloud.run import CHILDREN, CHOOSER, JOB_TYPE, CloudRun, record_of
 from mnistlib.backends.cloud.service import RemoteRun, Service, Submission
 from mnistlib.backends.cloud.staging import stage
+from mnistlib.backends.plan import Plan
 from mnistlib.datasets import DIGITS, NAMES, fetch_dataset
 from mnistlib.datasets.folder import require_files
-from mnistlib.errors import RunNotFoundError
+from mnistlib.errors import RunNotFoundError, RunStateError
 from mnistlib.jobs import Job, ScriptJob, SweepJob, TrainJob
 from mnistlib.jobs.job import job_from_json
 from mnistlib.models import Models
-from mnistlib.runs import Run, RunStatus, default_runs_folder
+from mnistlib.runs import Run, RunRecord, RunStatus, default_runs_folder
 from mnistlib.runs.record import now, require_experiment_name
 
 #: Property of a run that this package has submitted: its job, as JSON, where it is short enough to be one.
 JOB = "mnistlib.job"
-NAME = "mnistlib.name"
 
 # Below the runs folder, where runs that lie elsewhere bring their files; no experiment's name begins with a dot.
 _BROUGHT = ".cloud"
@@ -77,6 +77,42 @@ class CloudBackend(Backend):
         """Return handles on all runs, the newest first."""
         return [self._handle(run) for run in self._service.runs()]
 
+    def records(self) -> list[RunRecord]:
+        """Return what the service knows of all runs, the newest first; metrics are told by each run's own record."""
+        return [record_of(run) for run in self._service.runs()]
+
+    def delete(self, run_id: str) -> None:
+        """Refuse: a workspace keeps its runs; see :meth:`Backend.delete`."""
+        self.attach(run_id)
+        raise RunStateError(f"run {run_id} can't be deleted: {self!r} keeps all runs")
+
+    def plan(self, job: Job) -> Plan:
+        """Return what submitting a job would do; see :meth:`Backend.plan`."""
+        shipped, data = stage(job).sizes, _sizes(self._data_of(job.base if isinstance(job, SweepJob) else job))
+        environment = self._service.specification
+        command = " ".join(["python -m mnistlib node", *self._service.node_arguments])
+        steps = [
+            f"find the cluster, or make it: {self._service.cluster_text}",
+            f"register the environment {environment.name}, unless it is there: Python {environment.python}, "
+            + ", ".join(environment.packages),
+            f"send {_total(shipped)} of source, unless they are there unchanged",
+        ]
+        if data:
+            steps.append(f"send {_total(data)} of data, unless they are there: {', '.join(data)}")
+        if isinstance(job, SweepJob):
+            steps.append(f"run {len(job.regularization)} rates, each on a node: {command}")
+            steps.append("run what chooses the best of them, when they have ended")
+        else:
+            steps.append(f"run on a node: {command}")
+        return Plan(
+            backend=repr(self),
+            steps=steps,
+            shipped=shipped,
+            data=data,
+            command=command,
+            environment=environment.conda,
+        )
+
     @property
     def models(self) -> Models:
         """The registered models."""
@@ -101,8 +137,8 @@ class CloudBackend(Backend):
             tags=tags,
             parent=parent,
             folder=folder,
-            arguments=["node", "--run-id", run_id, "--experiment", experiment],
-            properties={JOB: job.to_json()} if isinstance(job, TrainJob) else {},
+            arguments=["node", *self._service.node_arguments, "--run-id", run_id, "--experiment", experiment],
+            properties={JOB_TYPE: job.type} | ({JOB: job.to_json()} if isinstance(job, TrainJob) else {}),
             data=self._data_of(job.base if isinstance(job, SweepJob) else job),
             environment=job.environment if isinstance(job, ScriptJob) else {},
         )
@@ -145,7 +181,7 @@ class CloudBackend(Backend):
             tags=tags,
             folder=folder,
             arguments=[],
-            properties={CHILDREN: json.dumps(ids), CHOOSER: chooser.run_id},
+            properties={JOB_TYPE: sweep.type, CHILDREN: json.dumps(ids), CHOOSER: chooser.run_id},
         )
         self._service.open_sweep(whole)
         for submission in (*children, chooser):
@@ -176,6 +212,14 @@ class CloudBackend(Backend):
 
     def _handle(self, run: RemoteRun) -> CloudRun:
         return CloudRun(self._service, run, self._folder / run.run_id)
+
+
+def _sizes(files: Mapping[str, Path]) -> dict[str, int]:
+    return {name: path.stat().st_size for name, path in files.items()}
+
+
+def _total(sizes: Mapping[str, int]) -> str:
+    return f"{len(sizes)} files, {sum(sizes.values()) / 1e6:.2f} MB,"
 
 
 def _new_id(experiment: str) -> str:

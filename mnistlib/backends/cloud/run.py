@@ -21,6 +21,8 @@ from mnistlib.runs.record import RECORD_FILE
 
 #: Properties of a sweep: the ids of its children, as JSON, and of the run that chooses the best of them.
 CHILDREN, CHOOSER = "mnistlib.children", "mnistlib.chooser"
+#: Property of every run: the ``type`` of its job.
+JOB_TYPE = "mnistlib.job_type"
 
 _COLLECTED_AS = {(LOGS / name).as_posix(): name for name in COLLECTED}
 
@@ -78,6 +80,18 @@ class CloudRun(Run):
     def status(self) -> RunStatus:
         """What has become of the run."""
         return self.remote.status
+
+    @property
+    def record(self) -> RunRecord:
+        """What the service knows of the run, and what its node has recorded."""
+        remote = self.remote
+        kept = self._record() if remote.status.ended else None
+        return record_of(remote, kept)
+
+    def local_folder(self) -> Path:
+        """Bring the run's files to this machine, and return their folder."""
+        self.download(self._folder)
+        return self._folder
 
     @property
     def name(self) -> str | None:
@@ -181,11 +195,9 @@ class CloudRun(Run):
         if self._known.status is not RunStatus.COMPLETED:
             reason = record.error if record and record.error else self._known.error
             return self.failure(reason)
-        self.download(self._folder)
-        metrics = self.metrics().latest
-        return RunResult(
-            self.id, self.experiment, self._known.status, self._folder, metrics, record.converged if record else None
-        )
+        folder = self.local_folder()
+        converged = record.converged if record else None
+        return RunResult(self.id, self.experiment, self._known.status, folder, self.metrics().latest, converged)
 
     def _record(self) -> RunRecord | None:
         """Return what the node has recorded; None where it did not come so far."""
@@ -204,3 +216,30 @@ class CloudRun(Run):
             path = Path(folder, "file")
             self._service.fetch(self._keeper, stored, path)
             return path.read_bytes()
+
+
+def record_of(remote: RemoteRun, kept: RunRecord | None = None) -> RunRecord:
+    """Return the record of a run: what the service knows, and beside it what the node has left, where it has."""
+    known = RunRecord(
+        run_id=remote.run_id,
+        experiment=remote.experiment,
+        job_type=remote.properties.get(JOB_TYPE, ""),
+        status=remote.status,
+        process="",
+        created=remote.created,
+        name=remote.name,
+        tags=remote.tags,
+        parent=remote.parent,
+        children=tuple(json.loads(remote.properties.get(CHILDREN, "[]"))),
+        error=remote.error if remote.status is RunStatus.FAILED else None,
+    )
+    if kept is None:
+        return known
+    return replace(
+        known,
+        started=kept.started,
+        ended=kept.ended,
+        metrics=kept.metrics,
+        converged=kept.converged,
+        error=(kept.error or known.error) if remote.status is RunStatus.FAILED else None,
+    )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mnistlib.artifacts import ModelDescription
+from mnistlib.backends.cloud.specification import EnvironmentSpecification
 from mnistlib.models import Models, ModelVersion
 from mnistlib.runs import RunStatus
 
@@ -108,7 +109,21 @@ class Registration:
 
 
 class Service(ABC):
-    """A cluster and what belongs to it, through one SDK."""
+    """A cluster and what belongs to it, through one SDK.
+
+    Attributes
+    ----------
+    node_arguments : sequence of str
+        What tells the node's command which service it belongs to.
+    specification : EnvironmentSpecification
+        The Python environment of the nodes.
+    cluster_text : str
+        The cluster in words.
+    """
+
+    node_arguments: Sequence[str]
+    specification: EnvironmentSpecification
+    cluster_text: str
 
     @abstractmethod
     def prepare(self) -> None:
