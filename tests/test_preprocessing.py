@@ -26,7 +26,7 @@ def test_none_leaves_the_pixels_values(images: np.ndarray) -> None:
 
 @given(IMAGES)
 def test_standard_gives_each_pixel_mean_0_and_deviation_1_and_constant_ones_0(images: np.ndarray) -> None:
-    features = fit_normalization("standard", images).apply(images).astype(np.float64)
+    features = fit_normalization("standard", images).apply(images, dtype=np.float64).astype(np.float64)
     constant = np.ptp(images.reshape(len(images), -1), axis=0) == 0
     assert np.allclose(features.mean(axis=0), 0, atol=1e-5)
     assert np.allclose(features.std(axis=0), np.where(constant, 0, 1), atol=1e-5)
