@@ -102,9 +102,12 @@ logging.getLogger("mnistlib").addHandler(logging.NullHandler())
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        return version("mnistlib")
+        try:
+            return version("mnistlib")
+        except PackageNotFoundError:  # run from its source, without being installed
+            return "0+source"
     if name not in _MODULE_OF:
         return _module(name)
     value = getattr(importlib.import_module(f"mnistlib.{_MODULE_OF[name]}"), name)

@@ -8,7 +8,6 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import mnistlib
@@ -96,12 +95,8 @@ def _package() -> Iterator[tuple[str, Path]]:
 
 def _metadata() -> dict[str, Path | bytes]:
     """Return what tells the version of this package where it is not installed."""
-    try:
-        version = mnistlib.__version__
-    except PackageNotFoundError:
-        return {}
-    content = f"Metadata-Version: 2.1\nName: mnistlib\nVersion: {version}\n"
-    return {f"mnistlib-{version}.dist-info/METADATA": content.encode()}
+    content = f"Metadata-Version: 2.1\nName: mnistlib\nVersion: {mnistlib.__version__}\n"
+    return {f"mnistlib-{mnistlib.__version__}.dist-info/METADATA": content.encode()}
 
 
 def _source(folder: Path) -> Iterator[tuple[str, Path]]:
