@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+import mnistlib
 from mnistlib.datasets import NAMES
 from mnistlib.jobs.execute import Outcome, execute
 from mnistlib.jobs.job import Job
@@ -87,6 +88,7 @@ def run_on_node(
     record.write(folder)
     # A request to stop comes as a signal; the job sees it as everywhere, and keeps what it has.
     signal.signal(signal.SIGTERM, lambda *_: (folder / CANCEL_FILE).touch())
+    _let_scripts_import_this_package()
     context = begin(folder)
     if context is not None:
         context.script_launcher = tuple(service.script_launcher) if service else ()
@@ -101,6 +103,12 @@ def _with_data(job: AnyJob, data: Path) -> AnyJob:
     if not isinstance(job, TrainJob):
         return job
     return replace(job, data_folder=str(data)) if job.dataset in NAMES else replace(job, dataset=str(data))
+
+
+def _let_scripts_import_this_package() -> None:
+    """Let a script, which runs in a folder and a process of its own, import the package that was shipped with it."""
+    shipped = str(Path(mnistlib.__file__).parent.parent)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [shipped, os.environ.get("PYTHONPATH")]))
 
 
 def _collect(folder: Path) -> None:

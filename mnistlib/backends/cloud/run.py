@@ -120,14 +120,13 @@ class CloudRun(Run):
         return sorted(self._stored_names())
 
     def logs(self) -> str:
-        """Return what the run has said so far; of one that has said nothing itself, what the service tells of it."""
-        names = self._stored_names()
-        told = (
-            LOG_FILE
-            if LOG_FILE in names
-            else next((name for name in sorted(names) if self._service.is_output(name)), None)
-        )
-        return "" if told is None else self._read(told).decode(errors="replace")
+        """Return what the run has said so far; of one that ended before it said anything, what its node has printed."""
+        ended = self.done()
+        try:
+            return self._read(LOG_FILE).decode(errors="replace")
+        except FileNotFoundError:
+            printed = sorted(filter(self._service.is_output, self._service.file_names(self._keeper))) if ended else []
+            return "\n".join(self._read(name).decode(errors="replace") for name in printed)
 
     def download(self, target: str | os.PathLike[str], names: Sequence[str] | None = None) -> list[Path]:
         """Copy files of the run into a folder; see :meth:`Run.download`."""
