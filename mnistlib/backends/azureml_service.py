@@ -5,6 +5,7 @@ import json
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ STATUSES = {
 
 _CREATED, _NAME, _PARENT = "mnistlib.created", "mnistlib.name", "mnistlib.parent"
 _DATA = "data"  # what the reference to a job's data is called
+_FETCHED_AT_A_TIME = 8
 _OUTPUT = re.compile(r"user_logs/std_log.*\.txt|azureml-logs/\d\d.*\.txt")
 
 
@@ -67,6 +69,7 @@ class AzureMLService(Service):
         self.cluster_text = str(compute)
         self.specification = specification or specification_here(besides=("azureml-core", "setuptools"))
         self._experiments: dict[str, Any] = {}
+        self._runs: dict[str, Any] = {}
         self._environment: Any = None
         self._uploaded: set[str] = set()
 
@@ -150,17 +153,23 @@ class AzureMLService(Service):
 
     def file_names(self, run_id: str) -> Sequence[str]:
         """Return the names of a run's files; see :meth:`Service.file_names`."""
-        names: list[str] = self.calls.make(f"listing the files of run {run_id}", self.sdk_run(run_id).get_file_names)
+        names: list[str] = self.calls.make(f"listing the files of run {run_id}", self._files_of(run_id).get_file_names)
         return names
 
     def is_output(self, name: str) -> bool:
         """Return whether a file is what the node's process has printed."""
         return bool(_OUTPUT.fullmatch(name))
 
-    def fetch(self, run_id: str, name: str, target: Path) -> None:
-        """Write a file of a run to a path; see :meth:`Service.fetch`."""
-        run = self.sdk_run(run_id)
-        self.calls.make(f"fetching {name} of run {run_id}", lambda: _download(run, name, target))
+    def fetch(self, run_id: str, names: Sequence[str], folder: Path) -> None:
+        """Write files of a run into a folder; see :meth:`Service.fetch`."""
+        run = self._files_of(run_id)
+
+        def one(name: str) -> None:
+            self.calls.make(f"fetching {name} of run {run_id}", partial(_download, run, name, folder / name))
+
+        with ThreadPoolExecutor(_FETCHED_AT_A_TIME) as threads:  # each waits for the network most of the time
+            for _ in threads.map(one, names):
+                pass  # raises what a thread has raised
 
     def register(self, registration: Registration) -> ModelVersion:
         """Register a model of a run; see :meth:`Service.register`."""
@@ -175,6 +184,12 @@ class AzureMLService(Service):
         """Return the SDK's own object for a run."""
         experiment, *rest = run_id.rsplit("_", 2)
         return self.calls.make(f"looking at run {run_id}", lambda: self._find(run_id, experiment if rest else None))
+
+    def _files_of(self, run_id: str) -> Any:
+        """Return the SDK's object for a run, whatever its state was: where its files are never changes."""
+        if run_id not in self._runs:
+            self._runs[run_id] = self.sdk_run(run_id)
+        return self._runs[run_id]
 
     def _find(self, run_id: str, experiment: str | None) -> Any:
         from azureml.core import Run

@@ -18,6 +18,7 @@ def node(options: argparse.Namespace) -> None:
         folder,
         run_id=options.run_id,
         experiment=options.experiment,
+        child=options.child,
         data=Path(options.data) if options.data else None,
         service=side,
         work=side.chooser(options.children.split(",")) if options.sweep else execute,

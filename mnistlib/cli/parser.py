@@ -196,6 +196,7 @@ def _add_node(commands: Any) -> None:
     node.add_argument("--run-id", required=True, help="the run's id")
     node.add_argument("--experiment", required=True, help="its experiment")
     node.add_argument("--service", help="who is told of metrics")
+    node.add_argument("--child", type=int, help="which child of the sweep that lies here to run")
     node.add_argument("--sweep", help="id of the sweep that this run chooses for")
     node.add_argument("--children", default="", help="ids of the runs to choose from, with commas between")
     node.add_argument("--data", metavar="FOLDER", help="where the job's data set was brought")

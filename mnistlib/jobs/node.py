@@ -6,7 +6,6 @@ the names that they have in a run's folder everywhere.
 """
 
 import os
-import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -54,6 +53,7 @@ def run_on_node(
     *,
     run_id: str,
     experiment: str,
+    child: int | None = None,
     data: Path | None = None,
     service: NodeService | None = None,
     work: Callable[[Job, RunContext], Outcome] = execute,
@@ -66,6 +66,8 @@ def run_on_node(
         Where ``job.json`` lies, and what the run makes is left.
     run_id, experiment : str
         What the run is called.
+    child : int, optional
+        Which child of the sweep in the folder is to be run; without it, the job itself.
     data : Path, optional
         The folder with the job's data set, where it was brought here.
     service : NodeService, optional
@@ -79,9 +81,11 @@ def run_on_node(
         How it ended; why is in the record and the log.
     """
     job = read_job(folder)
+    if child is not None and isinstance(job, SweepJob):
+        job = job.children()[child]
     if data is not None:
         job = _with_data(job, data)
-    _collect(folder)
+    _collect(folder, job)
     record = RunRecord(
         run_id=run_id, experiment=experiment, job_type=job.type, status=RunStatus.QUEUED, process="", created=now()
     )
@@ -111,11 +115,11 @@ def _let_scripts_import_this_package() -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [shipped, os.environ.get("PYTHONPATH")]))
 
 
-def _collect(folder: Path) -> None:
+def _collect(folder: Path, job: Job) -> None:
     """Make the folders that are collected, and let the files of the run's own folder lie there."""
     for name in (LOGS, OUTPUTS):
         (folder / name).mkdir(exist_ok=True)
-    shutil.copyfile(folder / JOB_FILE, folder / LOGS / JOB_FILE)
+    (folder / LOGS / JOB_FILE).write_text(job.to_json())
     for name in COLLECTED:
         if not os.path.lexists(folder / name):
             (folder / name).symlink_to(LOGS / name)

@@ -92,8 +92,8 @@ class Findings:
         All metric values.
     log : str
         What it said.
-    record : RunRecord or None
-        Its record, from backends that keep one.
+    record : RunRecord
+        All that is known of it but its files.
     job : Job or None
         What was asked for.
     children : sequence of Findings

@@ -60,11 +60,13 @@ class CloudBackend(Backend):
         require_experiment_name(experiment)
         self._service.prepare()
         with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
+            stage(job).write(Path(folder))
+            whole = self._submission(job, Path(folder), experiment)
+            whole = replace(whole, name=name, tags=dict(tags or {}))
             if isinstance(job, SweepJob):
-                return self._submit_sweep(job, Path(folder), experiment, name, dict(tags or {}), resume=resume)
-            submission = self._submission(job, Path(folder), experiment, name, dict(tags or {}))
-            self._service.send(submission)
-        return self._handle_of(submission)
+                return self._submit_sweep(job, whole, resume=resume)
+            self._service.send(whole)
+        return self._handle_of(whole)
 
     def attach(self, run_id: str) -> CloudRun:
         """Return a handle on a run; see :meth:`Backend.attach`."""
@@ -88,7 +90,7 @@ class CloudBackend(Backend):
 
     def plan(self, job: Job) -> Plan:
         """Return what submitting a job would do; see :meth:`Backend.plan`."""
-        shipped, data = stage(job).sizes, _sizes(self._data_of(job.base if isinstance(job, SweepJob) else job))
+        shipped, data = stage(job).sizes, _sizes(self._data_of(job))
         environment = self._service.specification
         command = " ".join(["python -m mnistlib node", *self._service.node_arguments])
         steps = [
@@ -118,33 +120,23 @@ class CloudBackend(Backend):
         """The registered models."""
         return self._service.models
 
-    def _submission(
-        self,
-        job: Job,
-        folder: Path,
-        experiment: str,
-        name: str | None,
-        tags: Mapping[str, str],
-        *,
-        parent: str | None = None,
-    ) -> Submission:
+    def _submission(self, job: Job, folder: Path, experiment: str, *arguments: str) -> Submission:
         run_id = _new_id(experiment)
-        stage(job).write(folder)
+        names = ["--run-id", run_id, "--experiment", experiment]
         return Submission(
             run_id=run_id,
             experiment=experiment,
-            name=name,
-            tags=tags,
-            parent=parent,
             folder=folder,
-            arguments=["node", *self._service.node_arguments, "--run-id", run_id, "--experiment", experiment],
+            arguments=["node", *self._service.node_arguments, *names, *arguments],
             properties={JOB_TYPE: job.type} | ({JOB: job.to_json()} if isinstance(job, TrainJob) else {}),
-            data=self._data_of(job.base if isinstance(job, SweepJob) else job),
+            data=self._data_of(job),
             environment=job.environment if isinstance(job, ScriptJob) else {},
         )
 
     def _data_of(self, job: Job) -> dict[str, Path]:
         """Return the files of a job's data set that are to be sent; none where the node has or fetches them."""
+        if isinstance(job, SweepJob):
+            return self._data_of(job.base)
         if not isinstance(job, TrainJob) or job.dataset == DIGITS:
             return {}
         if job.dataset not in NAMES:
@@ -155,38 +147,22 @@ class CloudBackend(Backend):
         found = fetch_dataset(job.dataset, data_folder=job.data_folder)
         return {path.name: path for path in found.values()}
 
-    def _submit_sweep(
-        self,
-        sweep: SweepJob,
-        folder: Path,
-        experiment: str,
-        name: str | None,
-        tags: Mapping[str, str],
-        *,
-        resume: bool,
-    ) -> CloudRun:
-        done = self._completed(experiment) if resume else {}
-        run_id = _new_id(experiment)
+    def _submit_sweep(self, sweep: SweepJob, whole: Submission, *, resume: bool) -> CloudRun:
+        """Send the children and, after them, the run that chooses; all of them are shipped the same files."""
+        done = self._completed(whole.experiment) if resume else {}
         children: list[Submission | RemoteRun] = [
-            done.get(job) or self._submission(job, folder / str(number), experiment, None, {}, parent=run_id)
+            done.get(job) or self._submission(job, whole.folder, whole.experiment, "--child", str(number))
             for number, job in enumerate(sweep.children())
         ]
-        chooser = self._submission(sweep, folder / "sweep", experiment, None, {}, parent=run_id)
         ids = [child.run_id for child in children]
-        chooser = replace(chooser, arguments=[*chooser.arguments, "--sweep", run_id, "--children", ",".join(ids)])
-        whole = Submission(
-            run_id=run_id,
-            experiment=experiment,
-            name=name,
-            tags=tags,
-            folder=folder,
-            arguments=[],
-            properties={JOB_TYPE: sweep.type, CHILDREN: json.dumps(ids), CHOOSER: chooser.run_id},
-        )
+        chooses = ("--sweep", whole.run_id, "--children", ",".join(ids))
+        chooser = self._submission(sweep, whole.folder, whole.experiment, *chooses)
+        links = {CHILDREN: json.dumps(ids), CHOOSER: chooser.run_id}
+        whole = replace(whole, properties={**whole.properties, **links})
         self._service.open_sweep(whole)
         for submission in (*children, chooser):
             if isinstance(submission, Submission):
-                self._service.send(submission)
+                self._service.send(replace(submission, parent=whole.run_id))
         return self._handle_of(whole)
 
     def _completed(self, experiment: str) -> dict[Job, RemoteRun]:

@@ -11,10 +11,9 @@ from pathlib import Path
 from mnistlib.artifacts import DESCRIPTION_FILE, ModelDescription
 from mnistlib.backends.cloud.service import Registration, RemoteRun, Service
 from mnistlib.errors import JobFailedError, ModelError, RunNotFoundError, RunStateError
-from mnistlib.files import publish
 from mnistlib.jobs.node import COLLECTED, LOGS
 from mnistlib.models import ModelVersion, require_model_name
-from mnistlib.runs import Metrics, Run, RunRecord, RunResult, RunStatus
+from mnistlib.runs import Metrics, Run, RunRecord, RunResult, RunStatus, read_metrics
 from mnistlib.runs.context import LOG_FILE, METRIC_LINES_FILE, OUTPUTS, parse_metrics
 from mnistlib.runs.handle import MODEL_OUTPUT
 from mnistlib.runs.record import RECORD_FILE
@@ -131,16 +130,19 @@ class CloudRun(Run):
     def download(self, target: str | os.PathLike[str], names: Sequence[str] | None = None) -> list[Path]:
         """Copy files of the run into a folder; see :meth:`Run.download`."""
         stored = self._stored_names()
-        copies = []
-        for name in sorted(stored) if names is None else names:
-            if name not in stored:
-                raise FileNotFoundError(f"run {self.id} has no file {name!r}; it has {', '.join(sorted(stored))}")
-            copy = Path(target, name)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            with publish(copy) as part:
-                self._service.fetch(self._keeper, stored[name], Path(part.name))
-            copies.append(copy)
-        return copies
+        wanted = sorted(stored) if names is None else list(names)
+        missing = [name for name in wanted if name not in stored]
+        if missing:
+            raise FileNotFoundError(f"run {self.id} has no file {missing[0]!r}; it has {', '.join(sorted(stored))}")
+        folder = Path(target)
+        folder.mkdir(parents=True, exist_ok=True)
+        # Beside where they belong, so that each takes its name at once, and whole.
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".", suffix=".part") as parts:
+            self._service.fetch(self._keeper, [stored[name] for name in wanted], Path(parts))
+            for name in wanted:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                Path(parts, stored[name]).replace(folder / name)
+        return [folder / name for name in wanted]
 
     def register_model(
         self,
@@ -190,13 +192,12 @@ class CloudRun(Run):
         return ModelDescription.from_content(content) if content.get("sha256") == digest else None
 
     def _ended(self) -> RunResult | JobFailedError:
-        record = self._record()
         if self._known.status is not RunStatus.COMPLETED:
-            reason = record.error if record and record.error else self._known.error
-            return self.failure(reason)
+            return self.failure(self.record.error)
         folder = self.local_folder()
-        converged = record.converged if record else None
-        return RunResult(self.id, self.experiment, self._known.status, folder, self.metrics().latest, converged)
+        converged = RunRecord.read(folder).converged if (folder / RECORD_FILE).exists() else None
+        metrics = read_metrics(folder).latest
+        return RunResult(self.id, self.experiment, self._known.status, folder, metrics, converged)
 
     def _record(self) -> RunRecord | None:
         """Return what the node has recorded; None where it did not come so far."""
@@ -212,9 +213,8 @@ class CloudRun(Run):
     def _read(self, name: str) -> bytes:
         stored = (LOGS / name).as_posix() if name in COLLECTED else name
         with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
-            path = Path(folder, "file")
-            self._service.fetch(self._keeper, stored, path)
-            return path.read_bytes()
+            self._service.fetch(self._keeper, [stored], Path(folder))
+            return Path(folder, stored).read_bytes()
 
 
 def record_of(remote: RemoteRun, kept: RunRecord | None = None) -> RunRecord:

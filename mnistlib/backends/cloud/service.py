@@ -162,8 +162,8 @@ class Service(ABC):
         """Return whether a file is what the node's process has printed."""
 
     @abstractmethod
-    def fetch(self, run_id: str, name: str, target: Path) -> None:
-        """Write a file of a run to a path; FileNotFoundError if there is none."""
+    def fetch(self, run_id: str, names: Sequence[str], folder: Path) -> None:
+        """Write files of a run into a folder; FileNotFoundError if one is not there."""
 
     @abstractmethod
     def register(self, registration: Registration) -> ModelVersion:
