@@ -1,4 +1,4 @@
-"""The service as one ASGI application, and what stands before all its rooms: the record, the faults, the bearer token."""
+"""The service as one ASGI application; before all its rooms stand the record, the faults and the bearer token."""
 
 import asyncio
 import re
@@ -52,9 +52,7 @@ def build(state: State, clusters: Clusters, *, requests: list[Request], reset: C
 
 
 class _Front:
-    def __init__(
-        self, app: ASGIApp, state: State, *, requests: list[Request], reset: Callable[[int], None]
-    ) -> None:
+    def __init__(self, app: ASGIApp, state: State, *, requests: list[Request], reset: Callable[[int], None]) -> None:
         self._app = app
         self._state = state
         self._requests = requests
@@ -125,8 +123,8 @@ class _Front:
 def room_path(names: Names, host: str, path: str) -> str:
     """Return the path by which the services' rooms are told apart: without host, workspace and version.
 
-    ``/history/v1.0/subscriptions/…/workspaces/loopback/runs/x`` becomes ``/history/runs/x``; the management host's paths
-    begin with ``/arm``, blobs' with ``/blob``.
+    ``/history/v1.0/subscriptions/…/workspaces/loopback/runs/x`` becomes ``/history/runs/x``; paths of the management
+    host begin with ``/arm``, those of blobs with ``/blob``.
     """
     if host == names.blob_host:
         return f"/blob{path}"
@@ -185,6 +183,6 @@ def _half_of(send: Send) -> Send:
         if message["type"] == "http.response.start":
             await send(message)
         elif body := message.get("body", b""):
-            await send(message | {"body": body[: len(body) // 2], "more_body": True})
+            await send(dict(message) | {"body": body[: len(body) // 2], "more_body": True})
 
     return send_half

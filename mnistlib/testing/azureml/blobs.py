@@ -1,7 +1,7 @@
 """Blobs: files in the state folder, with what HTTP needs to know of each in the store.
 
-A blob is an ordinary file under ``blobs/CONTAINER/NAME``, so that a person can look at it. Its size is always asked of the
-file: a job's log grows while the job runs, and is read while it grows.
+A blob is an ordinary file under ``blobs/CONTAINER/NAME``, so that a person can look at it. Its size is always asked of
+the file: a job's log grows while the job runs, and is read while it grows.
 """
 
 import hashlib
@@ -119,7 +119,7 @@ class Blobs:
         expires = int(time.time() + LIFETIME)
         signature = self._tokens.sign_blob(f"{container}/{name}", expires=expires)
         return (
-            f"https://{self._names.blob_host}/{container}/{quote(name)}"
+            f"https://{self._names.blob_host}/{container}/{_in_address(name)}"
             f"?sv=2021-08-06&sr=b&sp=rcw&se={expires}&sig={signature}"
         )
 
@@ -128,3 +128,8 @@ class Blobs:
         path = unquote(address.partition("?")[0].partition("://")[2].partition("/")[2])
         container, _, name = path.partition("/")
         return container, name
+
+
+def _in_address(name: str) -> str:
+    """Return a name as it stands in an address: the SDK takes it from there as it is, and quotes it itself."""
+    return name.replace("?", "%3F").replace("#", "%23")

@@ -1,4 +1,4 @@
-"""Simulated compute clusters: nodes that come when there is work, take it from a queue, and leave when there is none."""
+"""Simulated compute clusters: nodes that come when there is work, take it from a queue, and leave without it."""
 
 import threading
 from collections import deque

@@ -11,7 +11,9 @@ from mnistlib.testing.azureml.state import State
 from mnistlib.testing.azureml.store import Document
 
 #: How a definition of a file data set names what is in it.
-_PATTERN = re.compile(r"azureml://subscriptions/[^\s'\"]*/datastores/(?P<datastore>[^/\s]+)/paths/(?P<glob>[^\s'\"\\]+)")
+_PATTERN = re.compile(
+    r"azureml://subscriptions/[^\s'\"]*/datastores/(?P<datastore>[^/\s]+)/paths/(?P<glob>[^\s'\"\\]+)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)

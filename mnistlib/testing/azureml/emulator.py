@@ -27,7 +27,8 @@ class AzureMLEmulator:
     Parameters
     ----------
     folder : str or PathLike, optional
-        Where the state is kept: a service that is started there again knows what it knew. A temporary folder if not given.
+        Where the state is kept: a service that is started there again knows what it knew. A temporary folder if not
+        given.
     environments : {"host", "venv"}
         What jobs run in: this interpreter with only those of its packages that the submitted environment asks for, or a
         virtual environment built from it by pip.
@@ -119,9 +120,7 @@ class AzureMLEmulator:
     def start(self) -> None:
         """Start serving; return when the service can be reached."""
         names = self._state.names
-        self._server = Server(
-            tls=self._certificates(), hosts=names.hosts, refused=self.refused, proxy_port=self._port
-        )
+        self._server = Server(tls=self._certificates(), hosts=names.hosts, refused=self.refused, proxy_port=self._port)
         nodes = Nodes(self._state, self._reach, environments=self._environments, builder=self._builder)
         self._clusters = Clusters(self._state, nodes, timing=self._timing, vm_quota=self._vm_quota)
         self._server.start(build(self._state, self._clusters, requests=self.requests, reset=self._server.reset))

@@ -3,7 +3,7 @@
 ``host``
     A folder in the form of a virtual environment, whose site-packages link to those of this interpreter's packages that
     the specification asks for, and to what these require. It takes milliseconds to make, and an import of anything else
-    fails as it would in the cloud. Versions are this interpreter's own; the log says where they differ from those asked for.
+    fails as it would in the cloud. Versions are this interpreter's own; the log says where others were asked for.
 ``venv``
     A virtual environment that pip builds from the specification: slow, and the proof that it is complete.
 """
@@ -203,7 +203,9 @@ def _install(place: Path, asked: list[str], builder: dict[str, str]) -> str:
     if not asked:
         return "nothing was asked for\n"
     command = [str(place / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check", *asked]
-    built = subprocess.run(command, env=builder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)  # noqa: S603 - pip, with what the job asked for
+    built = subprocess.run(  # noqa: S603 - pip, with what the job asked for
+        command, env=builder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     if built.returncode != 0:
         shutil.rmtree(place)
         last = built.stdout.rstrip().rpartition("\n")[2]

@@ -142,7 +142,9 @@ class Job:
         submission = self._state.store.get("submission", self.run_id)
         assert submission is not None
         if self._state.faults.of_node("image_build", self.run_id):
-            raise ImageBuildError("The environment could not be built, on purpose.", log="no space left in the registry\n")
+            raise ImageBuildError(
+                "The environment could not be built, on purpose.", log="no space left in the registry\n"
+            )
         configuration = submission["Configuration"]
         environment = configuration.get("environment") or {}
         python = self._nodes.python_for(environment)

@@ -40,7 +40,7 @@ class Proxy:
         return await asyncio.start_server(self._answer, "127.0.0.1", port, limit=_LONGEST_HEAD)
 
     def reset(self, port: int) -> None:
-        """Cut off the client whose requests reach the service from local port `port`, in the middle of whatever it does."""
+        """Cut off the client whose requests reach the service from `port`, in the middle of whatever it does."""
         client = self._clients.get(port)
         if client is not None:
             client.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
@@ -65,7 +65,13 @@ class Proxy:
                 await self._refuse(writer, f"{method.decode()} {target.decode()}", host)
             else:
                 await self._tunnel(reader, writer)
-        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError, ValueError, UnicodeDecodeError):
+        except (
+            asyncio.IncompleteReadError,
+            asyncio.LimitOverrunError,
+            ConnectionError,
+            ValueError,
+            UnicodeDecodeError,
+        ):
             pass  # whoever called has hung up, or speaks no HTTP
         finally:
             del self._talks[writer]
@@ -86,7 +92,10 @@ class Proxy:
         try:
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             # Either side's end is the end of both: HTTP needs no half-open connection.
-            ways = [asyncio.create_task(_pump(reader, service_writer)), asyncio.create_task(_pump(service_reader, writer))]
+            ways = [
+                asyncio.create_task(_pump(reader, service_writer)),
+                asyncio.create_task(_pump(service_reader, writer)),
+            ]
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             for way in ways:
                 way.cancel()

@@ -29,9 +29,7 @@ class Server:
         The proxy's port; a free one if 0.
     """
 
-    def __init__(
-        self, *, tls: ssl.SSLContext, hosts: Collection[str], refused: list[str], proxy_port: int = 0
-    ) -> None:
+    def __init__(self, *, tls: ssl.SSLContext, hosts: Collection[str], refused: list[str], proxy_port: int = 0) -> None:
         self._tls = tls
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._proxy = Proxy(hosts, target=self._socket.getsockname()[1], refused=refused)

@@ -6,12 +6,14 @@ from mnistlib.testing.azureml.cluster import Clusters
 from mnistlib.testing.azureml.services.artifacts import Artifacts
 from mnistlib.testing.azureml.services.compute import Computes
 from mnistlib.testing.azureml.services.content import Snapshots
+from mnistlib.testing.azureml.services.datasets import Datasets
 from mnistlib.testing.azureml.services.datastores import Datastores
 from mnistlib.testing.azureml.services.environments import Environments
 from mnistlib.testing.azureml.services.execution import Execution
 from mnistlib.testing.azureml.services.history import History
 from mnistlib.testing.azureml.services.metrics import Metrics
 from mnistlib.testing.azureml.services.models import Models
+from mnistlib.testing.azureml.services.secrets import Secrets
 from mnistlib.testing.azureml.services.storage import Storage
 from mnistlib.testing.azureml.services.workspace import Workspaces
 from mnistlib.testing.azureml.state import State
@@ -24,6 +26,7 @@ def all_routes(state: State, clusters: Clusters) -> list[Route]:
         *Computes(state, clusters).routes(),
         *Storage(state).routes(),
         *Datastores(state).routes(),
+        *Datasets(state).routes(),
         *Environments(state).routes(),
         *Snapshots(state).routes(),
         *Execution(state, clusters).routes(),
@@ -31,4 +34,5 @@ def all_routes(state: State, clusters: Clusters) -> list[Route]:
         *Artifacts(state).routes(),
         *Metrics(state).routes(),
         *Models(state).routes(),
+        *Secrets(state).routes(),
     ]

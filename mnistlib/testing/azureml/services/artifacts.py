@@ -1,5 +1,7 @@
 """Artifacts: the files of runs and models, which are blobs under ``ORIGIN/CONTAINER/PATH``."""
 
+import posixpath
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -56,7 +58,7 @@ class Artifacts:
 
     def _existing(self, request: Request) -> str:
         path: str = request.path_params["path"]
-        if self._blobs.get(RUN_CONTAINER, _folder(request) + path) is None:
+        if self._blobs.get(RUN_CONTAINER, _folder(request) + posixpath.normpath(path)) is None:
             raise not_found(f"The file {path}")
         return path
 
@@ -65,7 +67,8 @@ class Artifacts:
         return [blob["name"].removeprefix(folder) for blob in self._blobs.listed(RUN_CONTAINER, folder + prefix)]
 
     def _addressed(self, request: Request, path: str) -> Document:
-        address = self._blobs.address(RUN_CONTAINER, _folder(request) + path)
+        # The SDK writes "./outputs/x" of what it finds itself, and its own client then leaves the dot out.
+        address = self._blobs.address(RUN_CONTAINER, _folder(request) + posixpath.normpath(path))
         return _place(request, path) | {"contentUri": address}
 
 

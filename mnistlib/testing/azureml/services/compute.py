@@ -1,4 +1,4 @@
-"""AmlCompute: clusters from their creation to their end. Reads come by the region's host, writes by the management's."""
+"""AmlCompute: clusters from creation to deletion. Reads come by the region's host, writes by the management's."""
 
 import re
 import uuid
@@ -80,7 +80,9 @@ class Computes:
         name = request.path_params["name"]
         properties = (await request.json())["properties"]
         if properties.get("computeType") != "AmlCompute":
-            raise Refusal(501, "NotImplemented", f"the emulator covers no compute of type {properties.get('computeType')}")
+            raise Refusal(
+                501, "NotImplemented", f"the emulator covers no compute of type {properties.get('computeType')}"
+            )
         wanted = properties["properties"]
         self._check(name, wanted)
         before = self._state.store.get("compute", name)
@@ -158,7 +160,9 @@ class Computes:
 
     def _check(self, name: str, wanted: Document) -> None:
         if not _NAME.fullmatch(name):
-            raise Refusal(400, "BadArgument", f"{name!r} is no name for a compute: 2 to 24 letters, digits and hyphens.")
+            raise Refusal(
+                400, "BadArgument", f"{name!r} is no name for a compute: 2 to 24 letters, digits and hyphens."
+            )
         size = str(wanted.get("vmSize", "")).upper()
         if size not in VM_SIZES:
             raise Refusal(400, "BadArgument", f"The specified VM size {wanted.get('vmSize')} is not supported here.")

@@ -66,7 +66,11 @@ class Snapshots:
         missing = [name for name in wanted if name not in known]
         if missing:
             raise Refusal(400, "BadArgument", f"The snapshot lacks {', '.join(missing)}.")
-        snapshot = {"id": request.path_params["id"], "createdUtc": now(), "files": {name: known[name] for name in wanted}}
+        snapshot = {
+            "id": request.path_params["id"],
+            "createdUtc": now(),
+            "files": {name: known[name] for name in wanted},
+        }
         self._store.put("snapshot", snapshot["id"], snapshot | {"root": body["DirTreeNode"]})
         return JSONResponse({"snapshotId": snapshot["id"]})
 

@@ -96,7 +96,9 @@ class History:
     async def patch_all(self, request: Request) -> Response:
         """Change or begin several runs."""
         wanted = (await request.json())["runs"]
-        return JSONResponse({"runs": {run["runId"]: self._patch(request, run["runId"], run) for run in wanted}, "errors": {}})
+        return JSONResponse(
+            {"runs": {run["runId"]: self._patch(request, run["runId"], run) for run in wanted}, "errors": {}}
+        )
 
     def _patch(self, request: Request, run_id: str, changes: Document) -> Document:
         if self._runs.get(run_id) is None:

@@ -73,7 +73,9 @@ class Models:
             models = [model for model in models if model.get("framework") == framework]
         for wanted in (query.get("tags") or "").split(","):
             key, has_value, value = wanted.partition("=")
-            models = [model for model in models if not key or _has(model.get("kvTags"), key, value if has_value else None)]
+            models = [
+                model for model in models if not key or _has(model.get("kvTags"), key, value if has_value else None)
+            ]
         for wanted in (query.get("properties") or "").split(","):
             key, has_value, value = wanted.partition("=")
             models = [

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from email.utils import formatdate
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 import anyio
@@ -66,8 +66,8 @@ class Storage:
     def _may_pass(self, request: Request, path: str) -> bool:
         """Return whether a request carries the account's name and key, or an address that the service has signed.
 
-        The SDK's own signature with the account's key is taken as it is; its check would prove the client's arithmetic, no
-        more. A signed address is checked: it opens one blob for a time.
+        The SDK's own signature with the account's key is taken as it is; its check would prove the client's arithmetic
+        and no more. A signed address is checked: it opens one blob for a time.
         """
         scheme, _, credential = request.headers.get("authorization", "").partition(" ")
         if scheme == "SharedKey":
@@ -110,7 +110,7 @@ class Storage:
                 return _error(404, "BlobNotFound")
             content_type = blob["content_type"]
         elif part == "blocklist":
-            listed = ElementTree.fromstring(await request.body())  # noqa: S314 - a test's own client wrote it
+            listed = ET.fromstring(await request.body())  # noqa: S314 - a test's own client wrote it
             blocks = [staged / str(block.text).replace("/", "_") for block in listed]
             if not all(block.exists() for block in blocks):
                 return _error(400, "InvalidBlockList")
