@@ -5,20 +5,31 @@ import os
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from mnistlib.backends.azureml_calls import reason_of
 from mnistlib.backends.azureml_cluster import AzureMLCluster
 from mnistlib.backends.azureml_compute import AmlComputeSpec
 from mnistlib.backends.azureml_service import AzureMLService
 from mnistlib.backends.cloud.backend import CloudBackend
+from mnistlib.backends.cloud.retries import RetryPolicy
+from mnistlib.backends.cloud.run import CloudRun
 from mnistlib.errors import MissingExtraError, ServiceError
 
-__all__ = ["AmlComputeSpec", "AzureMLBackend"]
+__all__ = ["AmlComputeSpec", "AzureMLBackend", "AzureMLRun"]
 
 #: Variables of the SDK, with what they are set to unless they are set: it tries nothing again by itself, where waits
 #: of half a minute would add up, since every call of ours is tried again.
 _SDK_VARIABLES: Mapping[str, str] = {"AZUREML_DEFAULT_RETRIES": "0"}
+
+
+class AzureMLRun(CloudRun):
+    """A run of a workspace."""
+
+    @property
+    def sdk_run(self) -> Any:
+        """The SDK's own object, such as ``azureml.widgets.RunDetails`` shows."""
+        return cast(AzureMLService, self._service).sdk_run(self.id)
 
 
 class AzureMLBackend(CloudBackend):
@@ -37,6 +48,9 @@ class AzureMLBackend(CloudBackend):
     runs_folder : str or PathLike, optional
         Below it results bring their files. Default: as :class:`~mnistlib.LocalBackend` has it.
 
+    retries : RetryPolicy, optional
+        How patiently what fails for a moment is tried again.
+
     Raises
     ------
     MissingExtraError
@@ -44,6 +58,8 @@ class AzureMLBackend(CloudBackend):
     ServiceError
         If the workspace can't be reached.
     """
+
+    run_class = AzureMLRun
 
     def __init__(
         self,
@@ -53,13 +69,14 @@ class AzureMLBackend(CloudBackend):
         compute: AmlComputeSpec | None = None,
         data: str = "upload",
         runs_folder: str | os.PathLike[str] | None = None,
+        retries: RetryPolicy | None = None,
     ) -> None:
         if importlib.util.find_spec("azureml") is None or importlib.util.find_spec("azureml.core") is None:
             raise MissingExtraError("AzureMLBackend", "azureml")
         for name, value in _SDK_VARIABLES.items():
             os.environ.setdefault(name, value)
         open_workspace = partial(_open, config) if workspace is None else lambda: workspace
-        self._azureml = AzureMLService(open_workspace, compute or AmlComputeSpec())
+        self._azureml = AzureMLService(open_workspace, compute or AmlComputeSpec(), policy=retries)
         super().__init__(self._azureml, data=data, runs_folder=Path(runs_folder) if runs_folder else None)
 
     def __repr__(self) -> str:

@@ -1,6 +1,7 @@
 """The node's side of azureml-core: metrics go to the run that the service has started."""
 
 import sys
+from pathlib import Path
 
 from mnistlib.backends.azureml_compute import AmlComputeSpec
 from mnistlib.backends.azureml_service import AzureMLService
@@ -27,6 +28,11 @@ class AzureMLNode(NodeSide):
     def log_metric(self, name: str, value: float, step: int) -> None:
         """Tell of a value of a metric."""
         self._run.log(name, value, step=step)
+
+    def keep(self, name: str, path: Path) -> None:
+        """Send a file of this run now, unless the service has collected it already."""
+        if name not in self._run.get_file_names():
+            self._run.upload_file(name, str(path))
 
     def flush(self) -> None:
         """Return when all that was told has arrived."""

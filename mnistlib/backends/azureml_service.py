@@ -282,7 +282,7 @@ class AzureMLService(Service):
 
 
 def _runs_of(experiment: Any) -> list[Any]:
-    return list(experiment.get_runs())
+    return list(experiment.get_runs(include_children=True))
 
 
 def _download(run: Any, name: str, target: Path) -> None:

@@ -21,6 +21,7 @@ class Backend(ABC):
         name: str | None = None,
         tags: Mapping[str, str] | None = None,
         resume: bool = False,
+        register_as: str | None = None,
     ) -> Run:
         """Start a job, or queue it, and return at once.
 
@@ -36,6 +37,8 @@ class Backend(ABC):
             What a person notes about it.
         resume : bool, default False
             Let a sweep take over the children that an earlier one of the experiment has completed.
+        register_as : str, optional
+            Register the model under this name when the job has completed, whoever is still there by then.
 
         Returns
         -------
@@ -46,6 +49,8 @@ class Backend(ABC):
         ------
         JobError
             If the experiment's name is not allowed.
+        ModelError
+            If the model's name is not.
         """
 
     @abstractmethod
@@ -95,6 +100,7 @@ class Backend(ABC):
         name: str | None = None,
         tags: Mapping[str, str] | None = None,
         resume: bool = False,
+        register_as: str | None = None,
     ) -> RunResult:
         """Run a job to its end: submit, wait, result.
 
@@ -105,7 +111,7 @@ class Backend(ABC):
         JobFailedError
             If the job failed; its cause is the original error.
         """
-        run = self.submit(job, experiment=experiment, name=name, tags=tags, resume=resume)
+        run = self.submit(job, experiment=experiment, name=name, tags=tags, resume=resume, register_as=register_as)
         try:
             return run.result()
         except KeyboardInterrupt:

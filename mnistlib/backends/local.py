@@ -13,12 +13,12 @@ from weakref import WeakSet
 from mnistlib.artifacts import read_verified
 from mnistlib.backends.base import Backend
 from mnistlib.backends.plan import Plan
-from mnistlib.errors import JobFailedError, ModelError, RunStateError
+from mnistlib.errors import JobFailedError, MnistlibError, ModelError, RunStateError
 from mnistlib.files import publish
 from mnistlib.jobs import Job, Outcome, SweepJob, TrainJob, execute
 from mnistlib.jobs.recorded import begin, conclude, read_job, reason_of
 from mnistlib.jobs.sweeping import Spread, run_sweep
-from mnistlib.models import ModelVersion
+from mnistlib.models import ModelVersion, require_model_name
 from mnistlib.registry import ModelRegistry
 from mnistlib.runs import Metrics, Run, RunContext, RunRecord, RunResult, RunStatus, RunStore, read_metrics
 from mnistlib.runs.context import CANCEL_FILE, LOG_FILE
@@ -179,16 +179,24 @@ class LocalRun(Run):
             for child in self.record.children
         ]
 
-    def work(self, work: Callable[[RunContext], Outcome]) -> None:
+    def work(self, work: Callable[[RunContext], Outcome], *, register_as: str | None = None) -> None:
         """Do the run's work in the calling thread, unless it was cancelled in the queue."""
         try:
             context = begin(self.path)
             if context is not None:
                 self._cause = conclude(context, work)
+                if register_as is not None and self.record.status is RunStatus.COMPLETED:
+                    self._register_at_the_end(register_as, context)
         except Exception as error:  # the record itself can't be written: a full disk, a folder that has gone
             self._cause = error
         finally:
             self._worked.set()
+
+    def _register_at_the_end(self, name: str, context: RunContext) -> None:
+        try:
+            context.log(f"registered as {self.register_model(name).id}")
+        except MnistlibError as error:  # such as a script that has left no model; the run itself has completed
+            context.log(f"NOT registered as {name}: {error}")
 
     def _ended(self) -> RunResult | JobFailedError:
         if self._own:
@@ -259,8 +267,11 @@ class LocalBackend(Backend):
         name: str | None = None,
         tags: Mapping[str, str] | None = None,
         resume: bool = False,
+        register_as: str | None = None,
     ) -> LocalRun:
         """Queue a job for a worker thread; see :meth:`Backend.submit`."""
+        if register_as is not None:
+            require_model_name(register_as)
         create = partial(self._store.create, experiment=experiment, tags=tags)
         folder = create(job.to_json(), job_type=job.type, name=name)
         work: Callable[[RunContext], Outcome] = partial(execute, job)
@@ -274,12 +285,12 @@ class LocalBackend(Backend):
             for each in created:
                 self._mirror.follow(each)
         run = self._handle(folder, own=True)
-        self._workers.submit(self._work, run, work)
+        self._workers.submit(self._work, run, work, register_as)
         return run
 
-    def _work(self, run: LocalRun, work: Callable[[RunContext], Outcome]) -> None:
+    def _work(self, run: LocalRun, work: Callable[[RunContext], Outcome], register_as: str | None) -> None:
         """Do a run's work; as a method of the backend it keeps the backend, and so its lock, until it is done."""
-        run.work(work)
+        run.work(work, register_as=register_as)
 
     def attach(self, run_id: str) -> LocalRun:
         """Return a handle on a run of any process; see :meth:`Backend.attach`."""

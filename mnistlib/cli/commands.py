@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistlib.artifacts import SavedModel, load_model
-from mnistlib.cli.output import backend_of, near, print_json, run_json, submit_and_wait, training_job
+from mnistlib.cli.output import backend_of, near, print_json, print_plan, run_json, submit_and_wait, training_job
 from mnistlib.datasets import CATALOG, DIGITS, Dataset, fetch_dataset, load_dataset
 from mnistlib.errors import DataError, DatasetNotFoundError, IdxError, RunNotFoundError
 from mnistlib.evaluation import Evaluation, worst_mistakes
@@ -25,6 +25,9 @@ from mnistlib.runs.context import OUTPUTS
 def train(options: argparse.Namespace) -> None:
     """Train a model and keep it."""
     backend = backend_of(options)
+    if options.dry_run:
+        print_plan(backend.plan(training_job(options)), options)
+        return
     _, result = submit_and_wait(backend, training_job(options), options)
     if options.json:
         print_json(**run_json(result))

@@ -23,6 +23,8 @@ def node(options: argparse.Namespace) -> None:
         service=side,
         work=side.chooser(options.children.split(",")) if options.sweep else execute,
     )
+    if options.register_as and status is RunStatus.COMPLETED:
+        side.register(options.register_as, options.run_id, folder)
     if options.sweep and status is not RunStatus.CANCELLED:
         side.close_sweep(options.sweep, error=RunRecord.read(folder).error)
     if status is not RunStatus.COMPLETED:

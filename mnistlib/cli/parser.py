@@ -75,6 +75,8 @@ def _add_job(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-iter", type=int, metavar="N", help="iterations before the solver gives up")
     parser.add_argument("--tol", type=float, help="the solver's tolerance")
     parser.add_argument("--seed", type=int, help="for whatever is drawn at random (default: 42)")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be made, sent and run, and do nothing")
+    parser.add_argument("--register-as", metavar="NAME", help="register the model when the job has completed")
     parser.add_argument("--experiment", default="default", help="name that runs of one purpose share")
     parser.add_argument("--name", help="what to call the run")
     parser.add_argument(
@@ -199,6 +201,7 @@ def _add_node(commands: Any) -> None:
     node.add_argument("--child", type=int, help="which child of the sweep that lies here to run")
     node.add_argument("--sweep", help="id of the sweep that this run chooses for")
     node.add_argument("--children", default="", help="ids of the runs to choose from, with commas between")
+    node.add_argument("--register-as", metavar="NAME", help="what to register the model as, in the end")
     node.add_argument("--data", metavar="FOLDER", help="where the job's data set was brought")
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from mnistlib.cli.output import backend_of, near, print_json, run_json, submit_and_wait, training_job
+from mnistlib.cli.output import backend_of, near, print_json, print_plan, run_json, submit_and_wait, training_job
 from mnistlib.cli.tables import format_table
 from mnistlib.errors import JobError
 from mnistlib.jobs import SweepJob
@@ -25,6 +25,9 @@ def sweep(options: argparse.Namespace) -> None:
         goal=options.goal,
     )
     backend = backend_of(options)
+    if options.dry_run:
+        print_plan(backend.plan(job), options)
+        return
     run, result = submit_and_wait(backend, job, options, resume=options.resume)
     children = [
         (rate, child.status, child.metrics().latest, child)

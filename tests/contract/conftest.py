@@ -1,6 +1,5 @@
 """The backends that are held to the contract. A new one is one more line in SUBJECTS."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -8,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-import mnistlib
 from mnistlib.backends import Backend, get_backend
+from tests.azureml import workspace
 
 
 @dataclass(frozen=True)
@@ -36,32 +35,12 @@ def _local(folder: Path, _session: Path) -> Iterator[Subject]:
 
 @contextmanager
 def _azureml(folder: Path, session: Path) -> Iterator[Subject]:
-    """A workspace that has a cluster, an environment and this package's source already, so that no test waits for it."""
-    pytest.importorskip("azureml.core", reason="the extra azureml is not installed: the tox environment azureml has it")
-    from mnistlib.testing.azureml import AzureMLEmulator
-
-    template = session / "template"
-    with pytest.MonkeyPatch.context() as patch:
-        # The SDK remembers in its user's home what it has sent to a workspace.
-        if not template.exists():
-            patch.setenv("HOME", str(_new(session / "making/home")))
-            with AzureMLEmulator(session / "making/azureml") as service:
-                backend = mnistlib.AzureMLBackend(config=service.config_path, runs_folder=session / "runs")
-                backend.submit(mnistlib.TrainJob(dataset="digits", tol=1.0)).wait(120)
-            (session / "making").rename(template)
-        cloud = shutil.copytree(template, folder / "cloud", symlinks=True)
-        patch.setenv("HOME", str(cloud / "home"))
-        with AzureMLEmulator(cloud / "azureml") as service:
-            config, runs = str(service.config_path), str(folder / "runs")
-            yield Subject(
-                get_backend("azureml", config=config, runs_folder=runs),
-                f"mnistlib.AzureMLBackend(config={config!r}, runs_folder={runs!r})",
-            )
-
-
-def _new(folder: Path) -> Path:
-    folder.mkdir(parents=True)
-    return folder
+    with workspace(folder, session) as service:
+        config, runs = str(service.config_path), str(folder / "runs")
+        yield Subject(
+            get_backend("azureml", config=config, runs_folder=runs),
+            f"mnistlib.AzureMLBackend(config={config!r}, runs_folder={runs!r})",
+        )
 
 
 SUBJECTS: dict[str, Callable[[Path, Path], AbstractContextManager[Subject]]] = {"azureml": _azureml, "local": _local}

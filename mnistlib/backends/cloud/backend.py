@@ -4,7 +4,7 @@ import json
 import secrets
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,12 +18,14 @@ from mnistlib.datasets.folder import require_files
 from mnistlib.errors import RunNotFoundError, RunStateError
 from mnistlib.jobs import Job, ScriptJob, SweepJob, TrainJob
 from mnistlib.jobs.job import job_from_json
-from mnistlib.models import Models
+from mnistlib.models import Models, require_model_name
 from mnistlib.runs import Run, RunRecord, RunStatus, default_runs_folder
 from mnistlib.runs.record import now, require_experiment_name
 
 #: Property of a run that this package has submitted: its job, as JSON, where it is short enough to be one.
 JOB = "mnistlib.job"
+#: Property of the run that chooses: the sweep that it belongs to.
+CHOOSES = "mnistlib.chooses"
 
 # Below the runs folder, where runs that lie elsewhere bring their files; no experiment's name begins with a dot.
 _BROUGHT = ".cloud"
@@ -42,6 +44,9 @@ class CloudBackend(Backend):
         Below it, in ``.cloud``, results bring their files.
     """
 
+    #: What its handles are.
+    run_class: type[CloudRun] = CloudRun
+
     def __init__(self, service: Service, *, data: str = "upload", runs_folder: Path | None = None) -> None:
         self._service = service
         self._data = data
@@ -55,16 +60,21 @@ class CloudBackend(Backend):
         name: str | None = None,
         tags: Mapping[str, str] | None = None,
         resume: bool = False,
+        register_as: str | None = None,
     ) -> CloudRun:
         """Ship a job to the cluster; see :meth:`Backend.submit`."""
         require_experiment_name(experiment)
+        registers: tuple[str, ...] = ()
+        if register_as is not None:
+            require_model_name(register_as)
+            registers = ("--register-as", register_as)
         self._service.prepare()
         with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
             stage(job).write(Path(folder))
-            whole = self._submission(job, Path(folder), experiment)
+            whole = self._submission(job, Path(folder), experiment, *registers)
             whole = replace(whole, name=name, tags=dict(tags or {}))
             if isinstance(job, SweepJob):
-                return self._submit_sweep(job, whole, resume=resume)
+                return self._submit_sweep(job, whole, registers, resume=resume)
             self._service.send(whole)
         return self._handle_of(whole)
 
@@ -77,11 +87,15 @@ class CloudBackend(Backend):
 
     def runs(self) -> list[Run]:
         """Return handles on all runs, the newest first."""
-        return [self._handle(run) for run in self._service.runs()]
+        return [self._handle(run) for run in self._runs()]
 
     def records(self) -> list[RunRecord]:
         """Return what the service knows of all runs, the newest first; metrics are told by each run's own record."""
-        return [record_of(run) for run in self._service.runs()]
+        return [record_of(run) for run in self._runs()]
+
+    def _runs(self) -> list[RemoteRun]:
+        """Return all runs but those that choose: they are part of their sweeps."""
+        return [run for run in self._service.runs() if CHOOSES not in run.properties]
 
     def delete(self, run_id: str) -> None:
         """Refuse: a workspace keeps its runs; see :meth:`Backend.delete`."""
@@ -147,7 +161,7 @@ class CloudBackend(Backend):
         found = fetch_dataset(job.dataset, data_folder=job.data_folder)
         return {path.name: path for path in found.values()}
 
-    def _submit_sweep(self, sweep: SweepJob, whole: Submission, *, resume: bool) -> CloudRun:
+    def _submit_sweep(self, sweep: SweepJob, whole: Submission, registers: Sequence[str], *, resume: bool) -> CloudRun:
         """Send the children and, after them, the run that chooses; all of them are shipped the same files."""
         done = self._completed(whole.experiment) if resume else {}
         children: list[Submission | RemoteRun] = [
@@ -155,8 +169,9 @@ class CloudBackend(Backend):
             for number, job in enumerate(sweep.children())
         ]
         ids = [child.run_id for child in children]
-        chooses = ("--sweep", whole.run_id, "--children", ",".join(ids))
+        chooses = ("--sweep", whole.run_id, "--children", ",".join(ids), *registers)
         chooser = self._submission(sweep, whole.folder, whole.experiment, *chooses)
+        chooser = replace(chooser, properties={JOB_TYPE: sweep.type, CHOOSES: whole.run_id})
         links = {CHILDREN: json.dumps(ids), CHOOSER: chooser.run_id}
         whole = replace(whole, properties={**whole.properties, **links})
         self._service.open_sweep(whole)
@@ -187,7 +202,7 @@ class CloudBackend(Backend):
         return self._handle(run)
 
     def _handle(self, run: RemoteRun) -> CloudRun:
-        return CloudRun(self._service, run, self._folder / run.run_id)
+        return self.run_class(self._service, run, self._folder / run.run_id)
 
 
 def _sizes(files: Mapping[str, Path]) -> dict[str, int]:

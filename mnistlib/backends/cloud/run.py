@@ -181,7 +181,7 @@ class CloudRun(Run):
         """Return the runs of a sweep; see :meth:`Run.children`."""
         ids: list[str] = json.loads(self._known.properties.get(CHILDREN, "[]"))
         known = [(name, self._service.find(name)) for name in ids]
-        return [CloudRun(self._service, run, self._folder.with_name(name)) for name, run in known if run]
+        return [type(self)(self._service, run, self._folder.with_name(name)) for name, run in known if run]
 
     def _description(self, digest: str) -> ModelDescription | None:
         """Return how the model was trained, where the file beside it tells of this one."""
