@@ -2,7 +2,6 @@ from collections.abc import Callable
 
 import pytest
 
-from mnistlib.backends.cloud import retries
 from mnistlib.backends.cloud.retries import RetryPolicy, persist
 
 
@@ -10,7 +9,7 @@ from mnistlib.backends.cloud.retries import RetryPolicy, persist
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What is slept, in place of sleeping."""
     slept: list[float] = []
-    monkeypatch.setattr(retries.time, "sleep", slept.append)
+    monkeypatch.setattr("time.sleep", slept.append)
     return slept
 
 

@@ -49,7 +49,7 @@ def test_an_unchanged_job_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_a_folder_of_this_machine_is_not_told(job: TrainJob | SweepJob, tmp_path: Path) -> None:
     base = TrainJob(dataset="mnist", data_folder=str(tmp_path))
     job = base if isinstance(job, TrainJob) else SweepJob(base=base, regularization=[1.0])
-    assert str(tmp_path).encode() not in bytes(stage(job).files["job.json"])  # type: ignore[arg-type] # they are bytes
+    assert str(tmp_path).encode() not in bytes(stage(job).files["job.json"])
 
 
 def test_a_scripts_folder_is_shipped_with_it(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_scripts_folder_is_shipped_with_it(tmp_path: Path) -> None:
 
 def test_values_of_environment_variables_are_not_shipped(tmp_path: Path) -> None:
     content = stage(a_script(tmp_path, environment={"TOKEN": "geheim"})).files["job.json"]
-    assert b"geheim" not in bytes(content)  # type: ignore[arg-type] # they are bytes
+    assert b"geheim" not in bytes(content)
 
 
 @pytest.mark.parametrize(
