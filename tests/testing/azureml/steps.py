@@ -2,7 +2,7 @@
 
 import json
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -73,7 +73,7 @@ def ask(
     *,
     method: str = "GET",
     token: str | None = None,
-    paths: Sequence[str] = (),
+    body: Any = None,
 ) -> requests.Response:
     """Send one request as no SDK would: without a second try."""
     config = json.loads(service.config_path.read_text())
@@ -86,7 +86,7 @@ def ask(
         method,
         f"https://eastus.api.azureml.ms/{part}{place}{rest}",
         headers={"Authorization": f"Bearer {bearer}"},
-        json={"paths": [{"path": path} for path in paths]},
+        json=body or {},
         timeout=30,
     )
 

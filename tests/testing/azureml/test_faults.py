@@ -58,7 +58,13 @@ def test_a_lost_answer_is_of_work_that_was_done(service: AzureMLEmulator) -> Non
 
 def address_for(service: AzureMLEmulator, name: str) -> str:
     """Return a signed address that a file of a run can be written to."""
-    answer = ask(service, "artifact/v2.0", "/artifacts/batch/metadata/LocalUpload/tests", method="POST", paths=[name])
+    answer = ask(
+        service,
+        "artifact/v2.0",
+        "/artifacts/batch/metadata/LocalUpload/tests",
+        method="POST",
+        body={"paths": [{"path": name}]},
+    )
     return str(answer.json()["artifactContentInformation"][name]["contentUri"])
 
 
