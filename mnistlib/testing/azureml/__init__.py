@@ -9,7 +9,7 @@
         workspace = Workspace.from_config(service.config_path)
 
 :class:`AzureMLEmulator`
-    The service. It speaks TLS under Azure's own names, behind a proxy that answers these names and nothing else, so that
+    The service. It speaks TLS under Azure's own names, behind a proxy that answers these names and no others, so that
     nothing leaves the machine; :attr:`~AzureMLEmulator.environment` is what a process needs to find it.
 :class:`Faults`
     What goes wrong, when a test wants it to: ``service.faults.add("throttle", match="POST .*/snapshotrun")``.
@@ -18,10 +18,10 @@
 
 ``python -m mnistlib.testing.azureml`` starts it for other processes and prints the variables to export.
 
-It covers workspaces, clusters of compute, the default datastore, blobs, data sets, environments, snapshots, submission,
-runs with their logs, metrics, files and children, models, secrets and web services on Azure's container instances. Any other
-call is answered with 501, and says which one it was. What a job leaves behind ends with it, what it sees is only what was
-shipped: no variable of this process, no folder, no package but those that its environment asks for.
+It covers the workspace, clusters of compute, the default datastore, blobs, data sets, environments, snapshots,
+submission, runs with their logs, metrics, files and children, models and secrets. Any other call is answered with 501,
+and says which one it was. A job sees only what was shipped: no variable of this process, and no package but those that
+its environment asks for. It is no prison: a job that wants to can read this machine's files, as you can.
 
 What it can't tell: how Azure words its errors, how long things take there, and what they cost.
 

@@ -61,26 +61,33 @@ class _Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert scope["type"] == "http", "the server is told to speak HTTP only"
         host = Headers(scope=scope).get("host", "").partition(":")[0].lower()
-        path = scope["path"]
-        status: int | None = None
+        scope["call"] = f"{scope['method']} {host}{scope['path']}"
+        fault = self._state.faults.of_request(scope["call"])
 
-        async def note(message: Message) -> None:
-            nonlocal status
+        def record(status: int | None) -> None:
+            self._requests.append(Request(scope["method"], host, scope["path"], status))
+
+        async def send_recorded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                status = message["status"]
+                record(message["status"])  # before it is sent, so that whoever has the answer finds the record
             await send(message)
 
-        scope["call"] = f"{scope['method']} {host}{path}"
-        fault = self._state.faults.of_request(scope["call"])
-        try:
-            if fault is None:
-                await self._answer(host, scope, receive, note)
+        if fault is None:
+            await self._answer(host, scope, receive, send_recorded)
+        elif fault.kind in ("reset_upload", "lost_answer", "reset_answer"):
+            if fault.kind == "reset_upload":
+                await receive()
             else:
-                await self._go_wrong(fault, host, scope, receive, note)
-        finally:
-            if fault is not None and fault.kind in ("reset_upload", "reset_answer", "lost_answer"):
-                status = None
-            self._requests.append(Request(scope["method"], host, path, status))
+                await self._answer(host, scope, receive, _swallow if fault.kind == "lost_answer" else _half_of(send))
+            record(None)
+            self._reset(scope["client"][1])
+            while (await receive())["type"] != "http.disconnect":
+                pass
+        elif fault.kind == "slow":
+            await asyncio.sleep(fault.seconds)
+            await self._answer(host, scope, receive, send_recorded)
+        else:
+            await _error_of(fault)(scope, receive, send_recorded)
 
     async def _answer(self, host: str, scope: Scope, receive: Receive, send: Send) -> None:
         answer: ASGIApp = self._app
@@ -96,28 +103,6 @@ class _Front:
     def _has_token(self, scope: Scope) -> bool:
         scheme, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
         return scheme.lower() == "bearer" and self._state.tokens.is_valid(token)
-
-    async def _go_wrong(self, fault: Fault, host: str, scope: Scope, receive: Receive, send: Send) -> None:
-        port = scope["client"][1]
-        if fault.kind == "slow":
-            await asyncio.sleep(fault.seconds)
-            await self._answer(host, scope, receive, send)
-        elif fault.kind == "reset_upload":
-            await receive()
-            await self._hang_up(port, receive)
-        elif fault.kind == "lost_answer":
-            await self._answer(host, scope, receive, _swallow)
-            await self._hang_up(port, receive)
-        elif fault.kind == "reset_answer":
-            await self._answer(host, scope, receive, _half_of(send))
-            await self._hang_up(port, receive)
-        else:
-            await _error_of(fault)(scope, receive, send)
-
-    async def _hang_up(self, port: int, receive: Receive) -> None:
-        self._reset(port)
-        while (await receive())["type"] != "http.disconnect":
-            pass
 
 
 def room_path(names: Names, host: str, path: str) -> str:

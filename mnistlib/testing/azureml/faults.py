@@ -16,7 +16,7 @@ RequestFault = Literal[
     "slow",  # the answer comes `seconds` later
     "disk_full",  # 507, as a storage account that is full
 ]
-#: A fault of a node or of the service behind it; `match` is searched in the run's id, for a quota in the cluster's name.
+#: A fault of a node or a cluster; `match` is searched in the run's id, for a quota in the cluster's name.
 NodeFault = Literal[
     "preempted",  # the node is taken away while the job runs, and the job starts again on another
     "image_build",  # the environment can't be built
@@ -70,8 +70,8 @@ class Faults:
             ``throttle``, ``error``, ``expired_token``, ``reset_upload``, ``reset_answer``, ``lost_answer``, ``slow`` or
             ``disk_full`` for a request; ``preempted``, ``image_build``, ``node_disk_full`` or ``quota`` for a node.
         match : str
-            A regular expression that is searched in ``METHOD host/path``: ``"POST .*/snapshotrun"``. For faults of nodes
-            it is searched in the run's id, for ``quota`` in the cluster's name. An empty one matches all.
+            A regular expression that is searched in ``METHOD host/path``, such as ``"POST .*/snapshotrun"``; for nodes'
+            faults in the run's id, for ``quota`` in the cluster's name. An empty one matches all.
         times : int
             How often it happens, then no more.
         status : int

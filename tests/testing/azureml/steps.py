@@ -1,11 +1,15 @@
 """What the tests of the emulator do with the SDK again and again."""
 
-import socket
+import json
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
+
+import requests
+
+from mnistlib.testing.azureml import AzureMLEmulator
 
 Submit = Callable[..., Any]
 
@@ -62,6 +66,41 @@ def log_of(run: Any, folder: Path) -> str:
     return (folder / "log.txt").read_text()
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+def ask(
+    service: AzureMLEmulator,
+    part: str,
+    rest: str,
+    *,
+    method: str = "GET",
+    token: str | None = None,
+    body: Any = None,
+) -> requests.Response:
+    """Send one request as no SDK would: without a second try."""
+    config = json.loads(service.config_path.read_text())
+    place = (
+        f"/subscriptions/{config['subscription_id']}/resourceGroups/{config['resource_group']}"
+        f"/providers/Microsoft.MachineLearningServices/workspaces/{config['workspace_name']}"
+    )
+    bearer = log_in(service) if token is None else token
+    return requests.request(
+        method,
+        f"https://eastus.api.azureml.ms/{part}{place}{rest}",
+        headers={"Authorization": f"Bearer {bearer}"},
+        json=body or {},
+        timeout=30,
+    )
+
+
+def log_in(service: AzureMLEmulator) -> str:
+    environment = service.environment
+    tenant = environment["AZUREML_SERVICE_PRINCIPAL_TENANT_ID"]
+    answer = requests.post(
+        f"https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token",
+        data={
+            "client_id": environment["AZUREML_SERVICE_PRINCIPAL_ID"],
+            "client_secret": environment["AZUREML_SERVICE_PRINCIPAL_PASSWORD"],
+        },
+        timeout=30,
+    )
+    answer.raise_for_status()
+    return str(answer.json()["access_token"])
