@@ -1,7 +1,7 @@
 """The same job here and on a cluster of Azure Machine Learning: one word is different, the coefficients are not.
 
-With ``config.json`` of a workspace in this folder it runs there. Without one it runs on the emulator of the service that
-comes with ``pip install "mnistlib[azureml,testing]"``: the same SDK, the same requests, no account, no network.
+With ``config.json`` of a workspace in this folder it runs there. Without one it runs on the emulator of the service
+that comes with ``pip install "mnistlib[azureml,testing]"``: the same SDK, the same requests, no account, no network.
 """
 
 import tempfile

@@ -45,7 +45,7 @@ def _prepare(config: Path, session: Path) -> None:
     stage(mnistlib.TrainJob(dataset="digits")).write(_new(session / "source"))
     script = ScriptRunConfig(str(session / "source"), command=["true"], compute_target=backend.compute.spec.name)
     script.run_config.environment = Environment("nothing")
-    Experiment(made, "making").submit(script)
+    Experiment(made, "making").submit(script).wait_for_completion()
 
 
 def _new(folder: Path) -> Path:

@@ -58,12 +58,14 @@ def test_an_unchanged_second_submission_sends_neither_code_nor_data_again(
 ) -> None:
     import numpy as np
 
+    data = tmp_path / "data"
+    data.mkdir()
     for which, count in (("train", 40), ("test", 10)):
         images = np.zeros((count, 4, 4), np.uint8)
         images[np.arange(count), 0, np.arange(count) % 2] = 255
-        mnistlib.write_idx(tmp_path / f"{which}-images", images)
-        mnistlib.write_idx(tmp_path / f"{which}-labels", (np.arange(count) % 2).astype(np.uint8))
-    job = TrainJob(dataset=str(tmp_path))
+        mnistlib.write_idx(data / f"{which}-images", images)
+        mnistlib.write_idx(data / f"{which}-labels", (np.arange(count) % 2).astype(np.uint8))
+    job = TrainJob(dataset=str(data))
     first = backend.submit(job)
     assert first.result(LIMIT).metrics["accuracy"] == 1.0
     assert made(service, "PUT", "/mnistlib/data/") == 4
@@ -249,6 +251,6 @@ def test_one_flag_runs_the_same_command_on_the_cluster(service: "AzureMLEmulator
 
 
 def test_every_error_is_one_of_ours(service: "AzureMLEmulator", backend: AzureMLBackend) -> None:
-    service.faults.add("error", times=1000, status=403)
+    service.faults.add("error", match="computes", times=1000, status=403)
     with pytest.raises(MnistlibError, match="rights in the workspace"):
         backend.submit(SweepJob(base=TRAIN, regularization=[1.0]))
