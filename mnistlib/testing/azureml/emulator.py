@@ -18,6 +18,9 @@ from mnistlib.testing.azureml.node import ENVIRONMENTS, Nodes
 from mnistlib.testing.azureml.server import Server
 from mnistlib.testing.azureml.state import State
 
+#: The variables as they were before any emulator led this process elsewhere.
+_AT_IMPORT = dict(os.environ)
+
 
 class AzureMLEmulator:
     """An Azure ML service on loopback, for the SDK as it is.
@@ -83,8 +86,6 @@ class AzureMLEmulator:
         self._server: Server | None = None
         self._clusters: Clusters | None = None
         self._before: dict[str, str | None] = {}
-        # pip must reach its index as it did before this process's own variables led here.
-        self._builder = dict(os.environ)
 
     @property
     def faults(self) -> Faults:
@@ -121,7 +122,7 @@ class AzureMLEmulator:
         """Start serving; return when the service can be reached."""
         names = self._state.names
         self._server = Server(tls=self._certificates(), hosts=names.hosts, refused=self.refused, proxy_port=self._port)
-        nodes = Nodes(self._state, self._reach, environments=self._environments, builder=self._builder)
+        nodes = Nodes(self._state, self._reach, environments=self._environments, builder=self._outside())
         self._clusters = Clusters(self._state, nodes, timing=self._timing, vm_quota=self._vm_quota)
         self._server.start(build(self._state, self._clusters, requests=self.requests, reset=self._server.reset))
         self._port = self._server.proxy_port  # a second start is reached where the first was
@@ -162,6 +163,12 @@ class AzureMLEmulator:
         return {
             name: value for name, value in self.environment.items() if not name.startswith("AZUREML_SERVICE_PRINCIPAL")
         }
+
+    def _outside(self) -> dict[str, str]:
+        """Return the variables for pip, which must reach its index as if there were no emulator."""
+        ours = self.environment.keys()
+        others = {name: value for name, value in os.environ.items() if name not in ours}
+        return others | {name: value for name, value in _AT_IMPORT.items() if name in ours}
 
     def _certificates(self) -> ssl.SSLContext:
         """Make a certificate for every host, and write the authority that signed it, beside those that are known."""
