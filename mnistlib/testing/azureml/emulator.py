@@ -16,6 +16,7 @@ from mnistlib.testing.azureml.cluster import Clusters, Timing
 from mnistlib.testing.azureml.faults import Faults
 from mnistlib.testing.azureml.node import ENVIRONMENTS, Nodes
 from mnistlib.testing.azureml.server import Server
+from mnistlib.testing.azureml.services.webservices import Webservices
 from mnistlib.testing.azureml.state import State
 
 #: The variables as they were before any emulator led this process elsewhere.
@@ -85,6 +86,7 @@ class AzureMLEmulator:
         self._port = port
         self._server: Server | None = None
         self._clusters: Clusters | None = None
+        self._webservices: Webservices | None = None
         self._before: dict[str, str | None] = {}
 
     @property
@@ -124,7 +126,10 @@ class AzureMLEmulator:
         self._server = Server(tls=self._certificates(), hosts=names.hosts, refused=self.refused, proxy_port=self._port)
         nodes = Nodes(self._state, self._reach, environments=self._environments, builder=self._outside())
         self._clusters = Clusters(self._state, nodes, timing=self._timing, vm_quota=self._vm_quota)
-        self._server.start(build(self._state, self._clusters, requests=self.requests, reset=self._server.reset))
+        self._webservices = Webservices(self._state, nodes)
+        self._server.start(
+            build(self._state, self._clusters, self._webservices, requests=self.requests, reset=self._server.reset)
+        )
         self._port = self._server.proxy_port  # a second start is reached where the first was
         config = {"subscription_id": names.subscription, "resource_group": names.group}
         publish_bytes(self.config_path, json.dumps(config | {"workspace_name": names.workspace}).encode())
@@ -134,9 +139,11 @@ class AzureMLEmulator:
         """Stop the jobs and the service. What they left stays in the folder, if one was given."""
         if self._clusters is not None:
             self._clusters.stop()
+        if self._webservices is not None:
+            self._webservices.stop()
         if self._server is not None:
             self._server.stop()
-        self._server = self._clusters = None
+        self._server = self._clusters = self._webservices = None
         self._state.store.close()
         if self._temporary is not None:
             self._temporary.cleanup()
