@@ -19,9 +19,10 @@
 ``python -m mnistlib.testing.azureml`` starts it for other processes and prints the variables to export.
 
 It covers the workspace, clusters of compute, the default datastore, blobs, data sets, environments, snapshots,
-submission, runs with their logs, metrics, files and children, models and secrets. Any other call is answered with 501,
-and says which one it was. A job sees only what was shipped: no variable of this process, and no package but those that
-its environment asks for. It is no prison: a job that wants to can read this machine's files, as you can.
+submission, runs with their logs, metrics, files and children, models, secrets, and web services on container instances.
+Any other call is answered with 501, and says which one it was. A job sees only what was shipped: no variable of this
+process, and no package but those that its environment asks for. It is no prison: a job that wants to can read this
+machine's files, as you can.
 
 What it can't tell: how Azure words its errors, how long things take there, and what they cost.
 

@@ -59,6 +59,11 @@ def not_covered(request: Request, error: Exception) -> Response:
     return JSONResponse(error_body("NotImplemented", f"the emulator does not cover {call}"), 501)
 
 
+def gone(request: Request, error: Exception) -> Response:
+    """Answer a client that has hung up in the middle of its request, and won't hear it."""
+    return Response(status_code=499)
+
+
 def page(values: list[Any]) -> JSONResponse:
     """Answer with a whole list at once."""
     return JSONResponse({"value": values, "continuationToken": None})

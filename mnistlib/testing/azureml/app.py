@@ -7,14 +7,16 @@ from dataclasses import dataclass
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mnistlib.testing.azureml.answers import Refusal, error_body, not_covered, refuse
+from mnistlib.testing.azureml.answers import Refusal, error_body, gone, not_covered, refuse
 from mnistlib.testing.azureml.cluster import Clusters
 from mnistlib.testing.azureml.faults import Fault
 from mnistlib.testing.azureml.names import LOGIN_HOST, MANAGEMENT_HOST, WORKSPACE_PATH, Names
 from mnistlib.testing.azureml.services import all_routes
+from mnistlib.testing.azureml.services.webservices import Webservices
 from mnistlib.testing.azureml.state import State
 
 
@@ -28,7 +30,14 @@ class Request:
     status: int | None
 
 
-def build(state: State, clusters: Clusters, *, requests: list[Request], reset: Callable[[int], None]) -> ASGIApp:
+def build(
+    state: State,
+    clusters: Clusters,
+    webservices: Webservices,
+    *,
+    requests: list[Request],
+    reset: Callable[[int], None],
+) -> ASGIApp:
     """Return the whole service.
 
     Parameters
@@ -37,14 +46,16 @@ def build(state: State, clusters: Clusters, *, requests: list[Request], reset: C
         What it knows.
     clusters : Clusters
         What it runs jobs on.
+    webservices : Webservices
+        The models that it has deployed.
     requests : list of Request
         Where every request is recorded once it is answered.
     reset : callable
         Resets the connection of the client that comes from a port.
     """
     app = Starlette(
-        routes=all_routes(state, clusters),
-        exception_handlers={Refusal: refuse, 404: not_covered, 405: not_covered},
+        routes=all_routes(state, clusters, webservices),
+        exception_handlers={Refusal: refuse, ClientDisconnect: gone, 404: not_covered, 405: not_covered},
     )
     # A path ends as the SDK ends it; a redirect would only be one more request.
     app.router.redirect_slashes = False

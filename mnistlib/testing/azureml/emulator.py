@@ -16,7 +16,11 @@ from mnistlib.testing.azureml.cluster import Clusters, Timing
 from mnistlib.testing.azureml.faults import Faults
 from mnistlib.testing.azureml.node import ENVIRONMENTS, Nodes
 from mnistlib.testing.azureml.server import Server
+from mnistlib.testing.azureml.services.webservices import Webservices
 from mnistlib.testing.azureml.state import State
+
+#: The variables as they were before any emulator led this process elsewhere.
+_AT_IMPORT = dict(os.environ)
 
 
 class AzureMLEmulator:
@@ -82,9 +86,8 @@ class AzureMLEmulator:
         self._port = port
         self._server: Server | None = None
         self._clusters: Clusters | None = None
+        self._webservices: Webservices | None = None
         self._before: dict[str, str | None] = {}
-        # pip must reach its index as it did before this process's own variables led here.
-        self._builder = dict(os.environ)
 
     @property
     def faults(self) -> Faults:
@@ -121,9 +124,12 @@ class AzureMLEmulator:
         """Start serving; return when the service can be reached."""
         names = self._state.names
         self._server = Server(tls=self._certificates(), hosts=names.hosts, refused=self.refused, proxy_port=self._port)
-        nodes = Nodes(self._state, self._reach, environments=self._environments, builder=self._builder)
+        nodes = Nodes(self._state, self._reach, environments=self._environments, builder=self._outside())
         self._clusters = Clusters(self._state, nodes, timing=self._timing, vm_quota=self._vm_quota)
-        self._server.start(build(self._state, self._clusters, requests=self.requests, reset=self._server.reset))
+        self._webservices = Webservices(self._state, nodes)
+        self._server.start(
+            build(self._state, self._clusters, self._webservices, requests=self.requests, reset=self._server.reset)
+        )
         self._port = self._server.proxy_port  # a second start is reached where the first was
         config = {"subscription_id": names.subscription, "resource_group": names.group}
         publish_bytes(self.config_path, json.dumps(config | {"workspace_name": names.workspace}).encode())
@@ -133,9 +139,11 @@ class AzureMLEmulator:
         """Stop the jobs and the service. What they left stays in the folder, if one was given."""
         if self._clusters is not None:
             self._clusters.stop()
+        if self._webservices is not None:
+            self._webservices.stop()
         if self._server is not None:
             self._server.stop()
-        self._server = self._clusters = None
+        self._server = self._clusters = self._webservices = None
         self._state.store.close()
         if self._temporary is not None:
             self._temporary.cleanup()
@@ -162,6 +170,12 @@ class AzureMLEmulator:
         return {
             name: value for name, value in self.environment.items() if not name.startswith("AZUREML_SERVICE_PRINCIPAL")
         }
+
+    def _outside(self) -> dict[str, str]:
+        """Return the variables for pip, which must reach its index as if there were no emulator."""
+        ours = self.environment.keys()
+        others = {name: value for name, value in os.environ.items() if name not in ours}
+        return others | {name: value for name, value in _AT_IMPORT.items() if name in ours}
 
     def _certificates(self) -> ssl.SSLContext:
         """Make a certificate for every host, and write the authority that signed it, beside those that are known."""

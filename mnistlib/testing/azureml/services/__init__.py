@@ -15,11 +15,12 @@ from mnistlib.testing.azureml.services.metrics import Metrics
 from mnistlib.testing.azureml.services.models import Models
 from mnistlib.testing.azureml.services.secrets import Secrets
 from mnistlib.testing.azureml.services.storage import Storage
+from mnistlib.testing.azureml.services.webservices import Webservices
 from mnistlib.testing.azureml.services.workspace import Workspaces
 from mnistlib.testing.azureml.state import State
 
 
-def all_routes(state: State, clusters: Clusters) -> list[Route]:
+def all_routes(state: State, clusters: Clusters, webservices: Webservices) -> list[Route]:
     """Return the routes of every room."""
     return [
         *Workspaces(state).routes(),
@@ -35,4 +36,5 @@ def all_routes(state: State, clusters: Clusters) -> list[Route]:
         *Metrics(state).routes(),
         *Models(state).routes(),
         *Secrets(state).routes(),
+        *webservices.routes(),
     ]
