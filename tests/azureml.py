@@ -1,5 +1,6 @@
 """An emulated workspace for tests, in which a cluster and this package's source are there already."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,9 @@ from mnistlib.backends.cloud.staging import stage
 
 if TYPE_CHECKING:
     from mnistlib.testing.azureml import AzureMLEmulator
+
+# As AzureMLBackend has it; the SDK reads it when it is imported, which a test may do first.
+os.environ.setdefault("AZUREML_DEFAULT_RETRIES", "0")
 
 
 @contextmanager

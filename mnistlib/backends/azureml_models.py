@@ -52,14 +52,20 @@ class AzureMLModels(Models):
             _ORIGIN: json.dumps(origin and asdict(origin)),
             _TOKEN: token,
         } | {f"{_METRIC}{name}": repr(value) for name, value in registration.metrics.items()}
+        what = f"registering model {registration.name}"
+
+        def mine() -> list[Any]:
+            known = Model.list(self._workspace, name=registration.name)
+            return sorted((model for model in known if model.properties.get(_TOKEN) == token), key=_number)
+
         tries: list[None] = []
 
-        def make() -> Any:
+        def make() -> None:
             # The answer to an earlier try may have been lost after the work was done.
-            known = Model.list(self._workspace, name=registration.name) if tries else []
+            if tries and mine():
+                return
             tries.append(None)
-            found = next((model for model in known if model.properties.get(_TOKEN) == token), None)
-            return found or run.register_model(
+            run.register_model(
                 registration.name,
                 model_path=registration.output,
                 tags=dict(registration.tags),
@@ -70,7 +76,12 @@ class AzureMLModels(Models):
                 resource_configuration=ResourceConfiguration(cpu=1, memory_in_gb=0.5),
             )
 
-        return self._version(self._calls.make(f"registering model {registration.name}", make))
+        self._calls.make(what, make)
+        # The SDK tries again by itself, too, and registers once more what it has had no answer to.
+        first, *again = self._calls.make(what, mine)
+        for model in again:
+            self._calls.make(what, model.delete)
+        return self._version(first)
 
     def list(self, name: str | None = None) -> Sequence[ModelVersion]:
         """Return all versions, of one name or of all; see :meth:`Models.list`."""
@@ -143,3 +154,7 @@ class AzureMLModels(Models):
                 f"downloading model {model.name}", lambda: model.download(target_dir=folder, exist_ok=True)
             )
             return Path(path).read_bytes()
+
+
+def _number(model: Any) -> int:
+    return int(model.version)
