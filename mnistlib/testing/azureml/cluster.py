@@ -54,7 +54,7 @@ class Cluster:
         self._machines: list[_Node] = []
         self._made = 0
         self._change = threading.Condition()
-        self._closed = False
+        self._closed = self._deleted = False
         self._threads: list[threading.Thread] = []
 
     def scale(self, *, fewest: int, most: int, idle_seconds: float) -> None:
@@ -69,7 +69,9 @@ class Cluster:
         """Put a run into the queue; `first` for one that has lost its node."""
         self._runner.runs.move(run_id, "Queued")
         with self._change:
-            if first:
+            if self._deleted:
+                self._runner.runs.move(run_id, "Canceled")
+            elif first:
                 self._queue.appendleft(run_id)
             else:
                 self._queue.append(run_id)
@@ -89,7 +91,7 @@ class Cluster:
     def close(self, *, cancel: bool) -> None:
         """End every job and every node; with `cancel` the runs are cancelled too, else they wait for a new start."""
         with self._change:
-            self._closed = True
+            self._closed, self._deleted = True, cancel
             for run_id in self._queue if cancel else ():
                 self._runner.runs.move(run_id, "Canceled")
             for machine in self._machines:
@@ -138,7 +140,7 @@ class Cluster:
                 break
         with self._change:
             self._machines.remove(machine)
-        if job is not None and not self._closed:
+        if job is not None:
             self.submit(job.run_id, first=True)
 
     def _next_job(self, machine: _Node) -> Job | None:
