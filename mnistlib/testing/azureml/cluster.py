@@ -67,11 +67,11 @@ class Cluster:
 
     def submit(self, run_id: str, *, first: bool = False) -> None:
         """Put a run into the queue; `first` for one that has lost its node."""
-        self._runner.runs.move(run_id, "Queued")
+        if self._deleted or not self._runner.runs.move(run_id, "Queued"):
+            self._runner.runs.move(run_id, "Canceled")  # somebody asked for that meanwhile
+            return
         with self._change:
-            if self._deleted:
-                self._runner.runs.move(run_id, "Canceled")
-            elif first:
+            if first:
                 self._queue.appendleft(run_id)
             else:
                 self._queue.append(run_id)
@@ -79,14 +79,15 @@ class Cluster:
             self._change.notify_all()
 
     def cancel(self, run_id: str) -> None:
-        """Take a run out of the queue, or end its job."""
+        """End a run's job; a run that waits, or that has no job of its own, is cancelled at once."""
         with self._change:
-            if run_id in self._queue:
-                self._queue.remove(run_id)
-                self._runner.runs.move(run_id, "Canceled")
             for machine in self._machines:
                 if machine.job is not None and machine.job.run_id == run_id:
                     machine.job.cancel()
+                    return
+            if run_id in self._queue:
+                self._queue.remove(run_id)
+            self._runner.runs.move(run_id, "Canceled")
 
     def close(self, *, cancel: bool) -> None:
         """End every job and every node; with `cancel` the runs are cancelled too, else they wait for a new start."""
