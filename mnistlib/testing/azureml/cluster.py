@@ -54,7 +54,7 @@ class Cluster:
         self._machines: list[_Node] = []
         self._made = 0
         self._change = threading.Condition()
-        self._closed = False
+        self._closed = self._deleted = False
         self._threads: list[threading.Thread] = []
 
     def scale(self, *, fewest: int, most: int, idle_seconds: float) -> None:
@@ -67,7 +67,9 @@ class Cluster:
 
     def submit(self, run_id: str, *, first: bool = False) -> None:
         """Put a run into the queue; `first` for one that has lost its node."""
-        self._runner.runs.move(run_id, "Queued")
+        if self._deleted or not self._runner.runs.move(run_id, "Queued"):
+            self._runner.runs.move(run_id, "Canceled")  # somebody asked for that meanwhile
+            return
         with self._change:
             if first:
                 self._queue.appendleft(run_id)
@@ -77,19 +79,20 @@ class Cluster:
             self._change.notify_all()
 
     def cancel(self, run_id: str) -> None:
-        """Take a run out of the queue, or end its job."""
+        """End a run's job; a run that waits, or that has no job of its own, is cancelled at once."""
         with self._change:
-            if run_id in self._queue:
-                self._queue.remove(run_id)
-                self._runner.runs.move(run_id, "Canceled")
             for machine in self._machines:
                 if machine.job is not None and machine.job.run_id == run_id:
                     machine.job.cancel()
+                    return
+            if run_id in self._queue:
+                self._queue.remove(run_id)
+            self._runner.runs.move(run_id, "Canceled")
 
     def close(self, *, cancel: bool) -> None:
         """End every job and every node; with `cancel` the runs are cancelled too, else they wait for a new start."""
         with self._change:
-            self._closed = True
+            self._closed, self._deleted = True, cancel
             for run_id in self._queue if cancel else ():
                 self._runner.runs.move(run_id, "Canceled")
             for machine in self._machines:
@@ -138,7 +141,7 @@ class Cluster:
                 break
         with self._change:
             self._machines.remove(machine)
-        if job is not None and not self._closed:
+        if job is not None:
             self.submit(job.run_id, first=True)
 
     def _next_job(self, machine: _Node) -> Job | None:

@@ -2,10 +2,14 @@
 
 import json
 import os
+import shutil
 import ssl
 import tempfile
+import weakref
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import certifi
 import trustme
@@ -14,6 +18,7 @@ from mnistlib.files import publish_bytes
 from mnistlib.testing.azureml.app import Request, build
 from mnistlib.testing.azureml.cluster import Clusters, Timing
 from mnistlib.testing.azureml.faults import Faults
+from mnistlib.testing.azureml.names import Names
 from mnistlib.testing.azureml.node import ENVIRONMENTS, Nodes
 from mnistlib.testing.azureml.server import Server
 from mnistlib.testing.azureml.services.webservices import Webservices
@@ -21,6 +26,16 @@ from mnistlib.testing.azureml.state import State
 
 #: The variables as they were before any emulator led this process elsewhere.
 _AT_IMPORT = dict(os.environ)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Parts:
+    """What there is only while the service runs."""
+
+    state: State
+    server: Server
+    clusters: Clusters
+    webservices: Webservices
 
 
 class AzureMLEmulator:
@@ -32,7 +47,7 @@ class AzureMLEmulator:
     ----------
     folder : str or PathLike, optional
         Where the state is kept: a service that is started there again knows what it knew. A temporary folder if not
-        given.
+        given, which goes with the ``with`` block or with the process.
     environments : {"host", "venv"}
         What jobs run in: this interpreter with only those of its packages that the submitted environment asks for, or a
         virtual environment built from it by pip.
@@ -48,6 +63,8 @@ class AzureMLEmulator:
 
     Attributes
     ----------
+    faults : Faults
+        What shall go wrong; see :meth:`Faults.add`.
     requests : list of Request
         Every request that was answered, in that order, for tests that count.
     refused : list of str
@@ -73,26 +90,21 @@ class AzureMLEmulator:
     ) -> None:
         if environments not in ENVIRONMENTS:
             raise ValueError(f"environments must be one of {', '.join(ENVIRONMENTS)}, not {environments!r}")
-        self._temporary = None if folder is not None else tempfile.TemporaryDirectory(prefix="azureml-")
-        self.folder = Path(folder if self._temporary is None else self._temporary.name).absolute()  # type: ignore[arg-type]
+        self.folder = Path(tempfile.mkdtemp(prefix="azureml-") if folder is None else folder).absolute()
+        if folder is None:
+            weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        self.faults = Faults()
         self.requests: list[Request] = []
         self.refused: list[str] = []
+        self._is_temporary = folder is None
         self._environments = environments
         self._timing = Timing(
             start_seconds=node_start_seconds, idle_seconds=node_idle_seconds, grace_seconds=cancel_grace_seconds
         )
         self._vm_quota = vm_quota
-        self._state = State.kept_in(self.folder)
         self._port = port
-        self._server: Server | None = None
-        self._clusters: Clusters | None = None
-        self._webservices: Webservices | None = None
+        self._parts: _Parts | None = None
         self._before: dict[str, str | None] = {}
-
-    @property
-    def faults(self) -> Faults:
-        """What shall go wrong; see :meth:`Faults.add`."""
-        return self._state.faults
 
     @property
     def config_path(self) -> Path:
@@ -102,11 +114,11 @@ class AzureMLEmulator:
     @property
     def environment(self) -> dict[str, str]:
         """Every variable that a process needs to reach the service, and nothing else."""
-        if self._server is None:
+        if self._parts is None:
             raise RuntimeError("the emulator has not been started")
-        proxy = f"http://127.0.0.1:{self._server.proxy_port}"
+        proxy = f"http://127.0.0.1:{self._parts.server.proxy_port}"
         certificates = str(self.folder / "ca.pem")
-        names = self._state.names
+        names = self._parts.state.names
         return {
             **dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"), proxy),
             **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost"),
@@ -121,34 +133,45 @@ class AzureMLEmulator:
         }
 
     def start(self) -> None:
-        """Start serving; return when the service can be reached."""
-        names = self._state.names
-        self._server = Server(tls=self._certificates(), hosts=names.hosts, refused=self.refused, proxy_port=self._port)
-        nodes = Nodes(self._state, self._reach, environments=self._environments, builder=self._outside())
-        self._clusters = Clusters(self._state, nodes, timing=self._timing, vm_quota=self._vm_quota)
-        self._webservices = Webservices(self._state, nodes)
-        self._server.start(
-            build(self._state, self._clusters, self._webservices, requests=self.requests, reset=self._server.reset)
+        """Start serving; return when the service can be reached.
+
+        After a :meth:`stop` it goes on where it was: same state, same port, same :attr:`environment`.
+
+        Raises
+        ------
+        OSError
+            If the port is taken.
+        """
+        state = State.kept_in(self.folder, self.faults)
+        server = Server(
+            tls=self._certificates(state.names), hosts=state.names.hosts, refused=self.refused, proxy_port=self._port
         )
-        self._port = self._server.proxy_port  # a second start is reached where the first was
+        nodes = Nodes(state, self._reach, environments=self._environments, builder=self._outside)
+        clusters = Clusters(state, nodes, timing=self._timing, vm_quota=self._vm_quota)
+        webservices = Webservices(state, nodes)
+        app = build(state, clusters, webservices, requests=self.requests, reset=server.reset)
+        self._parts = _Parts(state=state, server=server, clusters=clusters, webservices=webservices)
+        try:
+            server.start(app)
+        except OSError:
+            self.stop()
+            raise
+        self._port = server.proxy_port
+        names = state.names
         config = {"subscription_id": names.subscription, "resource_group": names.group}
         publish_bytes(self.config_path, json.dumps(config | {"workspace_name": names.workspace}).encode())
-        self._clusters.start()
+        clusters.start()
 
     def stop(self) -> None:
-        """Stop the jobs and the service. What they left stays in the folder, if one was given."""
-        if self._clusters is not None:
-            self._clusters.stop()
-        if self._webservices is not None:
-            self._webservices.stop()
-        if self._server is not None:
-            self._server.stop()
-        self._server = self._clusters = self._webservices = None
-        self._state.store.close()
-        if self._temporary is not None:
-            self._temporary.cleanup()
+        """Stop the jobs and the service; what they left stays in the folder."""
+        if self._parts is not None:
+            self._parts.clusters.stop()
+            self._parts.webservices.stop()
+            self._parts.server.stop()
+            self._parts.state.store.close()
+            self._parts = None
 
-    def __enter__(self) -> "AzureMLEmulator":
+    def __enter__(self) -> Self:
         self.start()
         environment = self.environment
         self._before = {name: os.environ.get(name) for name in environment}
@@ -164,6 +187,8 @@ class AzureMLEmulator:
             else:
                 os.environ[name] = value
         self.stop()
+        if self._is_temporary:
+            shutil.rmtree(self.folder)
 
     def _reach(self) -> dict[str, str]:
         """Return what of the environment a job gets: the way here, without a person's credentials."""
@@ -177,11 +202,11 @@ class AzureMLEmulator:
         others = {name: value for name, value in os.environ.items() if name not in ours}
         return others | {name: value for name, value in _AT_IMPORT.items() if name in ours}
 
-    def _certificates(self) -> ssl.SSLContext:
+    def _certificates(self, names: Names) -> ssl.SSLContext:
         """Make a certificate for every host, and write the authority that signed it, beside those that are known."""
         authority = trustme.CA()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(*sorted(self._state.names.hosts)).configure_cert(context)
+        authority.issue_cert(*sorted(names.hosts)).configure_cert(context)
         known = Path(certifi.where()).read_bytes()
         publish_bytes(self.folder / "ca.pem", known + b"\n" + authority.cert_pem.bytes())
         return context

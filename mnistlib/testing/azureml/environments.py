@@ -76,6 +76,7 @@ def build_python(environment: Document, *, kind: str, folder: Path, builder: dic
     """
     section = environment.get("python") or {}
     managed_by_user = bool(section.get("userManagedDependencies"))
+    # Whoever manages an image alone has in it what he likes; all that is installed here stands for it.
     asked = [] if managed_by_user else requirements(section.get("condaDependencies") or {})
     installed = sorted(f"{name} {found.version}" for name, found in _installed().items()) if kind == "host" else []
     facts = json.dumps([kind, sys.version, sys.prefix, managed_by_user, asked, installed])
@@ -87,8 +88,10 @@ def build_python(environment: Document, *, kind: str, folder: Path, builder: dic
             if kind == "venv":
                 log = _install(place, asked, builder)
             else:
-                log = _link(place, _whole_host() if managed_by_user else _closure(asked), asked)
-            (place / "build.log").write_text(log)  # last: it says that the rest is there
+                log = _link(place, set(_installed()) if managed_by_user else _closure(asked), asked)
+            (place / "build.log").write_text(
+                _note_on_python(section.get("condaDependencies") or {}) + log
+            )  # last: it says that the rest is there
     return Python(executable=place / "bin" / "python", log=(place / "build.log").read_text())
 
 
@@ -134,11 +137,6 @@ def _closure(asked: list[str]) -> set[str]:
                 found.add((name, wanted))
                 waiting += [(needed, wanted) for needed in _parsed(_installed()[name].requires or [])]
     return {name for name, _ in found}
-
-
-def _whole_host() -> set[str]:
-    """Return all packages: whoever manages an image alone has in it what he likes, and this one stands for it."""
-    return set(_installed())
 
 
 @functools.cache
@@ -195,6 +193,16 @@ def _notes(names: set[str], asked: list[str]) -> Iterator[str]:
             yield f"{requirement}: not installed on this machine, so an import of it fails"
         elif name not in _ALIASES and not requirement.specifier.contains(found.version, prereleases=True):
             yield f"{requirement}: this machine has {found.version}, which is used in its place"
+
+
+def _note_on_python(conda: Document) -> str:
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    for dependency in conda.get("dependencies") or []:
+        if isinstance(dependency, str) and (found := _CONDA.match(dependency)) and found["name"] == "python":
+            wanted = found["version"].lstrip("=> ")
+            if wanted and f"{wanted}.".split(".")[:2] != here.split("."):
+                return f"Python {wanted} was asked for; this machine has {here}, which is used in its place\n"
+    return ""
 
 
 def _install(place: Path, asked: list[str], builder: dict[str, str]) -> str:

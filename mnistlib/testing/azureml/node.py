@@ -53,12 +53,17 @@ class Nodes:
         Returns the variables by which a job reaches the service.
     environments : {"host", "venv"}
         What jobs run in.
-    builder : dict
-        The variables for pip, which must reach a package index.
+    builder : callable
+        Returns the variables for pip, which must reach a package index.
     """
 
     def __init__(
-        self, state: State, reach: Callable[[], dict[str, str]], *, environments: str, builder: dict[str, str]
+        self,
+        state: State,
+        reach: Callable[[], dict[str, str]],
+        *,
+        environments: str,
+        builder: Callable[[], dict[str, str]],
     ) -> None:
         self.state = state
         self.reach = reach
@@ -77,7 +82,7 @@ class Nodes:
     def python_for(self, environment: Document) -> Python:
         """Return the interpreter for a submitted environment, built if there is none yet."""
         folder = self.state.folder / "environments"
-        return build_python(environment, kind=self._environments, folder=folder, builder=self._builder)
+        return build_python(environment, kind=self._environments, folder=folder, builder=self._builder())
 
 
 class Job:
@@ -158,6 +163,8 @@ class Job:
         variables |= environment.get("environmentVariables") or {}
         variables |= configuration.get("environmentVariables") or {}
         limit = configuration.get("maxRunDurationSeconds")
+        if self._cancelled.is_set() or self._preempted.is_set():
+            return 0  # that took a while, and nobody waits for the rest any more
         code = self._supervise(self._command(configuration, python, places.replace), variables, limit)
         if not self._preempted.is_set():
             take_back(self._state, configuration, places)

@@ -52,7 +52,7 @@ class Scorer:
     def __init__(self, nodes: Nodes, service: Document) -> None:
         self._nodes = nodes
         self._service = service
-        self._folder = nodes.state.folder / "services" / service["name"]
+        self._folder = nodes.state.folder / "services" / str(service["name"])
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
 

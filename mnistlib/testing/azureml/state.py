@@ -24,7 +24,7 @@ class State:
     faults: Faults
 
     @classmethod
-    def kept_in(cls, folder: Path) -> "State":
+    def kept_in(cls, folder: Path, faults: Faults) -> "State":
         """Open the state of `folder`, or begin there."""
         folder.mkdir(parents=True, exist_ok=True)
         names = Names.kept_in(folder)
@@ -38,5 +38,5 @@ class State:
             store=store,
             blobs=blobs,
             runs=Runs(store, blobs, names),
-            faults=Faults(),
+            faults=faults,
         )

@@ -49,9 +49,8 @@ def service(azureml_service: AzureMLEmulator) -> Iterator[AzureMLEmulator]:
 
 @pytest.fixture(scope="session")
 def workspace(azureml_service: AzureMLEmulator) -> Any:
-    from azureml.core import Workspace
-
-    return Workspace.from_config(azureml_service.config_path)
+    core = pytest.importorskip("azureml.core", reason="the extra azureml is not installed")
+    return core.Workspace.from_config(azureml_service.config_path)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from azureml.core.conda_dependencies import CondaDependencies
 from azureml.exceptions import ActivityFailedException
 
 from mnistlib.testing.azureml import AzureMLEmulator
-from tests.testing.azureml.steps import Submit, finished, log_of, wait_until
+from tests.testing.azureml.steps import Submit, environment_of, finished, log_of, make_cluster, wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -242,6 +242,48 @@ def test_children_have_metrics_of_their_own(submit: Submit) -> None:
     assert {child.get_metrics()["rate"] for child in children} == {0.1, 1.0}
     assert {child.get_status() for child in children} == {"Completed"}
     assert {child.parent.id for child in children} == {run.id}
+
+
+def test_children_can_be_jobs_of_their_own(workspace: Any, cluster: Any, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("from azureml.core import Run\nRun.get_context().log('x', 1)")
+    settings = ScriptRunConfig(
+        str(tmp_path), script="train.py", compute_target=cluster, environment=environment_of("azureml-core")
+    )
+    with Experiment(workspace, "sweep").start_logging(snapshot_directory=None) as parent:
+        children = [parent.submit_child(settings) for _ in range(3)]
+        assert [finished(child) for child in children] == ["Completed"] * 3
+    assert {child.id for child in parent.get_children()} == {child.id for child in children}
+    assert [child.get_metrics() for child in children] == [{"x": 1}] * 3
+    assert [run.id for run in Experiment(workspace, "sweep").get_runs()] == [parent.id]
+
+
+def test_a_job_can_register_its_own_model(submit: Submit, workspace: Any) -> None:
+    run = submit(
+        """
+        from azureml.core import Run
+        open("model.txt", "w").write("weights")
+        run = Run.get_context()
+        # Not under outputs/: the node sends what lies there too, and the second upload of a name is a conflict.
+        run.upload_file("own/model.txt", "model.txt")
+        run.register_model("own", model_path="own/model.txt")
+        """,
+        packages=("azureml-core",),
+    )
+    assert finished(run) == "Completed", run.get_details()["error"]
+    assert Model(workspace, "own").run_id == run.id
+
+
+def test_cancelling_a_queued_run_takes_it_out_of_the_queue(workspace: Any, submit: Submit) -> None:
+    cluster = make_cluster(workspace, "one-node", nodes=1)
+    first = submit("import time; time.sleep(600)", target=cluster)
+    wait_until(lambda: first.get_status() == "Running")
+    second = submit("import time; time.sleep(600)", target=cluster)
+    assert second.get_status() == "Queued"
+    second.cancel()
+    assert finished(second) == "Canceled"
+    first.cancel()
+    assert finished(first) == "Canceled"
+    cluster.delete()
 
 
 def test_runs_are_found_again(submit: Submit, workspace: Any) -> None:

@@ -347,3 +347,24 @@ def test_a_registered_data_set_is_a_folder_on_the_node(
     run = Experiment(workspace, "tests").submit(settings)
     assert finished(run) == "Completed", run.get_details()
     assert log_of(run, tmp_path) == "['one.txt', 'two.txt']\n"
+
+
+@pytest.mark.usefixtures("home")
+def test_a_client_outlives_a_restart(tmp_path: Path) -> None:
+    with AzureMLEmulator(tmp_path / "state") as service:
+        workspace = workspace_of(service)
+        cluster = make_cluster(workspace, "kept", nodes=1)
+        environment = service.environment
+        service.stop()
+        with pytest.raises(RuntimeError, match="has not been started"):
+            _ = service.environment
+        service.start()
+        assert service.environment == environment
+        run = submit_text(workspace, cluster, tmp_path / "project", "print('after')")
+        assert finished(run) == "Completed"
+
+
+def test_a_port_that_is_taken_is_said_to_be(azureml_service: AzureMLEmulator) -> None:
+    port = int(azureml_service.environment["HTTPS_PROXY"].rpartition(":")[2])
+    with pytest.raises(OSError, match="address already in use"), AzureMLEmulator(port=port):
+        pass
