@@ -22,7 +22,7 @@ os.environ.setdefault("AZUREML_DEFAULT_RETRIES", "0")
 @contextmanager
 def workspace(folder: Path, session: Path) -> Iterator["AzureMLEmulator"]:
     """Serve a workspace of its own, copied from one that is made once in a session."""
-    pytest.importorskip("azureml.core", reason="azureml-core is not installed: the tox environment azureml has it")
+    pytest.importorskip("azureml.core", reason="azureml-core is not installed: the tox environment cloud has it")
     from mnistlib.testing.azureml import AzureMLEmulator
 
     template = session / "template"

@@ -19,7 +19,7 @@ def test_there_are_examples() -> None:
 def test_the_example_runs_and_leaves_nothing_behind(path: Path, tmp_path: Path) -> None:
     needed = NEEDS.get(path.stem)
     if needed:
-        pytest.importorskip(needed, reason=f"{needed} is not installed: the tox environment azureml has it")
+        pytest.importorskip(needed, reason=f"{needed} is not installed: the tox environment cloud has it")
     done = subprocess.run(
         [sys.executable, "-W", "ignore" if needed else "error", path],
         cwd=tmp_path,

@@ -78,7 +78,7 @@ def test_an_unchanged_second_submission_sends_neither_code_nor_data_again(
 
 
 def test_a_plan_needs_no_workspace(tmp_path: Path) -> None:
-    pytest.importorskip("azureml.core", reason="azureml-core is not installed: the tox environment azureml has it")
+    pytest.importorskip("azureml.core", reason="azureml-core is not installed: the tox environment cloud has it")
     plan = AzureMLBackend(config=tmp_path / "nowhere.json", compute=AmlComputeSpec(name="mine")).plan(TRAIN)
     text = str(plan)
     assert "mine, 0 to 4 nodes of STANDARD_D2_V2" in text
@@ -88,7 +88,7 @@ def test_a_plan_needs_no_workspace(tmp_path: Path) -> None:
 
 
 def test_without_a_workspace_the_error_says_where_to_get_one(tmp_path: Path) -> None:
-    pytest.importorskip("azureml.core", reason="azureml-core is not installed: the tox environment azureml has it")
+    pytest.importorskip("azureml.core", reason="azureml-core is not installed: the tox environment cloud has it")
     with pytest.raises(ServiceError, match=r"no workspace: .*Download config\.json"):
         AzureMLBackend(config=tmp_path / "nowhere.json").submit(TRAIN)
 
