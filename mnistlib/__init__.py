@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mnistlib.artifacts import load_model as load_model
     from mnistlib.backends import get_backend as get_backend
+    from mnistlib.backends.azureml import AmlComputeSpec as AmlComputeSpec
+    from mnistlib.backends.azureml import AzureMLBackend as AzureMLBackend
     from mnistlib.backends.local import LocalBackend as LocalBackend
     from mnistlib.datasets import Dataset as Dataset
     from mnistlib.datasets import load_dataset as load_dataset
     from mnistlib.errors import BackendError as BackendError
+    from mnistlib.errors import ComputeError as ComputeError
     from mnistlib.errors import DataError as DataError
     from mnistlib.errors import DatasetNotFoundError as DatasetNotFoundError
     from mnistlib.errors import DownloadError as DownloadError
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from mnistlib.errors import RunNotFoundError as RunNotFoundError
     from mnistlib.errors import RunStateError as RunStateError
     from mnistlib.errors import ScriptFailedError as ScriptFailedError
+    from mnistlib.errors import ServiceError as ServiceError
     from mnistlib.errors import SweepFailedError as SweepFailedError
     from mnistlib.idx import load_data as load_data
     from mnistlib.idx import read_idx as read_idx
@@ -48,7 +52,10 @@ if TYPE_CHECKING:
     __version__: str
 
 _MODULE_OF = {
+    "AmlComputeSpec": "backends.azureml",
+    "AzureMLBackend": "backends.azureml",
     "BackendError": "errors",
+    "ComputeError": "errors",
     "DataError": "errors",
     "Dataset": "datasets",
     "DatasetNotFoundError": "errors",
@@ -70,6 +77,7 @@ _MODULE_OF = {
     "RunStateError": "errors",
     "RunStatus": "runs",
     "ScriptFailedError": "errors",
+    "ServiceError": "errors",
     "ScriptJob": "jobs",
     "SweepFailedError": "errors",
     "SweepJob": "jobs",
@@ -94,9 +102,12 @@ logging.getLogger("mnistlib").addHandler(logging.NullHandler())
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        return version("mnistlib")
+        try:
+            return version("mnistlib")
+        except PackageNotFoundError:  # run from its source, without being installed
+            return "0+source"
     if name not in _MODULE_OF:
         return _module(name)
     value = getattr(importlib.import_module(f"mnistlib.{_MODULE_OF[name]}"), name)

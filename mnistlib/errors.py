@@ -17,6 +17,8 @@
     ├── ModelError (ValueError)                a saved model that is damaged, foreign or does not fit the data
     ├── ModelNotFoundError (LookupError)       no model is registered under that name and version
     ├── BackendError (ValueError)              no backend has that name
+    ├── ServiceError (RuntimeError)            a cluster's service refused, or could not be reached
+    │   └── ComputeError                       it has no cluster to run on, and can't make one
     └── MissingExtraError (ImportError)        an optional dependency is not installed
 
 Each also is the built-in error that a caller would think of first, so ``except ValueError`` keeps working.
@@ -27,6 +29,7 @@ from collections.abc import Sequence
 
 __all__ = [
     "BackendError",
+    "ComputeError",
     "DataError",
     "DatasetNotFoundError",
     "DownloadError",
@@ -41,6 +44,7 @@ __all__ = [
     "RunNotFoundError",
     "RunStateError",
     "ScriptFailedError",
+    "ServiceError",
     "SweepFailedError",
 ]
 
@@ -115,6 +119,14 @@ class ModelNotFoundError(MnistlibError, LookupError):
 
 class BackendError(MnistlibError, ValueError):
     """No backend has that name."""
+
+
+class ServiceError(MnistlibError, RuntimeError):
+    """A cluster's service refused what it was asked, or could not be reached; the cause is the SDK's own error."""
+
+
+class ComputeError(ServiceError):
+    """There is no cluster to run on, and none can be made."""
 
 
 class MissingExtraError(MnistlibError, ImportError):

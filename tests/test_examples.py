@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = sorted(Path(__file__).parent.parent.joinpath("examples").glob("*.py"))
+#: Example -> the module that it needs beside this package, whose own warnings are none of ours.
+NEEDS = {"switch_to_cloud": "azureml.core"}
 
 
 def test_there_are_examples() -> None:
@@ -15,10 +17,18 @@ def test_there_are_examples() -> None:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=[path.stem for path in EXAMPLES])
 def test_the_example_runs_and_leaves_nothing_behind(path: Path, tmp_path: Path) -> None:
+    needed = NEEDS.get(path.stem)
+    if needed:
+        pytest.importorskip(needed, reason=f"{needed} is not installed: the tox environment cloud has it")
     done = subprocess.run(
-        [sys.executable, "-W", "error", path], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-W", "ignore" if needed else "error", path],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout
+    assert "equal coefficients: False" not in done.stdout
     # Hypothesis keeps a folder of its own wherever it runs, and a script for jobs writes to outputs.
     assert {path.name for path in tmp_path.iterdir()} <= {".hypothesis", "outputs"}

@@ -1,24 +1,37 @@
 """Where jobs run."""
 
 import importlib
-from typing import Any, cast
+import os
+from typing import TYPE_CHECKING, Any, cast
 
 from mnistlib.backends.base import Backend
 from mnistlib.errors import BackendError
 
+if TYPE_CHECKING:
+    from mnistlib.backends.cloud.node import NodeSide
+
 #: Backend name -> module and class; a module is imported when its backend is asked for.
-BACKENDS = {"local": ("mnistlib.backends.local", "LocalBackend")}
+BACKENDS = {
+    "local": ("mnistlib.backends.local", "LocalBackend"),
+    "azureml": ("mnistlib.backends.azureml", "AzureMLBackend"),
+}
 
-__all__ = ["BACKENDS", "Backend", "get_backend"]
+#: Service name -> module and class of its node's side.
+NODE_SIDES = {"azureml": ("mnistlib.backends.azureml_node", "AzureMLNode")}
+
+#: Names the backend that is meant where none is named.
+BACKEND_VARIABLE = "MNISTLIB_BACKEND"
+
+__all__ = ["BACKENDS", "BACKEND_VARIABLE", "NODE_SIDES", "Backend", "get_backend", "node_side"]
 
 
-def get_backend(name: str = "local", **options: Any) -> Backend:
+def get_backend(name: str | None = None, **options: Any) -> Backend:
     """Make a backend by name.
 
     Parameters
     ----------
-    name : str, default "local"
-        One of :data:`BACKENDS`.
+    name : str, optional
+        One of :data:`BACKENDS`. Default: the environment variable ``MNISTLIB_BACKEND``, else ``local``.
     **options
         For the backend's class.
 
@@ -38,7 +51,22 @@ def get_backend(name: str = "local", **options: Any) -> Backend:
     >>> mnistlib.get_backend("local", runs_folder="/tmp/runs")
     LocalBackend(runs_folder='/tmp/runs')
     """
+    name = name or os.environ.get(BACKEND_VARIABLE) or "local"
     if name not in BACKENDS:
         raise BackendError(f"unknown backend {name!r}: expected one of {', '.join(BACKENDS)}")
     module, class_name = BACKENDS[name]
     return cast(Backend, getattr(importlib.import_module(module), class_name)(**options))
+
+
+def node_side(name: str) -> "NodeSide":
+    """Return a service's side on a node, by the service's name.
+
+    Raises
+    ------
+    BackendError
+        If there is no service of that name.
+    """
+    if name not in NODE_SIDES:
+        raise BackendError(f"unknown service {name!r}: expected one of {', '.join(NODE_SIDES)}")
+    module, class_name = NODE_SIDES[name]
+    return cast("NodeSide", getattr(importlib.import_module(module), class_name)())

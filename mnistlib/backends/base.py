@@ -3,9 +3,10 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
+from mnistlib.backends.plan import Plan
 from mnistlib.jobs import Job
 from mnistlib.models import Models
-from mnistlib.runs import Run, RunResult
+from mnistlib.runs import Run, RunRecord, RunResult
 
 
 class Backend(ABC):
@@ -20,6 +21,7 @@ class Backend(ABC):
         name: str | None = None,
         tags: Mapping[str, str] | None = None,
         resume: bool = False,
+        register_as: str | None = None,
     ) -> Run:
         """Start a job, or queue it, and return at once.
 
@@ -35,6 +37,8 @@ class Backend(ABC):
             What a person notes about it.
         resume : bool, default False
             Let a sweep take over the children that an earlier one of the experiment has completed.
+        register_as : str, optional
+            Register the model under this name when the job has completed, whoever is still there by then.
 
         Returns
         -------
@@ -45,6 +49,8 @@ class Backend(ABC):
         ------
         JobError
             If the experiment's name is not allowed.
+        ModelError
+            If the model's name is not.
         """
 
     @abstractmethod
@@ -61,6 +67,26 @@ class Backend(ABC):
     def runs(self) -> list[Run]:
         """Return handles on all runs, the newest first."""
 
+    @abstractmethod
+    def records(self) -> list[RunRecord]:
+        """Return what is known of all runs, the newest first."""
+
+    @abstractmethod
+    def delete(self, run_id: str) -> None:
+        """Remove a run that has ended, and everything in it; of a sweep, its children with it.
+
+        Raises
+        ------
+        RunNotFoundError
+            If there is no run of that id.
+        RunStateError
+            If it has not ended, belongs to a sweep that is still there, or the backend keeps all runs.
+        """
+
+    @abstractmethod
+    def plan(self, job: Job) -> Plan:
+        """Return what submitting a job would do. Nothing is sent and nobody is asked."""
+
     @property
     @abstractmethod
     def models(self) -> Models:
@@ -74,6 +100,7 @@ class Backend(ABC):
         name: str | None = None,
         tags: Mapping[str, str] | None = None,
         resume: bool = False,
+        register_as: str | None = None,
     ) -> RunResult:
         """Run a job to its end: submit, wait, result.
 
@@ -84,7 +111,7 @@ class Backend(ABC):
         JobFailedError
             If the job failed; its cause is the original error.
         """
-        run = self.submit(job, experiment=experiment, name=name, tags=tags, resume=resume)
+        run = self.submit(job, experiment=experiment, name=name, tags=tags, resume=resume, register_as=register_as)
         try:
             return run.result()
         except KeyboardInterrupt:

@@ -12,12 +12,13 @@ from weakref import WeakSet
 
 from mnistlib.artifacts import read_verified
 from mnistlib.backends.base import Backend
-from mnistlib.errors import JobFailedError, ModelError, RunStateError
+from mnistlib.backends.plan import Plan
+from mnistlib.errors import JobFailedError, MnistlibError, ModelError, RunStateError
 from mnistlib.files import publish
 from mnistlib.jobs import Job, Outcome, SweepJob, TrainJob, execute
 from mnistlib.jobs.recorded import begin, conclude, read_job, reason_of
 from mnistlib.jobs.sweeping import Spread, run_sweep
-from mnistlib.models import ModelVersion
+from mnistlib.models import ModelVersion, require_model_name
 from mnistlib.registry import ModelRegistry
 from mnistlib.runs import Metrics, Run, RunContext, RunRecord, RunResult, RunStatus, RunStore, read_metrics
 from mnistlib.runs.context import CANCEL_FILE, LOG_FILE
@@ -167,6 +168,10 @@ class LocalRun(Run):
             self._mirror.register(version, self.path)
         return version
 
+    def local_folder(self) -> Path:
+        """Return the run's folder."""
+        return self.path
+
     def children(self) -> list[Run]:
         """Return the runs of a sweep; see :meth:`Run.children`."""
         return [
@@ -174,16 +179,24 @@ class LocalRun(Run):
             for child in self.record.children
         ]
 
-    def work(self, work: Callable[[RunContext], Outcome]) -> None:
+    def work(self, work: Callable[[RunContext], Outcome], *, register_as: str | None = None) -> None:
         """Do the run's work in the calling thread, unless it was cancelled in the queue."""
         try:
             context = begin(self.path)
             if context is not None:
                 self._cause = conclude(context, work)
+                if register_as is not None and self.record.status is RunStatus.COMPLETED:
+                    self._register_at_the_end(register_as, context)
         except Exception as error:  # the record itself can't be written: a full disk, a folder that has gone
             self._cause = error
         finally:
             self._worked.set()
+
+    def _register_at_the_end(self, name: str, context: RunContext) -> None:
+        try:
+            context.log(f"registered as {self.register_model(name).id}")
+        except MnistlibError as error:  # such as a script that has left no model; the run itself has completed
+            context.log(f"NOT registered as {name}: {error}")
 
     def _ended(self) -> RunResult | JobFailedError:
         if self._own:
@@ -254,8 +267,11 @@ class LocalBackend(Backend):
         name: str | None = None,
         tags: Mapping[str, str] | None = None,
         resume: bool = False,
+        register_as: str | None = None,
     ) -> LocalRun:
         """Queue a job for a worker thread; see :meth:`Backend.submit`."""
+        if register_as is not None:
+            require_model_name(register_as)
         create = partial(self._store.create, experiment=experiment, tags=tags)
         folder = create(job.to_json(), job_type=job.type, name=name)
         work: Callable[[RunContext], Outcome] = partial(execute, job)
@@ -269,12 +285,12 @@ class LocalBackend(Backend):
             for each in created:
                 self._mirror.follow(each)
         run = self._handle(folder, own=True)
-        self._workers.submit(self._work, run, work)
+        self._workers.submit(self._work, run, work, register_as)
         return run
 
-    def _work(self, run: LocalRun, work: Callable[[RunContext], Outcome]) -> None:
+    def _work(self, run: LocalRun, work: Callable[[RunContext], Outcome], register_as: str | None) -> None:
         """Do a run's work; as a method of the backend it keeps the backend, and so its lock, until it is done."""
-        run.work(work)
+        run.work(work, register_as=register_as)
 
     def attach(self, run_id: str) -> LocalRun:
         """Return a handle on a run of any process; see :meth:`Backend.attach`."""
@@ -283,6 +299,22 @@ class LocalBackend(Backend):
     def runs(self) -> list[Run]:
         """Return handles on all runs, the newest first."""
         return [self._handle(self._store.folder_of(record)) for record in self._store.records()]
+
+    def records(self) -> list[RunRecord]:
+        """Return what is known of all runs, the newest first."""
+        return self._store.records()
+
+    def delete(self, run_id: str) -> None:
+        """Remove a run that has ended; see :meth:`Backend.delete`."""
+        self._store.delete(self._store.find(run_id))
+
+    def plan(self, job: Job) -> Plan:
+        """Return what submitting a job would do; see :meth:`Backend.plan`."""
+        steps = [f"make a folder for the run in {self._store.folder}"]
+        if isinstance(job, SweepJob):
+            steps.append(f"train at {len(job.regularization)} rates, each a run with a folder beside it")
+        steps.append(f"run the {job.type} job in this process, and keep what it makes in the folder")
+        return Plan(backend=repr(self), steps=steps)
 
     @property
     def models(self) -> ModelRegistry:

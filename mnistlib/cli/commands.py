@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistlib.artifacts import SavedModel, load_model
-from mnistlib.backends import get_backend
-from mnistlib.cli.output import near, print_json, run_json, store_of, submit_and_wait, training_job
+from mnistlib.cli.output import backend_of, near, print_json, print_plan, run_json, submit_and_wait, training_job
 from mnistlib.datasets import CATALOG, DIGITS, Dataset, fetch_dataset, load_dataset
 from mnistlib.errors import DataError, DatasetNotFoundError, IdxError, RunNotFoundError
 from mnistlib.evaluation import Evaluation, worst_mistakes
@@ -19,12 +18,16 @@ from mnistlib.idx import read_idx, read_idx_header
 from mnistlib.jobs import SweepJob, TrainJob
 from mnistlib.jobs.recorded import read_job
 from mnistlib.plots import draw_text, save_png
+from mnistlib.runs import Run
 from mnistlib.runs.context import OUTPUTS
 
 
 def train(options: argparse.Namespace) -> None:
     """Train a model and keep it."""
-    backend = get_backend(options.backend, runs_folder=options.runs)
+    backend = backend_of(options)
+    if options.dry_run:
+        print_plan(backend.plan(training_job(options)), options)
+        return
     _, result = submit_and_wait(backend, training_job(options), options)
     if options.json:
         print_json(**run_json(result))
@@ -38,7 +41,7 @@ def train(options: argparse.Namespace) -> None:
 
 def evaluate(options: argparse.Namespace) -> None:
     """Print how good a run's model is on the test images of its data set, also where the run held out others."""
-    model, dataset = _model_and_dataset(options.run, options)
+    model, dataset = _model_and_dataset(backend_of(options).attach(options.run), options)
     answers = model.predict(dataset.test.images)
     evaluation = evaluate_labels(dataset.test.labels, answers, classes=len(dataset.classes))
     if options.json:
@@ -61,7 +64,7 @@ def predict(options: argparse.Namespace) -> None:
     if path.is_file():
         model = load_model(path, trust=options.trust)
     else:
-        model = load_model(store_of(options).find(options.model) / OUTPUTS, trust=options.trust)
+        model = load_model(backend_of(options).attach(options.model).local_folder() / OUTPUTS, trust=options.trust)
     try:
         labels = model.predict(read_idx(options.file)).tolist()
     except DataError as error:
@@ -130,10 +133,10 @@ def _pictures(options: argparse.Namespace) -> tuple[NDArray[np.uint8], list[str]
             raise DataError(f"{options.what} holds {images.dtype} of shape {images.shape}, which are no images to draw")
         return images[: options.count], [f"#{index}" for index in range(min(options.count, len(images)))]
     try:
-        folder = store_of(options).find(options.what)
+        run = backend_of(options).attach(options.what)
     except RunNotFoundError as error:
         return _samples(options, error)
-    return _mistakes(folder, options)
+    return _mistakes(run, options)
 
 
 def _samples(options: argparse.Namespace, no_run: RunNotFoundError) -> tuple[NDArray[np.uint8], list[str]]:
@@ -144,8 +147,8 @@ def _samples(options: argparse.Namespace, no_run: RunNotFoundError) -> tuple[NDA
     return split.images, [str(label) for label in split.labels]
 
 
-def _mistakes(folder: Path, options: argparse.Namespace) -> tuple[NDArray[np.uint8], list[str]]:
-    model, dataset = _model_and_dataset(folder, options)
+def _mistakes(run: Run, options: argparse.Namespace) -> tuple[NDArray[np.uint8], list[str]]:
+    model, dataset = _model_and_dataset(run, options)
     scores = model.scores(dataset.test.images)
     labels = np.asarray(model.classifier.classes_)
     wrong = worst_mistakes(dataset.test.labels, scores, labels=labels, count=options.count)
@@ -157,17 +160,17 @@ def _mistakes(folder: Path, options: argparse.Namespace) -> tuple[NDArray[np.uin
     return dataset.test.images[wrong], captions
 
 
-def _model_and_dataset(run: str | Path, options: argparse.Namespace) -> tuple[SavedModel, Dataset]:
-    folder = store_of(options).find(run)
+def _model_and_dataset(run: Run, options: argparse.Namespace) -> tuple[SavedModel, Dataset]:
+    folder = run.local_folder()
     job = read_job(folder)
     if isinstance(job, SweepJob):
         job = job.base  # the sweep's own output is its best model
     if not isinstance(job, TrainJob):
-        raise DataError(f"run {folder.name} is a {job.type} job: only a trained model can be evaluated")
+        raise DataError(f"run {run.id} is a {job.type} job: only a trained model can be evaluated")
     model = load_model(folder / OUTPUTS)
     dataset = load_dataset(job.dataset, limit=job.limit, data_folder=options.data_folder or job.data_folder)
     if model.description and dict(model.description.digests) != dict(dataset.digests):
-        raise DataError(f"{dataset.name} is not the data set that {folder.name} was trained on: its files have changed")
+        raise DataError(f"{dataset.name} is not the data set that {run.id} was trained on: its files have changed")
     return model, dataset
 
 

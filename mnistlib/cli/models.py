@@ -4,8 +4,7 @@ import argparse
 from dataclasses import asdict, replace
 from typing import Any
 
-from mnistlib.backends import Backend, get_backend
-from mnistlib.cli.output import print_json
+from mnistlib.cli.output import backend_of, print_json
 from mnistlib.cli.tables import format_table
 from mnistlib.errors import ModelError, ModelNotFoundError
 from mnistlib.models import ModelVersion
@@ -15,7 +14,7 @@ def register(options: argparse.Namespace) -> None:
     """Register a run's model and print what it is registered as."""
     chosen = {"output": options.output} if options.output else {}
     tags = dict(pair.partition("=")[::2] for pair in options.tag)
-    run = _backend(options).attach(options.run)
+    run = backend_of(options).attach(options.run)
     version = run.register_model(options.name, description=options.description, tags=tags, **chosen)
     if options.json:
         print_json(**_version_json(version))
@@ -25,7 +24,7 @@ def register(options: argparse.Namespace) -> None:
 
 def models_list(options: argparse.Namespace) -> None:
     """Print the registered versions."""
-    versions = _backend(options).models.list(options.name)
+    versions = backend_of(options).models.list(options.name)
     if options.json:
         print_json(models=[_version_json(version) for version in versions])
         return
@@ -79,7 +78,7 @@ def models_download(options: argparse.Namespace) -> None:
 
 def models_delete(options: argparse.Namespace) -> None:
     """Remove versions for good."""
-    models = _backend(options).models
+    models = backend_of(options).models
     for model in options.chosen:
         if ":" not in model:
             raise ModelError(f"to delete, name a version: {model}:1. A whole name can't be deleted at once")
@@ -92,16 +91,12 @@ def models_delete(options: argparse.Namespace) -> None:
         print("".join(f"{version.id}  deleted\n" for version in versions), end="")
 
 
-def _backend(options: argparse.Namespace) -> Backend:
-    return get_backend(options.backend, runs_folder=options.runs)
-
-
 def _version(options: argparse.Namespace, model: str) -> ModelVersion:
     """Return the version that ``NAME:VERSION`` means; the newest of ``NAME``."""
     name, colon, number = model.partition(":")
     if colon and not number.isdecimal():
         raise ModelNotFoundError(f"{model!r} is no model: expected NAME or NAME:VERSION, such as {name}:1")
-    return _backend(options).models.get(name, int(number) if colon else None)
+    return backend_of(options).models.get(name, int(number) if colon else None)
 
 
 def _version_json(version: ModelVersion) -> dict[str, Any]:

@@ -7,13 +7,15 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mnistlib.backends import Backend
+from mnistlib.backends import Backend, get_backend
+from mnistlib.backends.plan import Plan
 from mnistlib.errors import JobError
 from mnistlib.jobs import Job, TrainJob
-from mnistlib.runs import Run, RunResult, RunStore
+from mnistlib.runs import Run, RunResult
 
 _JOB_OPTIONS = (
     "dataset",
@@ -43,7 +45,14 @@ def submit_and_wait(
     backend: Backend, job: Job, options: argparse.Namespace, *, resume: bool = False
 ) -> tuple[Run, RunResult]:
     """Run a job to its end; Ctrl-C cancels it and says so."""
-    run = backend.submit(job, experiment=options.experiment, name=options.name, tags=_tags(options.tag), resume=resume)
+    run = backend.submit(
+        job,
+        experiment=options.experiment,
+        name=options.name,
+        tags=_tags(options.tag),
+        resume=resume,
+        register_as=options.register_as,
+    )
     try:
         return run, run.result()
     except KeyboardInterrupt:
@@ -60,9 +69,17 @@ def submit_and_wait(
         raise
 
 
-def store_of(options: argparse.Namespace) -> RunStore:
-    """Return the folder of runs that the options name."""
-    return RunStore(Path(options.runs) if options.runs else None)
+def backend_of(options: argparse.Namespace) -> Backend:
+    """Return the backend that the options name."""
+    return get_backend(options.backend, runs_folder=options.runs)
+
+
+def print_plan(plan: Plan, options: argparse.Namespace) -> None:
+    """Print what submitting a job would do."""
+    if options.json:
+        print_json(**asdict(plan))
+    else:
+        print(plan)
 
 
 def run_json(result: RunResult) -> dict[str, Any]:

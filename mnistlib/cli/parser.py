@@ -28,6 +28,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_info(commands)
     _add_show(commands)
     _add_report(commands)
+    _add_node(commands)
     return parser
 
 
@@ -74,7 +75,8 @@ def _add_job(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-iter", type=int, metavar="N", help="iterations before the solver gives up")
     parser.add_argument("--tol", type=float, help="the solver's tolerance")
     parser.add_argument("--seed", type=int, help="for whatever is drawn at random (default: 42)")
-    parser.add_argument("--backend", default="local", help="where to run (default: local)")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be made, sent and run, and do nothing")
+    parser.add_argument("--register-as", metavar="NAME", help="register the model when the job has completed")
     parser.add_argument("--experiment", default="default", help="name that runs of one purpose share")
     parser.add_argument("--name", help="what to call the run")
     parser.add_argument(
@@ -137,7 +139,6 @@ def _add_models_commands(commands: Any) -> None:
 
 
 def _add_place(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--backend", default="local", help="where it is registered (default: local)")
     _add_runs(parser)
     _add_json(parser)
 
@@ -190,6 +191,20 @@ def _add_report(commands: Any) -> None:
     _add_runs(report)
 
 
+def _add_node(commands: Any) -> None:
+    """Add what a cluster's node runs; without a line of help, since no person does."""
+    node = commands.add_parser("node", description="Run the job that lies here, on a cluster's node.")
+    node.set_defaults(command=_Command("node", "node"), quiet=False, debug=False)
+    node.add_argument("--run-id", required=True, help="the run's id")
+    node.add_argument("--experiment", required=True, help="its experiment")
+    node.add_argument("--service", help="who is told of metrics")
+    node.add_argument("--child", type=int, help="which child of the sweep that lies here to run")
+    node.add_argument("--sweep", help="id of the sweep that this run chooses for")
+    node.add_argument("--children", default="", help="ids of the runs to choose from, with commas between")
+    node.add_argument("--register-as", metavar="NAME", help="what to register the model as, in the end")
+    node.add_argument("--data", metavar="FOLDER", help="where the job's data set was brought")
+
+
 def _add(
     commands: Any, name: str, purpose: str, *, module: str = "commands", function: str | None = None
 ) -> argparse.ArgumentParser:
@@ -214,6 +229,7 @@ def _add_data_folder(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_runs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--backend", help="where runs are: local or azureml (default: $MNISTLIB_BACKEND or local)")
     parser.add_argument("--runs", metavar="FOLDER", help="holds the runs (default: $MNISTLIB_RUNS or runs)")
 
 

@@ -6,14 +6,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from mnistlib.backends import get_backend
-from mnistlib.backends.local import LocalBackend, LocalRun
-from mnistlib.cli.output import near, print_json, run_json, store_of, submit_and_wait, training_job
+from mnistlib.cli.output import backend_of, near, print_json, print_plan, run_json, submit_and_wait, training_job
 from mnistlib.cli.tables import format_table
 from mnistlib.errors import JobError
 from mnistlib.jobs import SweepJob
 from mnistlib.jobs.recorded import read_job
-from mnistlib.runs import RunRecord
+from mnistlib.runs import Run, RunRecord
 
 _SHOWN_FIRST = ("accuracy", "best_regularization", "converged", "iterations", "fit_seconds")
 
@@ -26,7 +24,10 @@ def sweep(options: argparse.Namespace) -> None:
         primary_metric=options.primary_metric,
         goal=options.goal,
     )
-    backend = get_backend(options.backend, runs_folder=options.runs)
+    backend = backend_of(options)
+    if options.dry_run:
+        print_plan(backend.plan(job), options)
+        return
     run, result = submit_and_wait(backend, job, options, resume=options.resume)
     children = [
         (rate, child.status, child.metrics().latest, child)
@@ -62,7 +63,7 @@ def sweep(options: argparse.Namespace) -> None:
 
 def runs_list(options: argparse.Namespace) -> None:
     """Print the newest runs."""
-    known = store_of(options).records()
+    known = backend_of(options).records()
     sweeps = {record.run_id for record in known if record.children}
     records = [
         record
@@ -92,7 +93,7 @@ def runs_show(options: argparse.Namespace) -> None:
     run = _run(options, options.run)
     record = run.record
     if options.json:
-        print_json(**_record_json(record), path=str(run.path), files=run.files())
+        print_json(**_record_json(record), path=str(run.local_folder()), files=run.files())
         return
     facts = {
         "run": record.run_id,
@@ -104,10 +105,12 @@ def runs_show(options: argparse.Namespace) -> None:
         "tags": ", ".join(f"{key}={value}" for key, value in record.tags.items()),
         "sweep": record.parent or "",
         "children": ", ".join(record.children),
-        "folder": str(run.path),
+        "folder": str(run.local_folder()),
         "files": ", ".join(run.files()),
     }
-    facts |= {name: str(value) for name, value in _flat(asdict(read_job(run.path))).items() if value is not None}
+    facts |= {
+        name: str(value) for name, value in _flat(asdict(read_job(run.local_folder()))).items() if value is not None
+    }
     facts |= {name: f"{value:g}" for name, value in run.metrics().latest.items()}
     width = max(map(len, facts))
     for name, value in facts.items():
@@ -118,7 +121,7 @@ def runs_show(options: argparse.Namespace) -> None:
 def runs_compare(options: argparse.Namespace) -> None:
     """Print runs side by side: what differs in their jobs, and their metrics."""
     runs = [_run(options, name) for name in options.chosen]
-    jobs = [_flat(asdict(read_job(run.path))) for run in runs]
+    jobs = [_flat(asdict(read_job(run.local_folder()))) for run in runs]
     metrics = [run.metrics().latest for run in runs]
     differing = [name for name in jobs[0] if any(job.get(name) != jobs[0][name] for job in jobs)]
     names = sorted({name for values in metrics for name in values}, key=_metric_order)
@@ -157,15 +160,15 @@ def runs_cancel(options: argparse.Namespace) -> None:
 
 def runs_delete(options: argparse.Namespace) -> None:
     """Remove runs that have ended."""
-    store = store_of(options)
-    folders = [store.find(name) for name in options.chosen]
-    for folder in folders:
-        store.delete(folder)
-        print(f"{folder.name}  deleted")
+    backend = backend_of(options)
+    runs = [backend.attach(name) for name in options.chosen]
+    for run, name in zip(runs, options.chosen, strict=True):
+        backend.delete(name)
+        print(f"{run.id}  deleted")
 
 
-def _run(options: argparse.Namespace, name: str) -> LocalRun:
-    return LocalBackend(options.runs).attach(name)
+def _run(options: argparse.Namespace, name: str) -> Run:
+    return backend_of(options).attach(name)
 
 
 def _rates(text: str) -> list[float]:

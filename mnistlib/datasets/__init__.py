@@ -8,8 +8,8 @@ download   mirrors in order, verified, then published
 loading    load_dataset: all of these together
 """
 
-from mnistlib.datasets.catalog import CATALOG, DIGITS
+from mnistlib.datasets.catalog import CATALOG, DIGITS, NAMES
 from mnistlib.datasets.dataset import Dataset, Split
 from mnistlib.datasets.loading import default_data_folder, fetch_dataset, load_dataset
 
-__all__ = ["CATALOG", "DIGITS", "Dataset", "Split", "default_data_folder", "fetch_dataset", "load_dataset"]
+__all__ = ["CATALOG", "DIGITS", "NAMES", "Dataset", "Split", "default_data_folder", "fetch_dataset", "load_dataset"]

@@ -48,7 +48,7 @@ def run_script(job: ScriptJob, context: RunContext) -> bool:
     environment |= {RUN_VARIABLE: str(context.folder.absolute()), "PYTHONUNBUFFERED": "1"}
     with (context.folder / LOG_FILE).open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, job.script, *arguments],
+            [sys.executable, *context.script_launcher, job.script, *arguments],
             cwd=code,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -85,7 +85,7 @@ def run_sweep(sweep: SweepJob, folders: list[Path], context: RunContext, *, spre
         _train_together(pending, context)
     elif pending:
         _train_apart([folder for folder, _ in pending], spread)
-    return Outcome(cancelled=True) if context.cancelled else _choose(sweep, folders, context)
+    return Outcome(cancelled=True) if context.cancelled else choose(sweep, folders, context)
 
 
 def _train_together(pending: list[tuple[Path, TrainJob]], context: RunContext) -> None:
@@ -133,8 +133,23 @@ def _train_apart(folders: list[Path], spread: Spread) -> None:
         joblib.Parallel()(joblib.delayed(run_in_folder)(folder) for folder in folders)
 
 
-def _choose(sweep: SweepJob, folders: list[Path], context: RunContext) -> Outcome:
-    """Find the best child, score its model on the test images, and make it the sweep's own output."""
+def choose(sweep: SweepJob, folders: list[Path], context: RunContext) -> Outcome:
+    """Find the best child, score its model on the test images, and make it the sweep's own output.
+
+    Parameters
+    ----------
+    sweep : SweepJob
+        What was done.
+    folders : list of Path
+        The children's run folders, in the order of the rates; all have ended.
+    context : RunContext
+        The sweep's own side.
+
+    Raises
+    ------
+    SweepFailedError
+        If no child completed.
+    """
     records = {folder: RunRecord.read(folder) for folder in folders}
     completed = {folder: record for folder, record in records.items() if record.status is RunStatus.COMPLETED}
     metric = sweep.primary_metric

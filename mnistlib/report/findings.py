@@ -11,14 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistlib.artifacts import DESCRIPTION_FILE, MODEL_FILE, ModelDescription, SavedModel, load_model
-from mnistlib.backends.local import LocalRun
 from mnistlib.datasets import Dataset, load_dataset
 from mnistlib.errors import DataError, MnistlibError
 from mnistlib.evaluation import Evaluation, evaluate, worst_mistakes
 from mnistlib.jobs import Job, SweepJob, TrainJob, job_from_json
 from mnistlib.runs import Metrics, Run, RunRecord, RunStatus
 from mnistlib.runs.context import OUTPUTS
-from mnistlib.runs.record import RECORD_FILE
 from mnistlib.runs.store import JOB_FILE
 
 #: How many mistakes are shown.
@@ -94,8 +92,8 @@ class Findings:
         All metric values.
     log : str
         What it said.
-    record : RunRecord or None
-        Its record, from backends that keep one.
+    record : RunRecord
+        All that is known of it but its files.
     job : Job or None
         What was asked for.
     children : sequence of Findings
@@ -118,7 +116,7 @@ class Findings:
     status: RunStatus
     metrics: Metrics
     log: str
-    record: RunRecord | None = None
+    record: RunRecord
     job: Job | None = None
     children: Sequence["Findings"] = ()
     best: int | None = None
@@ -168,7 +166,7 @@ def find_out(run: Run, *, data_folder: str | os.PathLike[str] | None = None) -> 
 
 def _read(run: Run, folder: Path) -> Findings:
     """Read what every run has, and copy its small files."""
-    wanted = (RECORD_FILE, JOB_FILE, f"{OUTPUTS}/{MODEL_FILE}", f"{OUTPUTS}/{DESCRIPTION_FILE}")
+    wanted = (JOB_FILE, f"{OUTPUTS}/{MODEL_FILE}", f"{OUTPUTS}/{DESCRIPTION_FILE}")
     status = run.status  # first: what is read after it is at least as new
     run.download(folder, [name for name in run.files() if name in wanted])
     return Findings(
@@ -176,15 +174,9 @@ def _read(run: Run, folder: Path) -> Findings:
         status=status,
         metrics=run.metrics(),
         log=run.logs(),
-        record=_read_record(run, folder),
+        record=run.record,
         job=job_from_json((folder / JOB_FILE).read_bytes()) if (folder / JOB_FILE).is_file() else None,
     )
-
-
-def _read_record(run: Run, folder: Path) -> RunRecord | None:
-    if isinstance(run, LocalRun):
-        return run.record  # which knows of processes that are gone
-    return RunRecord.read(folder) if (folder / RECORD_FILE).is_file() else None
 
 
 def _of_child(child: Run) -> Findings:

@@ -68,7 +68,7 @@ def _tiles(findings: Findings) -> Iterator[tuple[str, object, str]]:
     latest = findings.metrics.latest
     if "accuracy" in latest:
         yield "accuracy", percent(latest["accuracy"]), _of_how_many(findings)
-    converged = findings.record.converged if findings.record is not None else None
+    converged = findings.record.converged
     if converged is None and "converged" in latest:
         converged = bool(latest["converged"])
     if converged is not None:
@@ -105,14 +105,14 @@ def _of_winner(findings: Findings) -> Findings:
 
 def _seconds(findings: Findings) -> float | None:
     record = findings.record
-    if record is None or record.started is None or record.ended is None:
+    if record.started is None or record.ended is None:
         return findings.metrics.latest.get("fit_seconds")
     return (datetime.fromisoformat(record.ended) - datetime.fromisoformat(record.started)).total_seconds()
 
 
 def _trouble(findings: Findings) -> Iterator[Html]:
     """Say first what went wrong, and what is not shown."""
-    error = findings.record.error if findings.record is not None else None
+    error = findings.record.error
     if findings.status is RunStatus.FAILED:
         yield element("p", element("strong", "Failed. "), error or "No reason is recorded.", class_="note bad")
     for reason in findings.missing:

@@ -74,14 +74,14 @@ def _table(findings: Findings, metric: str) -> Html:
 
 def _failures(findings: Findings) -> Iterator[Html]:
     for child in findings.children:
-        if child.record is not None and child.record.error:
+        if child.record.error:
             yield element("p", f"Rate {number(_rate(child))} failed: {child.record.error}", class_="note bad")
 
 
 def _remark(child: Findings, *, best: bool) -> Html:
     if best:
         return element("b", "best", class_="badge completed")
-    converged = child.record.converged if child.record is not None else None
+    converged = child.record.converged
     return element("span", "NOT CONVERGED" if converged is False else child.status)
 
 

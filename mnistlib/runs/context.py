@@ -38,18 +38,22 @@ class Metrics(dict[str, list[tuple[int, float]]]):
 
 def read_metrics(folder: Path) -> Metrics:
     """Return all metric values in a run's folder."""
-    metrics = Metrics()
     try:
-        lines = (folder / METRIC_LINES_FILE).read_text(encoding="utf-8").splitlines(keepends=True)
+        return parse_metrics((folder / METRIC_LINES_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return metrics
-    for line in lines:
+        return Metrics()
+
+
+def parse_metrics(text: str) -> Metrics:
+    """Return all metric values in the text of ``metrics.jsonl``."""
+    metrics = Metrics()
+    for line in text.splitlines():
         try:
             value = json.loads(line)
             point = (int(value["step"]), float(value["value"]))
             metrics.setdefault(str(value["name"]), []).append(point)
         except (ValueError, TypeError, KeyError):  # still being written, cut off by a kill, or somebody else's
-            _log.debug("passing over a line of %s that is no metric: %r", folder / METRIC_LINES_FILE, line)
+            _log.debug("passing over a line of %s that is no metric: %r", METRIC_LINES_FILE, line)
     return metrics
 
 
@@ -60,10 +64,16 @@ class RunContext:
     ----------
     folder : Path
         The run's folder, which exists.
+
+    Attributes
+    ----------
+    script_launcher : tuple of str
+        What Python is given before the name of a script that is the run's job; nothing unless a cluster needs it.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.script_launcher: tuple[str, ...] = ()
         self._steps: dict[str, int] | None = None
         self._lock = threading.Lock()
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from mnistlib.errors import JobCancelledError, JobFailedError
 from mnistlib.runs import notebook
 from mnistlib.runs.context import OUTPUTS, Metrics
+from mnistlib.runs.record import RunRecord
 from mnistlib.runs.status import RunStatus
 
 if TYPE_CHECKING:
     from mnistlib.models import ModelVersion
 
 _LOG_TAIL = 20  # lines of a failed run's log that its error carries
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.5  # seconds between two looks at a run
 
 MODEL_OUTPUT = f"{OUTPUTS}/sklearn_mnist_model.pkl"
 
@@ -73,6 +73,9 @@ class Run(ABC):
         The name that runs of one purpose share.
     """
 
+    # Seconds between two looks at a run, at first and at most, and how fast the one becomes the other.
+    _first_pause, _longest_pause, _pause_growth = 0.01, 0.5, 2.0
+
     def __init__(self, run_id: str, experiment: str) -> None:
         self.id = run_id
         self.experiment = experiment
@@ -81,6 +84,15 @@ class Run(ABC):
     @abstractmethod
     def status(self) -> RunStatus:
         """What has become of the run."""
+
+    @property
+    @abstractmethod
+    def record(self) -> RunRecord:
+        """All that is known of the run but its files."""
+
+    @abstractmethod
+    def local_folder(self) -> Path:
+        """Return the folder on this machine that holds the run's files, brought there where they lie elsewhere."""
 
     @property
     def name(self) -> str | None:
@@ -200,7 +212,7 @@ class Run(ABC):
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         shown = 0
-        pause = _FIRST_PAUSE
+        pause = self._first_pause
         while True:
             status = self.status
             if show_output:
@@ -212,7 +224,7 @@ class Run(ABC):
                 if pause <= 0:
                     raise TimeoutError(f"run {self.id} is still {status} after {timeout:g} seconds; it goes on")
             self._pause(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            pause = min(self._pause_growth * pause, self._longest_pause)
 
     def result(self, timeout: float | None = None) -> RunResult:
         """Wait until the run has ended, and return what it has come to.
@@ -245,7 +257,7 @@ class Run(ABC):
             shown = len(lines)
             if ended:
                 return
-            self._pause(_LONGEST_PAUSE / 5)
+            self._pause(self._longest_pause / 5)
 
     def failure(self, reason: str | None, cause: BaseException | None = None) -> JobFailedError:
         """Make the error that :meth:`result` raises: one class, one form, from every backend."""

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mnistlib.errors import RunStateError
+from mnistlib.errors import JobError, RunStateError
 from mnistlib.files import publish_bytes
 from mnistlib.runs.status import RunStatus
 
@@ -81,16 +81,42 @@ class RunRecord:
         RunStateError
             If the record can't be understood. What a newer version has added to it is passed over.
         """
-        text = (folder / RECORD_FILE).read_bytes()
+        return cls.parse((folder / RECORD_FILE).read_bytes(), source=str(folder / RECORD_FILE))
+
+    @classmethod
+    def parse(cls, text: bytes, *, source: str) -> "RunRecord":
+        """Return the record that `text` is, which `source` names in errors.
+
+        Raises
+        ------
+        RunStateError
+            If it can't be understood.
+        """
         try:
             content: dict[str, Any] = json.loads(text)
             known = {field.name: content[field.name] for field in fields(cls) if field.name in content}
             known |= {"status": RunStatus(known["status"]), "children": tuple(known.get("children", ()))}
             return cls(**known)
         except (ValueError, TypeError, KeyError) as error:
-            raise RunStateError(f"{folder / RECORD_FILE} can't be read as the record of a run: {error}") from error
+            raise RunStateError(f"{source} can't be read as the record of a run: {error}") from error
 
 
 def now() -> str:
     """Return the time as records hold it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def require_experiment_name(experiment: str) -> None:
+    """Refuse a name that no experiment may have.
+
+    Raises
+    ------
+    JobError
+        If it is none; the message says what a name must be.
+    """
+    allowed = experiment.replace("-", "_").replace("_", "a")
+    if not (allowed.isalnum() and allowed.isascii() and experiment[0].isalnum() and len(experiment) <= 255):
+        raise JobError(
+            "an experiment's name must be up to 255 letters, digits, - and _, "
+            f"beginning with a letter or digit, not {experiment!r}"
+        )

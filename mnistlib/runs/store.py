@@ -15,10 +15,10 @@ from pathlib import Path
 
 import filelock
 
-from mnistlib.errors import JobError, RunNotFoundError, RunStateError
+from mnistlib.errors import RunNotFoundError, RunStateError
 from mnistlib.files import publish_bytes
 from mnistlib.runs.context import CANCEL_FILE
-from mnistlib.runs.record import RECORD_FILE, RunRecord, now
+from mnistlib.runs.record import RECORD_FILE, RunRecord, now, require_experiment_name
 from mnistlib.runs.status import RunStatus
 
 if sys.platform != "win32":
@@ -70,7 +70,7 @@ class RunStore:
         JobError
             If the experiment's name is not a plain one.
         """
-        _check_name(experiment)
+        require_experiment_name(experiment)
         self._hold_lock()
         created = now()
         while True:
@@ -276,12 +276,3 @@ def default_runs_folder() -> Path:
 def new_run_id() -> str:
     """Return an id that sorts by time and that no other process makes at the same moment."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
-
-
-def _check_name(experiment: str) -> None:
-    allowed = experiment.replace("-", "_").replace("_", "a")
-    if not (allowed.isalnum() and allowed.isascii() and experiment[0].isalnum() and len(experiment) <= 255):
-        raise JobError(
-            "an experiment's name must be up to 255 letters, digits, - and _, "
-            f"beginning with a letter or digit, not {experiment!r}"
-        )

@@ -1,12 +1,14 @@
 """The backends that are held to the contract. A new one is one more line in SUBJECTS."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from mnistlib.backends import Backend, get_backend
+from tests.azureml import workspace
 
 
 @dataclass(frozen=True)
@@ -25,17 +27,31 @@ class Subject:
     expression: str
 
 
-def _local(folder: Path) -> Subject:
+@contextmanager
+def _local(folder: Path, _session: Path) -> Iterator[Subject]:
     runs = str(folder / "runs")
-    return Subject(get_backend("local", runs_folder=runs), f"mnistlib.LocalBackend({runs!r})")
+    yield Subject(get_backend("local", runs_folder=runs), f"mnistlib.LocalBackend({runs!r})")
 
 
-SUBJECTS: dict[str, Callable[[Path], Subject]] = {"local": _local}
+@contextmanager
+def _azureml(folder: Path, session: Path) -> Iterator[Subject]:
+    with workspace(folder, session) as service:
+        config, runs = str(service.config_path), str(folder / "runs")
+        yield Subject(
+            get_backend("azureml", config=config, runs_folder=runs),
+            f"mnistlib.AzureMLBackend(config={config!r}, runs_folder={runs!r})",
+        )
+
+
+SUBJECTS: dict[str, Callable[[Path, Path], AbstractContextManager[Subject]]] = {"azureml": _azureml, "local": _local}
 
 
 @pytest.fixture(params=sorted(SUBJECTS))
-def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Subject:
-    return SUBJECTS[request.param](tmp_path)
+def subject(
+    request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Subject]:
+    with SUBJECTS[request.param](tmp_path, tmp_path_factory.getbasetemp()) as subject:
+        yield subject
 
 
 @pytest.fixture

@@ -439,11 +439,45 @@ class TestRegistry:
         with pytest.raises(RunStateError, match="failed"):
             run.register_model("m")
 
+    def test_a_job_registers_its_model_itself_when_it_has_completed(self, backend: Backend) -> None:
+        run = backend.submit(TRAIN, register_as="itself")
+        assert run.wait(LIMIT) is RunStatus.COMPLETED
+        until(lambda: backend.models.list("itself"))
+        known = backend.models.get("itself")
+        assert known.sha256 == run.register_model("by_hand").sha256
+        assert known.metrics["accuracy"] == run.metrics().latest["accuracy"]
+
+    def test_a_name_that_no_model_may_have_is_refused_before_anything_runs(self, backend: Backend) -> None:
+        with pytest.raises(ModelError, match="name"):
+            backend.submit(TRAIN, register_as="a b")
+        assert backend.runs() == []
+
     def test_of_a_sweep_the_best_model_is_registered(self, backend: Backend) -> None:
         run = backend.submit(SWEEP)
         run.wait(LIMIT)
         assert run.best is not None
         assert run.register_model("sweep").sha256 == run.best.register_model("child").sha256
+
+
+class TestPlanning:
+    def test_a_plan_says_what_would_be_done_and_does_nothing(self, backend: Backend) -> None:
+        plan = backend.plan(TRAIN)
+        assert plan.steps
+        assert all(step in str(plan) for step in plan.steps)
+        assert backend.runs() == []
+
+    def test_records_tell_what_is_known_of_all_runs(self, backend: Backend) -> None:
+        run = backend.submit(TRAIN, experiment="mine", name="first", tags={"by": "me"})
+        run.wait(LIMIT)
+        (record,) = backend.records()
+        assert (record.run_id, record.experiment, record.job_type) == (run.id, "mine", "train")
+        assert (record.name, dict(record.tags), record.status) == ("first", {"by": "me"}, RunStatus.COMPLETED)
+        assert run.record.metrics["accuracy"] == run.metrics().latest["accuracy"]
+
+    def test_a_run_can_be_brought_here(self, backend: Backend) -> None:
+        run = backend.submit(TRAIN)
+        run.wait(LIMIT)
+        assert mnistlib.load_model(run.local_folder() / "outputs").description is not None
 
 
 class TestConcurrency:

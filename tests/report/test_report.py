@@ -18,7 +18,7 @@ from mnistlib.datasets import load_dataset
 from mnistlib.errors import JobFailedError
 from mnistlib.models import ModelVersion
 from mnistlib.report import write_report
-from mnistlib.runs import Metrics, Run, RunResult, RunStatus
+from mnistlib.runs import Metrics, Run, RunRecord, RunResult, RunStatus
 from tests.report.conftest import HOSTILE
 
 VOID = {"meta", "link", "img"}
@@ -289,6 +289,16 @@ class ForeignRun(Run):
     @property
     def status(self) -> RunStatus:
         return RunStatus.COMPLETED
+
+    @property
+    def record(self) -> RunRecord:
+        created = "2026-01-01T00:00:00.000+00:00"
+        return RunRecord(
+            run_id=self.id, experiment="elsewhere", job_type="train", status=self.status, process="", created=created
+        )
+
+    def local_folder(self) -> Path:
+        raise NotImplementedError
 
     def cancel(self) -> None:
         raise NotImplementedError

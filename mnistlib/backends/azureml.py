@@ -1,0 +1,105 @@
+"""Jobs on a cluster of Azure Machine Learning, through azureml-core (SDK v1)."""
+
+import importlib.util
+import os
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+from mnistlib.backends.azureml_calls import reason_of
+from mnistlib.backends.azureml_cluster import AzureMLCluster
+from mnistlib.backends.azureml_compute import AmlComputeSpec
+from mnistlib.backends.azureml_service import AzureMLService
+from mnistlib.backends.cloud.backend import CloudBackend
+from mnistlib.backends.cloud.retries import RetryPolicy
+from mnistlib.backends.cloud.run import CloudRun
+from mnistlib.errors import MissingExtraError, ServiceError
+
+__all__ = ["AmlComputeSpec", "AzureMLBackend", "AzureMLRun"]
+
+#: Variables of the SDK, with what they are set to unless they are set: it tries nothing again by itself, where waits
+#: of half a minute would add up, since every call of ours is tried again.
+_SDK_VARIABLES: Mapping[str, str] = {"AZUREML_DEFAULT_RETRIES": "0"}
+
+
+class AzureMLRun(CloudRun):
+    """A run of a workspace."""
+
+    @property
+    def sdk_run(self) -> Any:
+        """The SDK's own object, such as ``azureml.widgets.RunDetails`` shows."""
+        return cast(AzureMLService, self._service).sdk_run(self.id)
+
+
+class AzureMLBackend(CloudBackend):
+    """Runs jobs on an AmlCompute cluster of an Azure Machine Learning workspace.
+
+    Parameters
+    ----------
+    workspace : azureml.core.Workspace, optional
+        The workspace. Default: the one that `config` describes.
+    config : str or PathLike, optional
+        A ``config.json`` of the workspace, or a folder to look for one from, as ``Workspace.from_config`` takes it.
+    compute : AmlComputeSpec, optional
+        The cluster, made where it is not there.
+    data : {"upload", "fetch"}, default "upload"
+        Whether a job's data set is sent to the workspace from here, once, or downloaded by each node.
+    runs_folder : str or PathLike, optional
+        Below it results bring their files. Default: as :class:`~mnistlib.LocalBackend` has it.
+
+    retries : RetryPolicy, optional
+        How patiently what fails for a moment is tried again.
+
+    Raises
+    ------
+    MissingExtraError
+        If azureml-core is not installed.
+    ServiceError
+        If the workspace can't be reached.
+    """
+
+    run_class = AzureMLRun
+
+    def __init__(
+        self,
+        workspace: Any = None,
+        *,
+        config: str | os.PathLike[str] | None = None,
+        compute: AmlComputeSpec | None = None,
+        data: str = "upload",
+        runs_folder: str | os.PathLike[str] | None = None,
+        retries: RetryPolicy | None = None,
+    ) -> None:
+        if importlib.util.find_spec("azureml") is None or importlib.util.find_spec("azureml.core") is None:
+            raise MissingExtraError("AzureMLBackend", "azureml")
+        for name, value in _SDK_VARIABLES.items():
+            os.environ.setdefault(name, value)
+        open_workspace = partial(_open, config) if workspace is None else lambda: workspace
+        self._azureml = AzureMLService(open_workspace, compute or AmlComputeSpec(), policy=retries)
+        super().__init__(self._azureml, data=data, runs_folder=Path(runs_folder) if runs_folder else None)
+
+    def __repr__(self) -> str:
+        return f"AzureMLBackend(compute={self.compute.spec.name!r})"
+
+    @property
+    def workspace(self) -> Any:
+        """The SDK's own object for the workspace, opened when it is first needed."""
+        return self._azureml.workspace
+
+    @property
+    def compute(self) -> AzureMLCluster:
+        """The cluster: ``compute.status()``, ``compute.delete()``."""
+        return self._azureml.cluster
+
+
+def _open(config: str | os.PathLike[str] | None) -> Any:
+    from azureml.core import Workspace
+
+    try:
+        return Workspace.from_config(None if config is None else os.fspath(config))
+    except Exception as error:  # from a missing file to a refused sign-in, each in a class of its own
+        raise ServiceError(
+            f"no workspace: {reason_of(error)}. Download config.json from the workspace's page in the portal and name "
+            "it with config= (or stand beside it)"
+        ) from error

@@ -1,0 +1,133 @@
+"""Calls of azureml-core: tried again where that helps, and their errors told in this package's words.
+
+The SDK raises some twenty classes for the same few things, down to a bare ``Exception`` with the status in its text.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from mnistlib.backends.cloud.retries import RetryPolicy, persist
+from mnistlib.errors import MnistlibError, ServiceError
+
+Result = TypeVar("Result")
+
+NOT_FOUND = 404
+
+_FORBIDDEN = (401, 403)
+_RETRIED = {401, 408, 429, 500, 502, 503, 504, 530}
+_LONGEST_WAIT = 60.0  # seconds that a service may ask for and get
+_LONGEST_TEXT = 400
+#: How a status stands in the texts of errors that carry it nowhere else.
+_STATUS_IN_TEXT = re.compile(r'(?:Code:|status_code"?:|Response Code:|status code)\s*\'?"?(\d{3})\b')
+_SECRETS = re.compile(r"(?i)(bearer\s+|sig=|accountkey[\"']?[=:]\s*[\"']?|password[\"']?[=:]\s*[\"']?)[^\s&\"',]+")
+#: Modules whose connection errors these SDKs let through.
+_CONNECTION_ERRORS = {
+    "ConnectionError",
+    "ConnectTimeout",
+    "ReadTimeout",
+    "Timeout",
+    "ChunkedEncodingError",
+    "ProtocolError",
+    "ServiceRequestError",
+    "ServiceResponseError",
+    "IncompleteRead",
+    "SSLError",
+    "ClientRequestError",
+}
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Makes calls of the SDK.
+
+    Attributes
+    ----------
+    policy : RetryPolicy
+        How patiently what fails for a moment is tried again.
+    """
+
+    policy: RetryPolicy
+
+    def make(self, what: str, call: Callable[[], Result]) -> Result:
+        """Make a call, and again while its error may go away.
+
+        Raises
+        ------
+        ServiceError
+            If it fails for good; the SDK's error is its cause.
+        """
+        try:
+            return persist(call, pause_after=pause_after, policy=self.policy, what=what)
+        except (MnistlibError, FileNotFoundError):
+            raise
+        except Exception as error:
+            status = status_of(error)
+            if status is None and not _is_connection_error(error) and not _is_of_the_sdk(error):
+                raise  # a bug of ours
+            advice = ". Check who you are signed in as, and its rights in the workspace" if status in _FORBIDDEN else ""
+            raise ServiceError(f"{what} failed: {reason_of(error)}{advice}") from error
+
+
+def pause_after(error: Exception) -> float | None:
+    """Return how long to wait before trying again: what the service asks for, else 0; None where it would not help."""
+    status = status_of(error)
+    if status in _RETRIED:
+        return _asked_wait(error)
+    return 0.0 if status is None and _is_connection_error(error) else None
+
+
+def status_of(error: BaseException) -> int | None:
+    """Return the HTTP status that an error of the SDK stems from, if any."""
+    for each in _chain(error):
+        for carrier in (each, getattr(each, "response", None)):
+            status = getattr(carrier, "status_code", None)
+            if isinstance(status, int):
+                return status
+    found = _STATUS_IN_TEXT.search(str(error))
+    if found:
+        return int(found[1])
+    return NOT_FOUND if "NotFound" in str(error) else None
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the service's own message, without what surrounds it: headers, bodies, tokens."""
+    text = str(error)
+    found = re.search(r'"message":\s*("(?:[^"\\]|\\.)*")', text.replace('\\"', '"'))
+    message = json.loads(found[1], strict=False) if found else text
+    line = " ".join(_SECRETS.sub(r"\1…", message).split())
+    return line[:_LONGEST_TEXT] or type(error).__name__
+
+
+def _asked_wait(error: BaseException) -> float:
+    for each in _chain(error):
+        headers = getattr(getattr(each, "response", None), "headers", None) or {}
+        if (text := str(headers.get("Retry-After", ""))).isdecimal():
+            return min(float(text), _LONGEST_WAIT)
+    return 0.0
+
+
+def _is_connection_error(error: BaseException) -> bool:
+    return any(
+        isinstance(each, ConnectionError | TimeoutError) or type(each).__name__ in _CONNECTION_ERRORS
+        for each in _chain(error)
+    )
+
+
+def _is_of_the_sdk(error: BaseException) -> bool:
+    """Whether the error is of a class of an SDK, or a bare one, which azureml-core raises too."""
+    return type(error) is Exception or type(error).__module__.partition(".")[0] in _SDKS
+
+
+_SDKS = {"azureml", "azure", "msrest", "msrestazure", "requests", "urllib3", "msal", "adal", "jwt"}
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        inner = getattr(error, "inner_exception", None)
+        error = inner if isinstance(inner, BaseException) else error.__cause__ or error.__context__

@@ -1,0 +1,49 @@
+"""The node's side of azureml-core: metrics go to the run that the service has started."""
+
+import sys
+from pathlib import Path
+
+from mnistlib.backends.azureml_compute import AmlComputeSpec
+from mnistlib.backends.azureml_service import AzureMLService
+from mnistlib.backends.cloud.node import NodeSide
+
+
+class AzureMLNode(NodeSide):
+    """Tells the run of this process, found by the variables that the service has set."""
+
+    # A script of its own process has to tell of its metrics before it ends, which nothing else makes it do.
+    script_launcher = ("-m", "mnistlib.backends.azureml_script")
+
+    def __init__(self) -> None:
+        from azureml.core import Run
+
+        # Not offline: there metrics would be printed and lost.
+        self._run = Run.get_context(allow_offline=False)
+
+    @property
+    def service(self) -> AzureMLService:
+        """The workspace of this process's run."""
+        return AzureMLService(lambda: self._run.experiment.workspace, AmlComputeSpec())
+
+    def log_metric(self, name: str, value: float, step: int) -> None:
+        """Tell of a value of a metric."""
+        self._run.log(name, value, step=step)
+
+    def keep(self, name: str, path: Path) -> None:
+        """Send a file of this run now, unless the service has collected it already."""
+        if name not in self._run.get_file_names():
+            self._run.upload_file(name, str(path))
+
+    def flush(self) -> None:
+        """Return when all that was told has arrived."""
+        self._run.flush()
+
+
+def flush_if_used() -> None:
+    """Send the metrics that this process has logged with azureml-core, if it has loaded it at all."""
+    if "azureml.core" in sys.modules:
+        from azureml.core import Run
+
+        context = Run.get_context()
+        if hasattr(context, "flush"):
+            context.flush()

@@ -1,0 +1,24 @@
+"""Run a script as ``python script.py`` would, and send what it has logged with azureml-core before it ends.
+
+azureml-core sends metrics in batches and does nothing at exit: the service wraps scripts in the same way.
+"""
+
+import runpy
+import sys
+from pathlib import Path
+
+from mnistlib.backends.azureml_node import flush_if_used
+
+
+def main() -> None:
+    """Run the script that the command line names, with the rest of it as its arguments."""
+    del sys.argv[0]
+    sys.path[0] = str(Path(sys.argv[0]).resolve().parent)
+    try:
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    finally:
+        flush_if_used()
+
+
+if __name__ == "__main__":
+    main()

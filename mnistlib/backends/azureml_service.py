@@ -1,0 +1,299 @@
+"""azureml-core behind the words of :mod:`mnistlib.backends.cloud.service`."""
+
+import hashlib
+import json
+import re
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+from mnistlib.backends.azureml_calls import NOT_FOUND, Calls, status_of
+from mnistlib.backends.azureml_cluster import AzureMLCluster
+from mnistlib.backends.azureml_compute import AmlComputeSpec
+from mnistlib.backends.azureml_models import AzureMLModels
+from mnistlib.backends.cloud.retries import RetryPolicy
+from mnistlib.backends.cloud.service import Registration, RemoteRun, Service, Submission
+from mnistlib.backends.cloud.specification import EnvironmentSpecification, specification_here
+from mnistlib.models import ModelVersion
+from mnistlib.runs import RunStatus
+from mnistlib.runs.record import now
+
+#: The service's words for what becomes of a run -> ours. What is unknown goes on.
+STATUSES = {
+    "NotStarted": RunStatus.QUEUED,
+    "Queued": RunStatus.QUEUED,
+    "Provisioning": RunStatus.PREPARING,
+    "Preparing": RunStatus.PREPARING,
+    "Starting": RunStatus.PREPARING,
+    "Completed": RunStatus.COMPLETED,
+    "Failed": RunStatus.FAILED,
+    "NotResponding": RunStatus.RUNNING,
+    "Canceled": RunStatus.CANCELLED,
+}
+
+_CREATED, _NAME, _PARENT = "mnistlib.created", "mnistlib.name", "mnistlib.parent"
+_DATA = "data"  # what the reference to a job's data is called
+_FETCHED_AT_A_TIME = 8
+_OUTPUT = re.compile(r"user_logs/std_log.*\.txt|azureml-logs/\d\d.*\.txt")
+
+
+class AzureMLService(Service):
+    """A workspace and a cluster in it.
+
+    Parameters
+    ----------
+    open_workspace : callable
+        Returns the ``azureml.core.Workspace``; called when it is first needed.
+    compute : AmlComputeSpec
+        The cluster; made when the first job is submitted, if it is not there.
+    policy : RetryPolicy
+        How patiently what fails for a moment is tried again.
+    """
+
+    node_arguments = ("--service", "azureml")
+
+    def __init__(
+        self,
+        open_workspace: Callable[[], Any],
+        compute: AmlComputeSpec,
+        *,
+        specification: EnvironmentSpecification | None = None,
+        policy: RetryPolicy | None = None,
+    ) -> None:
+        self._open_workspace = open_workspace
+        self.calls = Calls(policy or RetryPolicy())
+        self.cluster = AzureMLCluster(lambda: self.workspace, compute, self.calls)
+        self.cluster_text = str(compute)
+        self.specification = specification or specification_here(besides=("azureml-core", "setuptools"))
+        self._experiments: dict[str, Any] = {}
+        self._runs: dict[str, Any] = {}
+        self._environment: Any = None
+        self._uploaded: set[str] = set()
+
+    @cached_property
+    def workspace(self) -> Any:
+        """The workspace."""
+        return self._open_workspace()
+
+    def prepare(self) -> None:
+        """Make sure that there is a cluster and an environment; see :meth:`Service.prepare`."""
+        self.cluster.ensure()
+        if self._environment is None:
+            self._environment = self.calls.make("looking for the environment", self._ensure_environment)
+
+    def send(self, submission: Submission) -> None:
+        """Start a run, once; see :meth:`Service.send`."""
+        from azureml.core import ScriptRunConfig
+
+        command = ["python", "-m", "mnistlib", *submission.arguments]
+        config = ScriptRunConfig(
+            source_directory=str(submission.folder),
+            command=command,
+            compute_target=self.cluster.spec.name,
+            environment=self._environment,
+        )
+        if submission.data:
+            command += ["--data", f"$AZUREML_DATAREFERENCE_{_DATA}"]
+            config.run_config.data_references = {_DATA: self._upload(submission.data).to_config()}
+        config.run_config.environment_variables = dict(submission.environment)
+        experiment = self._experiment(submission.experiment)
+        tries: list[None] = []
+
+        def start() -> None:
+            # The answer to an earlier try may have been lost after the work was done.
+            if tries and self._find(submission.run_id, submission.experiment):
+                return
+            tries.append(None)
+            experiment.submit(config, run_id=submission.run_id, _parent_run_id=submission.parent)
+
+        self.calls.make(
+            f"submitting run {submission.run_id} (whether it was is shown by: mnistlib runs show "
+            f"{submission.run_id} --backend azureml)",
+            start,
+        )
+        self._describe(submission)
+
+    def open_sweep(self, submission: Submission) -> None:
+        """Record a sweep as running; see :meth:`Service.open_sweep`."""
+        experiment = self._experiment(submission.experiment)
+        self.calls.make(
+            f"recording sweep {submission.run_id}",
+            lambda: experiment.start_logging(run_id=submission.run_id, snapshot_directory=None, outputs=None),
+        )
+        self._describe(submission)
+
+    def close_sweep(self, run_id: str, *, error: str | None) -> None:
+        """Record a sweep as ended; see :meth:`Service.close_sweep`."""
+        sweep = self.sdk_run(run_id)
+        self.calls.make(f"closing sweep {run_id}", partial(sweep.fail, error) if error else sweep.complete)
+
+    def find(self, run_id: str) -> RemoteRun | None:
+        """Return a run as it is now; see :meth:`Service.find`."""
+        experiment, *rest = run_id.rsplit("_", 2)
+        run = self.calls.make(f"looking at run {run_id}", lambda: self._find(run_id, experiment if rest else None))
+        return self._remote(run) if run else None
+
+    def runs(self) -> Sequence[RemoteRun]:
+        """Return the runs of this package, the newest first; see :meth:`Service.runs`."""
+        experiments = self.calls.make("listing the experiments", lambda: self.workspace.experiments)
+        found = [
+            self._remote(run)
+            for experiment in experiments.values()
+            for run in self.calls.make("listing the runs", partial(_runs_of, experiment))
+            if _CREATED in run.properties
+        ]
+        return sorted(found, key=lambda run: run.created, reverse=True)
+
+    def stop(self, run_id: str) -> None:
+        """Ask a run to stop; see :meth:`Service.stop`."""
+        self.calls.make(f"cancelling run {run_id}", self.sdk_run(run_id).cancel)
+
+    def file_names(self, run_id: str) -> Sequence[str]:
+        """Return the names of a run's files; see :meth:`Service.file_names`."""
+        names: list[str] = self.calls.make(f"listing the files of run {run_id}", self._files_of(run_id).get_file_names)
+        return names
+
+    def is_output(self, name: str) -> bool:
+        """Return whether a file is what the node's process has printed."""
+        return bool(_OUTPUT.fullmatch(name))
+
+    def fetch(self, run_id: str, names: Sequence[str], folder: Path) -> None:
+        """Write files of a run into a folder; see :meth:`Service.fetch`."""
+        run = self._files_of(run_id)
+
+        def one(name: str) -> None:
+            self.calls.make(f"fetching {name} of run {run_id}", partial(_download, run, name, folder / name))
+
+        with ThreadPoolExecutor(_FETCHED_AT_A_TIME) as threads:  # each waits for the network most of the time
+            for _ in threads.map(one, names):
+                pass  # raises what a thread has raised
+
+    def register(self, registration: Registration) -> ModelVersion:
+        """Register a model of a run; see :meth:`Service.register`."""
+        return self.models.register(registration, self.sdk_run(registration.run_id))
+
+    @property
+    def models(self) -> AzureMLModels:
+        """The models of the workspace."""
+        return AzureMLModels(self.workspace, self.calls)
+
+    def sdk_run(self, run_id: str) -> Any:
+        """Return the SDK's own object for a run."""
+        experiment, *rest = run_id.rsplit("_", 2)
+        return self.calls.make(f"looking at run {run_id}", lambda: self._find(run_id, experiment if rest else None))
+
+    def _files_of(self, run_id: str) -> Any:
+        """Return the SDK's object for a run, whatever its state was: where its files are never changes."""
+        if run_id not in self._runs:
+            self._runs[run_id] = self.sdk_run(run_id)
+        return self._runs[run_id]
+
+    def _find(self, run_id: str, experiment: str | None) -> Any:
+        from azureml.core import Run
+
+        try:
+            if experiment is None:
+                return Run.get(self.workspace, run_id)
+            return Run(self._experiment(experiment), run_id)
+        except Exception as error:  # the SDK has no class of its own for what is not there
+            if status_of(error) == NOT_FOUND:
+                return None
+            raise
+
+    def _remote(self, run: Any) -> RemoteRun:
+        status = STATUSES.get(run.status, RunStatus.RUNNING)
+        properties = {name: str(value) for name, value in run.properties.items()}
+        return RemoteRun(
+            run_id=run.id,
+            experiment=run.experiment.name,
+            status=status,
+            created=properties.get(_CREATED, ""),
+            name=properties.get(_NAME),
+            tags={name: str(value) for name, value in run.tags.items()},
+            properties=properties,
+            parent=properties.get(_PARENT),
+            error=self._error_of(run) if status is RunStatus.FAILED else None,
+        )
+
+    def _error_of(self, run: Any) -> str | None:
+        details = self.calls.make(f"asking why run {run.id} failed", run.get_details)
+        error = (details.get("error") or {}).get("error") or {}
+        return error.get("message")
+
+    def _describe(self, submission: Submission) -> None:
+        run = self.sdk_run(submission.run_id)
+        properties = {**submission.properties, _CREATED: now()}
+        if submission.name:
+            properties[_NAME] = submission.name
+        if submission.parent:
+            properties[_PARENT] = submission.parent
+        self.calls.make(f"describing run {run.id}", lambda: run.add_properties(properties))
+        if submission.tags:
+            self.calls.make(f"tagging run {run.id}", lambda: run.set_tags(dict(submission.tags)))
+        if submission.name:
+            self.calls.make(f"naming run {run.id}", lambda: setattr(run, "display_name", submission.name))
+
+    def _experiment(self, name: str) -> Any:
+        from azureml.core import Experiment
+
+        if name not in self._experiments:
+            self._experiments[name] = self.calls.make(
+                f"opening experiment {name}", lambda: Experiment(self.workspace, name)
+            )
+        return self._experiments[name]
+
+    def _ensure_environment(self) -> Any:
+        """Return the registered environment of the specification; its name tells whether it is the right one."""
+        from azureml.core import Environment
+
+        name = self.specification.name
+        try:
+            return Environment.get(self.workspace, name)
+        except Exception as error:  # a bare one is all that the SDK raises
+            if status_of(error) != NOT_FOUND:
+                raise
+        with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
+            path = Path(folder, "conda.yml")
+            path.write_text(self.specification.conda)
+            return Environment.from_conda_specification(name, str(path)).register(self.workspace)
+
+    def _upload(self, files: Mapping[str, Path]) -> Any:
+        """Send data to the default datastore under its digest, unless it is there; return a reference to it."""
+        datastore = self.calls.make("opening the default datastore", self.workspace.get_default_datastore)
+        digests = {name: _sha256(path) for name, path in sorted(files.items())}
+        place = f"mnistlib/data/{hashlib.sha256(json.dumps(digests).encode()).hexdigest()[:32]}"
+        if place not in self._uploaded:
+            for path in files.values():
+                self.calls.make(
+                    f"sending {path.name}",
+                    partial(
+                        datastore.upload_files,
+                        [str(path)],
+                        relative_root=str(path.parent),
+                        target_path=place,
+                        show_progress=False,
+                    ),
+                )
+            self._uploaded.add(place)
+        return datastore.path(place).as_mount()
+
+
+def _runs_of(experiment: Any) -> list[Any]:
+    return list(experiment.get_runs(include_children=True))
+
+
+def _download(run: Any, name: str, target: Path) -> None:
+    try:
+        run.download_file(name, output_file_path=str(target))
+    except Exception as error:
+        if status_of(error) == NOT_FOUND or "was not found" in str(error):
+            raise FileNotFoundError(f"run {run.id} has no file {name!r}") from error
+        raise
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

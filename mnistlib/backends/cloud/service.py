@@ -1,0 +1,175 @@
+"""What a cluster backend needs of an SDK: the one place where a cloud's dialect is spoken.
+
+A service answers in this package's own words and raises its own errors. Every call may be made twice: what is asked
+for is named by the caller, by run id, digest or name, so that a call whose answer was lost is found to have worked.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mnistlib.artifacts import ModelDescription
+from mnistlib.backends.cloud.specification import EnvironmentSpecification
+from mnistlib.models import Models, ModelVersion
+from mnistlib.runs import RunStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteRun:
+    """What a service knows of a run.
+
+    Attributes
+    ----------
+    run_id, experiment : str
+        Who it is.
+    status : RunStatus
+        What has become of it.
+    created : str
+        When it was submitted, in UTC, as ISO 8601.
+    name : str or None
+        What a person calls it.
+    tags : mapping of str to str
+        What a person notes about it.
+    properties : mapping of str to str
+        What this package notes about it.
+    parent : str or None
+        Id of the sweep that it belongs to.
+    error : str or None
+        Why it failed, as far as the service knows.
+    """
+
+    run_id: str
+    experiment: str
+    status: RunStatus
+    created: str
+    name: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
+    parent: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """A run to start.
+
+    Attributes
+    ----------
+    run_id, experiment, name, tags, properties, parent
+        As :class:`RemoteRun` has them.
+    folder : Path
+        What is shipped.
+    arguments : sequence of str
+        For ``python -m mnistlib`` on the node.
+    data : mapping of str to Path
+        Files of the job's data set by name; the node is told where they are by ``--data``.
+    environment : mapping of str to str
+        Variables for the job's process. They may be secrets.
+    """
+
+    run_id: str
+    experiment: str
+    folder: Path
+    arguments: Sequence[str]
+    name: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
+    parent: str | None = None
+    data: Mapping[str, Path] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registration:
+    """A model to register.
+
+    Attributes
+    ----------
+    name : str
+        As what.
+    run_id : str
+        The run that made it.
+    output : str
+        The run's file that it is.
+    sha256 : str
+        Of the file.
+    metrics, description, tags, origin
+        As :class:`~mnistlib.models.ModelVersion` has them.
+    """
+
+    name: str
+    run_id: str
+    output: str
+    sha256: str
+    metrics: Mapping[str, float]
+    description: str
+    tags: Mapping[str, str]
+    origin: ModelDescription | None
+
+
+class Service(ABC):
+    """A cluster and what belongs to it, through one SDK.
+
+    Attributes
+    ----------
+    node_arguments : sequence of str
+        What tells the node's command which service it belongs to.
+    specification : EnvironmentSpecification
+        The Python environment of the nodes.
+    cluster_text : str
+        The cluster in words.
+    """
+
+    node_arguments: Sequence[str]
+    specification: EnvironmentSpecification
+    cluster_text: str
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Make sure that there is a cluster to run on, before anything is submitted."""
+
+    @abstractmethod
+    def send(self, submission: Submission) -> None:
+        """Start a run, once, however often it is sent."""
+
+    @abstractmethod
+    def open_sweep(self, submission: Submission) -> None:
+        """Record a sweep, which has no node of its own, as running."""
+
+    @abstractmethod
+    def close_sweep(self, run_id: str, *, error: str | None) -> None:
+        """Record a sweep as completed, or as failed and why."""
+
+    @abstractmethod
+    def find(self, run_id: str) -> RemoteRun | None:
+        """Return a run as it is now; None if there is none."""
+
+    @abstractmethod
+    def runs(self) -> Sequence[RemoteRun]:
+        """Return the runs that this package has submitted, the newest first."""
+
+    @abstractmethod
+    def stop(self, run_id: str) -> None:
+        """Ask a run to stop."""
+
+    @abstractmethod
+    def file_names(self, run_id: str) -> Sequence[str]:
+        """Return the names of the files that the service keeps of a run."""
+
+    @abstractmethod
+    def is_output(self, name: str) -> bool:
+        """Return whether a file is what the node's process has printed."""
+
+    @abstractmethod
+    def fetch(self, run_id: str, names: Sequence[str], folder: Path) -> None:
+        """Write files of a run into a folder; FileNotFoundError if one is not there."""
+
+    @abstractmethod
+    def register(self, registration: Registration) -> ModelVersion:
+        """Register a model of a run."""
+
+    @property
+    @abstractmethod
+    def models(self) -> Models:
+        """The registered models."""

@@ -1,0 +1,128 @@
+"""What is shipped to a cluster: this package, ``job.json`` and, of a script, its source folder.
+
+Nothing else, whatever the current folder holds: a node needs the same source as this process, byte for byte, and an
+unchanged job gives unchanged files, which a service does not need to be sent again.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import mnistlib
+from mnistlib.errors import JobError
+from mnistlib.jobs import Job, ScriptJob, SweepJob, TrainJob
+from mnistlib.runs.store import JOB_FILE
+
+#: Where a script's source folder is shipped to, below what is shipped.
+SOURCE = "source"
+
+#: Rooms of this package that no node needs.
+_LEFT_AT_HOME = ("testing", "__pycache__")
+#: Limits of a snapshot of source code.
+MOST_BYTES = 300 * 1024 * 1024
+MOST_FILES = 2000
+_NAMED = 5  # of the biggest files, in the error
+
+#: Beside the ignored ones, what is no part of anybody's source.
+_NEVER = (".git", ".hg", ".svn", ".venv", ".tox", "__pycache__")
+_IGNORE_FILE = ".amlignore"
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """Files for a node.
+
+    Attributes
+    ----------
+    files : mapping of str to Path or bytes
+        What each name, with forward slashes, holds.
+    """
+
+    files: Mapping[str, Path | bytes]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each file."""
+        return {
+            name: len(content) if isinstance(content, bytes) else content.stat().st_size
+            for name, content in self.files.items()
+        }
+
+    def write(self, folder: Path) -> None:
+        """Put the files into an empty folder."""
+        for name, content in self.files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, bytes):
+                path.write_bytes(content)
+            else:
+                shutil.copyfile(content, path)
+
+
+def stage(job: Job) -> Shipment:
+    """Return what a node needs to run a job.
+
+    A script's environment variables are left out of its ``job.json``: they may be secrets, and go to its process only.
+
+    Raises
+    ------
+    JobError
+        If a script's source folder is not there, or larger than a snapshot may be; the biggest files are named.
+    """
+    files: dict[str, Path | bytes] = {f"mnistlib/{name}": path for name, path in _package()}
+    files |= _metadata()
+    content = json.loads(job.to_json())
+    if isinstance(job, TrainJob | SweepJob):
+        content.get("base", content)["data_folder"] = None  # of this machine
+    if isinstance(job, ScriptJob):
+        content |= {"source_directory": SOURCE, "environment": {}}
+        files |= {f"{SOURCE}/{name}": path for name, path in _source(Path(job.source_directory))}
+    files[JOB_FILE] = json.dumps(content, indent=2).encode()
+    shipment = Shipment(files)
+    _require_small(shipment)
+    return shipment
+
+
+def _package() -> Iterator[tuple[str, Path]]:
+    root = Path(mnistlib.__file__).parent
+    for path in sorted(root.rglob("*")):
+        name = path.relative_to(root)
+        if path.is_file() and not set(_LEFT_AT_HOME).intersection(name.parts):
+            yield name.as_posix(), path
+
+
+def _metadata() -> dict[str, Path | bytes]:
+    """Return what tells the version of this package where it is not installed."""
+    content = f"Metadata-Version: 2.1\nName: mnistlib\nVersion: {mnistlib.__version__}\n"
+    return {f"mnistlib-{mnistlib.__version__}.dist-info/METADATA": content.encode()}
+
+
+def _source(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the files of a source folder that its ``.amlignore``, else its ``.gitignore``, does not leave out."""
+    import pathspec
+
+    if not folder.is_dir():
+        raise JobError(f"there is no folder {folder}: name the folder that holds the script, source_directory=")
+    ignore = next((file for name in (_IGNORE_FILE, ".gitignore") if (file := folder / name).is_file()), None)
+    lines = ignore.read_text(encoding="utf-8").splitlines() if ignore else []
+    left_out = pathspec.GitIgnoreSpec.from_lines(lines)
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if path.is_file() and not set(_NEVER).intersection(name.parts) and not left_out.match_file(name.as_posix()):
+            yield name.as_posix(), path
+
+
+def _require_small(shipment: Shipment) -> None:
+    sizes = shipment.sizes
+    total = sum(sizes.values())
+    if total <= MOST_BYTES and len(sizes) <= MOST_FILES:
+        return
+    biggest = sorted(sizes, key=lambda name: -sizes[name])[:_NAMED]
+    raise JobError(
+        f"{len(sizes):,} files of {total / 1e6:,.0f} MB are too much to ship: at most {MOST_FILES:,} files and "
+        f"{MOST_BYTES / 1e6:,.0f} MB. The biggest: "
+        + ", ".join(f"{name.removeprefix(f'{SOURCE}/')} ({sizes[name] / 1e6:,.1f} MB)" for name in biggest)
+        + f". Leave out what the script does not need with a file {_IGNORE_FILE} in its source folder"
+    )

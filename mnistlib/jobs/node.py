@@ -1,0 +1,155 @@
+"""A cluster's node: run the job that lies in a folder, and leave all of it where the cluster collects files.
+
+What was shipped lies in the current folder: ``job.json``, this package and, of a script, its ``source``. A cluster
+collects ``outputs`` and ``logs`` and nothing else, so the record, the metrics and the job lie in ``logs`` too, under
+the names that they have in a run's folder everywhere.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import mnistlib
+from mnistlib.datasets import NAMES
+from mnistlib.jobs.execute import Outcome, execute
+from mnistlib.jobs.job import Job
+from mnistlib.jobs.recorded import begin, conclude, read_job
+from mnistlib.jobs.sweep import SweepJob
+from mnistlib.jobs.train import TrainJob
+from mnistlib.runs import RunContext, RunRecord, RunStatus, read_metrics
+from mnistlib.runs.context import CANCEL_FILE, LOG_FILE, METRIC_LINES_FILE, METRICS_FILE, OUTPUTS
+from mnistlib.runs.record import RECORD_FILE, now
+from mnistlib.runs.store import JOB_FILE
+
+LOGS = Path(LOG_FILE).parent
+#: Files of a run's own folder, which a cluster would not collect there.
+COLLECTED = (RECORD_FILE, JOB_FILE, METRIC_LINES_FILE, METRICS_FILE)
+
+AnyJob = TypeVar("AnyJob", bound=Job)
+
+_TELL_EVERY = 1.0  # seconds between two looks at what metrics there are to tell
+
+
+class NodeService(Protocol):
+    """What a node tells the service that runs it."""
+
+    #: What Python is to run a script with, before the script's name, so that nothing of what it tells is lost.
+    script_launcher: Sequence[str]
+
+    def log_metric(self, name: str, value: float, step: int) -> None:
+        """Tell of a value of a metric."""
+
+    def flush(self) -> None:
+        """Return when all that was told has arrived."""
+
+
+def run_on_node(
+    folder: Path,
+    *,
+    run_id: str,
+    experiment: str,
+    child: int | None = None,
+    data: Path | None = None,
+    service: NodeService | None = None,
+    work: Callable[[Job, RunContext], Outcome] = execute,
+) -> RunStatus:
+    """Run the job in a folder to its end.
+
+    Parameters
+    ----------
+    folder : Path
+        Where ``job.json`` lies, and what the run makes is left.
+    run_id, experiment : str
+        What the run is called.
+    child : int, optional
+        Which child of the sweep in the folder is to be run; without it, the job itself.
+    data : Path, optional
+        The folder with the job's data set, where it was brought here.
+    service : NodeService, optional
+        Who is told of metrics.
+    work : callable
+        What is done with the job.
+
+    Returns
+    -------
+    RunStatus
+        How it ended; why is in the record and the log.
+    """
+    job = read_job(folder)
+    if child is not None and isinstance(job, SweepJob):
+        job = job.children()[child]
+    if data is not None:
+        job = _with_data(job, data)
+    _collect(folder, job)
+    record = RunRecord(
+        run_id=run_id, experiment=experiment, job_type=job.type, status=RunStatus.QUEUED, process="", created=now()
+    )
+    record.write(folder)
+    # A request to stop comes as a signal; the job sees it as everywhere, and keeps what it has.
+    signal.signal(signal.SIGTERM, lambda *_: (folder / CANCEL_FILE).touch())
+    _let_scripts_import_this_package()
+    context = begin(folder)
+    if context is not None:
+        context.script_launcher = tuple(service.script_launcher) if service else ()
+        with _telling(folder, service):
+            conclude(context, lambda active: work(job, active))
+    return RunRecord.read(folder).status
+
+
+def _with_data(job: AnyJob, data: Path) -> AnyJob:
+    if isinstance(job, SweepJob):
+        return replace(job, base=_with_data(job.base, data))
+    if not isinstance(job, TrainJob):
+        return job
+    return replace(job, data_folder=str(data)) if job.dataset in NAMES else replace(job, dataset=str(data))
+
+
+def _let_scripts_import_this_package() -> None:
+    """Let a script, which runs in a folder and a process of its own, import the package that was shipped with it."""
+    shipped = str(Path(mnistlib.__file__).parent.parent)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [shipped, os.environ.get("PYTHONPATH")]))
+
+
+def _collect(folder: Path, job: Job) -> None:
+    """Make the folders that are collected, and let the files of the run's own folder lie there."""
+    for name in (LOGS, OUTPUTS):
+        (folder / name).mkdir(exist_ok=True)
+    (folder / LOGS / JOB_FILE).write_text(job.to_json())
+    for name in COLLECTED:
+        if not os.path.lexists(folder / name):
+            (folder / name).symlink_to(LOGS / name)
+
+
+@contextmanager
+def _telling(folder: Path, service: NodeService | None) -> Iterator[None]:
+    """Tell the service of the metrics while the job logs them, whichever process of it does; of all at the end."""
+    if service is None:
+        yield
+        return
+    ended = threading.Event()
+    told: dict[str, int] = {}
+
+    def tell() -> None:
+        for name, points in read_metrics(folder).items():
+            for step, value in points[told.get(name, 0) :]:
+                service.log_metric(name, value, step)
+            told[name] = len(points)
+
+    def watch() -> None:
+        while not ended.wait(_TELL_EVERY):
+            tell()
+
+    watcher = threading.Thread(target=watch, name="metrics", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+        tell()
+        service.flush()

@@ -1,0 +1,212 @@
+"""The life of the service: its folder, its certificates, its environment."""
+
+import json
+import os
+import shutil
+import ssl
+import tempfile
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import certifi
+import trustme
+
+from mnistlib.files import publish_bytes
+from mnistlib.testing.azureml.app import Request, build
+from mnistlib.testing.azureml.cluster import Clusters, Timing
+from mnistlib.testing.azureml.faults import Faults
+from mnistlib.testing.azureml.names import Names
+from mnistlib.testing.azureml.node import ENVIRONMENTS, Nodes
+from mnistlib.testing.azureml.server import Server
+from mnistlib.testing.azureml.services.webservices import Webservices
+from mnistlib.testing.azureml.state import State
+
+#: The variables as they were before any emulator led this process elsewhere.
+_AT_IMPORT = dict(os.environ)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Parts:
+    """What there is only while the service runs."""
+
+    state: State
+    server: Server
+    clusters: Clusters
+    webservices: Webservices
+
+
+class AzureMLEmulator:
+    """An Azure ML service on loopback, for the SDK as it is.
+
+    As a context manager it also sets the variables of :attr:`environment` in this process, and takes them back.
+
+    Parameters
+    ----------
+    folder : str or PathLike, optional
+        Where the state is kept: a service that is started there again knows what it knew. A temporary folder if not
+        given, which goes with the ``with`` block or with the process.
+    environments : {"host", "venv"}
+        What jobs run in: this interpreter with only those of its packages that the submitted environment asks for, or a
+        virtual environment built from it by pip.
+    node_start_seconds, node_idle_seconds : float
+        How long a cluster's node takes to come up, and how long it stays without work. A cluster's own
+        ``idle_seconds_before_scaledown`` counts where it is shorter.
+    cancel_grace_seconds : float
+        How long a cancelled job may still clean up before it is killed.
+    vm_quota : int, optional
+        How many processor cores all clusters together may grow to.
+    port : int
+        The proxy's port on 127.0.0.1; a free one if 0.
+
+    Attributes
+    ----------
+    faults : Faults
+        What shall go wrong; see :meth:`Faults.add`.
+    requests : list of Request
+        Every request that was answered, in that order, for tests that count.
+    refused : list of str
+        The hosts that somebody tried to reach and that are not the service's.
+
+    Examples
+    --------
+    >>> from azureml.core import Workspace  # doctest: +SKIP
+    >>> with AzureMLEmulator() as service:  # doctest: +SKIP
+    ...     workspace = Workspace.from_config(service.config_path)
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str] | None = None,
+        *,
+        environments: str = "host",
+        node_start_seconds: float = 0.0,
+        node_idle_seconds: float = 120.0,
+        cancel_grace_seconds: float = 5.0,
+        vm_quota: int | None = None,
+        port: int = 0,
+    ) -> None:
+        if environments not in ENVIRONMENTS:
+            raise ValueError(f"environments must be one of {', '.join(ENVIRONMENTS)}, not {environments!r}")
+        self.folder = Path(tempfile.mkdtemp(prefix="azureml-") if folder is None else folder).absolute()
+        if folder is None:
+            weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        self.faults = Faults()
+        self.requests: list[Request] = []
+        self.refused: list[str] = []
+        self._is_temporary = folder is None
+        self._environments = environments
+        self._timing = Timing(
+            start_seconds=node_start_seconds, idle_seconds=node_idle_seconds, grace_seconds=cancel_grace_seconds
+        )
+        self._vm_quota = vm_quota
+        self._port = port
+        self._parts: _Parts | None = None
+        self._before: dict[str, str | None] = {}
+
+    @property
+    def config_path(self) -> Path:
+        """The file for ``Workspace.from_config``."""
+        return self.folder / "config.json"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Every variable that a process needs to reach the service, and nothing else."""
+        if self._parts is None:
+            raise RuntimeError("the emulator has not been started")
+        proxy = f"http://127.0.0.1:{self._parts.server.proxy_port}"
+        certificates = str(self.folder / "ca.pem")
+        names = self._parts.state.names
+        return {
+            **dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"), proxy),
+            **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost"),
+            **dict.fromkeys(("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), certificates),
+            "AZUREML_SERVICE_PRINCIPAL_TENANT_ID": names.tenant,
+            "AZUREML_SERVICE_PRINCIPAL_ID": names.client,
+            "AZUREML_SERVICE_PRINCIPAL_PASSWORD": names.client_secret,
+            # A known cloud: to find one the SDK would ask around.
+            "AZUREML_CURRENT_CLOUD": "AzureCloud",
+            # A folder that does not exist, and where the SDK therefore keeps nothing.
+            "AZURE_CONFIG_DIR": str(self.folder / "no-azure-config"),
+        }
+
+    def start(self) -> None:
+        """Start serving; return when the service can be reached.
+
+        After a :meth:`stop` it goes on where it was: same state, same port, same :attr:`environment`.
+
+        Raises
+        ------
+        OSError
+            If the port is taken.
+        """
+        state = State.kept_in(self.folder, self.faults)
+        server = Server(
+            tls=self._certificates(state.names), hosts=state.names.hosts, refused=self.refused, proxy_port=self._port
+        )
+        nodes = Nodes(state, self._reach, environments=self._environments, builder=self._outside)
+        clusters = Clusters(state, nodes, timing=self._timing, vm_quota=self._vm_quota)
+        webservices = Webservices(state, nodes)
+        app = build(state, clusters, webservices, requests=self.requests, reset=server.reset)
+        self._parts = _Parts(state=state, server=server, clusters=clusters, webservices=webservices)
+        try:
+            server.start(app)
+        except OSError:
+            self.stop()
+            raise
+        self._port = server.proxy_port
+        names = state.names
+        config = {"subscription_id": names.subscription, "resource_group": names.group}
+        publish_bytes(self.config_path, json.dumps(config | {"workspace_name": names.workspace}).encode())
+        clusters.start()
+
+    def stop(self) -> None:
+        """Stop the jobs and the service; what they left stays in the folder."""
+        if self._parts is not None:
+            self._parts.clusters.stop()
+            self._parts.webservices.stop()
+            self._parts.server.stop()
+            self._parts.state.store.close()
+            self._parts = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        environment = self.environment
+        self._before = {name: os.environ.get(name) for name in environment}
+        os.environ.update(environment)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for name, value in self._before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        self.stop()
+        if self._is_temporary:
+            shutil.rmtree(self.folder)
+
+    def _reach(self) -> dict[str, str]:
+        """Return what of the environment a job gets: the way here, without a person's credentials."""
+        return {
+            name: value for name, value in self.environment.items() if not name.startswith("AZUREML_SERVICE_PRINCIPAL")
+        }
+
+    def _outside(self) -> dict[str, str]:
+        """Return the variables for pip, which must reach its index as if there were no emulator."""
+        ours = self.environment.keys()
+        others = {name: value for name, value in os.environ.items() if name not in ours}
+        return others | {name: value for name, value in _AT_IMPORT.items() if name in ours}
+
+    def _certificates(self, names: Names) -> ssl.SSLContext:
+        """Make a certificate for every host, and write the authority that signed it, beside those that are known."""
+        authority = trustme.CA()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert(*sorted(names.hosts)).configure_cert(context)
+        known = Path(certifi.where()).read_bytes()
+        publish_bytes(self.folder / "ca.pem", known + b"\n" + authority.cert_pem.bytes())
+        return context

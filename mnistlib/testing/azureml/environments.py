@@ -1,0 +1,223 @@
+"""What a job runs in: an interpreter with what the submitted environment asks for, and nothing else.
+
+``host``
+    A folder in the form of a virtual environment, whose site-packages link to those of this interpreter's packages that
+    the specification asks for, and to what these require. It takes milliseconds to make, and an import of anything else
+    fails as it would in the cloud. Versions are this interpreter's own; the log says where others were asked for.
+``venv``
+    A virtual environment that pip builds from the specification: slow, and the proof that it is complete.
+"""
+
+import functools
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import threading
+import venv
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import Distribution, distributions
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from mnistlib.testing.azureml.store import Document
+
+#: A package that only asks for others, and that every environment of Microsoft's own contains.
+_ALIASES = {"azureml-defaults": "azureml-core"}
+_CONDA = re.compile(r"^(?:[\w./-]+::)?(?P<name>[A-Za-z0-9_.-]+)\s*(?P<version>.*)$")
+_NOT_FROM_PIP = frozenset({"python", "pip"})
+#: What comes with Python in a conda environment without being asked for.
+_ALWAYS = ("pip", "setuptools", "wheel")
+
+_building = threading.Lock()
+
+
+class ImageBuildError(Exception):
+    """An environment that can't be built; `log` says what was tried."""
+
+    def __init__(self, message: str, *, log: str) -> None:
+        super().__init__(message)
+        self.log = log
+
+
+@dataclass(frozen=True, kw_only=True)
+class Python:
+    """An interpreter for jobs, and the log of how it came to be."""
+
+    executable: Path
+    log: str
+
+
+def build_python(environment: Document, *, kind: str, folder: Path, builder: dict[str, str]) -> Python:
+    """Return the interpreter for a submitted environment; an equal one is built once.
+
+    Parameters
+    ----------
+    environment : dict
+        The environment as it was submitted.
+    kind : {"host", "venv"}
+        See the module.
+    folder : Path
+        Where environments are kept.
+    builder : dict
+        The variables for pip.
+
+    Raises
+    ------
+    ImageBuildError
+        If pip can't install what is asked for.
+    """
+    section = environment.get("python") or {}
+    managed_by_user = bool(section.get("userManagedDependencies"))
+    # Whoever manages an image alone has in it what he likes; all that is installed here stands for it.
+    asked = [] if managed_by_user else requirements(section.get("condaDependencies") or {})
+    installed = sorted(f"{name} {found.version}" for name, found in _installed().items()) if kind == "host" else []
+    facts = json.dumps([kind, sys.version, sys.prefix, managed_by_user, asked, installed])
+    place = folder / f"{kind}-{hashlib.sha256(facts.encode()).hexdigest()[:16]}"
+    with _building:
+        if not (place / "build.log").exists():
+            shutil.rmtree(place, ignore_errors=True)
+            place.mkdir(parents=True)
+            if kind == "venv":
+                log = _install(place, asked, builder)
+            else:
+                log = _link(place, set(_installed()) if managed_by_user else _closure(asked), asked)
+            (place / "build.log").write_text(
+                _note_on_python(section.get("condaDependencies") or {}) + log
+            )  # last: it says that the rest is there
+    return Python(executable=place / "bin" / "python", log=(place / "build.log").read_text())
+
+
+def requirements(conda: Document) -> list[str]:
+    """Return a conda specification's packages as pip's requirements, without Python itself."""
+    asked: list[str] = []
+    for dependency in conda.get("dependencies") or []:
+        if isinstance(dependency, dict):
+            asked += dependency.get("pip") or []
+        elif (found := _CONDA.match(dependency)) and found["name"].lower() not in _NOT_FROM_PIP:
+            version = found["version"].strip()
+            if version.startswith("=") and not version.startswith("=="):
+                version = f"=={version[1:].partition('=')[0]}.*"  # conda's one equals sign means any that begins so
+            asked.append(found["name"] + version)
+    return asked
+
+
+@functools.cache
+def _installed() -> dict[str, Distribution]:
+    return {canonicalize_name(found.metadata["Name"]): found for found in reversed(list(distributions()))}
+
+
+def _parsed(texts: Iterable[str]) -> Iterator[Requirement]:
+    for text in texts:
+        try:
+            yield Requirement(text)
+        except InvalidRequirement:  # an option of pip's, or an address: no name of a package
+            continue
+
+
+def _closure(asked: list[str]) -> set[str]:
+    """Return the names of the installed packages that are asked for, with all that they require."""
+    found: set[tuple[str, str]] = set()
+    waiting = [(requirement, "") for requirement in _parsed([*asked, *_ALWAYS])]
+    while waiting:
+        requirement, extra = waiting.pop()
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": extra}):
+            continue
+        name = canonicalize_name(requirement.name)
+        name = canonicalize_name(_ALIASES.get(name, name))
+        for wanted in ("", *requirement.extras):
+            if name in _installed() and (name, wanted) not in found:
+                found.add((name, wanted))
+                waiting += [(needed, wanted) for needed in _parsed(_installed()[name].requires or [])]
+    return {name for name, _ in found}
+
+
+@functools.cache
+def _owners() -> dict[Path, set[str]]:
+    """Return which packages have files below each top entry of site-packages."""
+    owners: dict[Path, set[str]] = {}
+    for name in _installed():
+        for top in {top for top, _ in _files(name)}:
+            owners.setdefault(top, set()).add(name)
+    return owners
+
+
+@functools.cache
+def _files(name: str) -> list[tuple[Path, Path]]:
+    """Return a package's files in site-packages, each as its top entry there and its path below site-packages."""
+    distribution = _installed()[name]
+    root = Path(str(distribution.locate_file("")))
+    files = [Path(str(file)) for file in distribution.files or [] if not str(file).startswith("..")]
+    return [(root / file.parts[0], file) for file in files if "__pycache__" not in file.parts]
+
+
+def _link(place: Path, names: set[str], asked: list[str]) -> str:
+    """Make a virtual environment's folder by links to this interpreter's packages; return the log."""
+    site = Path(sysconfig.get_path("purelib", "venv", vars={"base": str(place)}))
+    site.mkdir(parents=True)
+    (place / "bin").mkdir()
+    base = Path(os.path.realpath(sys.executable))
+    for alias in ("python", "python3", f"python3.{sys.version_info.minor}"):
+        (place / "bin" / alias).symlink_to(base)
+    (place / "pyvenv.cfg").write_text(
+        f"home = {base.parent}\ninclude-system-site-packages = false\nversion = {sys.version.split()[0]}\n"
+    )
+    for name in sorted(names):
+        for top, file in _files(name):
+            # An editable install is nothing but a path to a checkout, which no cluster has.
+            if file.name.startswith("__editable__") or file.suffix == ".egg-link":
+                continue
+            whole = _owners()[top] <= names
+            target = site / (file.parts[0] if whole else file)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.is_symlink():
+                target.symlink_to(top if whole else top.parent / file)
+    return "\n".join(_notes(names, asked)) + "\n"
+
+
+def _notes(names: set[str], asked: list[str]) -> Iterator[str]:
+    yield f"Python {sys.version.split()[0]}, with packages of the machine that emulates the service:"
+    for name in sorted(names):
+        yield f"  {name} {_installed()[name].version}"
+    for requirement in _parsed(asked):
+        name = canonicalize_name(requirement.name)
+        found = _installed().get(canonicalize_name(_ALIASES.get(name, name)))
+        if found is None:
+            yield f"{requirement}: not installed on this machine, so an import of it fails"
+        elif name not in _ALIASES and not requirement.specifier.contains(found.version, prereleases=True):
+            yield f"{requirement}: this machine has {found.version}, which is used in its place"
+
+
+def _note_on_python(conda: Document) -> str:
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    for dependency in conda.get("dependencies") or []:
+        if isinstance(dependency, str) and (found := _CONDA.match(dependency)) and found["name"] == "python":
+            wanted = found["version"].lstrip("=> ")
+            if wanted and f"{wanted}.".split(".")[:2] != here.split("."):
+                return f"Python {wanted} was asked for; this machine has {here}, which is used in its place\n"
+    return ""
+
+
+def _install(place: Path, asked: list[str], builder: dict[str, str]) -> str:
+    """Build a virtual environment with pip; return the log."""
+    venv.create(place, with_pip=True)
+    # The SDK adds options that name the public index; where this machine takes packages from, its own pip knows best.
+    lines = [line for line in asked if "//pypi.python.org/" not in line]
+    (place / "requirements.txt").write_text("\n".join(lines) + "\n")
+    pip = [str(place / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
+    command = [*pip, "-r", str(place / "requirements.txt")]
+    built = subprocess.run(  # noqa: S603 - pip, with what the job asked for
+        command, env=builder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    if built.returncode != 0:
+        shutil.rmtree(place)
+        last = built.stdout.rstrip().rpartition("\n")[2]
+        raise ImageBuildError(f"pip could not install the environment: {last}", log=built.stdout)
+    return built.stdout

@@ -1,0 +1,99 @@
+"""The TLS server and the proxy before it, in one thread with one event loop."""
+
+import asyncio
+import socket
+import ssl
+import threading
+from collections.abc import Collection
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from mnistlib.testing.azureml.proxy import Proxy
+
+_START_SECONDS = 30
+
+
+class Server:
+    """Serves one ASGI application over TLS on 127.0.0.1, behind a proxy that gives it its names.
+
+    Parameters
+    ----------
+    tls : ssl.SSLContext
+        Holds the certificate for `hosts`.
+    hosts : collection of str
+        The names that the proxy answers.
+    refused : list of str
+        Where the proxy notes other names.
+    proxy_port : int
+        The proxy's port; a free one if 0.
+    """
+
+    def __init__(self, *, tls: ssl.SSLContext, hosts: Collection[str], refused: list[str], proxy_port: int = 0) -> None:
+        self._tls = tls
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._proxy = Proxy(hosts, target=self._socket.getsockname()[1], refused=refused)
+        self.proxy_port = proxy_port
+        self._uvicorn: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop = asyncio.Event()
+        self._started = threading.Event()
+        self._failure: BaseException | None = None
+
+    def reset(self, port: int) -> None:
+        """Reset the connection of the client that reaches the service from `port`; for the server's own thread only."""
+        self._proxy.reset(port)
+
+    def start(self, app: ASGIApp) -> None:
+        """Serve `app` until :meth:`stop`; return when it can be reached."""
+        config = uvicorn.Config(
+            app,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            # Clients keep connections open over long computations, and only some of them notice that one was closed.
+            timeout_keep_alive=600,
+            timeout_graceful_shutdown=1,
+        )
+        config.load()
+        config.ssl = self._tls
+        self._uvicorn = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._run, name="azureml-service", daemon=True)
+        self._thread.start()
+        if not self._started.wait(_START_SECONDS):
+            raise TimeoutError(f"the service did not start within {_START_SECONDS} seconds")
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self) -> None:
+        """Stop serving; return when all connections are closed."""
+        if self._thread is not None and self._loop is not None and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join()
+        self._socket.close()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except OSError as error:  # the proxy's port is taken
+            self._failure = error
+            self._started.set()
+
+    async def _serve(self) -> None:
+        assert self._uvicorn is not None
+        self._loop = asyncio.get_running_loop()
+        proxy = await self._proxy.start(self.proxy_port)
+        async with proxy:
+            self.proxy_port = proxy.sockets[0].getsockname()[1]
+            # The socket listens already, so whoever comes before the server is ready only waits.
+            self._started.set()
+            service = asyncio.create_task(self._uvicorn.serve(sockets=[self._socket]))
+            await self._stop.wait()
+            proxy.close()
+            await self._proxy.hang_up()
+            self._uvicorn.should_exit = True
+            await service

@@ -1,0 +1,58 @@
+"""Datastores: the default one, in the workspace's own storage account."""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from mnistlib.testing.azureml.answers import not_found, page
+from mnistlib.testing.azureml.blobs import DATA_CONTAINER
+from mnistlib.testing.azureml.state import State
+from mnistlib.testing.azureml.store import Document
+
+DEFAULT = "workspaceblobstore"
+
+
+class Datastores:
+    """The one datastore."""
+
+    def __init__(self, state: State) -> None:
+        self._names = state.names
+
+    def routes(self) -> list[Route]:
+        """Return the room's routes."""
+        return [
+            Route("/datastore/default", self.default),
+            Route("/datastore/datastores", self.list_all),
+            Route("/datastore/datastores/{name}", self.get),
+        ]
+
+    async def default(self, request: Request) -> Response:
+        """Describe the default datastore."""
+        return JSONResponse(self._described())
+
+    async def list_all(self, request: Request) -> Response:
+        """List all datastores."""
+        return page([self._described()])
+
+    async def get(self, request: Request) -> Response:
+        """Describe a datastore by its name."""
+        if request.path_params["name"].lower() != DEFAULT:
+            raise not_found(f"The datastore {request.path_params['name']}")
+        return JSONResponse(self._described())
+
+    def _described(self) -> Document:
+        return {
+            "name": DEFAULT,
+            "dataStoreType": "AzureBlob",
+            "hasBeenValidated": True,
+            "tags": {},
+            "azureStorageSection": {
+                "accountName": self._names.account,
+                "containerName": DATA_CONTAINER,
+                "endpoint": "core.windows.net",
+                "protocol": "https",
+                "credentialType": "AccountKey",
+                "credential": self._names.account_key,
+                "accountKey": self._names.account_key,
+            },
+        }

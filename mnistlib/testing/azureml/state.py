@@ -1,0 +1,42 @@
+"""What all services share."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mnistlib.testing.azureml.blobs import Blobs
+from mnistlib.testing.azureml.faults import Faults
+from mnistlib.testing.azureml.names import Names
+from mnistlib.testing.azureml.runs import Runs
+from mnistlib.testing.azureml.store import Store
+from mnistlib.testing.azureml.tokens import Tokens
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """Everything that the service knows, in one folder."""
+
+    folder: Path
+    names: Names
+    tokens: Tokens
+    store: Store
+    blobs: Blobs
+    runs: Runs
+    faults: Faults
+
+    @classmethod
+    def kept_in(cls, folder: Path, faults: Faults) -> "State":
+        """Open the state of `folder`, or begin there."""
+        folder.mkdir(parents=True, exist_ok=True)
+        names = Names.kept_in(folder)
+        tokens = Tokens(names.signing_key)
+        store = Store(folder / "state.sqlite")
+        blobs = Blobs(folder / "blobs", store, names, tokens)
+        return cls(
+            folder=folder,
+            names=names,
+            tokens=tokens,
+            store=store,
+            blobs=blobs,
+            runs=Runs(store, blobs, names),
+            faults=faults,
+        )

@@ -1,0 +1,53 @@
+from collections.abc import Callable
+
+import pytest
+
+from mnistlib.backends.cloud.retries import RetryPolicy, persist
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What is slept, in place of sleeping."""
+    slept: list[float] = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    return slept
+
+
+def failing(times: int, error: Exception) -> Callable[[], str]:
+    left = [error] * times
+
+    def call() -> str:
+        if left:
+            raise left.pop()
+        return "done"
+
+    return call
+
+
+def test_what_works_is_called_once(pauses: list[float]) -> None:
+    assert persist(failing(0, OSError()), pause_after=lambda _: 0, policy=RetryPolicy(), what="it") == "done"
+    assert pauses == []
+
+
+def test_what_fails_for_a_moment_is_called_again_after_pauses_that_grow(pauses: list[float]) -> None:
+    policy = RetryPolicy(tries=5, first_pause=1, longest_pause=3)
+    assert persist(failing(4, OSError()), pause_after=lambda _: 0, policy=policy, what="it") == "done"
+    for pause, longest in zip(pauses, (1, 2, 3, 3), strict=True):
+        assert longest / 2 <= pause <= longest
+
+
+def test_the_last_error_is_raised_after_the_last_try(pauses: list[float]) -> None:
+    with pytest.raises(OSError, match="always"):
+        persist(failing(9, OSError("always")), pause_after=lambda _: 0, policy=RetryPolicy(tries=3), what="it")
+    assert len(pauses) == 2
+
+
+def test_an_error_that_will_not_go_away_is_raised_at_once(pauses: list[float]) -> None:
+    with pytest.raises(ValueError, match="wrong"):
+        persist(failing(1, ValueError("wrong")), pause_after=lambda _: None, policy=RetryPolicy(), what="it")
+    assert pauses == []
+
+
+def test_a_service_that_asks_for_a_wait_gets_it(pauses: list[float]) -> None:
+    persist(failing(1, OSError()), pause_after=lambda _: 17, policy=RetryPolicy(), what="it")
+    assert pauses == [17]

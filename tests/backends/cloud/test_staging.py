@@ -1,0 +1,104 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from mnistlib import JobError, ScriptJob, SweepJob, TrainJob
+from mnistlib.backends.cloud import staging
+from mnistlib.backends.cloud.staging import stage
+
+TRAIN = TrainJob(dataset="digits", regularization=0.5)
+
+
+def a_script(folder: Path, **options: object) -> ScriptJob:
+    pytest.importorskip("pathspec", reason="the extra azureml is not installed")
+    (folder / "train.py").write_text("print('done')")
+    return ScriptJob(script="train.py", source_directory=str(folder), **options)  # type: ignore[arg-type] # few options
+
+
+def source_of(job: ScriptJob) -> list[str]:
+    return sorted(name.removeprefix("source/") for name in stage(job).files if name.startswith("source/"))
+
+
+def test_the_package_and_the_job_are_shipped_in_less_than_a_megabyte() -> None:
+    shipment = stage(TRAIN)
+    assert {"job.json", "mnistlib/__main__.py", "mnistlib/py.typed", "mnistlib/report/page.css"} <= set(shipment.files)
+    assert sum(shipment.sizes.values()) < 1e6
+
+
+def test_nothing_else_is_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "secret.txt").write_text("geheim")
+    monkeypatch.chdir(tmp_path)
+    rooms = {name.partition("/")[0].partition("-")[0] for name in stage(TRAIN).files}
+    assert rooms == {"mnistlib", "job.json"}
+    assert not any("__pycache__" in name or "/testing/" in name for name in stage(TRAIN).files)
+
+
+def test_an_unchanged_job_gives_the_same_bytes(tmp_path: Path) -> None:
+    for number in range(2):
+        stage(TRAIN).write(tmp_path / str(number))
+    first, second = (
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        for folder in (tmp_path / "0", tmp_path / "1")
+    )
+    assert first == second
+
+
+@pytest.mark.parametrize("job", [TRAIN, SweepJob(base=TRAIN, regularization=[1.0])])
+def test_a_folder_of_this_machine_is_not_told(job: TrainJob | SweepJob, tmp_path: Path) -> None:
+    base = TrainJob(dataset="mnist", data_folder=str(tmp_path))
+    job = base if isinstance(job, TrainJob) else SweepJob(base=base, regularization=[1.0])
+    assert str(tmp_path).encode() not in bytes(stage(job).files["job.json"])
+
+
+def test_a_scripts_folder_is_shipped_with_it(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep/helper.py").write_text("")
+    job = a_script(tmp_path)
+    assert source_of(job) == ["deep/helper.py", "train.py"]
+    assert json.loads(stage(job).files["job.json"])["source_directory"] == "source"  # type: ignore[arg-type]
+
+
+def test_values_of_environment_variables_are_not_shipped(tmp_path: Path) -> None:
+    content = stage(a_script(tmp_path, environment={"TOKEN": "geheim"})).files["job.json"]
+    assert b"geheim" not in bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("files", "shipped"),
+    [
+        ({".amlignore": "*.csv\n"}, ["keep.txt"]),
+        ({".gitignore": "*.csv\n"}, ["keep.txt"]),
+        ({".amlignore": "*.txt\n", ".gitignore": "*.csv\n"}, ["big.csv"]),
+        ({".amlignore": "data/\n!keep.txt\n"}, ["big.csv", "keep.txt"]),
+        ({}, ["big.csv", "keep.txt"]),
+    ],
+)
+def test_what_the_ignore_file_names_stays_at_home(tmp_path: Path, files: dict[str, str], shipped: list[str]) -> None:
+    for name, text in ({"big.csv": "1", "keep.txt": "2"} | files).items():
+        (tmp_path / name).write_text(text)
+    assert [name for name in source_of(a_script(tmp_path)) if not name.startswith((".", "train"))] == shipped
+
+
+def test_too_many_files_are_refused_before_anything_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = a_script(tmp_path)
+    monkeypatch.setattr(staging, "MOST_FILES", 3)
+    with pytest.raises(JobError, match=r"too much to ship: at most 3 files .*\.amlignore"):
+        stage(job)
+
+
+def test_too_many_bytes_are_refused_and_the_biggest_files_named(tmp_path: Path) -> None:
+    job = a_script(tmp_path)
+    with (tmp_path / "huge.bin").open("wb") as file:
+        os.truncate(file.fileno(), 301 * 1024 * 1024)  # a hole: it takes no room on the disk
+    with pytest.raises(JobError, match=r"The biggest: huge\.bin \(315\.6 MB\)"):
+        stage(job)
+
+
+def test_a_source_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    job = a_script(tmp_path)
+    (tmp_path / "train.py").unlink()
+    tmp_path.rmdir()
+    with pytest.raises(JobError, match=r"there is no folder .*source_directory="):
+        stage(job)

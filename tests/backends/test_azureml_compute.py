@@ -1,0 +1,33 @@
+import pytest
+
+from mnistlib import AmlComputeSpec, JobError
+
+
+def test_the_defaults_are_those_of_the_tutorial() -> None:
+    spec = AmlComputeSpec()
+    assert (spec.name, spec.min_nodes, spec.max_nodes, spec.vm_size) == ("cpu-cluster", 0, 4, "STANDARD_D2_V2")
+
+
+def test_the_tutorials_variables_are_read_and_numbers_converted(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"NAME": "mine", "MIN_NODES": "1", "MAX_NODES": "7", "SKU": "STANDARD_D3_V2"}.items():
+        monkeypatch.setenv(f"AML_COMPUTE_CLUSTER_{name}", value)
+    spec = AmlComputeSpec()
+    assert (spec.name, spec.min_nodes, spec.max_nodes, spec.vm_size) == ("mine", 1, 7, "STANDARD_D3_V2")
+
+
+def test_a_number_that_is_none_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AML_COMPUTE_CLUSTER_MAX_NODES", "four")
+    with pytest.raises(JobError, match="AML_COMPUTE_CLUSTER_MAX_NODES must be a whole number, not 'four'"):
+        AmlComputeSpec()
+
+
+@pytest.mark.parametrize("name", ["", "ab", "1st", "a_b", "a b", "ends-", "x" * 25, "local", "AmlCompute"])
+def test_a_name_that_the_service_would_refuse_is_refused_here(name: str) -> None:
+    with pytest.raises(JobError, match="a cluster's name must be 3 to 24 letters"):
+        AmlComputeSpec(name=name)
+
+
+@pytest.mark.parametrize("nodes", [{"min_nodes": 3, "max_nodes": 2}, {"max_nodes": 0}, {"min_nodes": -1}])
+def test_bounds_that_contradict_each_other_are_refused(nodes: dict[str, int]) -> None:
+    with pytest.raises(JobError, match="min_nodes <= max_nodes"):
+        AmlComputeSpec(**nodes)  # type: ignore[arg-type] # few options

@@ -1,0 +1,68 @@
+"""The unmodified SDK against the emulator."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mnistlib.testing.azureml import AzureMLEmulator
+from mnistlib.testing.azureml.fixtures import azureml_service
+
+__all__ = ["azureml_service"]
+from tests.testing.azureml.steps import Submit, make_cluster, submit_text
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_looked_up: list[str] = []
+
+
+def _note_lookups(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "socket.getaddrinfo" and arguments[0] not in (*_LOOPBACK, None):
+        _looked_up.append(f"lookup of {arguments[0]}")
+    elif event == "socket.connect":
+        place = arguments[1]
+        if isinstance(place, tuple) and place[0] not in _LOOPBACK:
+            _looked_up.append(f"connection to {place[0]}")
+
+
+sys.addaudithook(_note_lookups)  # it stays for as long as the process; it only notes
+
+
+@pytest.fixture(autouse=True)
+def _nothing_leaves_the_machine() -> Iterator[None]:
+    _looked_up.clear()
+    yield
+    assert _looked_up == []
+
+
+@pytest.fixture
+def lookups() -> list[str]:
+    return _looked_up
+
+
+@pytest.fixture
+def service(azureml_service: AzureMLEmulator) -> Iterator[AzureMLEmulator]:
+    yield azureml_service
+    azureml_service.faults.clear()
+
+
+@pytest.fixture(scope="session")
+def workspace(azureml_service: AzureMLEmulator) -> Any:
+    core = pytest.importorskip("azureml.core", reason="the extra azureml is not installed")
+    return core.Workspace.from_config(azureml_service.config_path)
+
+
+@pytest.fixture(scope="session")
+def cluster(workspace: Any) -> Any:
+    return make_cluster(workspace, "cpu-cluster", nodes=2)
+
+
+@pytest.fixture
+def submit(workspace: Any, cluster: Any, tmp_path: Path) -> Submit:
+    """Submits a script, given as text, and returns its run."""
+
+    def submit_script(code: str, *, target: Any = None, **options: Any) -> Any:
+        return submit_text(workspace, target or cluster, tmp_path / "project", code, **options)
+
+    return submit_script
