@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -62,8 +63,7 @@ def load_dataset(
     >>> mnistlib.load_dataset("digits")
     Dataset('digits': 1442 training and 355 test images of 8 x 8, 10 classes)
     """
-    if limit is not None and limit < 1:
-        raise DataError(f"limit must be at least 1, not {limit}")
+    _require_count(limit)
     if name_or_folder == DIGITS:
         dataset = _load_digits()
     elif name_or_folder in CATALOG:
@@ -106,6 +106,12 @@ def fetch_dataset(
     if name not in CATALOG:
         raise DataError(f"there is nothing to fetch for {name!r}: expected one of {', '.join(CATALOG)}")
     return _files_of(CATALOG[name], data_folder, may_download=True, force=force)
+
+
+def _require_count(limit: Any) -> None:
+    """Refuse a limit that is none; True is a whole number to Python."""
+    if limit is not None and (not isinstance(limit, int | np.integer) or isinstance(limit, bool) or limit < 1):
+        raise DataError(f"limit must be a whole number, at least 1, not {limit!r}")
 
 
 def default_data_folder() -> Path:

@@ -159,7 +159,8 @@ def _has_read(source: object) -> bool:
 
 def _bytes_view(source: object) -> memoryview:
     try:
-        return memoryview(cast(bytes, source)).cast("B")
+        view = memoryview(cast(bytes, source))
+        return view.cast("B") if view.c_contiguous else memoryview(view.tobytes())
     except TypeError as error:
         raise TypeError(
             f"expected a path, bytes or a binary stream to read IDX from, not {type(source).__name__}"

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO, Protocol, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mnistlib.errors import IdxError
 from mnistlib.files import publish, reserve
 from mnistlib.idx.format import format_header
 
@@ -40,7 +41,8 @@ def write_idx(target: IdxTarget, array: ArrayLike) -> None:
     Raises
     ------
     IdxError
-        If IDX has no type for the array (int64, bool, float16 …): nothing is converted silently.
+        If IDX has no type for the array (int64, bool, float16 …): nothing is converted silently. Or if elements are
+        masked, or the lists are of different lengths.
     OSError
         If the file can't be written; the old one, if any, is untouched.
 
@@ -52,7 +54,7 @@ def write_idx(target: IdxTarget, array: ArrayLike) -> None:
     >>> stream.getvalue().hex(" ", 4)
     '000008 01000000 03030104'
     """
-    values = np.asarray(array)
+    values = _as_array(array)
     header = format_header(values)
     if not isinstance(target, str | os.PathLike):
         _write(target, header, values)
@@ -65,6 +67,15 @@ def write_idx(target: IdxTarget, array: ArrayLike) -> None:
         else:
             reserve(file, len(header) + values.nbytes)
             _write(file, header, values)
+
+
+def _as_array(array: ArrayLike) -> NDArray[Any]:
+    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+        raise IdxError("IDX has no mask: fill the masked elements first, with array.filled(value)")
+    try:
+        return np.asarray(array)
+    except ValueError as error:  # lists of different lengths
+        raise IdxError(f"IDX holds arrays only, and this is none: {error}") from error
 
 
 def _write(stream: WritableStream, header: bytes, values: NDArray[Any]) -> None:

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,8 +56,8 @@ def test_limit_keeps_the_first_images_of_each_split(published: Path) -> None:
     assert (len(dataset.train), len(dataset.test)) == (12, 10)
 
 
-@pytest.mark.parametrize("limit", [0, -1])
-def test_a_limit_below_one_is_refused(limit: int) -> None:
+@pytest.mark.parametrize("limit", [0, -1, 2.5, "3", True])
+def test_a_limit_that_is_no_count_is_refused(limit: Any) -> None:
     with pytest.raises(DataError, match="at least 1"):
         load_dataset("digits", limit=limit)
 

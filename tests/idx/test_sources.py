@@ -140,6 +140,10 @@ def test_a_stream_that_returns_more_than_asked(content: bytes, extra: int) -> No
     np.testing.assert_array_equal(read_idx(stream), EXPECTED)
 
 
+def test_a_memoryview_with_steps() -> None:
+    np.testing.assert_array_equal(read_idx(memoryview(PLAIN[::-1])[::-1]), EXPECTED)
+
+
 @pytest.mark.parametrize("kind", [bytearray, memoryview])
 def test_a_stream_that_returns_another_bytes_like(content: bytes, kind: Callable[[bytes], Any]) -> None:
     stream = Stream(content, lambda stored, size: kind(stored.read(size)))

@@ -88,6 +88,14 @@ class TestRefusal:
         with pytest.raises(IdxError, match="uint8, int8, int16, int32, float32, float64"):
             written(array)
 
+    def test_of_masked_elements_says_to_fill_them(self) -> None:
+        with pytest.raises(IdxError, match=r"array\.filled"):
+            written(np.ma.masked_array(np.arange(3, dtype=np.uint8), mask=[False, True, False]))
+
+    def test_of_lists_of_different_lengths(self) -> None:
+        with pytest.raises(IdxError, match="arrays only"):
+            written([[1, 2], [3]])
+
     def test_comes_before_the_file_is_touched(self, tmp_path: Path) -> None:
         with pytest.raises(IdxError):
             write_idx(tmp_path / "some.idx", np.zeros(2, np.int64))
