@@ -256,7 +256,7 @@ class Job:
         """Send the files of outputs/ and logs/ that are new or have changed."""
         for root in _COLLECTED:
             for file in sorted((self._work / root).rglob("*")):
-                if not file.is_file() or file.name.endswith(".part"):
+                if not file.is_file() or (file.name.startswith(".") and file.name.endswith(".part")):
                     continue
                 with contextlib.suppress(FileNotFoundError):  # the job may rename and delete as it likes
                     facts = file.stat()
