@@ -14,6 +14,7 @@ from mnistlib.backends.azureml_service import AzureMLService
 from mnistlib.backends.cloud.backend import CloudBackend
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.run import CloudRun
+from mnistlib.backends.cloud.specification import specification_of
 from mnistlib.errors import MissingExtraError, ServiceError
 
 __all__ = ["AmlComputeSpec", "AzureMLBackend", "AzureMLRun"]
@@ -45,6 +46,9 @@ class AzureMLBackend(CloudBackend):
         The cluster, made where it is not there.
     data : {"upload", "fetch"}, default "upload"
         Whether a job's data set is sent to the workspace from here, once, or downloaded by each node.
+    environment : str or PathLike, optional
+        What jobs run in: ``curated:NAME`` for one that the workspace has, or the path of a conda file. It must bring
+        azureml-core and what this package needs. Default: the versions that are installed here.
     runs_folder : str or PathLike, optional
         Below it results bring their files. Default: as :class:`~mnistlib.LocalBackend` has it.
 
@@ -68,6 +72,7 @@ class AzureMLBackend(CloudBackend):
         config: str | os.PathLike[str] | None = None,
         compute: AmlComputeSpec | None = None,
         data: str = "upload",
+        environment: str | os.PathLike[str] | None = None,
         runs_folder: str | os.PathLike[str] | None = None,
         retries: RetryPolicy | None = None,
     ) -> None:
@@ -76,7 +81,10 @@ class AzureMLBackend(CloudBackend):
         for name, value in _SDK_VARIABLES.items():
             os.environ.setdefault(name, value)
         open_workspace = partial(_open, config) if workspace is None else lambda: workspace
-        self._azureml = AzureMLService(open_workspace, compute or AmlComputeSpec(), policy=retries)
+        specification = None if environment is None else specification_of(environment)
+        self._azureml = AzureMLService(
+            open_workspace, compute or AmlComputeSpec(), specification=specification, policy=retries
+        )
         super().__init__(self._azureml, data=data, runs_folder=Path(runs_folder) if runs_folder else None)
 
     def __repr__(self) -> str:

@@ -17,6 +17,7 @@ from mnistlib.backends.azureml_models import AzureMLModels
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.service import Registration, RemoteRun, Service, Submission
 from mnistlib.backends.cloud.specification import EnvironmentSpecification, specification_here
+from mnistlib.errors import JobError
 from mnistlib.models import ModelVersion
 from mnistlib.runs import RunStatus
 from mnistlib.runs.record import now
@@ -255,6 +256,8 @@ class AzureMLService(Service):
         except Exception as error:  # a bare one is all that the SDK raises
             if status_of(error) != NOT_FOUND:
                 raise
+            if not self.specification.conda:
+                raise JobError(f"the workspace has no environment {name!r}") from error
         with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
             path = Path(folder, "conda.yml")
             path.write_text(self.specification.conda)

@@ -15,6 +15,7 @@ from mnistlib import (
     AmlComputeSpec,
     AzureMLBackend,
     ComputeError,
+    JobError,
     JobFailedError,
     MnistlibError,
     RunStatus,
@@ -24,6 +25,7 @@ from mnistlib import (
     TrainJob,
 )
 from mnistlib.backends.cloud.retries import RetryPolicy
+from mnistlib.backends.cloud.specification import specification_here
 from tests.azureml import workspace
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 def service(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator["AzureMLEmulator"]:
     with workspace(tmp_path, tmp_path_factory.getbasetemp()) as service:
         yield service
+        assert service.refused == []  # nobody tried to leave this machine
 
 
 @pytest.fixture
@@ -254,3 +257,22 @@ def test_every_error_is_one_of_ours(service: "AzureMLEmulator", backend: AzureML
     service.faults.add("error", match="computes", times=1000, status=403)
     with pytest.raises(MnistlibError, match="rights in the workspace"):
         backend.submit(SweepJob(base=TRAIN, regularization=[1.0]))
+
+
+def test_a_script_runs_in_the_environment_of_a_conda_file(service: "AzureMLEmulator", tmp_path: Path) -> None:
+    here = specification_here(besides=("azureml-core", "setuptools", "hypothesis"))
+    (tmp_path / "conda.yml").write_text(here.conda)
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "train.py").write_text("import hypothesis\n")
+    job = ScriptJob(script="train.py", source_directory=str(source))
+    options: dict[str, Any] = {"config": service.config_path, "runs_folder": tmp_path / "runs", "retries": QUICK}
+    assert AzureMLBackend(**options).submit(job).wait(LIMIT) is RunStatus.FAILED
+    richer = AzureMLBackend(environment=tmp_path / "conda.yml", **options)
+    assert richer.submit(job).wait(LIMIT) is RunStatus.COMPLETED
+
+
+def test_a_curated_environment_that_is_not_there_is_refused(service: "AzureMLEmulator", tmp_path: Path) -> None:
+    backend = AzureMLBackend(config=service.config_path, environment="curated:nowhere", runs_folder=tmp_path)
+    with pytest.raises(JobError, match="the workspace has no environment 'nowhere'"):
+        backend.submit(TRAIN)

@@ -109,8 +109,7 @@ class CloudBackend(Backend):
         command = " ".join(["python -m mnistlib node", *self._service.node_arguments])
         steps = [
             f"find the cluster, or make it: {self._service.cluster_text}",
-            f"register the environment {environment.name}, unless it is there: Python {environment.python}, "
-            + ", ".join(environment.packages),
+            f"{'register' if environment.conda else 'use'} the environment {environment.name}: {environment.text}",
             f"send {_total(shipped)} of source, unless they are there unchanged",
         ]
         if data:

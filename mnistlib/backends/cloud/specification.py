@@ -2,10 +2,16 @@
 
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
+
+from mnistlib.errors import JobError
+
+_CURATED = "curated:"
 
 #: What this package imports on a node; what these need in turn comes with them.
 _REQUIRED = ("numpy", "scikit-learn", "scipy", "joblib", "pooch", "tqdm", "filelock")
@@ -13,29 +19,47 @@ _REQUIRED = ("numpy", "scikit-learn", "scipy", "joblib", "pooch", "tqdm", "filel
 
 @dataclass(frozen=True)
 class EnvironmentSpecification:
-    """A Python version and packages, each at one version.
+    """The Python environment of a node: one that the service has, or what a conda file says.
 
     Attributes
     ----------
-    python : str
-        Such as ``3.11``.
-    packages : tuple of str
-        Requirements such as ``numpy==2.4.6``.
+    name : str
+        Its name. Of a conda file another one for every other content, so that what is registered need not be compared.
+    conda : str
+        The conda file; empty of an environment that the service has.
+    text : str
+        What it is, in words.
     """
 
-    python: str
-    packages: tuple[str, ...]
+    name: str
+    conda: str
+    text: str
 
-    @property
-    def conda(self) -> str:
-        """The specification as a conda file; JSON, which is YAML too."""
-        dependencies = [f"python={self.python}", "pip", {"pip": list(self.packages)}]
-        return json.dumps({"name": "mnistlib", "channels": ["conda-forge"], "dependencies": dependencies}, indent=2)
 
-    @property
-    def name(self) -> str:
-        """A name that is another one for every other specification, so that what is registered need not be compared."""
-        return f"mnistlib-{hashlib.sha256(self.conda.encode()).hexdigest()[:16]}"
+def specification_of(environment: str | os.PathLike[str]) -> EnvironmentSpecification:
+    """Return the specification that a user names: ``curated:NAME``, or the path of a conda file.
+
+    It must bring what a node needs: numpy, scikit-learn, joblib, pooch, tqdm, filelock and the service's own SDK.
+
+    Raises
+    ------
+    JobError
+        If there is no such file.
+    """
+    named = os.fspath(environment)
+    if named.startswith(_CURATED):
+        name = named.removeprefix(_CURATED)
+        return EnvironmentSpecification(name, "", f"{name}, which the service has")
+    try:
+        return _of_conda(Path(named).read_text(encoding="utf-8"), f"what {named} says")
+    except FileNotFoundError as error:
+        raise JobError(
+            f"environment must be {_CURATED}NAME or the path of a conda file: there is no {named}"
+        ) from error
+
+
+def _of_conda(conda: str, text: str) -> EnvironmentSpecification:
+    return EnvironmentSpecification(f"mnistlib-{hashlib.sha256(conda.encode()).hexdigest()[:16]}", conda, text)
 
 
 def specification_here(*, besides: Sequence[str] = ()) -> EnvironmentSpecification:
@@ -46,5 +70,9 @@ def specification_here(*, besides: Sequence[str] = ()) -> EnvironmentSpecificati
     besides : sequence of str
         Further distributions that are installed here and needed there.
     """
-    packages = tuple(f"{name}=={version(name)}" for name in (*_REQUIRED, *besides))
-    return EnvironmentSpecification(f"{sys.version_info.major}.{sys.version_info.minor}", packages)
+    packages = [f"{name}=={version(name)}" for name in (*_REQUIRED, *besides)]
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    dependencies = [f"python={python}", "pip", {"pip": packages}]
+    content = {"name": "mnistlib", "channels": ["conda-forge"], "dependencies": dependencies}
+    # JSON, which is YAML too.
+    return _of_conda(json.dumps(content, indent=2), f"Python {python}, {', '.join(packages)}")
