@@ -6,6 +6,8 @@ from pathlib import Path
 from mnistlib.backends.azureml_compute import AmlComputeSpec
 from mnistlib.backends.azureml_service import AzureMLService
 from mnistlib.backends.cloud.node import NodeSide
+from mnistlib.backends.cloud.run import ended_properties
+from mnistlib.runs import RunRecord
 
 
 class AzureMLNode(NodeSide):
@@ -28,6 +30,10 @@ class AzureMLNode(NodeSide):
     def log_metric(self, name: str, value: float, step: int) -> None:
         """Tell of a value of a metric."""
         self._run.log(name, value, step=step)
+
+    def conclude(self, record: RunRecord) -> None:
+        """Tell how the run has ended; see :meth:`NodeService.conclude`."""
+        self._run.add_properties(ended_properties(record))
 
     def keep(self, name: str, path: Path) -> None:
         """Send a file of this run now, unless the service has collected it already."""

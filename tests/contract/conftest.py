@@ -46,7 +46,11 @@ def _azureml(folder: Path, session: Path) -> Iterator[Subject]:
 SUBJECTS: dict[str, Callable[[Path, Path], AbstractContextManager[Subject]]] = {"azureml": _azureml, "local": _local}
 
 
-@pytest.fixture(params=sorted(SUBJECTS))
+#: What an SDK and what it brings warn of is none of ours.
+MARKS = {"azureml": pytest.mark.filterwarnings("ignore")}
+
+
+@pytest.fixture(params=[pytest.param(name, marks=MARKS.get(name, ())) for name in sorted(SUBJECTS)])
 def subject(
     request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Subject]:

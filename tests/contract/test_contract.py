@@ -472,7 +472,7 @@ class TestPlanning:
         (record,) = backend.records()
         assert (record.run_id, record.experiment, record.job_type) == (run.id, "mine", "train")
         assert (record.name, dict(record.tags), record.status) == ("first", {"by": "me"}, RunStatus.COMPLETED)
-        assert run.record.metrics["accuracy"] == run.metrics().latest["accuracy"]
+        assert dict(record.metrics) == run.metrics().latest == dict(run.record.metrics)
 
     def test_a_run_can_be_brought_here(self, backend: Backend) -> None:
         run = backend.submit(TRAIN)

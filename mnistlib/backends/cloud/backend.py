@@ -90,7 +90,7 @@ class CloudBackend(Backend):
         return [self._handle(run) for run in self._runs()]
 
     def records(self) -> list[RunRecord]:
-        """Return what the service knows of all runs, the newest first; metrics are told by each run's own record."""
+        """Return what the service knows of all runs, the newest first; of a sweep's metrics its own record tells."""
         return [record_of(run) for run in self._runs()]
 
     def _runs(self) -> list[RemoteRun]:

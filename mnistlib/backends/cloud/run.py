@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from mnistlib.artifacts import DESCRIPTION_FILE, ModelDescription
 from mnistlib.backends.cloud.service import Registration, RemoteRun, Service
@@ -22,6 +23,10 @@ from mnistlib.runs.record import RECORD_FILE
 CHILDREN, CHOOSER = "mnistlib.children", "mnistlib.chooser"
 #: Property of every run: the ``type`` of its job.
 JOB_TYPE = "mnistlib.job_type"
+
+#: Property of a run that has ended on its node: what its record adds to what the service knows, as JSON.
+ENDED = "mnistlib.ended"
+_TOLD_AT_THE_END = ("started", "ended", "metrics", "converged", "error")
 
 _COLLECTED_AS = {(LOGS / name).as_posix(): name for name in COLLECTED}
 
@@ -82,10 +87,22 @@ class CloudRun(Run):
 
     @property
     def record(self) -> RunRecord:
-        """What the service knows of the run, and what its node has recorded."""
-        remote = self.remote
-        kept = self._record() if remote.status.ended else None
-        return record_of(remote, kept)
+        """What the service knows of the run, and what its node has told at its end."""
+        record = record_of(self.remote)
+        if self._keeper == self.id or not record.status.ended:
+            return record
+        chooser = self._service.find(self._keeper)
+        if chooser is None:
+            return record
+        told = record_of(chooser)
+        return replace(
+            record,
+            started=told.started,
+            ended=told.ended,
+            metrics=told.metrics,
+            converged=told.converged,
+            error=record.error and (told.error or record.error),
+        )
 
     def local_folder(self) -> Path:
         """Bring the run's files to this machine, and return their folder."""
@@ -199,13 +216,6 @@ class CloudRun(Run):
         metrics = read_metrics(folder).latest
         return RunResult(self.id, self.experiment, self._known.status, folder, metrics, converged)
 
-    def _record(self) -> RunRecord | None:
-        """Return what the node has recorded; None where it did not come so far."""
-        try:
-            return RunRecord.parse(self._read(RECORD_FILE), source=f"{RECORD_FILE} of run {self.id}")
-        except FileNotFoundError:
-            return None
-
     def _stored_names(self) -> dict[str, str]:
         """Return what the run's files are called everywhere, with what the service calls them."""
         return {_COLLECTED_AS.get(name, name): name for name in self._service.file_names(self._keeper)}
@@ -217,9 +227,16 @@ class CloudRun(Run):
             return Path(folder, stored).read_bytes()
 
 
-def record_of(remote: RemoteRun, kept: RunRecord | None = None) -> RunRecord:
-    """Return the record of a run: what the service knows, and beside it what the node has left, where it has."""
-    known = RunRecord(
+def ended_properties(record: RunRecord) -> dict[str, str]:
+    """Return the properties by which a node tells how its run has ended."""
+    return {ENDED: json.dumps({name: getattr(record, name) for name in _TOLD_AT_THE_END})}
+
+
+def record_of(remote: RemoteRun) -> RunRecord:
+    """Return the record of a run: what the service knows, and what the node has told at its end."""
+    told: dict[str, Any] = json.loads(remote.properties.get(ENDED, "{}"))
+    failed = remote.status is RunStatus.FAILED
+    return RunRecord(
         run_id=remote.run_id,
         experiment=remote.experiment,
         job_type=remote.properties.get(JOB_TYPE, ""),
@@ -230,15 +247,5 @@ def record_of(remote: RemoteRun, kept: RunRecord | None = None) -> RunRecord:
         tags=remote.tags,
         parent=remote.parent,
         children=tuple(json.loads(remote.properties.get(CHILDREN, "[]"))),
-        error=remote.error if remote.status is RunStatus.FAILED else None,
-    )
-    if kept is None:
-        return known
-    return replace(
-        known,
-        started=kept.started,
-        ended=kept.ended,
-        metrics=kept.metrics,
-        converged=kept.converged,
-        error=(kept.error or known.error) if remote.status is RunStatus.FAILED else None,
+        **(told | {"error": (told.get("error") or remote.error) if failed else None}),
     )
