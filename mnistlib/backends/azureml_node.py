@@ -7,7 +7,7 @@ from mnistlib.backends.azureml_compute import AmlComputeSpec
 from mnistlib.backends.azureml_service import AzureMLService
 from mnistlib.backends.cloud.node import NodeSide
 from mnistlib.backends.cloud.run import ended_properties
-from mnistlib.runs import RunRecord
+from mnistlib.runs import RunRecord, RunStatus
 
 
 class AzureMLNode(NodeSide):
@@ -33,7 +33,9 @@ class AzureMLNode(NodeSide):
 
     def conclude(self, record: RunRecord) -> None:
         """Tell how the run has ended; see :meth:`NodeService.conclude`."""
-        self._run.add_properties(ended_properties(record))
+        # A node that is taken away is asked to stop as well; the next one can't change a property that is there.
+        if record.status is not RunStatus.CANCELLED:
+            self._run.add_properties(ended_properties(record))
 
     def keep(self, name: str, path: Path) -> None:
         """Send a file of this run now, unless the service has collected it already."""

@@ -182,6 +182,42 @@ def test_a_full_disk_of_a_node_fails_the_run_with_the_reason(
         backend.run(TRAIN)
 
 
+def test_a_job_whose_node_is_taken_away_completes_on_another(
+    service: "AzureMLEmulator", backend: AzureMLBackend
+) -> None:
+    fault = service.faults.add("preempted", seconds=0.2)
+    run = backend.submit(TRAIN)
+    assert run.result(LIMIT).metrics["accuracy"] > 0.9
+    assert fault.count == 1
+    assert [known.id for known in backend.runs()] == [run.id]
+
+
+@pytest.mark.parametrize("kind", ["slow", "reset_upload"])
+def test_a_bad_store_of_blobs_costs_time_only(
+    service: "AzureMLEmulator", backend: AzureMLBackend, kind: Any, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "train.py").write_text("print('done')\n" * 100)
+    fault = service.faults.add(kind, match="PUT .*blob.*/snapshots/", seconds=0.2)
+    assert backend.submit(ScriptJob(script="train.py", source_directory=str(source))).wait(LIMIT) is RunStatus.COMPLETED
+    assert fault.count == 1
+
+
+@pytest.mark.slow  # the SDK's client of blobs tries for a minute and a half
+def test_a_store_without_room_is_said_and_nothing_runs(
+    service: "AzureMLEmulator", backend: AzureMLBackend, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "train.py").write_text("print('done')\n")
+    service.faults.add("disk_full", match="PUT .*blob.*/snapshots/", times=1000)
+    with pytest.raises(ServiceError, match="submitting run"):
+        backend.submit(ScriptJob(script="train.py", source_directory=str(source)))
+    service.faults.clear()
+    assert backend.runs() == []
+
+
 def test_secrets_are_in_no_record_log_plan_or_error(
     service: "AzureMLEmulator", backend: AzureMLBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
