@@ -182,6 +182,15 @@ class Models(ABC):
             If there is none; the message says what there is.
         """
 
+    def what_there_is(self, name: str, version: int | None, place: str) -> str:
+        """Say that a version is not there, and what is."""
+        versions = ", ".join(str(known.version) for known in reversed(self.list(name)))
+        if versions:
+            return f"model {name!r} has no version {version}; it has {versions}"
+        names = dict.fromkeys(known.name for known in self.list())
+        there = f"it has {', '.join(names)}" if names else "nothing has been registered yet"
+        return f"no model {name!r} in {place}: {there}"
+
     def download(self, name: str, version: int | None, target: str | os.PathLike[str]) -> Path:
         """Write a version's file into a folder; see :meth:`ModelVersion.download`."""
         return self.get(name, version).download(target)

@@ -135,7 +135,7 @@ class ModelRegistry(Models):
             found = self._read(name, number)
             if found:
                 return found
-        raise ModelNotFoundError(self._what_there_is(name, version))
+        raise ModelNotFoundError(self.what_there_is(name, version, str(self.folder)))
 
     def delete(self, name: str, version: int) -> None:
         """Remove one version for good; see :meth:`Models.delete`."""
@@ -144,14 +144,6 @@ class ModelRegistry(Models):
             # Its entry stays, so that its number stays taken.
             publish_bytes(self._entry(name, version), json.dumps(_DELETED).encode())
             self._remove_unused()
-
-    def _what_there_is(self, name: str, version: int | None) -> str:
-        versions = ", ".join(str(known.version) for known in reversed(self.list(name)))
-        if versions:
-            return f"model {name!r} has no version {version}; it has {versions}"
-        names = dict.fromkeys(known.name for known in self.list())
-        there = f"it has {', '.join(names)}" if names else "nothing has been registered yet"
-        return f"no model {name!r} in {self.folder}: {there}"
 
     def _remove_unused(self) -> None:
         """Remove files that no version needs, those with them that a killed process left."""

@@ -23,7 +23,7 @@ _LONGEST_TEXT = 400
 #: How a status stands in the texts of errors that carry it nowhere else.
 _STATUS_IN_TEXT = re.compile(r'(?:Code:|status_code"?:|Response Code:|status code)\s*\'?"?(\d{3})\b')
 _SECRETS = re.compile(r"(?i)(bearer\s+|sig=|accountkey[\"']?[=:]\s*[\"']?|password[\"']?[=:]\s*[\"']?)[^\s&\"',]+")
-#: Modules whose connection errors these SDKs let through.
+#: Classes of several packages by which a connection that failed is told.
 _CONNECTION_ERRORS = {
     "ConnectionError",
     "ConnectTimeout",

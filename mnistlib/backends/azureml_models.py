@@ -116,16 +116,8 @@ class AzureMLModels(Models):
 
         model = self._calls.make(f"looking for model {name}", look)
         if model is None:
-            raise ModelNotFoundError(self._what_there_is(name, version))
+            raise ModelNotFoundError(self.what_there_is(name, version, f"workspace {self._workspace.name}"))
         return model
-
-    def _what_there_is(self, name: str, version: int | None) -> str:
-        versions = ", ".join(str(known.version) for known in reversed(self.list(name)))
-        if versions:
-            return f"model {name!r} has no version {version}; it has {versions}"
-        names = dict.fromkeys(known.name for known in self.list())
-        there = f"it has {', '.join(names)}" if names else "nothing has been registered yet"
-        return f"no model {name!r} in workspace {self._workspace.name}: {there}"
 
     def _version(self, model: Any) -> ModelVersion:
         properties = dict(model.properties or {})

@@ -72,7 +72,7 @@ class AzureMLService(Service):
         self._experiments: dict[str, Any] = {}
         self._runs: dict[str, Any] = {}
         self._environment: Any = None
-        self._uploaded: set[str] = set()
+        self._uploaded: dict[str, str] = {}
 
     @cached_property
     def workspace(self) -> Any:
@@ -133,8 +133,7 @@ class AzureMLService(Service):
 
     def find(self, run_id: str) -> RemoteRun | None:
         """Return a run as it is now; see :meth:`Service.find`."""
-        experiment, *rest = run_id.rsplit("_", 2)
-        run = self.calls.make(f"looking at run {run_id}", lambda: self._find(run_id, experiment if rest else None))
+        run = self.sdk_run(run_id)
         return self._remote(run) if run else None
 
     def runs(self) -> Sequence[RemoteRun]:
@@ -182,7 +181,7 @@ class AzureMLService(Service):
         return AzureMLModels(self.workspace, self.calls)
 
     def sdk_run(self, run_id: str) -> Any:
-        """Return the SDK's own object for a run."""
+        """Return the SDK's own object for a run; None if there is none."""
         experiment, *rest = run_id.rsplit("_", 2)
         return self.calls.make(f"looking at run {run_id}", lambda: self._find(run_id, experiment if rest else None))
 
@@ -266,9 +265,11 @@ class AzureMLService(Service):
     def _upload(self, files: Mapping[str, Path]) -> Any:
         """Send data to the default datastore under its digest, unless it is there; return a reference to it."""
         datastore = self.calls.make("opening the default datastore", self.workspace.get_default_datastore)
-        digests = {name: _sha256(path) for name, path in sorted(files.items())}
-        place = f"mnistlib/data/{hashlib.sha256(json.dumps(digests).encode()).hexdigest()[:32]}"
-        if place not in self._uploaded:
+        # Every run of a sweep sends the same files: they are read for the first only.
+        seen = json.dumps([(name, str(path), *_state_of(path)) for name, path in sorted(files.items())])
+        if seen not in self._uploaded:
+            digests = {name: _sha256(path) for name, path in sorted(files.items())}
+            place = f"mnistlib/data/{hashlib.sha256(json.dumps(digests).encode()).hexdigest()[:32]}"
             for path in files.values():
                 self.calls.make(
                     f"sending {path.name}",
@@ -280,8 +281,8 @@ class AzureMLService(Service):
                         show_progress=False,
                     ),
                 )
-            self._uploaded.add(place)
-        return datastore.path(place).as_mount()
+            self._uploaded[seen] = place
+        return datastore.path(self._uploaded[seen]).as_mount()
 
 
 def _runs_of(experiment: Any) -> list[Any]:
@@ -295,6 +296,11 @@ def _download(run: Any, name: str, target: Path) -> None:
         if status_of(error) == NOT_FOUND or "was not found" in str(error):
             raise FileNotFoundError(f"run {run.id} has no file {name!r}") from error
         raise
+
+
+def _state_of(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
 
 
 def _sha256(path: Path) -> str:

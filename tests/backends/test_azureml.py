@@ -14,6 +14,7 @@ import mnistlib
 from mnistlib import (
     AmlComputeSpec,
     AzureMLBackend,
+    BackendError,
     ComputeError,
     JobError,
     JobFailedError,
@@ -78,6 +79,12 @@ def test_an_unchanged_second_submission_sends_neither_code_nor_data_again(
     assert made(service, "PUT", "/mnistlib/data/") == 4
     assert (made(service, "PUT", "/environments/"), made(service, "POST", "/snapshots/")) == (environments, snapshots)
     assert again.result(LIMIT).metrics["accuracy"] == 1.0
+
+
+def test_a_way_of_data_that_there_is_not_is_refused() -> None:
+    pytest.importorskip("azureml.core", reason="azureml-core is not installed: the tox environment cloud has it")
+    with pytest.raises(BackendError, match="data must be one of upload, fetch, not 'dataset'"):
+        AzureMLBackend(data="dataset")
 
 
 def test_a_plan_needs_no_workspace(tmp_path: Path) -> None:

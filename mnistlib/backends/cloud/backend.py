@@ -15,13 +15,15 @@ from mnistlib.backends.cloud.staging import stage
 from mnistlib.backends.plan import Plan
 from mnistlib.datasets import DIGITS, NAMES, fetch_dataset
 from mnistlib.datasets.folder import require_files
-from mnistlib.errors import RunNotFoundError, RunStateError
+from mnistlib.errors import BackendError, RunNotFoundError, RunStateError
 from mnistlib.jobs import Job, ScriptJob, SweepJob, TrainJob
 from mnistlib.jobs.job import job_from_json
 from mnistlib.models import Models, require_model_name
 from mnistlib.runs import Run, RunRecord, RunStatus, default_runs_folder
 from mnistlib.runs.record import now, require_experiment_name
 
+#: How a job's data set comes to the node.
+DATA_WAYS = ("upload", "fetch")
 #: Property of a run that this package has submitted: its job, as JSON, where it is short enough to be one.
 JOB = "mnistlib.job"
 #: Property of the run that chooses: the sweep that it belongs to.
@@ -48,6 +50,8 @@ class CloudBackend(Backend):
     run_class: type[CloudRun] = CloudRun
 
     def __init__(self, service: Service, *, data: str = "upload", runs_folder: Path | None = None) -> None:
+        if data not in DATA_WAYS:
+            raise BackendError(f"data must be one of {', '.join(DATA_WAYS)}, not {data!r}")
         self._service = service
         self._data = data
         self._folder = (runs_folder or default_runs_folder()) / _BROUGHT
@@ -71,7 +75,7 @@ class CloudBackend(Backend):
         self._service.prepare()
         with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
             stage(job).write(Path(folder))
-            whole = self._submission(job, Path(folder), experiment, *registers)
+            whole = self._submission(job, Path(folder), experiment, self._data_of(job), *registers)
             whole = replace(whole, name=name, tags=dict(tags or {}))
             if isinstance(job, SweepJob):
                 return self._submit_sweep(job, whole, registers, resume=resume)
@@ -133,7 +137,9 @@ class CloudBackend(Backend):
         """The registered models."""
         return self._service.models
 
-    def _submission(self, job: Job, folder: Path, experiment: str, *arguments: str) -> Submission:
+    def _submission(
+        self, job: Job, folder: Path, experiment: str, data: Mapping[str, Path], *arguments: str
+    ) -> Submission:
         run_id = _new_id(experiment)
         names = ["--run-id", run_id, "--experiment", experiment]
         return Submission(
@@ -142,7 +148,7 @@ class CloudBackend(Backend):
             folder=folder,
             arguments=["node", *self._service.node_arguments, *names, *arguments],
             properties={JOB_TYPE: job.type} | ({JOB: job.to_json()} if isinstance(job, TrainJob) else {}),
-            data=self._data_of(job),
+            data=data,
             environment=job.environment if isinstance(job, ScriptJob) else {},
         )
 
@@ -163,13 +169,14 @@ class CloudBackend(Backend):
     def _submit_sweep(self, sweep: SweepJob, whole: Submission, registers: Sequence[str], *, resume: bool) -> CloudRun:
         """Send the children and, after them, the run that chooses; all of them are shipped the same files."""
         done = self._completed(whole.experiment) if resume else {}
+        same = (whole.folder, whole.experiment, whole.data)
         children: list[Submission | RemoteRun] = [
-            done.get(job) or self._submission(job, whole.folder, whole.experiment, "--child", str(number))
+            done.get(job) or self._submission(job, *same, "--child", str(number))
             for number, job in enumerate(sweep.children())
         ]
         ids = [child.run_id for child in children]
         chooses = ("--sweep", whole.run_id, "--children", ",".join(ids), *registers)
-        chooser = self._submission(sweep, whole.folder, whole.experiment, *chooses)
+        chooser = self._submission(sweep, *same, *chooses)
         chooser = replace(chooser, properties={JOB_TYPE: sweep.type, CHOOSES: whole.run_id})
         links = {CHILDREN: json.dumps(ids), CHOOSER: chooser.run_id}
         whole = replace(whole, properties={**whole.properties, **links})

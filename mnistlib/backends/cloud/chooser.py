@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from mnistlib.backends.cloud.run import CloudRun
+from mnistlib.backends.cloud.run import CloudRun, record_of
 from mnistlib.backends.cloud.service import Service
-from mnistlib.jobs import Job, SweepJob, TrainJob
+from mnistlib.jobs import Job, SweepJob
 from mnistlib.jobs.execute import Outcome
 from mnistlib.jobs.sweeping import choose
-from mnistlib.runs import RunContext, RunRecord
+from mnistlib.runs import RunContext
 from mnistlib.runs.record import RECORD_FILE
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.3, 10.0
@@ -60,14 +60,5 @@ def _bring(run: CloudRun, folder: Path) -> Path:
     folder.mkdir(parents=True)
     run.download(folder)
     if not (folder / RECORD_FILE).exists():
-        remote = run.remote
-        RunRecord(
-            run_id=run.id,
-            experiment=run.experiment,
-            job_type=TrainJob.type,
-            status=remote.status,
-            process="",
-            created=remote.created,
-            error=remote.error,
-        ).write(folder)
+        record_of(run.remote).write(folder)
     return folder
