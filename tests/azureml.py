@@ -11,6 +11,7 @@ import pytest
 
 import mnistlib
 from mnistlib.backends.cloud.staging import stage
+from mnistlib.jobs import Job
 
 if TYPE_CHECKING:
     from mnistlib.testing.azureml import AzureMLEmulator
@@ -20,22 +21,30 @@ os.environ.setdefault("AZUREML_DEFAULT_RETRIES", "0")
 
 
 @contextmanager
-def workspace(folder: Path, session: Path) -> Iterator["AzureMLEmulator"]:
-    """Serve a workspace of its own, copied from one that is made once in a session."""
+def workspace(folder: Path, session: Path, *, finished: Job | None = None) -> Iterator["AzureMLEmulator"]:
+    """Serve a workspace of its own, copied from one that is made once in a session; in it `finished` has been run."""
     pytest.importorskip("azureml.core", reason="azureml-core is not installed: the tox environment cloud has it")
+    template = session / (finished.type if finished else "nothing")
+    if not template.exists():
+        with workspace(session, session) if finished else _served(session / "cloud") as service:
+            if finished:
+                mnistlib.AzureMLBackend(config=service.config_path, runs_folder=session / "runs").run(finished)
+            else:
+                _prepare(service.config_path, session)
+        (session / "cloud").rename(template)
+    with _served(shutil.copytree(template, folder / "cloud", symlinks=True)) as service:
+        yield service
+
+
+@contextmanager
+def _served(folder: Path) -> Iterator["AzureMLEmulator"]:
     from mnistlib.testing.azureml import AzureMLEmulator
 
-    template = session / "template"
+    # The SDK remembers in its user's home what it has sent to a workspace.
+    (folder / "home").mkdir(parents=True, exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
-        # The SDK remembers in its user's home what it has sent to a workspace.
-        if not template.exists():
-            patch.setenv("HOME", str(_new(session / "making/home")))
-            with AzureMLEmulator(session / "making/azureml") as service:
-                _prepare(service.config_path, session)
-            (session / "making").rename(template)
-        cloud = shutil.copytree(template, folder / "cloud", symlinks=True)
-        patch.setenv("HOME", str(cloud / "home"))
-        with AzureMLEmulator(cloud / "azureml") as service:
+        patch.setenv("HOME", str(folder / "home"))
+        with AzureMLEmulator(folder / "azureml") as service:
             yield service
 
 
@@ -46,12 +55,9 @@ def _prepare(config: Path, session: Path) -> None:
     made = Workspace.from_config(str(config))
     backend = mnistlib.AzureMLBackend(made, runs_folder=session / "runs")
     backend.compute.ensure()
-    stage(mnistlib.TrainJob(dataset="digits")).write(_new(session / "source"))
-    script = ScriptRunConfig(str(session / "source"), command=["true"], compute_target=backend.compute.spec.name)
+    source = session / "source"
+    source.mkdir()
+    stage(mnistlib.TrainJob(dataset="digits")).write(source)
+    script = ScriptRunConfig(str(source), command=["true"], compute_target=backend.compute.spec.name)
     script.run_config.environment = Environment("nothing")
     Experiment(made, "making").submit(script).wait_for_completion()
-
-
-def _new(folder: Path) -> Path:
-    folder.mkdir(parents=True)
-    return folder

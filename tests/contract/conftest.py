@@ -1,14 +1,20 @@
 """The backends that are held to the contract. A new one is one more line in SUBJECTS."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from mnistlib import SweepJob, TrainJob
 from mnistlib.backends import Backend, get_backend
+from mnistlib.jobs import Job
+from mnistlib.runs import Run
 from tests.azureml import workspace
+
+TRAIN = TrainJob(dataset="digits", regularization=0.5)
+SWEEP = SweepJob(base=TRAIN, regularization=[0.1, 1.0, 10.0])
 
 
 @dataclass(frozen=True)
@@ -18,7 +24,7 @@ class Subject:
     Attributes
     ----------
     backend : Backend
-        Fresh, with no runs.
+        Fresh, with no runs, or with the one that was asked for.
     expression : str
         Python that makes such a backend in another process; ``mnistlib`` is imported there.
     """
@@ -28,14 +34,17 @@ class Subject:
 
 
 @contextmanager
-def _local(folder: Path, _session: Path) -> Iterator[Subject]:
+def _local(folder: Path, _session: Path, finished: Job | None = None) -> Iterator[Subject]:
     runs = str(folder / "runs")
-    yield Subject(get_backend("local", runs_folder=runs), f"mnistlib.LocalBackend({runs!r})")
+    backend = get_backend("local", runs_folder=runs)
+    if finished:
+        backend.run(finished)
+    yield Subject(backend, f"mnistlib.LocalBackend({runs!r})")
 
 
 @contextmanager
-def _azureml(folder: Path, session: Path) -> Iterator[Subject]:
-    with workspace(folder, session) as service:
+def _azureml(folder: Path, session: Path, finished: Job | None = None) -> Iterator[Subject]:
+    with workspace(folder, session, finished=finished) as service:
         config, runs = str(service.config_path), str(folder / "runs")
         yield Subject(
             get_backend("azureml", config=config, runs_folder=runs),
@@ -43,24 +52,57 @@ def _azureml(folder: Path, session: Path) -> Iterator[Subject]:
         )
 
 
-SUBJECTS: dict[str, Callable[[Path, Path], AbstractContextManager[Subject]]] = {"azureml": _azureml, "local": _local}
-
+SUBJECTS: dict[str, Callable[[Path, Path, Job | None], AbstractContextManager[Subject]]] = {
+    "azureml": _azureml,
+    "local": _local,
+}
 
 #: What an SDK and what it brings warn of is none of ours.
 MARKS = {"azureml": pytest.mark.filterwarnings("ignore")}
 
 
 @pytest.fixture(params=[pytest.param(name, marks=MARKS.get(name, ())) for name in sorted(SUBJECTS)])
-def subject(
+def serve(
     request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Subject]:
-    with SUBJECTS[request.param](tmp_path, tmp_path_factory.getbasetemp()) as subject:
-        yield subject
+) -> Iterator[Callable[[Job | None], Subject]]:
+    """What makes a backend of each kind, in which a job has been run or none."""
+    with ExitStack() as stack:
+        subject = SUBJECTS[request.param]
+        yield lambda finished: stack.enter_context(subject(tmp_path, tmp_path_factory.getbasetemp(), finished))
+
+
+@pytest.fixture
+def subject(serve: Callable[[Job | None], Subject]) -> Subject:
+    return serve(None)
 
 
 @pytest.fixture
 def backend(subject: Subject) -> Backend:
     return subject.backend
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A backend in which one job has been run, and has completed."""
+
+    backend: Backend
+    run: Run
+
+
+@pytest.fixture
+def trained(serve: Callable[[Job | None], Subject]) -> Finished:
+    return _finished(serve, TRAIN)
+
+
+@pytest.fixture
+def swept(serve: Callable[[Job | None], Subject]) -> Finished:
+    return _finished(serve, SWEEP)
+
+
+def _finished(serve: Callable[[Job | None], Subject], job: Job) -> Finished:
+    backend = serve(job).backend
+    (run_id,) = [record.run_id for record in backend.records() if record.job_type == job.type]
+    return Finished(backend, backend.attach(run_id))
 
 
 @pytest.fixture
