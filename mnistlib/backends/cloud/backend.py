@@ -11,7 +11,7 @@ from pathlib import Path
 from mnistlib.backends.base import Backend
 from mnistlib.backends.cloud.run import CHILDREN, CHOOSER, JOB_TYPE, CloudRun, record_of
 from mnistlib.backends.cloud.service import RemoteRun, Service, Submission
-from mnistlib.backends.cloud.staging import stage
+from mnistlib.backends.cloud.staging import PACKAGE, stage
 from mnistlib.backends.plan import Plan
 from mnistlib.datasets import DIGITS, NAMES, fetch_dataset
 from mnistlib.datasets.folder import require_files
@@ -149,7 +149,7 @@ class CloudBackend(Backend):
             arguments=["node", *self._service.node_arguments, *names, *arguments],
             properties={JOB_TYPE: job.type} | ({JOB: job.to_json()} if isinstance(job, TrainJob) else {}),
             data=data,
-            environment=job.environment if isinstance(job, ScriptJob) else {},
+            environment=_variables(job),
         )
 
     def _data_of(self, job: Job) -> dict[str, Path]:
@@ -209,6 +209,12 @@ class CloudBackend(Backend):
 
     def _handle(self, run: RemoteRun) -> CloudRun:
         return self.run_class(self._service, run, self._folder / run.run_id)
+
+
+def _variables(job: Job) -> dict[str, str]:
+    """Return the variables of a job's process, which is to find the package that was shipped before any other."""
+    own = dict(job.environment) if isinstance(job, ScriptJob) else {}
+    return own | {"PYTHONPATH": ":".join(filter(None, [PACKAGE, own.get("PYTHONPATH")]))}
 
 
 def _sizes(files: Mapping[str, Path]) -> dict[str, int]:
