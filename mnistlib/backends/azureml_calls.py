@@ -14,7 +14,7 @@ from mnistlib.errors import MnistlibError, ServiceError
 
 Result = TypeVar("Result")
 
-NOT_FOUND = 404
+NOT_FOUND, CONFLICT = 404, 409
 
 _FORBIDDEN = (401, 403)
 _RETRIED = {401, 408, 429, 500, 502, 503, 504, 530}

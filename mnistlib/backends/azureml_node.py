@@ -1,12 +1,13 @@
 """The node's side of azureml-core: metrics go to the run that the service has started."""
 
 import sys
-from pathlib import Path
+from functools import cached_property
+from typing import Any, Self
 
 from mnistlib.backends.azureml_compute import AmlComputeSpec
 from mnistlib.backends.azureml_service import AzureMLService
 from mnistlib.backends.cloud.node import NodeSide
-from mnistlib.backends.cloud.run import ended_properties
+from mnistlib.backends.cloud.words import ended_properties
 from mnistlib.runs import RunRecord, RunStatus
 
 
@@ -16,16 +17,22 @@ class AzureMLNode(NodeSide):
     # A script of its own process has to tell of its metrics before it ends, which nothing else makes it do.
     script_launcher = ("-m", "mnistlib.backends.azureml_script")
 
-    def __init__(self) -> None:
+    def __init__(self, run: Any = None) -> None:
         from azureml.core import Run
 
         # Not offline: there metrics would be printed and lost.
-        self._run = Run.get_context(allow_offline=False)
+        self._run = run or Run.get_context(allow_offline=False)
+        self.run_id: str = self._run.id
+        self.experiment: str = self._run.experiment.name
 
-    @property
+    @cached_property
     def service(self) -> AzureMLService:
         """The workspace of this process's run."""
         return AzureMLService(lambda: self._run.experiment.workspace, AmlComputeSpec())
+
+    def of(self, run_id: str) -> Self:
+        """Return what tells of another run of the experiment."""
+        return self if run_id == self.run_id else type(self)(self.service.sdk_run(run_id))
 
     def log_metric(self, name: str, value: float, step: int) -> None:
         """Tell of a value of a metric."""
@@ -36,11 +43,6 @@ class AzureMLNode(NodeSide):
         # A node that is taken away is asked to stop as well; the next one can't change a property that is there.
         if record.status is not RunStatus.CANCELLED:
             self._run.add_properties(ended_properties(record))
-
-    def keep(self, name: str, path: Path) -> None:
-        """Send a file of this run now, unless the service has collected it already."""
-        if name not in self._run.get_file_names():
-            self._run.upload_file(name, str(path))
 
     def flush(self) -> None:
         """Return when all that was told has arrived."""

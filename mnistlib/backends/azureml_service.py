@@ -6,18 +6,21 @@ import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from mnistlib.backends.azureml_calls import NOT_FOUND, Calls, status_of
+from mnistlib.backends.azureml_calls import CONFLICT, NOT_FOUND, Calls, status_of
 from mnistlib.backends.azureml_cluster import AzureMLCluster
 from mnistlib.backends.azureml_compute import AmlComputeSpec
 from mnistlib.backends.azureml_models import AzureMLModels
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.service import Registration, RemoteRun, Service, Submission
 from mnistlib.backends.cloud.specification import EnvironmentSpecification, specification_here
+from mnistlib.backends.cloud.words import CHILDREN, new_id, properties_of
 from mnistlib.errors import JobError
+from mnistlib.jobs import SweepJob
 from mnistlib.models import ModelVersion
 from mnistlib.runs import RunStatus
 from mnistlib.runs.record import now
@@ -54,7 +57,7 @@ class AzureMLService(Service):
         How patiently what fails for a moment is tried again.
     """
 
-    node_arguments = ("--service", "azureml")
+    name = "azureml"
 
     def __init__(
         self,
@@ -89,7 +92,7 @@ class AzureMLService(Service):
         """Start a run, once; see :meth:`Service.send`."""
         from azureml.core import ScriptRunConfig
 
-        command = ["python", "-m", "mnistlib", *submission.arguments]
+        command = ["python", "-m", "mnistlib", "node", "--service", self.name, *submission.arguments]
         config = ScriptRunConfig(
             source_directory=str(submission.folder),
             command=command,
@@ -117,19 +120,40 @@ class AzureMLService(Service):
         )
         self._describe(submission)
 
-    def open_sweep(self, submission: Submission) -> None:
-        """Record a sweep as running; see :meth:`Service.open_sweep`."""
+    def send_sweep(self, submission: Submission, sweep: SweepJob, done: Sequence[str | None]) -> None:
+        """Record a sweep as running, and start its runs; see :meth:`Service.send_sweep`."""
+        ids = [known or new_id(submission.experiment) for known in done]
         experiment = self._experiment(submission.experiment)
         self.calls.make(
             f"recording sweep {submission.run_id}",
-            lambda: experiment.start_logging(run_id=submission.run_id, snapshot_directory=None, outputs=None),
+            lambda: experiment.start_logging(run_id=submission.run_id, snapshot_directory=None, outputs=False),
         )
-        self._describe(submission)
+        self._describe(replace(submission, properties={**submission.properties, CHILDREN: json.dumps(ids)}))
+        for run_id, known, child in zip(ids, done, sweep.children(), strict=True):
+            if known is None:
+                rate = ("--sweep", submission.run_id, "--rate", repr(child.regularization))
+                arguments = (*submission.arguments, *rate)
+                one = Submission(
+                    run_id=run_id,
+                    experiment=submission.experiment,
+                    folder=submission.folder,
+                    arguments=arguments,
+                    properties=properties_of(child),
+                    parent=submission.run_id,
+                    data=submission.data,
+                    environment=submission.environment,
+                )
+                self.send(one)
 
     def close_sweep(self, run_id: str, *, error: str | None) -> None:
         """Record a sweep as ended; see :meth:`Service.close_sweep`."""
         sweep = self.sdk_run(run_id)
         self.calls.make(f"closing sweep {run_id}", partial(sweep.fail, error) if error else sweep.complete)
+
+    def children(self, sweep: RemoteRun) -> Sequence[RemoteRun]:
+        """Return the runs of a sweep; see :meth:`Service.children`."""
+        ids: list[str] = json.loads(sweep.properties.get(CHILDREN, "[]"))
+        return [run for run in map(self.find, ids) if run]
 
     def find(self, run_id: str) -> RemoteRun | None:
         """Return a run as it is now; see :meth:`Service.find`."""
@@ -170,6 +194,21 @@ class AzureMLService(Service):
         with ThreadPoolExecutor(_FETCHED_AT_A_TIME) as threads:  # each waits for the network most of the time
             for _ in threads.map(one, names):
                 pass  # raises what a thread has raised
+
+    def keep(self, run_id: str, name: str, path: Path) -> bool:
+        """Add a file to a run's, unless one of that name is there; see :meth:`Service.keep`."""
+        run = self._files_of(run_id)
+
+        def add() -> bool:
+            try:
+                run.upload_file(name, str(path))
+            except Exception as error:  # the SDK wraps what the service says in several classes
+                if status_of(error) == CONFLICT:
+                    return False
+                raise
+            return True
+
+        return self.calls.make(f"sending {name} of run {run_id}", add)
 
     def register(self, registration: Registration) -> ModelVersion:
         """Register a model of a run; see :meth:`Service.register`."""

@@ -2,30 +2,44 @@
 
 import argparse
 import sys
+import traceback
 from pathlib import Path
 
 from mnistlib.backends import node_side
-from mnistlib.jobs.execute import execute
+from mnistlib.backends.cloud.closing import close_if_last
+from mnistlib.backends.cloud.node import NodeSide
+from mnistlib.jobs import SweepJob
 from mnistlib.jobs.node import run_on_node
-from mnistlib.runs import RunRecord, RunStatus
+from mnistlib.jobs.recorded import read_job
+from mnistlib.runs import RunStatus
 
 
 def node(options: argparse.Namespace) -> None:
-    """Run the job that lies here; the exit status tells the service whether it completed."""
-    folder = Path.cwd()
+    """Run what lies here; the exit status tells the service whether it completed.
+
+    A job; or of a sweep one rate, and the choice of the best if no other is left; or of a sweep whose rates have all
+    been done before, the choice alone.
+    """
     side = node_side(options.service)
-    status = run_on_node(
-        folder,
-        run_id=options.run_id,
-        experiment=options.experiment,
-        child=options.child,
-        data=Path(options.data) if options.data else None,
-        service=side,
-        work=side.chooser(options.children.split(",")) if options.sweep else execute,
-    )
-    if options.register_as and status is RunStatus.COMPLETED:
-        side.register(options.register_as, options.run_id, folder)
-    if options.sweep and status is not RunStatus.CANCELLED:
-        side.close_sweep(options.sweep, error=RunRecord.read(folder).error)
+    data = Path(options.data) if options.data else None
+    if options.sweep == side.run_id:
+        status = _close(options, side, data)
+    else:
+        status = run_on_node(
+            Path.cwd(), run_id=side.run_id, experiment=side.experiment, rate=options.rate, data=data, service=side
+        )
+        if options.sweep:
+            try:
+                _close(options, side, data)
+            except Exception:  # this run has done its own work; the sweep says of itself that nobody chose
+                traceback.print_exc()
+        elif options.register_as and status is RunStatus.COMPLETED:
+            side.register(options.register_as, Path.cwd())
     if status is not RunStatus.COMPLETED:
         sys.exit(1)
+
+
+def _close(options: argparse.Namespace, side: NodeSide, data: Path | None) -> RunStatus | None:
+    sweep = read_job(Path.cwd())
+    assert isinstance(sweep, SweepJob)
+    return close_if_last(side, options.sweep, sweep, data=data, register_as=options.register_as)

@@ -195,12 +195,9 @@ def _add_node(commands: Any) -> None:
     """Add what a cluster's node runs; without a line of help, since no person does."""
     node = commands.add_parser("node", description="Run the job that lies here, on a cluster's node.")
     node.set_defaults(command=_Command("node", "node"), quiet=False, debug=False)
-    node.add_argument("--run-id", required=True, help="the run's id")
-    node.add_argument("--experiment", required=True, help="its experiment")
-    node.add_argument("--service", help="who is told of metrics")
-    node.add_argument("--child", type=int, help="which child of the sweep that lies here to run")
-    node.add_argument("--sweep", help="id of the sweep that this run chooses for")
-    node.add_argument("--children", default="", help="ids of the runs to choose from, with commas between")
+    node.add_argument("--service", required=True, help="whose node this is")
+    node.add_argument("--sweep", help="id of the sweep that lies here; this run is one of its runs, or itself")
+    node.add_argument("--rate", type=float, help="which of its rates this run is to train")
     node.add_argument("--register-as", metavar="NAME", help="what to register the model as, in the end")
     node.add_argument("--data", metavar="FOLDER", help="where the job's data set was brought")
 

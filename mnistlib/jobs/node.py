@@ -56,7 +56,7 @@ def run_on_node(
     *,
     run_id: str,
     experiment: str,
-    child: int | None = None,
+    rate: float | None = None,
     data: Path | None = None,
     service: NodeService | None = None,
     work: Callable[[Job, RunContext], Outcome] = execute,
@@ -69,8 +69,8 @@ def run_on_node(
         Where ``job.json`` lies, and what the run makes is left.
     run_id, experiment : str
         What the run is called.
-    child : int, optional
-        Which child of the sweep in the folder is to be run; without it, the job itself.
+    rate : float, optional
+        Which rate of the sweep in the folder is to be trained; without it, the job itself is run.
     data : Path, optional
         The folder with the job's data set, where it was brought here.
     service : NodeService, optional
@@ -84,8 +84,8 @@ def run_on_node(
         How it ended; why is in the record and the log.
     """
     job = read_job(folder)
-    if child is not None and isinstance(job, SweepJob):
-        job = job.children()[child]
+    if rate is not None and isinstance(job, SweepJob):
+        job = job.children()[job.regularization.index(rate)]
     if data is not None:
         job = _with_data(job, data)
     _collect(folder, job)

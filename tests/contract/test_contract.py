@@ -336,6 +336,13 @@ class TestSweeps:
         assert [child.id for child in again.children()][:2] == [child.id for child in first.children()]
         assert again.children()[2].id not in {child.id for child in first.children()}
 
+    def test_resuming_what_is_all_done_chooses_again_and_trains_nothing(self, swept: Finished) -> None:
+        again = swept.backend.submit(SWEEP, resume=True, register_as="again")
+        assert again.result(LIMIT).metrics["accuracy"] == swept.run.result(LIMIT).metrics["accuracy"]
+        assert [child.id for child in again.children()] == [child.id for child in swept.run.children()]
+        assert again.best is not None
+        until(lambda: swept.backend.models.list("again"))
+
     def test_a_cancelled_sweep_cancels_its_children(self, backend: Backend, tmp_path: Path) -> None:
         run = backend.submit(SweepJob(base=_endless_training(tmp_path), regularization=[1e-9, 2e-9]))
         until(run.metrics)

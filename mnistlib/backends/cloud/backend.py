@@ -1,17 +1,16 @@
 """What every backend on a cluster does, whatever the SDK: stage, submit, attach."""
 
 import json
-import secrets
 import tempfile
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from mnistlib.backends.base import Backend
-from mnistlib.backends.cloud.run import CHILDREN, CHOOSER, JOB_TYPE, CloudRun, record_of
+from mnistlib.backends.cloud.run import CloudRun
 from mnistlib.backends.cloud.service import RemoteRun, Service, Submission
 from mnistlib.backends.cloud.staging import PACKAGE, stage
+from mnistlib.backends.cloud.words import CHILDREN, CHOOSES, JOB, new_id, properties_of, record_of
 from mnistlib.backends.plan import Plan
 from mnistlib.datasets import DIGITS, NAMES, fetch_dataset
 from mnistlib.datasets.folder import require_files
@@ -24,11 +23,6 @@ from mnistlib.runs.record import now, require_experiment_name
 
 #: How a job's data set comes to the node.
 DATA_WAYS = ("upload", "fetch")
-#: Property of a run that this package has submitted: its job, as JSON, where it is short enough to be one.
-JOB = "mnistlib.job"
-#: Property of the run that chooses: the sweep that it belongs to.
-CHOOSES = "mnistlib.chooses"
-
 # Below the runs folder, where runs that lie elsewhere bring their files; no experiment's name begins with a dot.
 _BROUGHT = ".cloud"
 
@@ -72,15 +66,34 @@ class CloudBackend(Backend):
         if register_as is not None:
             require_model_name(register_as)
             registers = ("--register-as", register_as)
+        done: list[str | None] = []
+        if isinstance(job, SweepJob):
+            completed = self._completed(experiment) if resume else {}
+            done = [completed.get(child) for child in job.children()]
         self._service.prepare()
         with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
             stage(job).write(Path(folder))
-            whole = self._submission(job, Path(folder), experiment, self._data_of(job), *registers)
-            whole = replace(whole, name=name, tags=dict(tags or {}))
-            if isinstance(job, SweepJob):
-                return self._submit_sweep(job, whole, registers, resume=resume)
-            self._service.send(whole)
-        return self._handle_of(whole)
+            submission = Submission(
+                run_id=new_id(experiment),
+                experiment=experiment,
+                folder=Path(folder),
+                arguments=registers,
+                name=name,
+                tags=dict(tags or {}),
+                properties=properties_of(job),
+                data=self._data_of(job),
+                environment=_variables(job),
+            )
+            if isinstance(job, SweepJob) and None in done:
+                self._service.send_sweep(submission, job, done)
+            elif isinstance(job, SweepJob):
+                known = {CHILDREN: json.dumps(done), CHOOSES: "itself", **submission.properties}
+                arguments = (*registers, "--sweep", submission.run_id)
+                submission = replace(submission, properties=known, arguments=arguments)
+                self._service.send(submission)
+            else:
+                self._service.send(submission)
+        return self._handle(_just_sent(submission))
 
     def attach(self, run_id: str) -> CloudRun:
         """Return a handle on a run; see :meth:`Backend.attach`."""
@@ -91,15 +104,11 @@ class CloudBackend(Backend):
 
     def runs(self) -> list[Run]:
         """Return handles on all runs, the newest first."""
-        return [self._handle(run) for run in self._runs()]
+        return [self._handle(run) for run in self._service.runs()]
 
     def records(self) -> list[RunRecord]:
-        """Return what the service knows of all runs, the newest first; of a sweep's metrics its own record tells."""
-        return [record_of(run) for run in self._runs()]
-
-    def _runs(self) -> list[RemoteRun]:
-        """Return all runs but those that choose: they are part of their sweeps."""
-        return [run for run in self._service.runs() if CHOOSES not in run.properties]
+        """Return what the service knows of all runs, the newest first."""
+        return [record_of(run) for run in self._service.runs()]
 
     def delete(self, run_id: str) -> None:
         """Refuse: a workspace keeps its runs; see :meth:`Backend.delete`."""
@@ -110,7 +119,7 @@ class CloudBackend(Backend):
         """Return what submitting a job would do; see :meth:`Backend.plan`."""
         shipped, data = stage(job).sizes, _sizes(self._data_of(job))
         environment = self._service.specification
-        command = " ".join(["python -m mnistlib node", *self._service.node_arguments])
+        command = f"python -m mnistlib node --service {self._service.name}"
         steps = [
             f"find the cluster, or make it: {self._service.cluster_text}",
             f"{'register' if environment.conda else 'use'} the environment {environment.name}: {environment.text}",
@@ -120,7 +129,7 @@ class CloudBackend(Backend):
             steps.append(f"send {_total(data)} of data, unless they are there: {', '.join(data)}")
         if isinstance(job, SweepJob):
             steps.append(f"run {len(job.regularization)} rates, each on a node: {command}")
-            steps.append("run what chooses the best of them, when they have ended")
+            steps.append("let the last of them to end choose the best")
         else:
             steps.append(f"run on a node: {command}")
         return Plan(
@@ -137,21 +146,6 @@ class CloudBackend(Backend):
         """The registered models."""
         return self._service.models
 
-    def _submission(
-        self, job: Job, folder: Path, experiment: str, data: Mapping[str, Path], *arguments: str
-    ) -> Submission:
-        run_id = _new_id(experiment)
-        names = ["--run-id", run_id, "--experiment", experiment]
-        return Submission(
-            run_id=run_id,
-            experiment=experiment,
-            folder=folder,
-            arguments=["node", *self._service.node_arguments, *names, *arguments],
-            properties={JOB_TYPE: job.type} | ({JOB: job.to_json()} if isinstance(job, TrainJob) else {}),
-            data=data,
-            environment=_variables(job),
-        )
-
     def _data_of(self, job: Job) -> dict[str, Path]:
         """Return the files of a job's data set that are to be sent; none where the node has or fetches them."""
         if isinstance(job, SweepJob):
@@ -166,46 +160,13 @@ class CloudBackend(Backend):
         found = fetch_dataset(job.dataset, data_folder=job.data_folder)
         return {path.name: path for path in found.values()}
 
-    def _submit_sweep(self, sweep: SweepJob, whole: Submission, registers: Sequence[str], *, resume: bool) -> CloudRun:
-        """Send the children and, after them, the run that chooses; all of them are shipped the same files."""
-        done = self._completed(whole.experiment) if resume else {}
-        same = (whole.folder, whole.experiment, whole.data)
-        children: list[Submission | RemoteRun] = [
-            done.get(job) or self._submission(job, *same, "--child", str(number))
-            for number, job in enumerate(sweep.children())
-        ]
-        ids = [child.run_id for child in children]
-        chooses = ("--sweep", whole.run_id, "--children", ",".join(ids), *registers)
-        chooser = self._submission(sweep, *same, *chooses)
-        chooser = replace(chooser, properties={JOB_TYPE: sweep.type, CHOOSES: whole.run_id})
-        links = {CHILDREN: json.dumps(ids), CHOOSER: chooser.run_id}
-        whole = replace(whole, properties={**whole.properties, **links})
-        self._service.open_sweep(whole)
-        for submission in (*children, chooser):
-            if isinstance(submission, Submission):
-                self._service.send(replace(submission, parent=whole.run_id))
-        return self._handle_of(whole)
-
-    def _completed(self, experiment: str) -> dict[Job, RemoteRun]:
-        """Return the training runs that have completed in an experiment, by their jobs."""
+    def _completed(self, experiment: str) -> dict[Job, str]:
+        """Return the ids of training runs that have completed in an experiment, by their jobs."""
         return {
-            job_from_json(run.properties[JOB]): run
+            job_from_json(run.properties[JOB]): run.run_id
             for run in self._service.runs()
             if run.experiment == experiment and run.status is RunStatus.COMPLETED and JOB in run.properties
         }
-
-    def _handle_of(self, submission: Submission) -> CloudRun:
-        run = RemoteRun(
-            run_id=submission.run_id,
-            experiment=submission.experiment,
-            status=RunStatus.QUEUED,
-            created=now(),
-            name=submission.name,
-            tags=submission.tags,
-            properties=submission.properties,
-            parent=submission.parent,
-        )
-        return self._handle(run)
 
     def _handle(self, run: RemoteRun) -> CloudRun:
         return self.run_class(self._service, run, self._folder / run.run_id)
@@ -225,6 +186,14 @@ def _total(sizes: Mapping[str, int]) -> str:
     return f"{len(sizes)} files, {sum(sizes.values()) / 1e6:.2f} MB,"
 
 
-def _new_id(experiment: str) -> str:
-    """Return an id that is ours before the service knows of it, so that a lost answer loses no run."""
-    return f"{experiment}_{int(time.time())}_{secrets.token_hex(4)}"
+def _just_sent(submission: Submission) -> RemoteRun:
+    """Return what is known of a run before the service is asked."""
+    return RemoteRun(
+        run_id=submission.run_id,
+        experiment=submission.experiment,
+        status=RunStatus.QUEUED,
+        created=now(),
+        name=submission.name,
+        tags=submission.tags,
+        properties=submission.properties,
+    )

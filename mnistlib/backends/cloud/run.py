@@ -7,10 +7,10 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from mnistlib.artifacts import DESCRIPTION_FILE, ModelDescription
 from mnistlib.backends.cloud.service import Registration, RemoteRun, Service
+from mnistlib.backends.cloud.words import CHILDREN, CHOOSES, ENDED, is_sweep, record_of
 from mnistlib.errors import JobFailedError, ModelError, RunNotFoundError, RunStateError
 from mnistlib.jobs.node import COLLECTED, LOGS
 from mnistlib.models import ModelVersion, require_model_name
@@ -18,15 +18,6 @@ from mnistlib.runs import Metrics, Run, RunRecord, RunResult, RunStatus, read_me
 from mnistlib.runs.context import LOG_FILE, METRIC_LINES_FILE, OUTPUTS, parse_metrics
 from mnistlib.runs.handle import MODEL_OUTPUT
 from mnistlib.runs.record import RECORD_FILE
-
-#: Properties of a sweep: the ids of its children, as JSON, and of the run that chooses the best of them.
-CHILDREN, CHOOSER = "mnistlib.children", "mnistlib.chooser"
-#: Property of every run: the ``type`` of its job.
-JOB_TYPE = "mnistlib.job_type"
-
-#: Property of a run that has ended on its node: what its record adds to what the service knows, as JSON.
-ENDED = "mnistlib.ended"
-_TOLD_AT_THE_END = ("started", "ended", "metrics", "converged", "error")
 
 _COLLECTED_AS = {(LOGS / name).as_posix(): name for name in COLLECTED}
 
@@ -57,28 +48,13 @@ class CloudRun(Run):
     def remote(self) -> RemoteRun:
         """What the service knows of the run now."""
         if not self._known.status.ended:
+            # The runs of a sweep first: what they do to the sweep before they end is then seen.
+            runs = self._service.children(self._known) if is_sweep(self._known) else []
             found = self._service.find(self.id)
             if found is None:
                 raise RunNotFoundError(f"no run {self.id!r}: it has been deleted")
-            self._known = self._with_chooser(found)
+            self._known = _as_its_runs_say(found, runs) if runs else found
         return self._known
-
-    @property
-    def _keeper(self) -> str:
-        """Id of the run that has the files: of a sweep, the one that chooses."""
-        return self._known.properties.get(CHOOSER, self.id)
-
-    def _with_chooser(self, sweep: RemoteRun) -> RemoteRun:
-        """Return a sweep as its runs say it is: it has not ended before them, nor does it outlive its chooser."""
-        if self._keeper == self.id or sweep.status in (RunStatus.COMPLETED, RunStatus.FAILED):
-            return sweep
-        if sweep.status is RunStatus.CANCELLED:
-            going_on = any(not child.done() for child in self.children())
-            return replace(sweep, status=RunStatus.RUNNING) if going_on else sweep
-        chooser = self._service.find(self._keeper)
-        if chooser is not None and chooser.status in (RunStatus.FAILED, RunStatus.CANCELLED):
-            return replace(sweep, status=chooser.status, error=chooser.error)
-        return sweep
 
     @property
     def status(self) -> RunStatus:
@@ -88,21 +64,7 @@ class CloudRun(Run):
     @property
     def record(self) -> RunRecord:
         """What the service knows of the run, and what its node has told at its end."""
-        record = record_of(self.remote)
-        if self._keeper == self.id or not record.status.ended:
-            return record
-        chooser = self._service.find(self._keeper)
-        if chooser is None:
-            return record
-        told = record_of(chooser)
-        return replace(
-            record,
-            started=told.started,
-            ended=told.ended,
-            metrics=told.metrics,
-            converged=told.converged,
-            error=record.error and (told.error or record.error),
-        )
+        return record_of(self.remote)
 
     def local_folder(self) -> Path:
         """Bring the run's files to this machine, and return their folder."""
@@ -117,10 +79,9 @@ class CloudRun(Run):
     def cancel(self) -> None:
         """Ask the run to stop; see :meth:`Run.cancel`."""
         if not self.done():
+            self._service.stop(self.id)  # first, so that no run of a sweep begins to choose
             for child in self.children():
                 child.cancel()
-            for run_id in {self.id, self._keeper}:
-                self._service.stop(run_id)
 
     def metrics(self) -> Metrics:
         """Return all metric values logged so far; of a sweep that goes on, how many children have ended."""
@@ -141,7 +102,7 @@ class CloudRun(Run):
         try:
             return self._read(LOG_FILE).decode(errors="replace")
         except FileNotFoundError:
-            printed = sorted(filter(self._service.is_output, self._service.file_names(self._keeper))) if ended else []
+            printed = sorted(filter(self._service.is_output, self._service.file_names(self.id))) if ended else []
             return "\n".join(self._read(name).decode(errors="replace") for name in printed)
 
     def download(self, target: str | os.PathLike[str], names: Sequence[str] | None = None) -> list[Path]:
@@ -155,7 +116,7 @@ class CloudRun(Run):
         folder.mkdir(parents=True, exist_ok=True)
         # Beside where they belong, so that each takes its name at once, and whole.
         with tempfile.TemporaryDirectory(dir=folder, prefix=".", suffix=".part") as parts:
-            self._service.fetch(self._keeper, [stored[name] for name in wanted], Path(parts))
+            self._service.fetch(self.id, [stored[name] for name in wanted], Path(parts))
             for name in wanted:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 Path(parts, stored[name]).replace(folder / name)
@@ -184,7 +145,7 @@ class CloudRun(Run):
         return self._service.register(
             Registration(
                 name=name,
-                run_id=self._keeper,
+                run_id=self.id,
                 output=output,
                 sha256=digest,
                 metrics=self.metrics().latest,
@@ -196,9 +157,10 @@ class CloudRun(Run):
 
     def children(self) -> list[Run]:
         """Return the runs of a sweep; see :meth:`Run.children`."""
-        ids: list[str] = json.loads(self._known.properties.get(CHILDREN, "[]"))
-        known = [(name, self._service.find(name)) for name in ids]
-        return [type(self)(self._service, run, self._folder.with_name(name)) for name, run in known if run]
+        if not is_sweep(self._known):
+            return []
+        known = self._service.children(self.remote)
+        return [type(self)(self._service, run, self._folder.with_name(run.run_id)) for run in known]
 
     def _description(self, digest: str) -> ModelDescription | None:
         """Return how the model was trained, where the file beside it tells of this one."""
@@ -218,34 +180,30 @@ class CloudRun(Run):
 
     def _stored_names(self) -> dict[str, str]:
         """Return what the run's files are called everywhere, with what the service calls them."""
-        return {_COLLECTED_AS.get(name, name): name for name in self._service.file_names(self._keeper)}
+        return {_COLLECTED_AS.get(name, name): name for name in self._service.file_names(self.id)}
 
     def _read(self, name: str) -> bytes:
         stored = (LOGS / name).as_posix() if name in COLLECTED else name
         with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
-            self._service.fetch(self._keeper, [stored], Path(folder))
+            self._service.fetch(self.id, [stored], Path(folder))
             return Path(folder, stored).read_bytes()
 
 
-def ended_properties(record: RunRecord) -> dict[str, str]:
-    """Return the properties by which a node tells how its run has ended."""
-    return {ENDED: json.dumps({name: getattr(record, name) for name in _TOLD_AT_THE_END})}
-
-
-def record_of(remote: RemoteRun) -> RunRecord:
-    """Return the record of a run: what the service knows, and what the node has told at its end."""
-    told: dict[str, Any] = json.loads(remote.properties.get(ENDED, "{}"))
-    failed = remote.status is RunStatus.FAILED
-    return RunRecord(
-        run_id=remote.run_id,
-        experiment=remote.experiment,
-        job_type=remote.properties.get(JOB_TYPE, ""),
-        status=remote.status,
-        process="",
-        created=remote.created,
-        name=remote.name,
-        tags=remote.tags,
-        parent=remote.parent,
-        children=tuple(json.loads(remote.properties.get(CHILDREN, "[]"))),
-        **(told | {"error": (told.get("error") or remote.error) if failed else None}),
+def _as_its_runs_say(sweep: RemoteRun, runs: Sequence[RemoteRun]) -> RemoteRun:
+    """Return a sweep as its runs say it is: it does not end before them, and is not open when they have ended."""
+    missing = len(runs) < len(json.loads(sweep.properties[CHILDREN])) and not sweep.status.ended
+    if missing or not all(run.status.ended for run in runs):
+        return replace(sweep, status=RunStatus.RUNNING)
+    chooses = CHOOSES in sweep.properties and not sweep.status.ended
+    if chooses or sweep.status in (RunStatus.FAILED, RunStatus.CANCELLED):
+        return sweep
+    if ENDED in sweep.properties:
+        failed = record_of(replace(sweep, status=RunStatus.FAILED))
+        return replace(sweep, status=failed.status) if failed.error and sweep.status.ended else sweep
+    if any(run.status is RunStatus.CANCELLED for run in runs):
+        return replace(sweep, status=RunStatus.CANCELLED)
+    reason = (
+        "the last of its runs was lost before it could choose the best. Submit the sweep again with resume=True "
+        "(--resume): what has completed is not trained again"
     )
+    return replace(sweep, status=RunStatus.FAILED, error=reason)

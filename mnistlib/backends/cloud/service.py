@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mnistlib.artifacts import ModelDescription
 from mnistlib.backends.cloud.specification import EnvironmentSpecification
+from mnistlib.jobs import SweepJob
 from mnistlib.models import Models, ModelVersion
 from mnistlib.runs import RunStatus
 
@@ -61,7 +62,7 @@ class Submission:
     folder : Path
         What is shipped.
     arguments : sequence of str
-        For ``python -m mnistlib`` on the node.
+        For ``python -m mnistlib node`` on the node, beside the service's name and where the data is.
     data : mapping of str to Path
         Files of the job's data set by name; the node is told where they are by ``--data``.
     environment : mapping of str to str
@@ -71,7 +72,7 @@ class Submission:
     run_id: str
     experiment: str
     folder: Path
-    arguments: Sequence[str]
+    arguments: Sequence[str] = ()
     name: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
@@ -113,15 +114,15 @@ class Service(ABC):
 
     Attributes
     ----------
-    node_arguments : sequence of str
-        What tells the node's command which service it belongs to.
+    name : str
+        What tells the node's command which service it belongs to; a key of :data:`~mnistlib.backends.NODE_SIDES`.
     specification : EnvironmentSpecification
         The Python environment of the nodes.
     cluster_text : str
         The cluster in words.
     """
 
-    node_arguments: Sequence[str]
+    name: str
     specification: EnvironmentSpecification
     cluster_text: str
 
@@ -134,12 +135,26 @@ class Service(ABC):
         """Start a run, once, however often it is sent."""
 
     @abstractmethod
-    def open_sweep(self, submission: Submission) -> None:
-        """Record a sweep, which has no node of its own, as running."""
+    def send_sweep(self, submission: Submission, sweep: SweepJob, done: Sequence[str | None]) -> None:
+        """Start the runs of a sweep, and record the sweep itself as running.
+
+        Parameters
+        ----------
+        submission : Submission
+            The sweep. Each run is shipped the same folder and finds its job in it by ``--rate``.
+        sweep : SweepJob
+            What to do.
+        done : sequence of str or None
+            In the order of the rates, the ids of runs that have completed before; None for each to start, one at least.
+        """
 
     @abstractmethod
     def close_sweep(self, run_id: str, *, error: str | None) -> None:
-        """Record a sweep as completed, or as failed and why."""
+        """Record a sweep as completed, or as failed and why, where the service does not see that by itself."""
+
+    @abstractmethod
+    def children(self, sweep: RemoteRun) -> Sequence[RemoteRun]:
+        """Return the runs of a sweep that there are so far, in the order of the rates."""
 
     @abstractmethod
     def find(self, run_id: str) -> RemoteRun | None:
@@ -164,6 +179,10 @@ class Service(ABC):
     @abstractmethod
     def fetch(self, run_id: str, names: Sequence[str], folder: Path) -> None:
         """Write files of a run into a folder; FileNotFoundError if one is not there."""
+
+    @abstractmethod
+    def keep(self, run_id: str, name: str, path: Path) -> bool:
+        """Add a file to a run's files; return False, and change nothing, if there is one of that name."""
 
     @abstractmethod
     def register(self, registration: Registration) -> ModelVersion:

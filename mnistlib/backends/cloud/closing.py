@@ -1,0 +1,100 @@
+"""How a sweep ends, whoever is still there: the last of its runs to end chooses the best, from its node.
+
+Each run looks at the others when it has told how it ended. Whoever finds that all have ended leaves a mark among the
+sweep's files, of which there can be one only, chooses, and closes the sweep. No node waits for another.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mnistlib.backends.cloud.node import NodeSide
+from mnistlib.backends.cloud.run import CloudRun
+from mnistlib.backends.cloud.service import RemoteRun, Service
+from mnistlib.backends.cloud.words import ENDED, record_of
+from mnistlib.jobs import Job, SweepJob
+from mnistlib.jobs.execute import Outcome
+from mnistlib.jobs.node import LOGS, run_on_node
+from mnistlib.jobs.sweeping import choose
+from mnistlib.runs import RunContext, RunRecord, RunStatus
+from mnistlib.runs.context import OUTPUTS
+from mnistlib.runs.record import RECORD_FILE
+from mnistlib.runs.store import JOB_FILE
+
+#: File of a sweep that says which of its runs closes it.
+_MARK = f"{LOGS}/closed_by.txt"
+#: Where the sweep's own files are made, in the folder of the run that closes it; nothing collects them there.
+_FOLDER = Path(".sweep")
+
+
+def close_if_last(
+    side: NodeSide, sweep_id: str, sweep: SweepJob, *, data: Path | None, register_as: str | None
+) -> RunStatus | None:
+    """Choose the best of a sweep and close it, if all its runs have ended and no other run has begun to.
+
+    Parameters
+    ----------
+    side : NodeSide
+        Of this run, whose current folder it is.
+    sweep_id, sweep
+        The sweep, and what it was to do.
+    data : Path, optional
+        The folder with the sweep's data set.
+    register_as : str, optional
+        What to register the best model as.
+
+    Returns
+    -------
+    RunStatus or None
+        What has become of the sweep; None if it is not for this run to say.
+    """
+    service = side.service
+    found = service.find(sweep_id)
+    if found is None or found.status is RunStatus.CANCELLED:
+        return None
+    runs = service.children(found)
+    all_there = len(runs) == len(sweep.regularization)
+    if not all_there or not all(run.status.ended or ENDED in run.properties for run in runs):
+        return None
+    if not _marked(service, sweep_id, side.run_id):
+        return None
+    whole = side.of(sweep_id)
+    status = _choose(whole, sweep, runs, data=data)
+    for path in sorted(path for room in (OUTPUTS, LOGS) for path in (_FOLDER / room).rglob("*")):
+        if path.is_file():
+            service.keep(sweep_id, path.relative_to(_FOLDER).as_posix(), path)
+    if register_as and status is RunStatus.COMPLETED:
+        whole.register(register_as, _FOLDER)
+    if sweep_id != side.run_id:
+        service.close_sweep(sweep_id, error=RunRecord.read(_FOLDER).error)
+    return status
+
+
+def _marked(service: Service, sweep_id: str, run_id: str) -> bool:
+    """Leave this run's mark; it may be there from before, if this node is one that came for another."""
+    _FOLDER.mkdir(exist_ok=True)
+    mark = _FOLDER / "mark"
+    mark.write_text(run_id)
+    if service.keep(sweep_id, _MARK, mark):
+        return True
+    service.fetch(sweep_id, [_MARK], _FOLDER)
+    return (_FOLDER / _MARK).read_text() == run_id
+
+
+def _choose(side: NodeSide, sweep: SweepJob, runs: Sequence[RemoteRun], *, data: Path | None) -> RunStatus:
+    (_FOLDER / JOB_FILE).write_text(sweep.to_json())
+
+    def work(job: Job, context: RunContext) -> Outcome:
+        assert isinstance(job, SweepJob)
+        brought = [_bring(side.service, run, context.folder / "runs" / run.run_id) for run in runs]
+        return choose(job, brought, context)
+
+    return run_on_node(_FOLDER, run_id=side.run_id, experiment=side.experiment, data=data, service=side, work=work)
+
+
+def _bring(service: Service, run: RemoteRun, folder: Path) -> Path:
+    """Bring the files of one of the runs here; of one whose node has left none, a record of how it ended."""
+    folder.mkdir(parents=True)
+    CloudRun(service, run, folder).download(folder)
+    if not (folder / RECORD_FILE).exists():
+        record_of(run).write(folder)
+    return folder
