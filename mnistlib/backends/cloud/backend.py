@@ -1,6 +1,7 @@
 """What every backend on a cluster does, whatever the SDK: stage, submit, attach."""
 
 import json
+import os
 import secrets
 import tempfile
 import time
@@ -22,8 +23,10 @@ from mnistlib.models import Models, require_model_name
 from mnistlib.runs import Run, RunRecord, RunStatus, default_runs_folder
 from mnistlib.runs.record import now, require_experiment_name
 
-#: How a job's data set comes to the node.
+#: How a job's data set can come to the node on every service.
 DATA_WAYS = ("upload", "fetch")
+#: Names the way that is meant where none is named.
+DATA_VARIABLE = "MNISTLIB_CLOUD_DATA"
 #: Property of a run that this package has submitted: its job, as JSON, where it is short enough to be one.
 JOB = "mnistlib.job"
 #: Property of the run that chooses: the sweep that it belongs to.
@@ -40,21 +43,36 @@ class CloudBackend(Backend):
     ----------
     service : Service
         The cluster.
-    data : {"upload", "fetch"}
-        Whether a job's data set is sent from here, once, or fetched by the node.
+    data : str, optional
+        One of `data_ways`: whether a job's data set is sent from here, once, or fetched by the node. Default: the
+        environment variable ``MNISTLIB_CLOUD_DATA``, else ``upload``.
     runs_folder : str or PathLike, optional
         Below it, in ``.cloud``, results bring their files.
     """
 
     #: What its handles are.
     run_class: type[CloudRun] = CloudRun
+    #: How its jobs' data can come to the node.
+    data_ways: Sequence[str] = DATA_WAYS
 
-    def __init__(self, service: Service, *, data: str = "upload", runs_folder: Path | None = None) -> None:
-        if data not in DATA_WAYS:
-            raise BackendError(f"data must be one of {', '.join(DATA_WAYS)}, not {data!r}")
+    def __init__(self, service: Service, *, data: str | None = None, runs_folder: Path | None = None) -> None:
         self._service = service
-        self._data = data
+        self._data = self.way_of_data(data)
         self._folder = (runs_folder or default_runs_folder()) / _BROUGHT
+
+    @classmethod
+    def way_of_data(cls, named: str | None) -> str:
+        """Return how data comes to the node, of what was named in a call or in the environment.
+
+        Raises
+        ------
+        BackendError
+            If there is no such way.
+        """
+        way = named or os.environ.get(DATA_VARIABLE) or DATA_WAYS[0]
+        if way not in cls.data_ways:
+            raise BackendError(f"data must be one of {', '.join(cls.data_ways)}, not {way!r}")
+        return way
 
     def submit(
         self,
@@ -118,6 +136,8 @@ class CloudBackend(Backend):
         ]
         if data:
             steps.append(f"send {_total(data)} of data, unless they are there: {', '.join(data)}")
+            if name := self._name_of(job):
+                steps.append(f"register them as the data set {name}: a new version, unless one has the same content")
         if isinstance(job, SweepJob):
             steps.append(f"run {len(job.regularization)} rates, each on a node: {command}")
             steps.append("run what chooses the best of them, when they have ended")
@@ -149,6 +169,7 @@ class CloudBackend(Backend):
             arguments=["node", *self._service.node_arguments, *names, *arguments],
             properties={JOB_TYPE: job.type} | ({JOB: job.to_json()} if isinstance(job, TrainJob) else {}),
             data=data,
+            data_name=self._name_of(job) if data else None,
             environment=job.environment if isinstance(job, ScriptJob) else {},
         )
 
@@ -165,6 +186,11 @@ class CloudBackend(Backend):
             return {}
         found = fetch_dataset(job.dataset, data_folder=job.data_folder)
         return {path.name: path for path in found.values()}
+
+    def _name_of(self, job: Job) -> str | None:
+        """Return what the service registers a job's data set as, if it does."""
+        training = job.base if isinstance(job, SweepJob) else job
+        return self._service.registered_as(training.dataset) if isinstance(training, TrainJob) else None
 
     def _submit_sweep(self, sweep: SweepJob, whole: Submission, registers: Sequence[str], *, resume: bool) -> CloudRun:
         """Send the children and, after them, the run that chooses; all of them are shipped the same files."""

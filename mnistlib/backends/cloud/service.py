@@ -64,6 +64,8 @@ class Submission:
         For ``python -m mnistlib`` on the node.
     data : mapping of str to Path
         Files of the job's data set by name; the node is told where they are by ``--data``.
+    data_name : str or None
+        What the service registers these files as, if it does.
     environment : mapping of str to str
         Variables for the job's process. They may be secrets.
     """
@@ -77,6 +79,7 @@ class Submission:
     properties: Mapping[str, str] = field(default_factory=dict)
     parent: str | None = None
     data: Mapping[str, Path] = field(default_factory=dict)
+    data_name: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -124,6 +127,10 @@ class Service(ABC):
     node_arguments: Sequence[str]
     specification: EnvironmentSpecification
     cluster_text: str
+
+    def registered_as(self, dataset: str) -> str | None:
+        """Return what the service registers a data set as, by its name or folder; None if it keeps its files only."""
+        return None
 
     @abstractmethod
     def prepare(self) -> None:
