@@ -87,11 +87,14 @@ def test_a_data_set_has_a_new_version_only_when_its_content_has_changed(
     assert registrations(service) == 2
 
 
-def test_the_runs_of_a_sweep_share_one_version(service: "AzureMLEmulator", job: TrainJob, tmp_path: Path) -> None:
+def test_the_data_set_of_a_sweep_is_looked_for_and_registered_once(
+    service: "AzureMLEmulator", job: TrainJob, tmp_path: Path
+) -> None:
     backend = backend_of(service, tmp_path)
     run = backend.submit(SweepJob(base=job, regularization=[0.1, 1.0]))
     assert run.result(LIMIT).metrics["accuracy"] == 1.0
-    assert registrations(service) == 1
+    made = [request.method for request in service.requests if request.path.endswith("/datasets")]
+    assert made == ["GET", "POST"]
 
 
 @pytest.mark.parametrize("kind", ["lost_answer", "error", "throttle"])
