@@ -11,7 +11,7 @@ from mnistlib.backends.azureml_calls import reason_of
 from mnistlib.backends.azureml_cluster import AzureMLCluster
 from mnistlib.backends.azureml_compute import AmlComputeSpec
 from mnistlib.backends.azureml_service import AzureMLService
-from mnistlib.backends.cloud.backend import CloudBackend
+from mnistlib.backends.cloud.backend import DATA_WAYS, CloudBackend
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.run import CloudRun
 from mnistlib.backends.cloud.specification import specification_of
@@ -19,6 +19,8 @@ from mnistlib.errors import MissingExtraError, ServiceError
 
 __all__ = ["AmlComputeSpec", "AzureMLBackend", "AzureMLRun"]
 
+#: The way of data that this service has beside those of every one.
+_REGISTERED = "dataset"
 #: Variables of the SDK, with what they are set to unless they are set: it tries nothing again by itself, where waits
 #: of half a minute would add up, since every call of ours is tried again.
 _SDK_VARIABLES: Mapping[str, str] = {"AZUREML_DEFAULT_RETRIES": "0"}
@@ -44,11 +46,14 @@ class AzureMLBackend(CloudBackend):
         A ``config.json`` of the workspace, or a folder to look for one from, as ``Workspace.from_config`` takes it.
     compute : AmlComputeSpec, optional
         The cluster, made where it is not there.
-    data : {"upload", "fetch"}, default "upload"
-        Whether a job's data set is sent to the workspace from here, once, or downloaded by each node.
+    data : {"upload", "fetch", "dataset"}, optional
+        Whether a job's data set is sent to the workspace from here, once, or downloaded by each node. "dataset" sends
+        it too, and registers it as a FileDataset such as ``mnist_opendataset``, with a new version only when the
+        content has changed. Default: the environment variable ``MNISTLIB_CLOUD_DATA``, else "upload".
     environment : str or PathLike, optional
         What jobs run in: ``curated:NAME`` for one that the workspace has, or the path of a conda file. It must bring
-        azureml-core and what this package needs. Default: the versions that are installed here.
+        azureml-core and what this package needs, for "dataset" azureml-dataset-runtime[fuse] too. Default: the
+        versions that are installed here.
     runs_folder : str or PathLike, optional
         Below it results bring their files. Default: as :class:`~mnistlib.LocalBackend` has it.
 
@@ -58,12 +63,15 @@ class AzureMLBackend(CloudBackend):
     Raises
     ------
     MissingExtraError
-        If azureml-core is not installed.
+        If azureml-core is not installed, or azureml-dataset-runtime for "dataset".
+    BackendError
+        If there is no such way of data.
     ServiceError
         If the workspace can't be reached.
     """
 
     run_class = AzureMLRun
+    data_ways = (*DATA_WAYS, _REGISTERED)
 
     def __init__(
         self,
@@ -71,21 +79,28 @@ class AzureMLBackend(CloudBackend):
         *,
         config: str | os.PathLike[str] | None = None,
         compute: AmlComputeSpec | None = None,
-        data: str = "upload",
+        data: str | None = None,
         environment: str | os.PathLike[str] | None = None,
         runs_folder: str | os.PathLike[str] | None = None,
         retries: RetryPolicy | None = None,
     ) -> None:
         if importlib.util.find_spec("azureml") is None or importlib.util.find_spec("azureml.core") is None:
             raise MissingExtraError("AzureMLBackend", "azureml")
+        way = self.way_of_data(data)
+        if way == _REGISTERED and importlib.util.find_spec("azureml.dataprep") is None:
+            raise MissingExtraError(f"data={way!r}", "azureml-dataset")
         for name, value in _SDK_VARIABLES.items():
             os.environ.setdefault(name, value)
         open_workspace = partial(_open, config) if workspace is None else lambda: workspace
         specification = None if environment is None else specification_of(environment)
         self._azureml = AzureMLService(
-            open_workspace, compute or AmlComputeSpec(), specification=specification, policy=retries
+            open_workspace,
+            compute or AmlComputeSpec(),
+            specification=specification,
+            registers_data=way == _REGISTERED,
+            policy=retries,
         )
-        super().__init__(self._azureml, data=data, runs_folder=Path(runs_folder) if runs_folder else None)
+        super().__init__(self._azureml, data=way, runs_folder=Path(runs_folder) if runs_folder else None)
 
     def __repr__(self) -> str:
         return f"AzureMLBackend(compute={self.compute.spec.name!r})"

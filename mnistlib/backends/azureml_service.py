@@ -1,10 +1,9 @@
 """azureml-core behind the words of :mod:`mnistlib.backends.cloud.service`."""
 
-import hashlib
 import json
 import re
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property, partial
@@ -14,6 +13,7 @@ from typing import Any
 from mnistlib.backends.azureml_calls import CONFLICT, NOT_FOUND, Calls, status_of
 from mnistlib.backends.azureml_cluster import AzureMLCluster
 from mnistlib.backends.azureml_compute import AmlComputeSpec
+from mnistlib.backends.azureml_data import AzureMLData, registered_name
 from mnistlib.backends.azureml_models import AzureMLModels
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.service import Registration, RemoteRun, Service, Submission
@@ -39,7 +39,9 @@ STATUSES = {
 }
 
 _CREATED, _NAME, _PARENT = "mnistlib.created", "mnistlib.name", "mnistlib.parent"
-_DATA = "data"  # what the reference to a job's data is called
+#: Beside what every node needs: what it needs here, and what it mounts a registered data set with.
+_PACKAGES = ("azureml-core", "setuptools")
+_DATA_PACKAGES = ("azureml-dataset-runtime[fuse]",)
 _FETCHED_AT_A_TIME = 8
 _OUTPUT = re.compile(r"user_logs/std_log.*\.txt|azureml-logs/\d\d.*\.txt")
 
@@ -53,6 +55,8 @@ class AzureMLService(Service):
         Returns the ``azureml.core.Workspace``; called when it is first needed.
     compute : AmlComputeSpec
         The cluster; made when the first job is submitted, if it is not there.
+    registers_data : bool, default False
+        Whether the data of jobs is registered as data sets; what runs the jobs needs azureml-dataset-runtime then.
     policy : RetryPolicy
         How patiently what fails for a moment is tried again.
     """
@@ -65,22 +69,29 @@ class AzureMLService(Service):
         compute: AmlComputeSpec,
         *,
         specification: EnvironmentSpecification | None = None,
+        registers_data: bool = False,
         policy: RetryPolicy | None = None,
     ) -> None:
         self._open_workspace = open_workspace
         self.calls = Calls(policy or RetryPolicy())
         self.cluster = AzureMLCluster(lambda: self.workspace, compute, self.calls)
         self.cluster_text = str(compute)
-        self.specification = specification or specification_here(besides=("azureml-core", "setuptools"))
+        besides = _PACKAGES + (_DATA_PACKAGES if registers_data else ())
+        self.specification = specification or specification_here(besides=besides)
+        self._registers_data = registers_data
+        self._data = AzureMLData(lambda: self.workspace, self.calls)
         self._experiments: dict[str, Any] = {}
         self._runs: dict[str, Any] = {}
         self._environment: Any = None
-        self._uploaded: dict[str, str] = {}
 
     @cached_property
     def workspace(self) -> Any:
         """The workspace."""
         return self._open_workspace()
+
+    def registered_as(self, dataset: str) -> str | None:
+        """Return what a data set is registered as; see :meth:`Service.registered_as`."""
+        return registered_name(dataset) if self._registers_data else None
 
     def prepare(self) -> None:
         """Make sure that there is a cluster and an environment; see :meth:`Service.prepare`."""
@@ -100,8 +111,8 @@ class AzureMLService(Service):
             environment=self._environment,
         )
         if submission.data:
-            command += ["--data", f"$AZUREML_DATAREFERENCE_{_DATA}"]
-            config.run_config.data_references = {_DATA: self._upload(submission.data).to_config()}
+            brought = self._data.bring(submission.data, config.run_config, register_as=submission.data_name)
+            command += ["--data", brought]
         config.run_config.environment_variables = dict(submission.environment)
         experiment = self._experiment(submission.experiment)
         tries: list[None] = []
@@ -141,6 +152,7 @@ class AzureMLService(Service):
                     properties=properties_of(child),
                     parent=submission.run_id,
                     data=submission.data,
+                    data_name=submission.data_name,
                     environment=submission.environment,
                 )
                 self.send(one)
@@ -301,28 +313,6 @@ class AzureMLService(Service):
             path.write_text(self.specification.conda)
             return Environment.from_conda_specification(name, str(path)).register(self.workspace)
 
-    def _upload(self, files: Mapping[str, Path]) -> Any:
-        """Send data to the default datastore under its digest, unless it is there; return a reference to it."""
-        datastore = self.calls.make("opening the default datastore", self.workspace.get_default_datastore)
-        # Every run of a sweep sends the same files: they are read for the first only.
-        seen = json.dumps([(name, str(path), *_state_of(path)) for name, path in sorted(files.items())])
-        if seen not in self._uploaded:
-            digests = {name: _sha256(path) for name, path in sorted(files.items())}
-            place = f"mnistlib/data/{hashlib.sha256(json.dumps(digests).encode()).hexdigest()[:32]}"
-            for path in files.values():
-                self.calls.make(
-                    f"sending {path.name}",
-                    partial(
-                        datastore.upload_files,
-                        [str(path)],
-                        relative_root=str(path.parent),
-                        target_path=place,
-                        show_progress=False,
-                    ),
-                )
-            self._uploaded[seen] = place
-        return datastore.path(self._uploaded[seen]).as_mount()
-
 
 def _runs_of(experiment: Any) -> list[Any]:
     return list(experiment.get_runs(include_children=True))
@@ -335,13 +325,3 @@ def _download(run: Any, name: str, target: Path) -> None:
         if status_of(error) == NOT_FOUND or "was not found" in str(error):
             raise FileNotFoundError(f"run {run.id} has no file {name!r}") from error
         raise
-
-
-def _state_of(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

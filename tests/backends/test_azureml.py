@@ -83,8 +83,15 @@ def test_an_unchanged_second_submission_sends_neither_code_nor_data_again(
 
 def test_a_way_of_data_that_there_is_not_is_refused() -> None:
     pytest.importorskip("azureml.core", reason="azureml-core is not installed: the tox environment cloud has it")
-    with pytest.raises(BackendError, match="data must be one of upload, fetch, not 'dataset'"):
-        AzureMLBackend(data="dataset")
+    with pytest.raises(BackendError, match="data must be one of upload, fetch, dataset, not 'carrier pigeon'"):
+        AzureMLBackend(data="carrier pigeon")
+
+
+def test_the_way_of_data_is_also_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("azureml.core", reason="azureml-core is not installed: the tox environment cloud has it")
+    monkeypatch.setenv("MNISTLIB_CLOUD_DATA", "pigeon")
+    with pytest.raises(BackendError, match="not 'pigeon'"):
+        AzureMLBackend()
 
 
 def test_a_plan_needs_no_workspace(tmp_path: Path) -> None:

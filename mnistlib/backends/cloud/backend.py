@@ -1,8 +1,9 @@
 """What every backend on a cluster does, whatever the SDK: stage, submit, attach."""
 
 import json
+import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,8 +22,11 @@ from mnistlib.models import Models, require_model_name
 from mnistlib.runs import Run, RunRecord, RunStatus, default_runs_folder
 from mnistlib.runs.record import now, require_experiment_name
 
-#: How a job's data set comes to the node.
+#: How a job's data set can come to the node on every service.
 DATA_WAYS = ("upload", "fetch")
+#: Names the way that is meant where none is named.
+DATA_VARIABLE = "MNISTLIB_CLOUD_DATA"
+
 # Below the runs folder, where runs that lie elsewhere bring their files; no experiment's name begins with a dot.
 _BROUGHT = ".cloud"
 
@@ -34,21 +38,36 @@ class CloudBackend(Backend):
     ----------
     service : Service
         The cluster.
-    data : {"upload", "fetch"}
-        Whether a job's data set is sent from here, once, or fetched by the node.
+    data : str, optional
+        One of `data_ways`: whether a job's data set is sent from here, once, or fetched by the node. Default: the
+        environment variable ``MNISTLIB_CLOUD_DATA``, else ``upload``.
     runs_folder : str or PathLike, optional
         Below it, in ``.cloud``, results bring their files.
     """
 
     #: What its handles are.
     run_class: type[CloudRun] = CloudRun
+    #: How its jobs' data can come to the node.
+    data_ways: Sequence[str] = DATA_WAYS
 
-    def __init__(self, service: Service, *, data: str = "upload", runs_folder: Path | None = None) -> None:
-        if data not in DATA_WAYS:
-            raise BackendError(f"data must be one of {', '.join(DATA_WAYS)}, not {data!r}")
+    def __init__(self, service: Service, *, data: str | None = None, runs_folder: Path | None = None) -> None:
         self._service = service
-        self._data = data
+        self._data = self.way_of_data(data)
         self._folder = (runs_folder or default_runs_folder()) / _BROUGHT
+
+    @classmethod
+    def way_of_data(cls, named: str | None) -> str:
+        """Return how data comes to the node, of what was named in a call or in the environment.
+
+        Raises
+        ------
+        BackendError
+            If there is no such way.
+        """
+        way = named or os.environ.get(DATA_VARIABLE) or DATA_WAYS[0]
+        if way not in cls.data_ways:
+            raise BackendError(f"data must be one of {', '.join(cls.data_ways)}, not {way!r}")
+        return way
 
     def submit(
         self,
@@ -71,6 +90,7 @@ class CloudBackend(Backend):
             completed = self._completed(experiment) if resume else {}
             done = [completed.get(child) for child in job.children()]
         self._service.prepare()
+        data = self._data_of(job)
         with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
             stage(job).write(Path(folder))
             submission = Submission(
@@ -81,7 +101,8 @@ class CloudBackend(Backend):
                 name=name,
                 tags=dict(tags or {}),
                 properties=properties_of(job),
-                data=self._data_of(job),
+                data=data,
+                data_name=self._name_of(job) if data else None,
                 environment=_variables(job),
             )
             if isinstance(job, SweepJob) and None in done:
@@ -127,6 +148,8 @@ class CloudBackend(Backend):
         ]
         if data:
             steps.append(f"send {_total(data)} of data, unless they are there: {', '.join(data)}")
+            if name := self._name_of(job):
+                steps.append(f"register them as the data set {name}: a new version, unless one has the same content")
         if isinstance(job, SweepJob):
             steps.append(f"run {len(job.regularization)} rates, each on a node: {command}")
             steps.append("let the last of them to end choose the best")
@@ -159,6 +182,11 @@ class CloudBackend(Backend):
             return {}
         found = fetch_dataset(job.dataset, data_folder=job.data_folder)
         return {path.name: path for path in found.values()}
+
+    def _name_of(self, job: Job) -> str | None:
+        """Return what the service registers a job's data set as, if it does."""
+        training = job.base if isinstance(job, SweepJob) else job
+        return self._service.registered_as(training.dataset) if isinstance(training, TrainJob) else None
 
     def _completed(self, experiment: str) -> dict[Job, str]:
         """Return the ids of training runs that have completed in an experiment, by their jobs."""

@@ -65,6 +65,8 @@ class Submission:
         For ``python -m mnistlib node`` on the node, beside the service's name and where the data is.
     data : mapping of str to Path
         Files of the job's data set by name; the node is told where they are by ``--data``.
+    data_name : str or None
+        What the service registers these files as, if it does.
     environment : mapping of str to str
         Variables for the job's process. They may be secrets.
     """
@@ -78,6 +80,7 @@ class Submission:
     properties: Mapping[str, str] = field(default_factory=dict)
     parent: str | None = None
     data: Mapping[str, Path] = field(default_factory=dict)
+    data_name: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -125,6 +128,10 @@ class Service(ABC):
     name: str
     specification: EnvironmentSpecification
     cluster_text: str
+
+    def registered_as(self, dataset: str) -> str | None:
+        """Return what the service registers a data set as, by its name or folder; None if it keeps its files only."""
+        return None
 
     @abstractmethod
     def prepare(self) -> None:

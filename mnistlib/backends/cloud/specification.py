@@ -68,9 +68,9 @@ def specification_here(*, besides: Sequence[str] = ()) -> EnvironmentSpecificati
     Parameters
     ----------
     besides : sequence of str
-        Further distributions that are installed here and needed there.
+        Further distributions that are installed here and needed there, with extras in brackets.
     """
-    packages = [f"{name}=={version(name)}" for name in (*_REQUIRED, *besides)]
+    packages = [f"{name}=={version(name.partition('[')[0])}" for name in (*_REQUIRED, *besides)]
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     dependencies = [f"python={python}", "pip", {"pip": packages}]
     content = {"name": "mnistlib", "channels": ["conda-forge"], "dependencies": dependencies}

@@ -23,9 +23,9 @@ class Places:
     Attributes
     ----------
     of : dict
-        Path by placeholder, as it stands in arguments.
+        Path, or id of a data set that the job opens itself, by placeholder, as it stands in arguments.
     variables : dict
-        Variables that hold the same paths.
+        Variables that hold the same.
     """
 
     of: dict[str, str]
@@ -68,10 +68,17 @@ def deliver(state: State, configuration: Document, folder: Path) -> Places:
         else:
             place = _fetch_path(state, path, folder / name)
         of[f"$AZUREML_DATAREFERENCE_{name}"] = variables[f"AZUREML_DATAREFERENCE_{name}"] = str(place)
+    told = []
     for name, use in (configuration.get("data") or {}).items():
-        place = _fetch_dataset(state, use, folder / f"dataset-{name}")
-        of[f"DatasetConsumptionConfig:{name}"] = str(place)
-        variables[use.get("environmentVariableName") or name] = str(place)
+        mechanism, variable = use["mechanism"].lower(), use.get("environmentVariableName") or name
+        if mechanism == "direct":  # the job itself opens the data set, by its id
+            value = use["dataLocation"]["dataset"]["id"]
+        else:
+            value = str(_fetch_dataset(state, use, folder / f"dataset-{name}"))
+        of[f"DatasetConsumptionConfig:{name}"] = variables[variable] = value
+        told.append(f"{variable}:{mechanism}")
+    if told:
+        variables["AZUREML_DATASET_ENVIRONMENT_VARS"] = ",".join(told)  # Run.input_datasets reads it
     return Places(of=of, variables=variables)
 
 
@@ -107,7 +114,7 @@ def _fetch_dataset(state: State, use: Document, place: Path) -> Path:
     place.mkdir()
     for found in _PATTERN.finditer(saved["dataflow"]):
         pattern = found["glob"].rstrip("/")
-        base = pattern.partition("*")[0].rpartition("/")[0]
+        base = pattern.partition("*")[0].rpartition("/")[0] if "*" in pattern else pattern
         if state.blobs.get(DATA_CONTAINER, pattern) is not None:
             name = PurePosixPath(pattern).name
             shutil.copyfile(state.blobs.file(DATA_CONTAINER, pattern), place / name)

@@ -68,7 +68,8 @@ class AzureMLEmulator:
     requests : list of Request
         Every request that was answered, in that order, for tests that count.
     refused : list of str
-        The hosts that somebody tried to reach and that are not the service's.
+        The hosts that somebody tried to reach and that are not the service's. Of a client with azureml-dataset-runtime
+        ``dc.services.visualstudio.com`` is one: its compiled library tells of its use, unseen by any hook of Python.
 
     Examples
     --------

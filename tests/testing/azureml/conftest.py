@@ -1,6 +1,5 @@
 """The unmodified SDK against the emulator."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,22 +10,18 @@ from mnistlib.testing.azureml import AzureMLEmulator
 from mnistlib.testing.azureml.fixtures import azureml_service
 
 __all__ = ["azureml_service"]
+from tests.loopback import LOOPBACK, watch
 from tests.testing.azureml.steps import Submit, make_cluster, submit_text
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _looked_up: list[str] = []
 
 
-def _note_lookups(event: str, arguments: tuple[Any, ...]) -> None:
-    if event == "socket.getaddrinfo" and arguments[0] not in (*_LOOPBACK, None):
-        _looked_up.append(f"lookup of {arguments[0]}")
-    elif event == "socket.connect":
-        place = arguments[1]
-        if isinstance(place, tuple) and place[0] not in _LOOPBACK:
-            _looked_up.append(f"connection to {place[0]}")
+def _note(host: str) -> None:
+    if host not in LOOPBACK:
+        _looked_up.append(host)
 
 
-sys.addaudithook(_note_lookups)  # it stays for as long as the process; it only notes
+watch(_note)  # it stays for as long as the process; it only notes
 
 
 @pytest.fixture(autouse=True)

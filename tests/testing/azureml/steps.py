@@ -46,6 +46,17 @@ def submit_text(
     return Experiment(workspace, "tests").submit(settings)
 
 
+def filled(workspace: Any, folder: Path, *names: str) -> Any:
+    """Return a new folder of the default datastore with small files of these names."""
+    datastore, source = workspace.get_default_datastore(), folder / "-".join(names)
+    source.mkdir()
+    for name in names:
+        (source / name).write_text(f"content of {name}")
+    target = f"{folder.name}/{source.name}"
+    datastore.upload(str(source), target, show_progress=False)
+    return datastore.path(target)
+
+
 def wait_until(condition: Callable[[], Any], seconds: float = 60) -> Any:
     """Return the condition's value as soon as it is true; the SDK's own loops look every two seconds at best."""
     end = monotonic() + seconds

@@ -25,7 +25,10 @@ class Datasets:
             Route("/dataset/datasets", self.register, methods=["POST"]),
             Route("/dataset/datasets", self.list_all),
             Route("/dataset/datasets/query/name={name}", self.by_name),
+            Route("/dataset/datasets/query/savedDatasetId={saved}", self.by_saved),
             Route("/dataset/datasets/{id}", self.by_id),
+            Route("/dataset/datasets/{id}", self.update, methods=["PUT"]),
+            Route("/dataset/datasets/{name}", self.unregister, methods=["DELETE"]),
             Route("/dataset/saveddatasets", self.save, methods=["POST"]),
             Route("/dataset/saveddatasets/{id}", self.saved),
             Route("/data/dataversion/{saved}/versions/{version}", self.definition),
@@ -67,11 +70,33 @@ class Datasets:
 
     async def by_id(self, request: Request) -> Response:
         """Describe the latest version of the data set that has this id."""
-        wanted = request.path_params["id"]
-        found = [known for known in self._store.all("dataset") if known["datasetId"] == wanted]
-        if not found:
-            raise not_found(f"The data set {wanted}")
-        return JSONResponse(found[-1])
+        return JSONResponse(self._with_id(request.path_params["id"])[-1])
+
+    async def by_saved(self, request: Request) -> Response:
+        """List the versions that a definition is registered as: one, or none."""
+        wanted = request.path_params["saved"]
+        return page([known for known in self._store.all("dataset") if known["latest"]["savedDatasetId"] == wanted])
+
+    async def update(self, request: Request) -> Response:
+        """Change the description and the tags of one version, the latest unless told."""
+        body = await request.json()
+        versions = self._with_id(request.path_params["id"])
+        number = (body.get("latest") or {}).get("versionId") or versions[-1]["latest"]["versionId"]
+        changed = {"description": body.get("description"), "tags": body.get("tags") or {}, "modifiedTime": now()}
+        dataset = self._store.change("dataset", f"{versions[0]['name']}/{number}", lambda known: known.update(changed))
+        if dataset is None:
+            raise not_found(f"Version {number} of the data set {versions[0]['name']}")
+        return JSONResponse(dataset)
+
+    async def unregister(self, request: Request) -> Response:
+        """Forget all versions of a name; what is in them stays, and so do runs that use it."""
+        name = request.path_params["name"]
+        versions = self._versions(name)
+        if not versions:
+            raise not_found(f"The data set {name}")
+        for known in versions:
+            self._store.delete("dataset", f"{name}/{known['latest']['versionId']}")
+        return JSONResponse({})
 
     async def save(self, request: Request) -> Response:
         """Keep a data set that has no name."""
@@ -109,6 +134,12 @@ class Datasets:
         if saved is None:
             raise not_found(f"The data set {number}")
         return saved
+
+    def _with_id(self, number: str) -> list[Document]:
+        found = [known for known in self._store.all("dataset") if known["datasetId"] == number]
+        if not found:
+            raise not_found(f"The data set {number}")
+        return found
 
     def _versions(self, name: str) -> list[Document]:
         return self._store.all("dataset", prefix=f"{name}/")

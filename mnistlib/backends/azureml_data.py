@@ -1,0 +1,156 @@
+"""The data of jobs in a workspace: sent once, under its digest, and registered by name where that is wanted."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mnistlib.backends.azureml_calls import Calls
+from mnistlib.datasets import NAMES
+from mnistlib.errors import JobError
+
+_INPUT = "data"  # what a job's data is called in the job
+_DIGEST = "mnistlib.sha256"  # tag of a registered data set: what is in it
+_LONGEST_NAME = 255
+
+
+class AzureMLData:
+    """Data in the default datastore of a workspace.
+
+    Parameters
+    ----------
+    open_workspace : callable
+        Returns the ``azureml.core.Workspace``; called when it is first needed.
+    calls : Calls
+        How the SDK is called.
+    """
+
+    def __init__(self, open_workspace: Callable[[], Any], calls: Calls) -> None:
+        self._open_workspace = open_workspace
+        self._calls = calls
+        # Every run of a sweep has the same files: they are read, sent and registered for the first only.
+        self._digests: dict[str, str] = {}
+        self._sent: dict[str, Any] = {}
+        self._registered: dict[tuple[str, str], Any] = {}
+
+    def bring(self, files: Mapping[str, Path], run_config: Any, *, register_as: str | None) -> str:
+        """Let a job find files in one folder on its node.
+
+        Parameters
+        ----------
+        files : mapping of str to Path
+            What is sent, unless it is there.
+        run_config : azureml.core.RunConfiguration
+            Of the job.
+        register_as : str or None
+            The registered data set that they are to belong to, if to any.
+
+        Returns
+        -------
+        str
+            The argument in whose place the node puts the folder.
+        """
+        digest = self._digest_of(files)
+        folder = self._send(files, digest)
+        if register_as is None:
+            run_config.data_references = {_INPUT: folder.as_mount().to_config()}
+            return f"$AZUREML_DATAREFERENCE_{_INPUT}"
+        key = (register_as, digest)
+        if key not in self._registered:
+            self._registered[key] = self._calls.make(
+                f"registering the data set {register_as}", lambda: self._register(register_as, digest, folder)
+            )
+        mounted = self._registered[key].as_named_input(_INPUT).as_mount()
+        run_config.data = {_INPUT: mounted}
+        return str(mounted.arg_val)
+
+    def _digest_of(self, files: Mapping[str, Path]) -> str:
+        seen = json.dumps([(name, str(path), *_state_of(path)) for name, path in sorted(files.items())])
+        if seen not in self._digests:
+            digests = {name: _sha256(path) for name, path in sorted(files.items())}
+            self._digests[seen] = hashlib.sha256(json.dumps(digests).encode()).hexdigest()
+        return self._digests[seen]
+
+    def _send(self, files: Mapping[str, Path], digest: str) -> Any:
+        """Send files to the default datastore, unless they are there; return their folder."""
+        if digest not in self._sent:
+            datastore = self._calls.make("opening the default datastore", self._workspace.get_default_datastore)
+            place = f"mnistlib/data/{digest[:32]}"
+            for path in files.values():
+                self._calls.make(
+                    f"sending {path.name}",
+                    partial(
+                        datastore.upload_files,
+                        [str(path)],
+                        relative_root=str(path.parent),
+                        target_path=place,
+                        show_progress=False,
+                    ),
+                )
+            self._sent[digest] = datastore.path(place)
+        return self._sent[digest]
+
+    def _register(self, name: str, digest: str, folder: Any) -> Any:
+        """Return the version of a registered data set that has this content; a new one if none has."""
+        from azureml.core import Dataset
+
+        found = self._find(name, digest)
+        if found is not None:
+            return found
+        return Dataset.File.from_files(folder, validate=False).register(
+            self._workspace, name, tags={_DIGEST: digest}, create_new_version=True
+        )
+
+    def _find(self, name: str, digest: str) -> Any:
+        """Look through the versions of a name, the newest first."""
+        from azureml.core import Dataset
+
+        # A list tells that there is none; asked for by name, the SDK logs pages about what is not there.
+        listed = Dataset.get_all(self._workspace).registrations
+        newest = next((known.version for known in listed if known.name == name), 0)
+        versions = (Dataset.get_by_name(self._workspace, name, version=number) for number in range(newest, 0, -1))
+        return next((known for known in versions if (known.tags or {}).get(_DIGEST) == digest), None)
+
+    @property
+    def _workspace(self) -> Any:
+        return self._open_workspace()
+
+
+def registered_name(dataset: str) -> str:
+    """Return what a data set is registered as: as Microsoft's tutorial calls it, or as its folder is called.
+
+    The service takes letters, digits, ``-`` and ``_``, at most 255, and first a letter or digit.
+
+    Raises
+    ------
+    JobError
+        If nothing of a folder's name can be taken.
+
+    Examples
+    --------
+    >>> registered_name("fashion-mnist"), registered_name("/images/my digits")
+    ('fashion_mnist_opendataset', 'my_digits')
+    """
+    if dataset in NAMES:
+        return f"{dataset.replace('-', '_')}_opendataset"
+    folder = Path(dataset).resolve().name
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", folder).strip("_-")[:_LONGEST_NAME]
+    if not name:
+        raise JobError(
+            f"the folder's name {folder!r} makes no name for a registered data set, which takes letters a to z and "
+            "digits: rename the folder, or send its files unregistered with data='upload'"
+        )
+    return name
+
+
+def _state_of(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
