@@ -36,6 +36,7 @@ try:
     import starlette  # noqa: F401
     import trustme  # noqa: F401
     import uvicorn  # noqa: F401
+    import yaml  # noqa: F401
 except ImportError as error:
     raise MissingExtraError("the Azure ML emulator", "testing") from error
 

@@ -27,6 +27,9 @@ from mnistlib.testing.azureml.state import State
 #: The variables as they were before any emulator led this process elsewhere.
 _AT_IMPORT = dict(os.environ)
 
+#: How the names of the variables begin that hold a person's credentials.
+_CREDENTIALS = ("AZUREML_SERVICE_PRINCIPAL", "AZURE_TENANT_ID", "AZURE_CLIENT")
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Parts:
@@ -126,10 +129,17 @@ class AzureMLEmulator:
             "AZUREML_SERVICE_PRINCIPAL_TENANT_ID": names.tenant,
             "AZUREML_SERVICE_PRINCIPAL_ID": names.client,
             "AZUREML_SERVICE_PRINCIPAL_PASSWORD": names.client_secret,
+            # The same person, as azure-identity asks for it.
+            "AZURE_TENANT_ID": names.tenant,
+            "AZURE_CLIENT_ID": names.client,
+            "AZURE_CLIENT_SECRET": names.client_secret,
             # A known cloud: to find one the SDK would ask around.
             "AZUREML_CURRENT_CLOUD": "AzureCloud",
             # A folder that does not exist, and where the SDK therefore keeps nothing.
             "AZURE_CONFIG_DIR": str(self.folder / "no-azure-config"),
+            # MLflow would look up where to report its use.
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "DO_NOT_TRACK": "true",
         }
 
     def start(self) -> None:
@@ -192,9 +202,7 @@ class AzureMLEmulator:
 
     def _reach(self) -> dict[str, str]:
         """Return what of the environment a job gets: the way here, without a person's credentials."""
-        return {
-            name: value for name, value in self.environment.items() if not name.startswith("AZUREML_SERVICE_PRINCIPAL")
-        }
+        return {name: value for name, value in self.environment.items() if not name.startswith(_CREDENTIALS)}
 
     def _outside(self) -> dict[str, str]:
         """Return the variables for pip, which must reach its index as if there were no emulator."""
