@@ -6,6 +6,7 @@ from mnistlib.testing.azureml.arm.assets import Codes, Data
 from mnistlib.testing.azureml.arm.datastores import ArmDatastores
 from mnistlib.testing.azureml.arm.environments import ArmEnvironments
 from mnistlib.testing.azureml.arm.jobs import Jobs
+from mnistlib.testing.azureml.arm.models import ArmModels
 from mnistlib.testing.azureml.arm.outputs import Outputs
 from mnistlib.testing.azureml.cluster import Clusters
 from mnistlib.testing.azureml.state import State
@@ -19,5 +20,6 @@ def arm_routes(state: State, clusters: Clusters) -> list[Route]:
         *Codes(state).routes(),
         *Data(state).routes(),
         *Jobs(state, clusters).routes(),
+        *ArmModels(state).routes(),
         *Outputs(state).routes(),
     ]

@@ -77,6 +77,8 @@ def _asset_place(state: State, address: str) -> Place:
     return place_of(state, asset["properties"]["dataUri"])
 
 
-def is_run_file(place: Place) -> bool:
-    """Return whether a place is among what runs leave, which both generations' registries can refer to."""
-    return place.container == RUN_CONTAINER
+def job_of(place: Place) -> str | None:
+    """Return the job that has left what is at a place, if one has."""
+    if place.container != RUN_CONTAINER or not place.path.startswith("ExperimentRun/dcid."):
+        return None
+    return place.path.split("/")[1].removeprefix("dcid.")
