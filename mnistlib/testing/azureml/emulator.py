@@ -16,6 +16,7 @@ import trustme
 
 from mnistlib.files import publish_bytes
 from mnistlib.testing.azureml.app import Request, build
+from mnistlib.testing.azureml.arm.sweeps import Sweeps
 from mnistlib.testing.azureml.cluster import Clusters, Timing
 from mnistlib.testing.azureml.faults import Faults
 from mnistlib.testing.azureml.names import Names
@@ -23,6 +24,7 @@ from mnistlib.testing.azureml.node import ENVIRONMENTS, Nodes
 from mnistlib.testing.azureml.server import Server
 from mnistlib.testing.azureml.services.webservices import Webservices
 from mnistlib.testing.azureml.state import State
+from mnistlib.testing.azureml.tokens import Credential
 
 #: The variables as they were before any emulator led this process elsewhere.
 _AT_IMPORT = dict(os.environ)
@@ -38,6 +40,7 @@ class _Parts:
     state: State
     server: Server
     clusters: Clusters
+    sweeps: Sweeps
     webservices: Webservices
 
 
@@ -111,17 +114,15 @@ class AzureMLEmulator:
 
     @property
     def config_path(self) -> Path:
-        """The file for ``Workspace.from_config``."""
+        """The file for ``Workspace.from_config`` and ``MLClient.from_config``."""
         return self.folder / "config.json"
 
     @property
     def environment(self) -> dict[str, str]:
         """Every variable that a process needs to reach the service, and nothing else."""
-        if self._parts is None:
-            raise RuntimeError("the emulator has not been started")
-        proxy = f"http://127.0.0.1:{self._parts.server.proxy_port}"
+        proxy = f"http://127.0.0.1:{self._running.server.proxy_port}"
         certificates = str(self.folder / "ca.pem")
-        names = self._parts.state.names
+        names = self._running.state.names
         return {
             **dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"), proxy),
             **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost"),
@@ -142,6 +143,19 @@ class AzureMLEmulator:
             "DO_NOT_TRACK": "true",
         }
 
+    @property
+    def credential(self) -> Credential:
+        """A credential for ``MLClient``, for tests that need no azure-identity."""
+        state = self._running.state
+        names = state.names
+        return Credential(state.tokens, {"tid": names.tenant, "oid": names.client, "appid": names.client})
+
+    @property
+    def _running(self) -> _Parts:
+        if self._parts is None:
+            raise RuntimeError("the emulator has not been started")
+        return self._parts
+
     def start(self) -> None:
         """Start serving; return when the service can be reached.
 
@@ -158,9 +172,10 @@ class AzureMLEmulator:
         )
         nodes = Nodes(state, self._reach, environments=self._environments, builder=self._outside)
         clusters = Clusters(state, nodes, timing=self._timing, vm_quota=self._vm_quota)
+        sweeps = Sweeps(state, clusters)
         webservices = Webservices(state, nodes)
-        app = build(state, clusters, webservices, requests=self.requests, reset=server.reset)
-        self._parts = _Parts(state=state, server=server, clusters=clusters, webservices=webservices)
+        app = build(state, clusters, sweeps, webservices, requests=self.requests, reset=server.reset)
+        self._parts = _Parts(state=state, server=server, clusters=clusters, sweeps=sweeps, webservices=webservices)
         try:
             server.start(app)
         except OSError:
@@ -171,10 +186,12 @@ class AzureMLEmulator:
         config = {"subscription_id": names.subscription, "resource_group": names.group}
         publish_bytes(self.config_path, json.dumps(config | {"workspace_name": names.workspace}).encode())
         clusters.start()
+        sweeps.start()
 
     def stop(self) -> None:
         """Stop the jobs and the service; what they left stays in the folder."""
         if self._parts is not None:
+            self._parts.sweeps.stop()
             self._parts.clusters.stop()
             self._parts.webservices.stop()
             self._parts.server.stop()

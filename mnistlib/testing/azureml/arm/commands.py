@@ -6,14 +6,21 @@ from mnistlib.testing.azureml.answers import Refusal, not_found
 from mnistlib.testing.azureml.arm.assets import snapshot_of
 from mnistlib.testing.azureml.arm.places import output_place, place_of
 from mnistlib.testing.azureml.arm.resources import last_parts
+from mnistlib.testing.azureml.cluster import Clusters
 from mnistlib.testing.azureml.durations import seconds_of
 from mnistlib.testing.azureml.services.environments import find
+from mnistlib.testing.azureml.services.execution import queue
 from mnistlib.testing.azureml.state import State
 from mnistlib.testing.azureml.store import Document
 
 #: The snapshot of a job that ships no code.
 _NO_CODE = "no-code"
 _PLACEHOLDER = re.compile(r"\$\{\{\s*([\w.]+)\s*\}\}")
+
+
+def normalized(command: str) -> str:
+    """Return a command whose placeholders hold no blanks."""
+    return _PLACEHOLDER.sub(r"${{\1}}", command)
 
 
 def submission_of(state: State, run_id: str, job: Document, *, parent: str | None = None) -> Document:
@@ -38,7 +45,7 @@ def submission_of(state: State, run_id: str, job: Document, *, parent: str | Non
     _refuse_what_is_not_covered(job)
     limits = job.get("limits") or {}
     configuration = {
-        "command": _PLACEHOLDER.sub(r"${{\1}}", job["command"]),
+        "command": normalized(job["command"]),
         "target": last_parts(job.get("computeId") or "/none")[0],
         "environment": find(state.store, *last_parts(job["environmentId"], 2)),
         "environmentVariables": job.get("environmentVariables") or {},
@@ -47,6 +54,28 @@ def submission_of(state: State, run_id: str, job: Document, *, parent: str | Non
         "outputs": {name: _output(state, run_id, name, wanted) for name, wanted in _outputs(job).items()},
     }
     return {"Configuration": configuration, "SnapshotId": _snapshot(state, job.get("codeId")), "ParentRunId": parent}
+
+
+def start_command(state: State, clusters: Clusters, name: str, job: Document, *, parent: str | None = None) -> None:
+    """Submit a command job."""
+    submission = submission_of(state, name, job, parent=parent)
+    state.store.put("job", name, job)
+    queue(
+        state,
+        clusters,
+        run_id=name,
+        experiment=job.get("experimentName") or "Default",
+        submission=submission,
+        runType="azureml.commandjob",
+        properties=job.get("properties") or {},
+        tags=job.get("tags") or {},
+        displayName=job.get("displayName") or name,
+        description=job.get("description"),
+        outputs={
+            output: {"assetId": place["uri"], "type": place["type"]}
+            for output, place in submission["Configuration"]["outputs"].items()
+        },
+    )
 
 
 def _refuse_what_is_not_covered(job: Document) -> None:

@@ -5,11 +5,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mnistlib.testing.azureml.answers import Refusal, not_found
-from mnistlib.testing.azureml.arm.commands import submission_of
+from mnistlib.testing.azureml.arm.commands import start_command
 from mnistlib.testing.azureml.arm.resources import ROOM, AnyCaseRoute, listing, resource
+from mnistlib.testing.azureml.arm.sweeps import Sweeps
 from mnistlib.testing.azureml.cluster import Clusters
 from mnistlib.testing.azureml.runs import FINAL
-from mnistlib.testing.azureml.services.execution import queue
 from mnistlib.testing.azureml.state import State
 from mnistlib.testing.azureml.store import Document
 
@@ -21,9 +21,10 @@ _MISSING: Document = {}
 class Jobs:
     """Jobs by name, which is their run's id."""
 
-    def __init__(self, state: State, clusters: Clusters) -> None:
+    def __init__(self, state: State, clusters: Clusters, sweeps: Sweeps) -> None:
         self._state = state
         self._clusters = clusters
+        self._sweeps = sweeps
 
     def routes(self) -> list[Route]:
         """Return the room's routes."""
@@ -54,9 +55,12 @@ class Jobs:
             self._check_same(name, known, job)
             self._state.runs.patch(name, _remarks(job))
             return JSONResponse(self._described(self._find(request)))
-        if job["jobType"] != "Command":
+        if job["jobType"] == "Command":
+            start_command(self._state, self._clusters, name, job)
+        elif job["jobType"] == "Sweep":
+            self._sweeps.submit(name, job)
+        else:
             raise Refusal(501, "NotImplemented", f"the emulator covers no jobs of type {job['jobType']}")
-        start_command(self._state, self._clusters, name, job)
         return JSONResponse(self._described(self._find(request)), 201)
 
     async def cancel(self, request: Request) -> Response:
@@ -121,28 +125,6 @@ class Jobs:
             "inputs": {},
             "outputs": {},
         }
-
-
-def start_command(state: State, clusters: Clusters, name: str, job: Document, *, parent: str | None = None) -> None:
-    """Submit a command job."""
-    submission = submission_of(state, name, job, parent=parent)
-    queue(
-        state,
-        clusters,
-        run_id=name,
-        experiment=job.get("experimentName") or "Default",
-        submission=submission,
-        runType="azureml.commandjob",
-        properties=job.get("properties") or {},
-        tags=job.get("tags") or {},
-        displayName=job.get("displayName") or name,
-        description=job.get("description"),
-        outputs={
-            output: {"assetId": place["uri"], "type": place["type"]}
-            for output, place in submission["Configuration"]["outputs"].items()
-        },
-    )
-    state.store.put("job", name, job)
 
 
 def _remarks(job: Document) -> Document:

@@ -2,7 +2,6 @@
 
 from starlette.routing import Route
 
-from mnistlib.testing.azureml.arm import arm_routes
 from mnistlib.testing.azureml.cluster import Clusters
 from mnistlib.testing.azureml.services.artifacts import Artifacts
 from mnistlib.testing.azureml.services.compute import Computes
@@ -40,5 +39,4 @@ def all_routes(state: State, clusters: Clusters, webservices: Webservices) -> li
         *Models(state).routes(),
         *Secrets(state).routes(),
         *webservices.routes(),
-        *arm_routes(state, clusters),
     ]

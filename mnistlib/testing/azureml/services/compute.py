@@ -175,7 +175,7 @@ class Computes:
         self._state.store.put("operation", number, outcome)
         place = f"/subscriptions/{self._names.subscription}/providers/Microsoft.MachineLearningServices"
         place += f"/locations/{self._names.region}/computeOperationsStatus/{number}?api-version=2020-02-02"
-        return {"Azure-AsyncOperation": f"https://{MANAGEMENT_HOST}{place}"}
+        return {"Azure-AsyncOperation": f"https://{MANAGEMENT_HOST}{place}", "Retry-After": "1"}
 
     def _check(self, name: str, wanted: Document) -> None:
         if not _NAME.fullmatch(name):

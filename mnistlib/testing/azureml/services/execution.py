@@ -80,7 +80,7 @@ def queue(
     """
     configuration = submission["Configuration"]
     target = str(configuration.get("target"))
-    _check(state, configuration, target, submission["SnapshotId"])
+    check(state, submission)
     state.store.put("submission", run_id, submission)
     state.runs.add(
         run_id,
@@ -101,7 +101,10 @@ def queue(
     clusters.submit(run_id, target)
 
 
-def _check(state: State, configuration: Document, target: str, snapshot_id: str) -> None:
+def check(state: State, submission: Document) -> None:
+    """Refuse what can't run here."""
+    configuration, snapshot_id = submission["Configuration"], submission["SnapshotId"]
+    target = str(configuration.get("target"))
     if state.store.get("compute", target) is None:
         raise Refusal(400, "UserError", f"The compute target {target} was not found.")
     if state.store.get("snapshot", snapshot_id) is None:
