@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 
 pytest.importorskip("azure.ai.ml", reason="azure-ai-ml is not installed")
+pytest.importorskip("azure.identity", reason="azure-identity is not installed")
 
 from azure.ai.ml import Input, MLClient, Output, command
 from azure.ai.ml.entities import AmlCompute, Data, Environment
 from azure.ai.ml.exceptions import JobException
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.identity import DefaultAzureCredential
 
 from mnistlib.testing.azureml import AzureMLEmulator
 from tests.testing.azureml.steps import ask, wait_until
@@ -43,8 +45,7 @@ pathlib.Path(options.model, "model.pkl").write_bytes(b"weights")
 
 
 def test_the_whole_way_as_users_write_it(service: AzureMLEmulator, tmp_path: Path, capsys: Any) -> None:
-    identity = pytest.importorskip("azure.identity")
-    client = MLClient.from_config(identity.DefaultAzureCredential(), path=str(service.config_path))
+    client = MLClient.from_config(DefaultAzureCredential(), path=str(service.config_path))
     cluster = AmlCompute(name="tutorial-v2", size="STANDARD_D2_V2", min_instances=0, max_instances=4)
     assert client.compute.begin_create_or_update(cluster).result().provisioning_state == "Succeeded"
     (tmp_path / "data").mkdir()
