@@ -1,4 +1,4 @@
-"""An Azure ML service on loopback, which the unmodified azureml-core talks to and which really runs what is submitted.
+"""An Azure ML service on loopback, which the unmodified SDKs talk to and which really runs what is submitted.
 
 ::
 
@@ -7,6 +7,14 @@
 
     with AzureMLEmulator() as service:
         workspace = Workspace.from_config(service.config_path)
+
+The same with azure-ai-ml; both SDKs see the same clusters, environments, runs and models::
+
+    from azure.ai.ml import MLClient
+    from azure.identity import DefaultAzureCredential
+
+    with AzureMLEmulator() as service:
+        client = MLClient.from_config(DefaultAzureCredential(), path=service.config_path)
 
 :class:`AzureMLEmulator`
     The service. It speaks TLS under Azure's own names, behind a proxy that answers these names and no others, so that
@@ -19,14 +27,15 @@
 ``python -m mnistlib.testing.azureml`` starts it for other processes and prints the variables to export.
 
 It covers the workspace, clusters of compute, the default datastore, blobs, data sets, environments, snapshots,
-submission, runs with their logs, metrics, files and children, models, secrets, and web services on container instances.
+submission, runs with their logs, metrics, files and children, models, secrets, and web services on container instances;
+of azure-ai-ml command jobs, sweeps over a grid, code, data and model assets; and MLflow's tracking server.
 Any other call is answered with 501, and says which one it was. A job sees only what was shipped: no variable of this
 process, and no package but those that its environment asks for. It is no prison: a job that wants to can read this
 machine's files, as you can.
 
 What it can't tell: how Azure words its errors, how long things take there, and what they cost.
 
-Needs the ``testing`` extra, and the ``azureml`` extra for the SDK itself.
+Needs the ``testing`` extra, and one of the SDKs or both.
 """
 
 from mnistlib.errors import MissingExtraError
@@ -36,6 +45,7 @@ try:
     import starlette  # noqa: F401
     import trustme  # noqa: F401
     import uvicorn  # noqa: F401
+    import yaml  # noqa: F401
 except ImportError as error:
     raise MissingExtraError("the Azure ML emulator", "testing") from error
 

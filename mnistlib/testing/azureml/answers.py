@@ -36,9 +36,11 @@ def now() -> str:
 
 
 def error_body(code: str, message: str) -> dict[str, Any]:
-    """Return an error in a form that both the management and the data services' clients read."""
+    """Return an error in a form that the clients of the management, of the data services and of MLflow read."""
     return {
         "error": {"code": code, "message": message, "details": []},
+        "error_code": code,
+        "message": message,
         "correlation": {},
         "environment": "loopback",
         "location": "loopback",

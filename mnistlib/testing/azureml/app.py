@@ -12,6 +12,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mnistlib.testing.azureml.answers import Refusal, error_body, gone, not_covered, refuse
+from mnistlib.testing.azureml.arm import arm_routes
+from mnistlib.testing.azureml.arm.sweeps import Sweeps
 from mnistlib.testing.azureml.cluster import Clusters
 from mnistlib.testing.azureml.faults import Fault
 from mnistlib.testing.azureml.names import LOGIN_HOST, MANAGEMENT_HOST, WORKSPACE_PATH, Names
@@ -33,6 +35,7 @@ class Request:
 def build(
     state: State,
     clusters: Clusters,
+    sweeps: Sweeps,
     webservices: Webservices,
     *,
     requests: list[Request],
@@ -46,6 +49,8 @@ def build(
         What it knows.
     clusters : Clusters
         What it runs jobs on.
+    sweeps : Sweeps
+        The sweeps that it moves on.
     webservices : Webservices
         The models that it has deployed.
     requests : list of Request
@@ -54,7 +59,7 @@ def build(
         Resets the connection of the client that comes from a port.
     """
     app = Starlette(
-        routes=all_routes(state, clusters, webservices),
+        routes=[*all_routes(state, clusters, webservices), *arm_routes(state, clusters, sweeps)],
         exception_handlers={Refusal: refuse, ClientDisconnect: gone, 404: not_covered, 405: not_covered},
     )
     # A path ends as the SDK ends it; a redirect would only be one more request.

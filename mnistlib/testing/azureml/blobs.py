@@ -123,6 +123,12 @@ class Blobs:
             f"?sv=2021-08-06&sr=b&sp=rcw&se={expires}&sig={signature}"
         )
 
+    def container_address(self, container: str) -> str:
+        """Return an address that opens all blobs of a container, as :meth:`address` opens one."""
+        expires = int(time.time() + LIFETIME)
+        signature = self._tokens.sign_blob(container, expires=expires)
+        return f"https://{self._names.blob_host}/{container}?sv=2021-08-06&sr=c&sp=rcwl&se={expires}&sig={signature}"
+
     def blob_of(self, address: str) -> tuple[str, str]:
         """Return the container and name of the blob that an address opens."""
         path = unquote(address.partition("?")[0].partition("://")[2].partition("/")[2])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mnistlib.testing.azureml.node import Job, Nodes
-from mnistlib.testing.azureml.runs import FINAL
+from mnistlib.testing.azureml.runs import FINAL, SWEEP
 from mnistlib.testing.azureml.state import State
 from mnistlib.testing.azureml.store import Document
 
@@ -232,6 +232,8 @@ class Clusters:
         """End a run, wherever it is; one that no cluster has is cancelled at once."""
         run = self._state.runs.get(run_id)
         assert run is not None
+        if run["runType"] == SWEEP:
+            return  # it ends when the last of its trials has ended, and whoever moves sweeps has heard of it
         with self._lock:
             cluster = self._clusters.get(run["target"] or "")
         if cluster is None:

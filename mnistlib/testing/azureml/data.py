@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mnistlib.testing.azureml.blobs import DATA_CONTAINER
+from mnistlib.testing.azureml.job_io import deliver_inputs, take_outputs
 from mnistlib.testing.azureml.state import State
 from mnistlib.testing.azureml.store import Document
 
@@ -79,11 +80,13 @@ def deliver(state: State, configuration: Document, folder: Path) -> Places:
         told.append(f"{variable}:{mechanism}")
     if told:
         variables["AZUREML_DATASET_ENVIRONMENT_VARS"] = ",".join(told)  # Run.input_datasets reads it
+    of |= deliver_inputs(state, configuration, folder)
     return Places(of=of, variables=variables)
 
 
 def take_back(state: State, configuration: Document, places: Places) -> None:
-    """Upload what a job wrote for the data references of mode upload."""
+    """Upload what a job wrote for the data references of mode upload, and for its outputs."""
+    take_outputs(state, configuration, places.of)
     for name, reference in (configuration.get("dataReferences") or {}).items():
         if reference.get("mode", "").lower() == "upload":
             written = Path(places.variables[f"AZUREML_DATAREFERENCE_{name}"])

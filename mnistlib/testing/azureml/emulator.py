@@ -16,6 +16,7 @@ import trustme
 
 from mnistlib.files import publish_bytes
 from mnistlib.testing.azureml.app import Request, build
+from mnistlib.testing.azureml.arm.sweeps import Sweeps
 from mnistlib.testing.azureml.cluster import Clusters, Timing
 from mnistlib.testing.azureml.faults import Faults
 from mnistlib.testing.azureml.names import Names
@@ -23,9 +24,13 @@ from mnistlib.testing.azureml.node import ENVIRONMENTS, Nodes
 from mnistlib.testing.azureml.server import Server
 from mnistlib.testing.azureml.services.webservices import Webservices
 from mnistlib.testing.azureml.state import State
+from mnistlib.testing.azureml.tokens import Credential
 
 #: The variables as they were before any emulator led this process elsewhere.
 _AT_IMPORT = dict(os.environ)
+
+#: How the names of the variables begin that hold a person's credentials.
+_CREDENTIALS = ("AZUREML_SERVICE_PRINCIPAL", "AZURE_TENANT_ID", "AZURE_CLIENT")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +40,7 @@ class _Parts:
     state: State
     server: Server
     clusters: Clusters
+    sweeps: Sweeps
     webservices: Webservices
 
 
@@ -109,17 +115,15 @@ class AzureMLEmulator:
 
     @property
     def config_path(self) -> Path:
-        """The file for ``Workspace.from_config``."""
+        """The file for ``Workspace.from_config`` and ``MLClient.from_config``."""
         return self.folder / "config.json"
 
     @property
     def environment(self) -> dict[str, str]:
         """Every variable that a process needs to reach the service, and nothing else."""
-        if self._parts is None:
-            raise RuntimeError("the emulator has not been started")
-        proxy = f"http://127.0.0.1:{self._parts.server.proxy_port}"
+        proxy = f"http://127.0.0.1:{self._running.server.proxy_port}"
         certificates = str(self.folder / "ca.pem")
-        names = self._parts.state.names
+        names = self._running.state.names
         return {
             **dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"), proxy),
             **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost"),
@@ -127,11 +131,31 @@ class AzureMLEmulator:
             "AZUREML_SERVICE_PRINCIPAL_TENANT_ID": names.tenant,
             "AZUREML_SERVICE_PRINCIPAL_ID": names.client,
             "AZUREML_SERVICE_PRINCIPAL_PASSWORD": names.client_secret,
+            # The same person, as azure-identity asks for it.
+            "AZURE_TENANT_ID": names.tenant,
+            "AZURE_CLIENT_ID": names.client,
+            "AZURE_CLIENT_SECRET": names.client_secret,
             # A known cloud: to find one the SDK would ask around.
             "AZUREML_CURRENT_CLOUD": "AzureCloud",
             # A folder that does not exist, and where the SDK therefore keeps nothing.
             "AZURE_CONFIG_DIR": str(self.folder / "no-azure-config"),
+            # MLflow would look up where to report its use.
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "DO_NOT_TRACK": "true",
         }
+
+    @property
+    def credential(self) -> Credential:
+        """A credential for ``MLClient``, for tests that need no azure-identity."""
+        state = self._running.state
+        names = state.names
+        return Credential(state.tokens, {"tid": names.tenant, "oid": names.client, "appid": names.client})
+
+    @property
+    def _running(self) -> _Parts:
+        if self._parts is None:
+            raise RuntimeError("the emulator has not been started")
+        return self._parts
 
     def start(self) -> None:
         """Start serving; return when the service can be reached.
@@ -149,9 +173,10 @@ class AzureMLEmulator:
         )
         nodes = Nodes(state, self._reach, environments=self._environments, builder=self._outside)
         clusters = Clusters(state, nodes, timing=self._timing, vm_quota=self._vm_quota)
+        sweeps = Sweeps(state, clusters)
         webservices = Webservices(state, nodes)
-        app = build(state, clusters, webservices, requests=self.requests, reset=server.reset)
-        self._parts = _Parts(state=state, server=server, clusters=clusters, webservices=webservices)
+        app = build(state, clusters, sweeps, webservices, requests=self.requests, reset=server.reset)
+        self._parts = _Parts(state=state, server=server, clusters=clusters, sweeps=sweeps, webservices=webservices)
         try:
             server.start(app)
         except OSError:
@@ -162,10 +187,12 @@ class AzureMLEmulator:
         config = {"subscription_id": names.subscription, "resource_group": names.group}
         publish_bytes(self.config_path, json.dumps(config | {"workspace_name": names.workspace}).encode())
         clusters.start()
+        sweeps.start()
 
     def stop(self) -> None:
         """Stop the jobs and the service; what they left stays in the folder."""
         if self._parts is not None:
+            self._parts.sweeps.stop()
             self._parts.clusters.stop()
             self._parts.webservices.stop()
             self._parts.server.stop()
@@ -193,9 +220,7 @@ class AzureMLEmulator:
 
     def _reach(self) -> dict[str, str]:
         """Return what of the environment a job gets: the way here, without a person's credentials."""
-        return {
-            name: value for name, value in self.environment.items() if not name.startswith("AZUREML_SERVICE_PRINCIPAL")
-        }
+        return {name: value for name, value in self.environment.items() if not name.startswith(_CREDENTIALS)}
 
     def _outside(self) -> dict[str, str]:
         """Return the variables for pip, which must reach its index as if there were no emulator."""

@@ -111,6 +111,11 @@ class Names:
             }
         )
 
+    @property
+    def tracking_uri(self) -> str:
+        """The address of the workspace's MLflow server, as the plugin azureml-mlflow takes it."""
+        return f"azureml://{self.api_host}/mlflow/v1.0{self.resource}"
+
     def api(self, service: str, rest: str) -> str:
         """Return the address of a call: ``names.api("history/v1.0", "/runs/x")``."""
         return f"https://{self.api_host}/{service}{self.resource}{rest}"

@@ -185,6 +185,7 @@ class Job:
         names = self._state.names
         run = self._state.runs.get(self.run_id)
         assert run is not None
+        token = self._state.tokens.issue(runId=self.run_id, tid=names.tenant, oid=names.client)
         return {
             "HOME": str(self._folder / "home"),
             "TMPDIR": str(self._folder / "tmp"),
@@ -195,7 +196,7 @@ class Job:
             "AZURE_CONFIG_DIR": str(self._folder / "home" / "no-azure-config"),
             "AZUREML_RUN_ID": self.run_id,
             "AZUREML_ROOT_RUN_ID": run["rootRunId"],
-            "AZUREML_RUN_TOKEN": self._state.tokens.issue(runId=self.run_id, tid=names.tenant, oid=names.client),
+            "AZUREML_RUN_TOKEN": token,
             "AZUREML_ARM_SUBSCRIPTION": names.subscription,
             "AZUREML_ARM_RESOURCEGROUP": names.group,
             "AZUREML_ARM_WORKSPACE_NAME": names.workspace,
@@ -204,6 +205,11 @@ class Job:
             "AZUREML_WORKSPACE_ID": names.workspace_id,
             "AZUREML_SERVICE_ENDPOINT": f"https://{names.api_host}",
             "AZUREML_DISCOVERY_SERVICE_ENDPOINT": f"https://{names.discovery_host}/discovery",
+            "MLFLOW_TRACKING_URI": names.tracking_uri,
+            "MLFLOW_TRACKING_TOKEN": token,
+            "MLFLOW_RUN_ID": self.run_id,
+            "MLFLOW_EXPERIMENT_ID": run["experimentId"],
+            "MLFLOW_EXPERIMENT_NAME": run["experimentName"],
         }
 
     def _supervise(self, command: list[str], variables: dict[str, str], limit: float | None) -> int:
@@ -302,10 +308,13 @@ def _end(process: subprocess.Popen[bytes], grace_seconds: float) -> None:
 
 
 def _reason(code: int, log: str) -> str:
-    """Return why a job failed, as the service says it: its last line where that is an error, else the exit status."""
+    """Return why a job failed, as the service says it: the error of its last traceback, else the exit status."""
     last = log.rstrip().rpartition("\n")[2]
-    if "Traceback (most recent call last)" in log:
-        return f"User program failed with {last}"
+    _, has_traceback, after = log.rpartition("Traceback (most recent call last)")
+    if has_traceback:
+        # Some libraries still say something at the end of a program that has failed.
+        error = next((line for line in after.splitlines()[1:] if line and not line[0].isspace()), last)
+        return f"User program failed with {error}"
     if code < 0:
         return f"Process was ended by signal {signal.Signals(-code).name}"
     return f"Process exited with status {code}: {last}" if last else f"Process exited with status {code}"

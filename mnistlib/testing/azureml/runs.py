@@ -1,6 +1,7 @@
 """Runs: one document each, in the form that the history service answers with."""
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from mnistlib.testing.azureml.answers import now
@@ -10,6 +11,9 @@ from mnistlib.testing.azureml.store import Document, Store
 
 #: From these a run never goes anywhere.
 FINAL = frozenset({"Completed", "Failed", "Canceled"})
+
+#: The type of a run that has trials, and no process of its own.
+SWEEP = "azureml.sweep"
 
 
 class Runs:
@@ -23,12 +27,18 @@ class Runs:
         Where their files are.
     names : Names
         For addresses.
+
+    Attributes
+    ----------
+    listeners : list of callable
+        Called with a run's id whenever it has got another status.
     """
 
     def __init__(self, store: Store, blobs: Blobs, names: Names) -> None:
         self._store = store
         self._blobs = blobs
         self._names = names
+        self.listeners: list[Callable[[str], None]] = []
 
     def experiment(self, name: str) -> Document:
         """Return the experiment, made if there is none."""
@@ -115,6 +125,8 @@ class Runs:
                 run["error"] = error
 
         self._store.change("run", run_id, change)
+        for listener in self.listeners if moved else ():
+            listener(run_id)
         return moved
 
     def files(self, run_id: str, prefix: str = "") -> list[str]:

@@ -86,7 +86,15 @@ class Store:
     def next_number(self, counter: str) -> int:
         """Return 1, 2, 3 and so on, each once for every `counter`."""
         with self._lock:
-            body = self.get("counter", counter) or {"value": 0}
-            body["value"] += 1
-            self.put("counter", counter, body)
-            return int(body["value"])
+            number = self.last_number(counter) + 1
+            self.put("counter", counter, {"value": number})
+            return number
+
+    def last_number(self, counter: str) -> int:
+        """Return what :meth:`next_number` has returned last, 0 if nothing yet."""
+        return int((self.get("counter", counter) or {"value": 0})["value"])
+
+    def raise_number(self, counter: str, number: int) -> None:
+        """Let :meth:`next_number` go on after `number`, if it has not come that far."""
+        with self._lock:
+            self.put("counter", counter, {"value": max(number, self.last_number(counter))})

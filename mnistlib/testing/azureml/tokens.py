@@ -6,7 +6,7 @@ import hmac
 import json
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 #: Where the SDK takes a token with less than 95 seconds left for an old one and asks for another.
 LIFETIME = 12 * 3600
@@ -45,3 +45,22 @@ class Tokens:
     def sign_blob(self, path: str, *, expires: int) -> str:
         """Return the signature of one blob's address, good until `expires` (seconds since 1970)."""
         return self._signature(f"blob\n{path}\n{expires}")
+
+
+class AccessToken(NamedTuple):
+    """A token and when it expires, in seconds since 1970."""
+
+    token: str
+    expires_on: int
+
+
+@dataclass(frozen=True)
+class Credential:
+    """A credential as azure-ai-ml and all of Azure's newer libraries take it: whoever has it may do anything here."""
+
+    tokens: Tokens
+    claims: dict[str, Any]
+
+    def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        """Return a new token, whatever it is for."""
+        return AccessToken(self.tokens.issue(**self.claims), int(time.time() + LIFETIME))

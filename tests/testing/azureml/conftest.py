@@ -11,6 +11,7 @@ from mnistlib.testing.azureml.fixtures import azureml_service
 
 __all__ = ["azureml_service"]
 from tests.loopback import LOOPBACK, watch
+from tests.testing.azureml import v2
 from tests.testing.azureml.steps import Submit, make_cluster, submit_text
 
 _looked_up: list[str] = []
@@ -59,5 +60,26 @@ def submit(workspace: Any, cluster: Any, tmp_path: Path) -> Submit:
 
     def submit_script(code: str, *, target: Any = None, **options: Any) -> Any:
         return submit_text(workspace, target or cluster, tmp_path / "project", code, **options)
+
+    return submit_script
+
+
+@pytest.fixture(scope="session")
+def client(azureml_service: AzureMLEmulator) -> Any:
+    pytest.importorskip("azure.ai.ml", reason="azure-ai-ml is not installed")
+    return v2.connect(azureml_service)
+
+
+@pytest.fixture(scope="session")
+def cluster_v2(client: Any) -> Any:
+    return v2.make_cluster(client, "cpu-cluster", nodes=2)
+
+
+@pytest.fixture
+def submit_job(client: Any, cluster_v2: Any, tmp_path: Path) -> v2.SubmitJob:
+    """Submits a script, given as text, as a command job, and returns the job."""
+
+    def submit_script(code: str, **options: Any) -> Any:
+        return client.jobs.create_or_update(v2.command_of(v2.project_of(tmp_path / "project", code), **options))
 
     return submit_script

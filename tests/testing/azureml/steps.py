@@ -85,6 +85,7 @@ def ask(
     method: str = "GET",
     token: str | None = None,
     body: Any = None,
+    host: str = "eastus.api.azureml.ms",
 ) -> requests.Response:
     """Send one request as no SDK would: without a second try."""
     config = json.loads(service.config_path.read_text())
@@ -95,7 +96,7 @@ def ask(
     bearer = log_in(service) if token is None else token
     return requests.request(
         method,
-        f"https://eastus.api.azureml.ms/{part}{place}{rest}",
+        f"https://{host}/{part}{place}{rest}",
         headers={"Authorization": f"Bearer {bearer}"},
         json=body or {},
         timeout=30,

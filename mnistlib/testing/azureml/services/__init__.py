@@ -12,6 +12,7 @@ from mnistlib.testing.azureml.services.environments import Environments
 from mnistlib.testing.azureml.services.execution import Execution
 from mnistlib.testing.azureml.services.history import History
 from mnistlib.testing.azureml.services.metrics import Metrics
+from mnistlib.testing.azureml.services.mlflow import MLflow
 from mnistlib.testing.azureml.services.models import Models
 from mnistlib.testing.azureml.services.secrets import Secrets
 from mnistlib.testing.azureml.services.storage import Storage
@@ -34,6 +35,7 @@ def all_routes(state: State, clusters: Clusters, webservices: Webservices) -> li
         *History(state).routes(),
         *Artifacts(state).routes(),
         *Metrics(state).routes(),
+        *MLflow(state).routes(),
         *Models(state).routes(),
         *Secrets(state).routes(),
         *webservices.routes(),

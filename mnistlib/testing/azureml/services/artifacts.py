@@ -28,6 +28,17 @@ class Artifacts:
             Route(f"/artifact/artifacts/prefix/contentinfo/{place}", self.contents),
             Route(f"/artifact/artifacts/metadata/{place}/{{path:path}}", self.metadata),
             Route(f"/artifact/artifacts/{place}", self.list_all),
+            # The same of a run, as the plugin azureml-mlflow asks for it.
+            *(
+                Route(f"/history/{experiment}/runs/{{run}}/artifacts{rest}", call, methods=[method])
+                for experiment in ("experiments/{experiment}", "experimentids/{experiment_id}")
+                for rest, call, method in (
+                    ("", self.list_all, "GET"),
+                    ("/contentinfo", self.content, "GET"),
+                    ("/prefix/contentinfo", self.contents, "GET"),
+                    ("/batch/metadata", self.create, "POST"),
+                )
+            ),
         ]
 
     async def create(self, request: Request) -> Response:
@@ -53,11 +64,11 @@ class Artifacts:
 
     async def contents(self, request: Request) -> Response:
         """Return the addresses of all files whose path begins so."""
-        paths = self._paths(request, request.path_params.get("path") or request.query_params.get("path", ""))
+        paths = self._paths(request, _path(request))
         return page([self._addressed(request, path) for path in paths])
 
     def _existing(self, request: Request) -> str:
-        path: str = request.path_params["path"]
+        path = _path(request)
         if self._blobs.get(RUN_CONTAINER, _folder(request) + posixpath.normpath(path)) is None:
             raise not_found(f"The file {path}")
         return path
@@ -72,12 +83,24 @@ class Artifacts:
         return _place(request, path) | {"contentUri": address}
 
 
+def _path(request: Request) -> str:
+    path: str = request.path_params.get("path") or request.query_params.get("path", "")
+    return path
+
+
+def _owner(request: Request) -> tuple[str, str]:
+    """Return the origin and the container that a request is about."""
+    given = request.path_params
+    return ("ExperimentRun", f"dcid.{given['run']}") if "run" in given else (given["origin"], given["container"])
+
+
 def _folder(request: Request) -> str:
-    return f"{request.path_params['origin']}/{request.path_params['container']}/"
+    return "/".join((*_owner(request), ""))
 
 
 def _place(request: Request, path: str) -> Document:
-    return {"origin": request.path_params["origin"], "container": request.path_params["container"], "path": path}
+    origin, container = _owner(request)
+    return {"origin": origin, "container": container, "path": path}
 
 
 def _described(request: Request, path: str) -> Document:

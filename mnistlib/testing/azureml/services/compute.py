@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from mnistlib.testing.azureml.answers import Refusal, not_found, now
 from mnistlib.testing.azureml.cluster import Clusters
+from mnistlib.testing.azureml.durations import seconds_of
 from mnistlib.testing.azureml.names import MANAGEMENT_HOST
 from mnistlib.testing.azureml.state import State
 from mnistlib.testing.azureml.store import Document
@@ -34,7 +35,9 @@ VM_SIZES: dict[str, tuple[int, int, float, int]] = {
 }
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,22}[A-Za-z0-9]")
-_DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?")
+
+#: The limit of a service that has no quota.
+_UNLIMITED = 1_000_000
 
 
 class Computes:
@@ -63,6 +66,7 @@ class Computes:
         return [
             *(Route(path, call, methods=[method]) for path, call, method in both),
             Route(place + "/vmSizes", self.vm_sizes),
+            Route(place + "/usages", self.usages),
             Route(place + "/computeOperationsStatus/{operation}", self.operation),
         ]
 
@@ -136,6 +140,21 @@ class Computes:
         ]
         return JSONResponse({"amlCompute": sizes, "value": sizes})
 
+    async def usages(self, request: Request) -> Response:
+        """Say how many cores the clusters may grow to, and how many there may be at all."""
+        quota = self._clusters.vm_quota
+        usage = {
+            "id": f"/subscriptions/{self._names.subscription}/providers/Microsoft.MachineLearningServices"
+            f"/locations/{self._names.region}/usages/totalDedicatedCores",
+            "type": "Microsoft.MachineLearningServices/totalDedicatedCores/usages",
+            "amlWorkspaceLocation": self._names.region,
+            "unit": "Count",
+            "currentValue": self._cores(),
+            "limit": _UNLIMITED if quota is None else quota,
+            "name": {"value": "Total Cluster Dedicated vCPUs", "localizedValue": "Total Cluster Dedicated vCPUs"},
+        }
+        return JSONResponse({"value": [usage], "nextLink": None})
+
     async def operation(self, request: Request) -> Response:
         """Say how something that takes time has gone; here it has always ended already."""
         operation = self._state.store.get("operation", request.path_params["operation"])
@@ -156,7 +175,7 @@ class Computes:
         self._state.store.put("operation", number, outcome)
         place = f"/subscriptions/{self._names.subscription}/providers/Microsoft.MachineLearningServices"
         place += f"/locations/{self._names.region}/computeOperationsStatus/{number}?api-version=2020-02-02"
-        return {"Azure-AsyncOperation": f"https://{MANAGEMENT_HOST}{place}"}
+        return {"Azure-AsyncOperation": f"https://{MANAGEMENT_HOST}{place}", "Retry-After": "1"}
 
     def _check(self, name: str, wanted: Document) -> None:
         if not _NAME.fullmatch(name):
@@ -173,12 +192,16 @@ class Computes:
 
     def _check_quota(self, name: str, size: str, most: int) -> None:
         quota = self._clusters.vm_quota
-        others = [compute for compute in self._state.store.all("compute") if compute["name"] != name]
-        cores = sum(VM_SIZES[compute["vmSize"].upper()][0] * compute["scale"]["most"] for compute in others)
+        cores = self._cores(besides=name)
         wanted = VM_SIZES[size.upper()][0] * most
         if quota is not None and cores + wanted > quota:
             error = _quota_error(f"Cores needed: {wanted}. In use: {cores}. Limit: {quota}.")
             raise Refusal(400, error["code"], error["message"])
+
+    def _cores(self, *, besides: str = "") -> int:
+        """Return how many cores the clusters may grow to together."""
+        clusters = [compute for compute in self._state.store.all("compute") if compute["name"] != besides]
+        return sum(VM_SIZES[compute["vmSize"].upper()][0] * compute["scale"]["most"] for compute in clusters)
 
     def _described(self, compute: Document) -> Document:
         machines = self._clusters.machines(compute["name"])
@@ -231,13 +254,8 @@ def _quota_error(detail: str) -> dict[str, Any]:
 
 
 def _scale(settings: Document) -> Document:
-    idle = settings.get("nodeIdleTimeBeforeScaleDown") or "PT120S"
-    found = _DURATION.fullmatch(idle)
-    if found is None:
-        raise Refusal(400, "BadArgument", f"{idle!r} is no duration.")
-    seconds = sum(float(part or 0) * unit for part, unit in zip(found.groups(), (86400, 3600, 60, 1), strict=True))
     return {
         "fewest": int(settings.get("minNodeCount") or 0),
         "most": int(settings["maxNodeCount"]),
-        "idle_seconds": seconds,
+        "idle_seconds": seconds_of(settings.get("nodeIdleTimeBeforeScaleDown") or "PT120S"),
     }

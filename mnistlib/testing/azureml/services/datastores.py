@@ -1,19 +1,22 @@
-"""Datastores: the default one, in the workspace's own storage account."""
+"""Datastores: containers of the workspace's own storage account."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mnistlib.testing.azureml.answers import not_found, page
-from mnistlib.testing.azureml.blobs import DATA_CONTAINER
+from mnistlib.testing.azureml.blobs import DATA_CONTAINER, RUN_CONTAINER
 from mnistlib.testing.azureml.state import State
 from mnistlib.testing.azureml.store import Document
 
 DEFAULT = "workspaceblobstore"
+ARTIFACTS = "workspaceartifactstore"
+#: The container of each datastore.
+CONTAINERS = {DEFAULT: DATA_CONTAINER, ARTIFACTS: RUN_CONTAINER}
 
 
 class Datastores:
-    """The one datastore."""
+    """The datastore for data, and the one that holds what runs leave."""
 
     def __init__(self, state: State) -> None:
         self._names = state.names
@@ -28,27 +31,28 @@ class Datastores:
 
     async def default(self, request: Request) -> Response:
         """Describe the default datastore."""
-        return JSONResponse(self._described())
+        return JSONResponse(self._described(DEFAULT))
 
     async def list_all(self, request: Request) -> Response:
         """List all datastores."""
-        return page([self._described()])
+        return page([self._described(name) for name in CONTAINERS])
 
     async def get(self, request: Request) -> Response:
         """Describe a datastore by its name."""
-        if request.path_params["name"].lower() != DEFAULT:
+        name = request.path_params["name"].lower()
+        if name not in CONTAINERS:
             raise not_found(f"The datastore {request.path_params['name']}")
-        return JSONResponse(self._described())
+        return JSONResponse(self._described(name))
 
-    def _described(self) -> Document:
+    def _described(self, name: str) -> Document:
         return {
-            "name": DEFAULT,
+            "name": name,
             "dataStoreType": "AzureBlob",
             "hasBeenValidated": True,
             "tags": {},
             "azureStorageSection": {
                 "accountName": self._names.account,
-                "containerName": DATA_CONTAINER,
+                "containerName": CONTAINERS[name],
                 "endpoint": "core.windows.net",
                 "protocol": "https",
                 "credentialType": "AccountKey",

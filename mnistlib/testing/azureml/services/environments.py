@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from mnistlib.testing.azureml.answers import not_found, page
 from mnistlib.testing.azureml.state import State
-from mnistlib.testing.azureml.store import Document
+from mnistlib.testing.azureml.store import Document, Store
 
 #: Microsoft's own environments for scikit-learn. Their names change from year to year; all mean the same here.
 _CURATED = re.compile(r"AzureML-(sklearn|tutorial|minimal|scikit-learn)[\w.-]*", re.IGNORECASE)
@@ -37,29 +37,52 @@ class Environments:
         # Sent with a capital letter here and there, and read with a small one.
         definition = {key[:1].lower() + key[1:]: value for key, value in (await request.json()).items()}
         definition |= {"name": name, "version": None}
-        latest = self._versions(name)[-1:]
+        latest = versions_of(self._store, name)[-1:]
         if latest and _same(latest[0], definition):
             return JSONResponse(latest[0])
-        version = request.path_params.get("version") or str(len(self._versions(name)) + 1)
+        version = request.path_params.get("version") or str(self._store.next_number(f"environment/{name}"))
         definition["version"] = version
         return JSONResponse(self._store.put("environment", f"{name}/{version}", definition))
 
     async def get(self, request: Request) -> Response:
         """Describe one version, the latest unless told."""
-        name, version = request.path_params["name"], request.path_params.get("version")
-        found = [known for known in self._versions(name) if version in (None, known["version"])]
-        if found:
-            return JSONResponse(found[-1])
-        if _CURATED.fullmatch(name) and version in (None, "1"):
-            return JSONResponse(_curated(name))
-        raise not_found(f"The environment {name}{f', version {version},' if version else ''}")
+        return JSONResponse(find(self._store, request.path_params["name"], request.path_params.get("version")))
 
     async def list_all(self, request: Request) -> Response:
         """List the latest version of each."""
         return page(list({known["name"]: known for known in self._store.all("environment")}.values()))
 
-    def _versions(self, name: str) -> list[Document]:
-        return self._store.all("environment", prefix=f"{name}/")
+
+def versions_of(store: Store, name: str) -> list[Document]:
+    """Return what is registered under a name, oldest first."""
+    return store.all("environment", prefix=f"{name}/")
+
+
+def find(store: Store, name: str, version: str | None = None) -> Document:
+    """Return one version of an environment, the latest unless told; refuse if there is none."""
+    found = [known for known in versions_of(store, name) if version in (None, known["version"])]
+    if found:
+        return found[-1]
+    if _CURATED.fullmatch(name) and version in (None, "1"):
+        return _curated(name)
+    raise not_found(f"The environment {name}{f', version {version},' if version else ''}")
+
+
+def definition_of(name: str, version: str, conda: Document | None, *, image: str | None) -> Document:
+    """Return the definition of an environment: a conda specification, if there is one, on an image."""
+    return {
+        "name": name,
+        "version": version,
+        "python": {
+            "interpreterPath": "python",
+            "userManagedDependencies": conda is None,
+            "condaDependencies": conda or {},
+        },
+        "environmentVariables": {},
+        "docker": {"baseImage": image, "platform": {}},
+        "spark": {"repositories": [], "packages": [], "precachePackages": True},
+        "inferencingStackVersion": None,
+    }
 
 
 def _same(one: Document, other: Document) -> bool:
@@ -71,20 +94,5 @@ def _same(one: Document, other: Document) -> bool:
 
 def _curated(name: str) -> Document:
     packages = ["azureml-defaults", "scikit-learn", "joblib", "pandas", "numpy", "scipy", "matplotlib"]
-    return {
-        "name": name,
-        "version": "1",
-        "python": {
-            "interpreterPath": "python",
-            "userManagedDependencies": False,
-            "condaDependencies": {
-                "channels": ["conda-forge"],
-                "dependencies": ["python=3.11", {"pip": packages}],
-                "name": "curated",
-            },
-        },
-        "environmentVariables": {},
-        "docker": {"baseImage": "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04", "platform": {}},
-        "spark": {"repositories": [], "packages": [], "precachePackages": True},
-        "inferencingStackVersion": None,
-    }
+    conda = {"channels": ["conda-forge"], "dependencies": ["python=3.11", {"pip": packages}], "name": "curated"}
+    return definition_of(name, "1", conda, image="mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04")

@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -9,7 +10,7 @@ from starlette.routing import Route
 
 from mnistlib.testing.azureml.answers import Refusal, not_found, now
 from mnistlib.testing.azureml.state import State
-from mnistlib.testing.azureml.store import Document
+from mnistlib.testing.azureml.store import Document, Store
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 
@@ -34,8 +35,8 @@ class Models:
 
     async def create_asset(self, request: Request) -> Response:
         """Name the files of a model."""
-        asset = await request.json() | {"id": uuid.uuid4().hex, "createdTime": now()}
-        return JSONResponse(self._store.put("asset", asset["id"], asset))
+        body = await request.json()
+        return JSONResponse(add_asset(self._store, body["name"], body["artifacts"], runid=body.get("runid")))
 
     async def asset(self, request: Request) -> Response:
         """Return the files of a model."""
@@ -47,19 +48,7 @@ class Models:
     async def create(self, request: Request) -> Response:
         """Register a model under the next version of its name."""
         body = await request.json()
-        name = body["name"]
-        if not _NAME.fullmatch(name):
-            raise Refusal(400, "BadRequest", f"{name!r} is no name for a model.")
-        version = self._store.next_number(f"model/{name}")
-        model = body | {
-            "id": f"{name}:{version}",
-            "version": version,
-            "datasets": body.get("datasets") or [],
-            "createdTime": now(),
-            "modifiedTime": now(),
-            "createdBy": {"userName": "loopback"},
-        }
-        return JSONResponse(self._store.put("model", model["id"], model))
+        return JSONResponse(add_model(self._store, body.pop("name"), **body))
 
     async def list_all(self, request: Request) -> Response:
         """List models, newest first."""
@@ -113,6 +102,44 @@ class Models:
         if model is None:
             raise not_found(f"The model {request.path_params['id']}")
         return model
+
+
+def versions_of(store: Store, name: str) -> list[Document]:
+    """Return the versions of a model, oldest first."""
+    return store.all("model", prefix=f"{name}:")
+
+
+def add_asset(store: Store, name: str, artifacts: list[Document], **fields: Any) -> Document:
+    """Give some files a common id."""
+    number = uuid.uuid4().hex
+    return store.put(
+        "asset", number, {"id": number, "name": name, "artifacts": artifacts, "createdTime": now(), **fields}
+    )
+
+
+def add_model(store: Store, name: str, *, version: str | None = None, **fields: Any) -> Document:
+    """Register a model under the next version of its name, or under one of its own.
+
+    The first SDK knows numbers only; a version of another form can be read by the second alone.
+    """
+    if not _NAME.fullmatch(name):
+        raise Refusal(400, "BadRequest", f"{name!r} is no name for a model.")
+    number: int | str
+    if version is None:
+        number = store.next_number(f"model/{name}")
+    else:
+        number = int(version) if version.isdecimal() else version
+        store.raise_number(f"model/{name}", number if isinstance(number, int) else 0)
+    model = fields | {
+        "name": name,
+        "id": f"{name}:{number}",
+        "version": number,
+        "datasets": fields.get("datasets") or [],
+        "createdTime": now(),
+        "modifiedTime": now(),
+        "createdBy": {"userName": "loopback"},
+    }
+    return store.put("model", model["id"], model)
 
 
 def _has(values: Document | None, key: str, value: str | None) -> bool:

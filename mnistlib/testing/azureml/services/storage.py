@@ -67,7 +67,7 @@ class Storage:
         """Return whether a request carries the account's name and key, or an address that the service has signed.
 
         The SDK's own signature with the account's key is taken as it is; its check would prove the client's arithmetic
-        and no more. A signed address is checked: it opens one blob for a time.
+        and no more. A signed address is checked: it opens one blob, or one container, for a time.
         """
         scheme, _, credential = request.headers.get("authorization", "").partition(" ")
         if scheme == "SharedKey":
@@ -75,6 +75,8 @@ class Storage:
         signature, expires = request.query_params.get("sig", ""), request.query_params.get("se", "")
         if not expires.isdigit() or int(expires) < time.time():
             return False
+        if request.query_params.get("sr") == "c":
+            path = request.path_params["container"]
         return hmac.compare_digest(self._tokens.sign_blob(path, expires=int(expires)).encode(), signature.encode())
 
     def _list(self, request: Request) -> Response:

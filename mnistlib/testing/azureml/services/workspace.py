@@ -93,6 +93,7 @@ class Workspaces:
                     "workspaceId": names.workspace_id,
                     "discoveryUrl": f"https://{names.discovery_host}/discovery",
                     "provisioningState": "Succeeded",
+                    "mlFlowTrackingUri": names.tracking_uri,
                     "storageAccount": f"/subscriptions/{names.subscription}/resourceGroups/{names.group}"
                     f"/providers/Microsoft.Storage/storageAccounts/{names.account}",
                 },
