@@ -21,7 +21,7 @@ _RETRIED = {401, 408, 429, 500, 502, 503, 504, 530}
 _LONGEST_WAIT = 60.0  # seconds that a service may ask for and get
 _LONGEST_TEXT = 400
 #: How a status stands in the texts of errors that carry it nowhere else.
-_STATUS_IN_TEXT = re.compile(r'(?:Code:|status_code"?:|Response Code:|status code)\s*\'?"?(\d{3})\b')
+_STATUS_IN_TEXT = re.compile(r'(?:Code:|status_code"?:|status code|HTTP Error:|HTTP status:)\s*\'?"?(\d{3})\b')
 _SECRETS = re.compile(r"(?i)(bearer\s+|sig=|accountkey[\"']?[=:]\s*[\"']?|password[\"']?[=:]\s*[\"']?)[^\s&\"',]+")
 #: Classes of several packages by which a connection that failed is told.
 _CONNECTION_ERRORS = {
@@ -86,9 +86,9 @@ def status_of(error: BaseException) -> int | None:
             status = getattr(carrier, "status_code", None)
             if isinstance(status, int):
                 return status
-    found = _STATUS_IN_TEXT.search(str(error))
-    if found:
-        return int(found[1])
+    for each in _chain(error):
+        if found := _STATUS_IN_TEXT.search(str(each)):
+            return int(found[1])
     return NOT_FOUND if "NotFound" in str(error) else None
 
 

@@ -77,7 +77,7 @@ class AzureMLService(Service):
     @cached_property
     def workspace(self) -> Any:
         """The workspace."""
-        return self._open_workspace()
+        return self.calls.make("opening the workspace", self._open_workspace)
 
     def prepare(self) -> None:
         """Make sure that there is a cluster and an environment; see :meth:`Service.prepare`."""
@@ -149,7 +149,16 @@ class AzureMLService(Service):
 
     def stop(self, run_id: str) -> None:
         """Ask a run to stop; see :meth:`Service.stop`."""
-        self.calls.make(f"cancelling run {run_id}", self.sdk_run(run_id).cancel)
+        run = self.sdk_run(run_id)
+
+        def ask() -> None:
+            run.cancel()
+            # The SDK does not look at the answer: whether it was a yes, only the run tells.
+            status = self.sdk_run(run_id).status
+            if status != "CancelRequested" and not STATUSES.get(status, RunStatus.RUNNING).ended:
+                raise TimeoutError("the service has taken no notice")
+
+        self.calls.make(f"cancelling run {run_id}", ask)
 
     def file_names(self, run_id: str) -> Sequence[str]:
         """Return the names of a run's files; see :meth:`Service.file_names`."""

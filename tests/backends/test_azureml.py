@@ -103,42 +103,6 @@ def test_without_a_workspace_the_error_says_where_to_get_one(tmp_path: Path) -> 
         AzureMLBackend(config=tmp_path / "nowhere.json").submit(TRAIN)
 
 
-@pytest.mark.parametrize("kind", ["throttle", "error", "expired_token", "reset_answer", "lost_answer"])
-@pytest.mark.parametrize("call", ["POST .*/snapshotrun", "PATCH .*/runs/", "GET .*/computes/", "GET .*/environments/"])
-def test_whatever_happens_to_a_request_of_a_submission_the_job_runs_once(
-    service: "AzureMLEmulator", backend: AzureMLBackend, kind: Any, call: str
-) -> None:
-    fault = service.faults.add(kind, match=call, status=503)
-    run = backend.submit(TRAIN)
-    assert run.wait(LIMIT) is RunStatus.COMPLETED
-    assert fault.count == 1
-    assert [known.id for known in backend.runs()] == [run.id]
-
-
-@pytest.mark.parametrize("kind", ["throttle", "error", "reset_answer"])
-@pytest.mark.parametrize("call", ["GET .*/runs/", "GET .*/artifacts/", "GET .*blob.*/logs/"])
-def test_whatever_happens_to_a_request_for_a_result_it_comes(
-    service: "AzureMLEmulator", backend: AzureMLBackend, kind: Any, call: str
-) -> None:
-    run = backend.submit(TRAIN)
-    run.wait(LIMIT)
-    fault = service.faults.add(kind, match=call, times=2, status=500)
-    assert backend.attach(run.id).result(LIMIT).metrics["accuracy"] > 0.9
-    assert fault.count == 2
-
-
-@pytest.mark.parametrize("kind", ["lost_answer", "error", "throttle"])
-def test_whatever_happens_to_a_registration_there_is_one_version(
-    service: "AzureMLEmulator", backend: AzureMLBackend, kind: Any
-) -> None:
-    run = backend.submit(TRAIN)
-    run.wait(LIMIT)
-    fault = service.faults.add(kind, match="POST .*/models$", status=502)
-    assert run.register_model("m").version == 1
-    assert fault.count == 1
-    assert [known.version for known in backend.models.list()] == [1]
-
-
 def test_what_can_not_be_recovered_names_the_run_and_what_shows_it(
     service: "AzureMLEmulator", backend: AzureMLBackend
 ) -> None:
