@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from mnistlib.backends.azureml_calls import pause_after, reason_of
+from mnistlib.backends.azureml_calls import NOT_FOUND, pause_after, reason_of, status_of
 from mnistlib.backends.azureml_cluster import AzureMLCluster
 from mnistlib.backends.azureml_compute import AmlComputeSpec
 from mnistlib.backends.azureml_service import AzureMLService
@@ -110,8 +110,8 @@ def _open(config: str | os.PathLike[str] | None) -> Any:
     try:
         return Workspace.from_config(None if config is None else os.fspath(config))
     except Exception as error:  # from a missing file to a refused sign-in, each in a class of its own
-        if pause_after(error) is not None:
-            raise  # it may go away
+        if pause_after(error) is not None or status_of(error) not in (None, NOT_FOUND):
+            raise  # the file is not to blame
         raise ServiceError(
             f"no workspace: {reason_of(error)}. Download config.json from the workspace's page in the portal and name "
             "it with config= (or stand beside it)"

@@ -20,6 +20,9 @@ _FORBIDDEN = (401, 403)
 _RETRIED = {401, 408, 429, 500, 502, 503, 504, 530}
 _LONGEST_WAIT = 60.0  # seconds that a service may ask for and get
 _LONGEST_TEXT = 400
+#: What the SDK makes of a file whose arrival was not confirmed: it sends it again, and may not. The next try of ours
+#: finds it there, or sends it elsewhere.
+_SENT_BEFORE = "BlobAlreadyExists"
 #: How a status stands in the texts of errors that carry it nowhere else.
 _STATUS_IN_TEXT = re.compile(r'(?:Code:|status_code"?:|status code|HTTP Error:|HTTP status:)\s*\'?"?(\d{3})\b')
 _SECRETS = re.compile(r"(?i)(bearer\s+|sig=|accountkey[\"']?[=:]\s*[\"']?|password[\"']?[=:]\s*[\"']?)[^\s&\"',]+")
@@ -76,7 +79,8 @@ def pause_after(error: Exception) -> float | None:
     status = status_of(error)
     if status in _RETRIED:
         return _asked_wait(error)
-    return 0.0 if status is None and _is_connection_error(error) else None
+    was_sent = any(_SENT_BEFORE in str(each) for each in _chain(error))
+    return 0.0 if was_sent or (status is None and _is_connection_error(error)) else None
 
 
 def status_of(error: BaseException) -> int | None:

@@ -4,11 +4,11 @@ import hashlib
 import json
 import re
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mnistlib.backends.azureml_calls import NOT_FOUND, Calls, status_of
 from mnistlib.backends.azureml_cluster import AzureMLCluster
@@ -21,6 +21,8 @@ from mnistlib.errors import JobError
 from mnistlib.models import ModelVersion
 from mnistlib.runs import RunStatus
 from mnistlib.runs.record import now
+
+Item = TypeVar("Item")
 
 #: The service's words for what becomes of a run -> ours. What is unknown goes on.
 STATUSES = {
@@ -37,7 +39,7 @@ STATUSES = {
 
 _CREATED, _NAME, _PARENT = "mnistlib.created", "mnistlib.name", "mnistlib.parent"
 _DATA = "data"  # what the reference to a job's data is called
-_FETCHED_AT_A_TIME = 8
+_FILES_AT_A_TIME = 8
 _OUTPUT = re.compile(r"user_logs/std_log.*\.txt|azureml-logs/\d\d.*\.txt")
 
 
@@ -176,9 +178,7 @@ class AzureMLService(Service):
         def one(name: str) -> None:
             self.calls.make(f"fetching {name} of run {run_id}", partial(_download, run, name, folder / name))
 
-        with ThreadPoolExecutor(_FETCHED_AT_A_TIME) as threads:  # each waits for the network most of the time
-            for _ in threads.map(one, names):
-                pass  # raises what a thread has raised
+        _at_once(one, names)
 
     def register(self, registration: Registration) -> ModelVersion:
         """Register a model of a run; see :meth:`Service.register`."""
@@ -279,19 +279,24 @@ class AzureMLService(Service):
         if seen not in self._uploaded:
             digests = {name: _sha256(path) for name, path in sorted(files.items())}
             place = f"mnistlib/data/{hashlib.sha256(json.dumps(digests).encode()).hexdigest()[:32]}"
-            for path in files.values():
+
+            def send(path: Path) -> None:
+                where = {"relative_root": str(path.parent), "target_path": place}
                 self.calls.make(
                     f"sending {path.name}",
-                    partial(
-                        datastore.upload_files,
-                        [str(path)],
-                        relative_root=str(path.parent),
-                        target_path=place,
-                        show_progress=False,
-                    ),
+                    lambda: datastore.upload_files([str(path)], **where, show_progress=False),
                 )
+
+            _at_once(send, files.values())
             self._uploaded[seen] = place
         return datastore.path(self._uploaded[seen]).as_mount()
+
+
+def _at_once(do: Callable[[Item], None], items: Iterable[Item]) -> None:
+    """Do something with each of several files; raise what one of them has raised."""
+    with ThreadPoolExecutor(_FILES_AT_A_TIME) as threads:  # each waits for the network most of the time
+        for _ in threads.map(do, items):
+            pass
 
 
 def _runs_of(experiment: Any) -> list[Any]:
