@@ -16,8 +16,9 @@ from mnistlib.jobs import Job
 if TYPE_CHECKING:
     from mnistlib.testing.azureml import AzureMLEmulator
 
-# As AzureMLBackend has it; the SDK reads it when it is imported, which a test may do first.
-os.environ.setdefault("AZUREML_DEFAULT_RETRIES", "0")
+# As AzureMLBackend has it, but for the pauses; the SDK reads it when it is imported, which a test may do first.
+for _what in ("RETRIES", "BACKOFF", "500_BACKOFF", "503_BACKOFF"):
+    os.environ.setdefault(f"AZUREML_DEFAULT_{_what}", "0")
 
 
 @contextmanager

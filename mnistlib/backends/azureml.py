@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from mnistlib.backends.azureml_calls import reason_of
+from mnistlib.backends.azureml_calls import NOT_FOUND, pause_after, reason_of, status_of
 from mnistlib.backends.azureml_cluster import AzureMLCluster
 from mnistlib.backends.azureml_compute import AmlComputeSpec
 from mnistlib.backends.azureml_service import AzureMLService
@@ -21,9 +21,12 @@ __all__ = ["AmlComputeSpec", "AzureMLBackend", "AzureMLRun"]
 
 #: The way of data that this service has beside those of every one.
 _REGISTERED = "dataset"
-#: Variables of the SDK, with what they are set to unless they are set: it tries nothing again by itself, where waits
-#: of half a minute would add up, since every call of ours is tried again.
-_SDK_VARIABLES: Mapping[str, str] = {"AZUREML_DEFAULT_RETRIES": "0"}
+#: Variables of the SDK, with what they are set to unless they are set: where it can be told to, it tries nothing again
+#: by itself, and elsewhere soon, where waits of half a minute would add up, since every call of ours is tried again.
+_SDK_VARIABLES: Mapping[str, str] = {
+    "AZUREML_DEFAULT_RETRIES": "0",
+    **dict.fromkeys(("AZUREML_DEFAULT_BACKOFF", "AZUREML_DEFAULT_500_BACKOFF", "AZUREML_DEFAULT_503_BACKOFF"), "1"),
+}
 
 
 class AzureMLRun(CloudRun):
@@ -122,6 +125,8 @@ def _open(config: str | os.PathLike[str] | None) -> Any:
     try:
         return Workspace.from_config(None if config is None else os.fspath(config))
     except Exception as error:  # from a missing file to a refused sign-in, each in a class of its own
+        if pause_after(error) is not None or status_of(error) not in (None, NOT_FOUND):
+            raise  # the file is not to blame
         raise ServiceError(
             f"no workspace: {reason_of(error)}. Download config.json from the workspace's page in the portal and name "
             "it with config= (or stand beside it)"

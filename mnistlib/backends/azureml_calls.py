@@ -5,13 +5,15 @@ The SDK raises some twenty classes for the same few things, down to a bare ``Exc
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
 from mnistlib.backends.cloud.retries import RetryPolicy, persist
 from mnistlib.errors import MnistlibError, ServiceError
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 NOT_FOUND, CONFLICT = 404, 409
@@ -20,8 +22,12 @@ _FORBIDDEN = (401, 403)
 _RETRIED = {401, 408, 429, 500, 502, 503, 504, 530}
 _LONGEST_WAIT = 60.0  # seconds that a service may ask for and get
 _LONGEST_TEXT = 400
+_FILES_AT_A_TIME = 8
+#: What the SDK makes of a file whose arrival was not confirmed: it sends it again, and may not. The next try of ours
+#: finds it there, or sends it elsewhere.
+_SENT_BEFORE = "BlobAlreadyExists"
 #: How a status stands in the texts of errors that carry it nowhere else.
-_STATUS_IN_TEXT = re.compile(r'(?:Code:|status_code"?:|Response Code:|status code)\s*\'?"?(\d{3})\b')
+_STATUS_IN_TEXT = re.compile(r'(?:Code:|status_code"?:|status code|HTTP Error:|HTTP status:)\s*\'?"?(\d{3})\b')
 _SECRETS = re.compile(r"(?i)(bearer\s+|sig=|accountkey[\"']?[=:]\s*[\"']?|password[\"']?[=:]\s*[\"']?)[^\s&\"',]+")
 #: Classes of several packages by which a connection that failed is told.
 _CONNECTION_ERRORS = {
@@ -71,12 +77,20 @@ class Calls:
             raise ServiceError(f"{what} failed: {reason_of(error)}{advice}") from error
 
 
+def at_once(do: Callable[[Item], None], items: Iterable[Item]) -> None:
+    """Do something with each of several files; raise what one of them has raised."""
+    with ThreadPoolExecutor(_FILES_AT_A_TIME) as threads:  # each waits for the network most of the time
+        for _ in threads.map(do, items):
+            pass
+
+
 def pause_after(error: Exception) -> float | None:
     """Return how long to wait before trying again: what the service asks for, else 0; None where it would not help."""
     status = status_of(error)
     if status in _RETRIED:
         return _asked_wait(error)
-    return 0.0 if status is None and _is_connection_error(error) else None
+    was_sent = any(_SENT_BEFORE in str(each) for each in _chain(error))
+    return 0.0 if was_sent or (status is None and _is_connection_error(error)) else None
 
 
 def status_of(error: BaseException) -> int | None:
@@ -86,9 +100,9 @@ def status_of(error: BaseException) -> int | None:
             status = getattr(carrier, "status_code", None)
             if isinstance(status, int):
                 return status
-    found = _STATUS_IN_TEXT.search(str(error))
-    if found:
-        return int(found[1])
+    for each in _chain(error):
+        if found := _STATUS_IN_TEXT.search(str(each)):
+            return int(found[1])
     return NOT_FOUND if "NotFound" in str(error) else None
 
 

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from mnistlib.backends.azureml_calls import NOT_FOUND, Calls, reason_of, status_of
@@ -83,7 +84,7 @@ class AzureMLCluster:
         target = self._find()
         self._ready = False
         if target is not None:
-            self._calls.make(f"deleting {self.spec.name}", target.delete)
+            self._calls.make(f"deleting {self.spec.name}", partial(_delete, target))
             self._wait_until_gone()
 
     def _find(self) -> Any:
@@ -157,6 +158,14 @@ class AzureMLCluster:
             f"cluster {self.spec.name} could not be made: {reason}. Delete it before the next try, with "
             "backend.compute.delete()"
         )
+
+
+def _delete(target: Any) -> None:
+    try:
+        target.delete()
+    except Exception as error:  # one class tells of all that can go wrong
+        if status_of(error) != NOT_FOUND:  # an earlier try may have worked, and its answer been lost
+            raise
 
 
 def _why(target: Any) -> str:

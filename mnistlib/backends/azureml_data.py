@@ -4,11 +4,10 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mnistlib.backends.azureml_calls import Calls
+from mnistlib.backends.azureml_calls import Calls, at_once
 from mnistlib.datasets import NAMES
 from mnistlib.errors import JobError
 
@@ -79,17 +78,15 @@ class AzureMLData:
         if digest not in self._sent:
             datastore = self._calls.make("opening the default datastore", self._workspace.get_default_datastore)
             place = f"mnistlib/data/{digest[:32]}"
-            for path in files.values():
+
+            def send(path: Path) -> None:
+                where = {"relative_root": str(path.parent), "target_path": place}
                 self._calls.make(
                     f"sending {path.name}",
-                    partial(
-                        datastore.upload_files,
-                        [str(path)],
-                        relative_root=str(path.parent),
-                        target_path=place,
-                        show_progress=False,
-                    ),
+                    lambda: datastore.upload_files([str(path)], **where, show_progress=False),
                 )
+
+            at_once(send, files.values())
             self._sent[digest] = datastore.path(place)
         return self._sent[digest]
 

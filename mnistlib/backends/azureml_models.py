@@ -99,25 +99,32 @@ class AzureMLModels(Models):
     def delete(self, name: str, version: int) -> None:
         """Remove one version for good; see :meth:`Models.delete`."""
         model = self._model(name, version)
-        self._calls.make(f"deleting model {name}:{version}", model.delete)
+
+        def delete() -> None:
+            try:
+                model.delete()
+            except Exception:  # an earlier try, or one of the SDK's own, may have worked, and its answer been lost
+                if self._look(name, version) is not None:
+                    raise
+
+        self._calls.make(f"deleting model {name}:{version}", delete)
 
     def _model(self, name: str, version: int | None) -> Any:
-        from azureml.core import Model
-
         require_model_name(name)
-
-        def look() -> Any:
-            try:
-                return Model(self._workspace, name=name, version=version)
-            except Exception as error:  # one class tells of all that can go wrong
-                if status_of(error) == NOT_FOUND:
-                    return None
-                raise
-
-        model = self._calls.make(f"looking for model {name}", look)
+        model = self._calls.make(f"looking for model {name}", lambda: self._look(name, version))
         if model is None:
             raise ModelNotFoundError(self.what_there_is(name, version, f"workspace {self._workspace.name}"))
         return model
+
+    def _look(self, name: str, version: int | None) -> Any:
+        from azureml.core import Model
+
+        try:
+            return Model(self._workspace, name=name, version=version)
+        except Exception as error:  # one class tells of all that can go wrong
+            if status_of(error) == NOT_FOUND:
+                return None
+            raise
 
     def _version(self, model: Any) -> ModelVersion:
         properties = dict(model.properties or {})

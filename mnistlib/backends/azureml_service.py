@@ -4,13 +4,12 @@ import json
 import re
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from mnistlib.backends.azureml_calls import CONFLICT, NOT_FOUND, Calls, status_of
+from mnistlib.backends.azureml_calls import CONFLICT, NOT_FOUND, Calls, at_once, status_of
 from mnistlib.backends.azureml_cluster import AzureMLCluster
 from mnistlib.backends.azureml_compute import AmlComputeSpec
 from mnistlib.backends.azureml_data import AzureMLData, registered_name
@@ -42,7 +41,6 @@ _CREATED, _NAME, _PARENT = "mnistlib.created", "mnistlib.name", "mnistlib.parent
 #: Beside what every node needs: what it needs here, and what it mounts a registered data set with.
 _PACKAGES = ("azureml-core", "setuptools")
 _DATA_PACKAGES = ("azureml-dataset-runtime[fuse]",)
-_FETCHED_AT_A_TIME = 8
 _OUTPUT = re.compile(r"user_logs/std_log.*\.txt|azureml-logs/\d\d.*\.txt")
 
 
@@ -87,7 +85,7 @@ class AzureMLService(Service):
     @cached_property
     def workspace(self) -> Any:
         """The workspace."""
-        return self._open_workspace()
+        return self.calls.make("opening the workspace", self._open_workspace)
 
     def registered_as(self, dataset: str) -> str | None:
         """Return what a data set is registered as; see :meth:`Service.registered_as`."""
@@ -185,7 +183,16 @@ class AzureMLService(Service):
 
     def stop(self, run_id: str) -> None:
         """Ask a run to stop; see :meth:`Service.stop`."""
-        self.calls.make(f"cancelling run {run_id}", self.sdk_run(run_id).cancel)
+        run = self.sdk_run(run_id)
+
+        def ask() -> None:
+            run.cancel()
+            # The SDK does not look at the answer: whether it was a yes, only the run tells.
+            status = self.sdk_run(run_id).status
+            if status != "CancelRequested" and not STATUSES.get(status, RunStatus.RUNNING).ended:
+                raise TimeoutError("the service has taken no notice")
+
+        self.calls.make(f"cancelling run {run_id}", ask)
 
     def file_names(self, run_id: str) -> Sequence[str]:
         """Return the names of a run's files; see :meth:`Service.file_names`."""
@@ -203,9 +210,7 @@ class AzureMLService(Service):
         def one(name: str) -> None:
             self.calls.make(f"fetching {name} of run {run_id}", partial(_download, run, name, folder / name))
 
-        with ThreadPoolExecutor(_FETCHED_AT_A_TIME) as threads:  # each waits for the network most of the time
-            for _ in threads.map(one, names):
-                pass  # raises what a thread has raised
+        at_once(one, names)
 
     def keep(self, run_id: str, name: str, path: Path) -> bool:
         """Add a file to a run's, unless one of that name is there; see :meth:`Service.keep`."""

@@ -1,7 +1,6 @@
 """What AzureMLBackend owes beside the contract: few requests, one submission whatever happens, clear errors."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -110,40 +109,18 @@ def test_without_a_workspace_the_error_says_where_to_get_one(tmp_path: Path) -> 
         AzureMLBackend(config=tmp_path / "nowhere.json").submit(TRAIN)
 
 
-@pytest.mark.parametrize("kind", ["throttle", "error", "expired_token", "reset_answer", "lost_answer"])
-@pytest.mark.parametrize("call", ["POST .*/snapshotrun", "PATCH .*/runs/", "GET .*/computes/", "GET .*/environments/"])
-def test_whatever_happens_to_a_request_of_a_submission_the_job_runs_once(
-    service: "AzureMLEmulator", backend: AzureMLBackend, kind: Any, call: str
-) -> None:
-    fault = service.faults.add(kind, match=call, status=503)
+def test_a_job_that_is_sent_in_a_bad_hour_runs_once(service: "AzureMLEmulator", backend: AzureMLBackend) -> None:
+    faults = [
+        service.faults.add("throttle", match="GET .*/computes/"),
+        service.faults.add("reset_answer", match="POST .*/content/.*/snapshots/"),
+        service.faults.add("lost_answer", match="POST .*/snapshotrun"),
+        service.faults.add("error", match="PATCH .*/runs/", status=503),
+        service.faults.add("expired_token", match="GET .*/runs/"),
+    ]
     run = backend.submit(TRAIN)
-    assert run.wait(LIMIT) is RunStatus.COMPLETED
-    assert fault.count == 1
+    assert run.result(LIMIT).metrics["accuracy"] > 0.9
+    assert [fault.count for fault in faults] == [1] * len(faults)
     assert [known.id for known in backend.runs()] == [run.id]
-
-
-@pytest.mark.parametrize("kind", ["throttle", "error", "reset_answer"])
-@pytest.mark.parametrize("call", ["GET .*/runs/", "GET .*/artifacts/", "GET .*blob.*/logs/"])
-def test_whatever_happens_to_a_request_for_a_result_it_comes(
-    service: "AzureMLEmulator", backend: AzureMLBackend, kind: Any, call: str
-) -> None:
-    run = backend.submit(TRAIN)
-    run.wait(LIMIT)
-    fault = service.faults.add(kind, match=call, times=2, status=500)
-    assert backend.attach(run.id).result(LIMIT).metrics["accuracy"] > 0.9
-    assert fault.count == 2
-
-
-@pytest.mark.parametrize("kind", ["lost_answer", "error", "throttle"])
-def test_whatever_happens_to_a_registration_there_is_one_version(
-    service: "AzureMLEmulator", backend: AzureMLBackend, kind: Any
-) -> None:
-    run = backend.submit(TRAIN)
-    run.wait(LIMIT)
-    fault = service.faults.add(kind, match="POST .*/models$", status=502)
-    assert run.register_model("m").version == 1
-    assert fault.count == 1
-    assert [known.version for known in backend.models.list()] == [1]
 
 
 def test_what_can_not_be_recovered_names_the_run_and_what_shows_it(
@@ -206,18 +183,6 @@ def test_a_job_whose_node_is_taken_away_completes_on_another(
     assert [known.id for known in backend.runs()] == [run.id]
 
 
-@pytest.mark.parametrize("kind", ["slow", "reset_upload"])
-def test_a_bad_store_of_blobs_costs_time_only(
-    service: "AzureMLEmulator", backend: AzureMLBackend, kind: Any, tmp_path: Path
-) -> None:
-    source = tmp_path / "source"
-    source.mkdir()
-    (source / "train.py").write_text("print('done')\n" * 100)
-    fault = service.faults.add(kind, match="PUT .*blob.*/snapshots/", seconds=0.2)
-    assert backend.submit(ScriptJob(script="train.py", source_directory=str(source))).wait(LIMIT) is RunStatus.COMPLETED
-    assert fault.count == 1
-
-
 @pytest.mark.slow  # the SDK's client of blobs tries for a minute and a half
 def test_a_store_without_room_is_said_and_nothing_runs(
     service: "AzureMLEmulator", backend: AzureMLBackend, tmp_path: Path
@@ -239,7 +204,7 @@ def test_secrets_are_in_no_record_log_plan_or_error(
     source.mkdir()
     (source / "train.py").write_text("import os\nassert os.environ['TOKEN'] == 'geheim-1'\nraise SystemExit(3)\n")
     job = ScriptJob(script="train.py", source_directory=str(source), environment={"TOKEN": "geheim-1"})
-    password = os.environ["AZUREML_SERVICE_PRINCIPAL_PASSWORD"]
+    names = json.loads((service.folder / "names.json").read_text())
     run = backend.submit(job)
     with pytest.raises(JobFailedError, match="exit status 3") as caught:
         run.result(LIMIT)
@@ -247,8 +212,8 @@ def test_secrets_are_in_no_record_log_plan_or_error(
     told = [str(backend.plan(job)), str(caught.value), run.logs(), str(run.record)]
     told += [path.read_text(errors="replace") for path in (tmp_path / "all").rglob("*") if path.is_file()]
     for text in told:
-        assert "geheim-1" not in text
-        assert password not in text
+        for secret in ("geheim-1", names["client_secret"], names["account_key"], "Bearer ey", "sig="):
+            assert secret not in text
 
 
 def test_the_sdks_own_run_is_at_hand(backend: AzureMLBackend) -> None:

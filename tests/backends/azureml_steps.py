@@ -1,0 +1,260 @@
+"""Every step of what AzureMLBackend does, with the requests that it makes: what can go wrong, one by one.
+
+A step does its work and says what must be true of it then, whatever has happened on the way.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import numpy as np
+
+import mnistlib
+from mnistlib import AmlComputeSpec, AzureMLBackend, RunStatus, ScriptJob, SweepJob, TrainJob
+from mnistlib.backends.cloud.retries import RetryPolicy
+from mnistlib.runs import Run
+
+if TYPE_CHECKING:
+    from mnistlib.testing.azureml import AzureMLEmulator
+
+TRAIN = TrainJob(dataset="digits", regularization=0.5, tol=1e-2)
+LIMIT = 120
+#: A model of the workspace, registered before anything goes wrong.
+KEPT = "kept"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Where a step happens.
+
+    Attributes
+    ----------
+    service : AzureMLEmulator
+        A workspace with a cluster whose nodes never come up, so that what is submitted stays in its queue.
+    workspace : azureml.core.Workspace
+        The SDK's way there.
+    done : str
+        Id of a run that has completed there.
+    folder : Path
+        An empty one.
+    retries : RetryPolicy
+        How patient backends are.
+    """
+
+    service: "AzureMLEmulator"
+    workspace: Any
+    done: str
+    folder: Path
+    retries: RetryPolicy
+
+    def backend(self, **options: Any) -> AzureMLBackend:
+        """Return a backend that knows nothing yet but its workspace."""
+        return AzureMLBackend(
+            **({"workspace": self.workspace} | options), runs_folder=self.folder / "runs", retries=self.retries
+        )
+
+    def signed_in(self) -> AzureMLBackend:
+        """Return a backend that has had to find its workspace."""
+        backend = self.backend(workspace=None, config=self.service.config_path)
+        assert backend.workspace.name == "loopback"
+        return backend
+
+    def done_run(self) -> Run:
+        return self.backend().attach(self.done)
+
+
+#: A step gets ready, yields, does its work, and checks it: faults begin where it yields.
+Step = Callable[[Scene], Iterator[None]]
+
+
+def sign_in(scene: Scene) -> Iterator[None]:
+    yield
+    scene.signed_in()
+
+
+def connect(scene: Scene) -> Iterator[None]:
+    yield
+    scene.signed_in()
+
+
+def find_cluster(scene: Scene) -> Iterator[None]:
+    compute = scene.backend().compute
+    yield
+    status = compute.status()
+    assert status is not None
+    assert status["state"] == "Succeeded"
+
+
+def make_cluster(scene: Scene) -> Iterator[None]:
+    compute = scene.backend(compute=AmlComputeSpec(name=f"c{uuid4().hex[:8]}")).compute
+    yield
+    compute.ensure()
+    status = compute.status()
+    assert status is not None
+    assert status["state"] == "Succeeded"
+
+
+def delete_cluster(scene: Scene) -> Iterator[None]:
+    compute = scene.backend(compute=AmlComputeSpec(name=f"c{uuid4().hex[:8]}")).compute
+    compute.ensure()
+    yield
+    compute.delete()
+    assert compute.status() is None
+
+
+def submit(scene: Scene) -> Iterator[None]:
+    backend, experiment = scene.backend(), f"e-{uuid4().hex[:8]}"
+    job = ScriptJob(script="train.py", source_directory=str(source(scene.folder)))
+    yield
+    run = backend.submit(job, experiment=experiment, name="mine", tags={"by": "me"})
+    known = [each for each in scene.backend().records() if each.experiment == experiment]
+    assert [(each.run_id, each.name, each.tags, each.job_type) for each in known] == [
+        (run.id, "mine", {"by": "me"}, "script")
+    ]
+
+
+def submit_sweep(scene: Scene) -> Iterator[None]:
+    backend, experiment = scene.backend(), f"e-{uuid4().hex[:8]}"
+    sweep = SweepJob(base=TRAIN, regularization=[0.5])
+    backend.submit(TRAIN).cancel()  # sends the source
+    yield
+    run = backend.submit(sweep, experiment=experiment)
+    known = {each.run_id: each for each in scene.backend().records() if each.experiment == experiment}
+    assert set(known) == {run.id, *(child.id for child in run.children())}
+    assert known[run.id].status is RunStatus.RUNNING
+
+
+def send_data(scene: Scene) -> Iterator[None]:
+    backend, folder = scene.backend(), scene.folder / "data"
+    folder.mkdir()
+    images = np.frombuffer(uuid4().bytes * 4, np.uint8).reshape(4, 4, 4)
+    for which in ("train", "test"):
+        mnistlib.write_idx(folder / f"{which}-images", images)
+        mnistlib.write_idx(folder / f"{which}-labels", np.array([0, 1, 0, 1], np.uint8))
+    yield
+    backend.submit(TrainJob(dataset=str(folder))).cancel()
+    datastore = scene.backend().workspace.get_default_datastore()
+    datastore.download(str(scene.folder / "back"), prefix="mnistlib/data/", show_progress=False)
+    assert (folder / "train-images").read_bytes() in [
+        path.read_bytes() for path in (scene.folder / "back").rglob("train-images")
+    ]
+
+
+def register_environment(scene: Scene) -> Iterator[None]:
+    conda = scene.folder / "conda.yml"
+    conda.write_text(f"# {uuid4()}\ndependencies:\n- python=3.11\n- pip\n- pip:\n  - azureml-core\n")
+    backend = scene.backend(environment=conda)
+    yield
+    backend.submit(TRAIN).cancel()
+    assert backend.plan(TRAIN).steps[1].split()[3].strip(":") in scene.backend().workspace.environments
+
+
+def wait(scene: Scene) -> Iterator[None]:
+    backend = scene.backend()
+    yield
+    assert backend.attach(scene.done).wait(LIMIT) is RunStatus.COMPLETED
+
+
+def look_at_metrics(scene: Scene) -> Iterator[None]:
+    run = scene.done_run()
+    yield
+    assert run.metrics().latest["accuracy"] > 0.9
+
+
+def look_at_logs(scene: Scene) -> Iterator[None]:
+    run = scene.done_run()
+    yield
+    assert "accuracy" in run.logs()
+
+
+def bring_result(scene: Scene) -> Iterator[None]:
+    run = scene.done_run()
+    yield
+    assert mnistlib.load_model(run.result(LIMIT).model_path).predict(np.zeros((1, 8, 8), np.uint8)).shape == (1,)
+
+
+def cancel(scene: Scene) -> Iterator[None]:
+    run = scene.backend().submit(TRAIN)
+    yield
+    run.cancel()
+    assert scene.backend().attach(run.id).wait(LIMIT) is RunStatus.CANCELLED
+
+
+def list_runs(scene: Scene) -> Iterator[None]:
+    backend = scene.backend()
+    yield
+    assert scene.done in [run.id for run in backend.runs()]
+
+
+def register_model(scene: Scene) -> Iterator[None]:
+    run, name = scene.done_run(), f"m-{uuid4().hex[:8]}"
+    yield
+    run.register_model(name, tags={"by": "me"})
+    (version,) = scene.backend().models.list(name)
+    assert (version.version, version.run_id, version.tags) == (1, run.id, {"by": "me"})
+
+
+def list_models(scene: Scene) -> Iterator[None]:
+    models = scene.backend().models
+    yield
+    assert [version.version for version in models.list(KEPT)] == [1]
+
+
+def load_model(scene: Scene) -> Iterator[None]:
+    models = scene.backend().models
+    yield
+    assert models.get(KEPT).load().predict(np.zeros((1, 8, 8), np.uint8)).shape == (1,)
+
+
+def delete_model(scene: Scene) -> Iterator[None]:
+    models, name = scene.backend().models, f"m-{uuid4().hex[:8]}"
+    scene.done_run().register_model(name)
+    yield
+    models.delete(name, 1)
+    assert scene.backend().models.list(name) == []
+
+
+def source(folder: Path) -> Path:
+    """Return a folder with a script that nobody has sent yet."""
+    made = folder / "source"
+    made.mkdir()
+    (made / "train.py").write_text(f"print({uuid4().hex!r})\n")
+    return made
+
+
+#: The requests of each step, as `match` of a fault wants them, but those to the store of blobs, which have a table of
+#: their own.
+REQUESTS: Mapping[Step, Sequence[str]] = {
+    sign_in: ("GET login.*/openid-configuration", "POST login.*/token"),
+    connect: ("GET management.*/subscriptions$", "GET management.*/loopback$"),
+    find_cluster: ("GET .*/computes/cpu-cluster",),
+    make_cluster: ("GET .*/vmSizes", "GET .*/computes/", "PUT .*/computes/"),
+    delete_cluster: ("GET .*/computes/", "DELETE .*/computes/"),
+    submit: (
+        "GET .*/computes/",
+        "GET .*/environments/",
+        "GET .*/experiments/e-",
+        "POST .*/experiments/e-[0-9a-f]+$",
+        "POST .*/getblob",
+        "POST .*/content/.*/snapshots/[0-9a-f-]{36}$",
+        "POST .*/snapshotrun",
+        "PATCH .*/experiments/.*/runs/",
+        "GET .*/runs/",
+        "PATCH .*/experimentids/.*/runs/",
+    ),
+    submit_sweep: ("PATCH .*/experiments/.*/runs/", "POST .*/events"),
+    send_data: ("GET .*/datastore/.*/default",),
+    register_environment: ("PUT .*/environments/",),
+    wait: ("GET .*/experiments/default$", "GET .*/runs/"),
+    look_at_metrics: ("GET .*/contentinfo/",),
+    look_at_logs: ("GET .*/contentinfo/",),
+    bring_result: ("GET .*/artifacts/ExperimentRun/", "GET .*/contentinfo/"),
+    cancel: ("POST .*/cancel$", "GET .*/metricsingest/wait"),
+    list_runs: ("POST .*/experiments:query", "POST .*/runs:query"),
+    register_model: ("GET .*/prefix/contentinfo/", "POST .*/assets$", "POST .*/models$", "GET .*/models$"),
+    list_models: ("GET .*/models$",),
+    load_model: ("GET .*/models$", "GET .*/assets/", "GET .*/prefix/contentinfo/"),
+    delete_model: ("GET .*/models/", "DELETE .*/models/"),
+}
