@@ -1,4 +1,4 @@
-"""A mirror of runs and registered models in MLflow; the only file that imports it.
+"""What MLflow is told: by a mirror of runs and models, or by a run of its own. The only file that imports it.
 
 One thread reads the runs' folders, which hold all there is to say, and tells MLflow what is new. So the mirror can't
 slow a run down or make it fail, and it also sees what scripts, and the other processes of a sweep, log.
@@ -14,10 +14,10 @@ import re
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,40 @@ _STATUS = {
 }
 
 _log = logging.getLogger("mnistlib")
+
+
+class MlflowRun:
+    """A run that MLflow has, at the address that ``MLFLOW_TRACKING_URI`` names; told from within, on any server.
+
+    Parameters
+    ----------
+    run_id : str
+        MLflow's.
+    """
+
+    def __init__(self, run_id: str) -> None:
+        self._run_id = run_id
+
+    def log_metrics(self, points: Sequence[tuple[str, int, float]]) -> None:
+        """Tell of values of metrics: name, step, value."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        metrics = [Metric(name[:_LONGEST_NAME], value, now, step) for name, step, value in points]
+        for start in range(0, len(metrics), _MOST_METRICS):
+            self._client.log_batch(self._run_id, metrics=metrics[start : start + _MOST_METRICS])
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Note something about the run."""
+        from mlflow.entities import RunTag
+
+        self._client.log_batch(self._run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+
+    @cached_property
+    def _client(self) -> Any:
+        from mlflow import MlflowClient
+
+        return MlflowClient()
 
 
 class MlflowMirror:

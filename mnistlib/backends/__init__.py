@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 BACKENDS = {
     "local": ("mnistlib.backends.local", "LocalBackend"),
     "azureml": ("mnistlib.backends.azureml", "AzureMLBackend"),
+    "azureml-v2": ("mnistlib.backends.azureml_v2", "AzureMLv2Backend"),
 }
 
 #: Service name -> module and class of its node's side.
-NODE_SIDES = {"azureml": ("mnistlib.backends.azureml_node", "AzureMLNode")}
+NODE_SIDES = {
+    "azureml": ("mnistlib.backends.azureml_node", "AzureMLNode"),
+    "azureml-v2": ("mnistlib.backends.azureml_v2_node", "AzureMLv2Node"),
+}
 
 #: Names the backend that is meant where none is named.
 BACKEND_VARIABLE = "MNISTLIB_BACKEND"

@@ -1,13 +1,12 @@
 """The data of jobs in a workspace: sent once, under its digest, and registered by name where that is wanted."""
 
-import hashlib
-import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from mnistlib.backends.azureml_calls import Calls, at_once
+from mnistlib.backends.cloud.digests import Digests
 from mnistlib.datasets import NAMES
 from mnistlib.errors import JobError
 
@@ -31,7 +30,7 @@ class AzureMLData:
         self._open_workspace = open_workspace
         self._calls = calls
         # Every run of a sweep has the same files: they are read, sent and registered for the first only.
-        self._digests: dict[str, str] = {}
+        self._digests = Digests()
         self._sent: dict[str, Any] = {}
         self._registered: dict[tuple[str, str], Any] = {}
 
@@ -52,7 +51,7 @@ class AzureMLData:
         str
             The argument in whose place the node puts the folder.
         """
-        digest = self._digest_of(files)
+        digest = self._digests.of(files)
         folder = self._send(files, digest)
         if register_as is None:
             run_config.data_references = {_INPUT: folder.as_mount().to_config()}
@@ -65,13 +64,6 @@ class AzureMLData:
         mounted = self._registered[key].as_named_input(_INPUT).as_mount()
         run_config.data = {_INPUT: mounted}
         return str(mounted.arg_val)
-
-    def _digest_of(self, files: Mapping[str, Path]) -> str:
-        seen = json.dumps([(name, str(path), *_state_of(path)) for name, path in sorted(files.items())])
-        if seen not in self._digests:
-            digests = {name: _sha256(path) for name, path in sorted(files.items())}
-            self._digests[seen] = hashlib.sha256(json.dumps(digests).encode()).hexdigest()
-        return self._digests[seen]
 
     def _send(self, files: Mapping[str, Path], digest: str) -> Any:
         """Send files to the default datastore, unless they are there; return their folder."""
@@ -141,13 +133,3 @@ def registered_name(dataset: str) -> str:
             "digits: rename the folder, or send its files unregistered with data='upload'"
         )
     return name
-
-
-def _state_of(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

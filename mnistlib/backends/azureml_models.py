@@ -1,25 +1,16 @@
 """The registry of a workspace."""
 
-import json
-import secrets
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from mnistlib.artifacts import ModelDescription
 from mnistlib.backends.azureml_calls import NOT_FOUND, Calls, status_of
+from mnistlib.backends.azureml_registry import properties_of, register_once, version_of
 from mnistlib.backends.cloud.service import Registration
 from mnistlib.errors import ModelNotFoundError
 from mnistlib.models import Models, ModelVersion, require_model_name
-
-# Properties of a model. Metrics are a property each, so that a person finds them in the portal.
-_SHA256, _RUN, _FILE, _ORIGIN, _TOKEN = (
-    f"mnistlib.{name}" for name in ("sha256", "run", "file", "origin", "registration")
-)
-_METRIC = "metric."
 
 
 class AzureMLModels(Models):
@@ -43,29 +34,14 @@ class AzureMLModels(Models):
         from azureml.core import Model
         from azureml.core.resource_configuration import ResourceConfiguration
 
-        token = secrets.token_hex(8)
         origin = registration.origin
-        properties = {
-            _SHA256: registration.sha256,
-            _RUN: registration.run_id,
-            _FILE: PurePosixPath(registration.output).name,
-            _ORIGIN: json.dumps(origin and asdict(origin)),
-            _TOKEN: token,
-        } | {f"{_METRIC}{name}": repr(value) for name, value in registration.metrics.items()}
-        what = f"registering model {registration.name}"
-
-        def mine() -> list[Any]:
-            known = Model.list(self._workspace, name=registration.name)
-            return sorted((model for model in known if model.properties.get(_TOKEN) == token), key=_number)
-
-        tries: list[None] = []
-
-        def make() -> None:
-            # The answer to an earlier try may have been lost after the work was done.
-            if tries and mine():
-                return
-            tries.append(None)
-            run.register_model(
+        properties = properties_of(registration)
+        first = register_once(
+            self._calls,
+            f"registering model {registration.name}",
+            properties=properties,
+            known=lambda: sorted(Model.list(self._workspace, name=registration.name), key=_number),
+            make=lambda: run.register_model(
                 registration.name,
                 model_path=registration.output,
                 tags=dict(registration.tags),
@@ -74,13 +50,9 @@ class AzureMLModels(Models):
                 model_framework=Model.Framework.SCIKITLEARN,
                 model_framework_version=(origin.versions if origin else {}).get("scikit-learn", sklearn.__version__),
                 resource_configuration=ResourceConfiguration(cpu=1, memory_in_gb=0.5),
-            )
-
-        self._calls.make(what, make)
-        # The SDK tries again by itself, too, and registers once more what it has had no answer to.
-        first, *again = self._calls.make(what, mine)
-        for model in again:
-            self._calls.make(what, model.delete)
+            ),
+            delete=lambda model: model.delete(),
+        )
         return self._version(first)
 
     def list(self, name: str | None = None) -> Sequence[ModelVersion]:
@@ -127,23 +99,14 @@ class AzureMLModels(Models):
             raise
 
     def _version(self, model: Any) -> ModelVersion:
-        properties = dict(model.properties or {})
-        origin = json.loads(properties.get(_ORIGIN, "null"))
-        return ModelVersion(
-            name=model.name,
-            version=int(model.version),
-            sha256=properties.get(_SHA256, ""),
-            metrics={
-                name.removeprefix(_METRIC): float(value)
-                for name, value in properties.items()
-                if name.startswith(_METRIC)
-            },
-            run_id=properties.get(_RUN) or model.run_id or "",
-            description=model.description or "",
-            tags=dict(model.tags or {}),
+        return version_of(
+            model.name,
+            int(model.version),
+            properties=dict(model.properties or {}),
+            description=model.description,
+            tags=model.tags,
             created=str(model.created_time or ""),
-            file=properties.get(_FILE, model.name),
-            origin=origin and ModelDescription.from_content(origin),
+            run_id=model.run_id,
             read=partial(self._read, model),
         )
 

@@ -1,6 +1,7 @@
 """The node's side of azureml-core: metrics go to the run that the service has started."""
 
 import sys
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Self
 
@@ -8,6 +9,7 @@ from mnistlib.backends.azureml_compute import AmlComputeSpec
 from mnistlib.backends.azureml_service import AzureMLService
 from mnistlib.backends.cloud.node import NodeSide
 from mnistlib.backends.cloud.words import ended_properties
+from mnistlib.jobs import Job
 from mnistlib.runs import RunRecord, RunStatus
 
 
@@ -34,9 +36,13 @@ class AzureMLNode(NodeSide):
         """Return what tells of another run of the experiment."""
         return self if run_id == self.run_id else type(self)(self.service.sdk_run(run_id))
 
-    def log_metric(self, name: str, value: float, step: int) -> None:
-        """Tell of a value of a metric."""
-        self._run.log(name, value, step=step)
+    def begin(self, job: Job) -> None:
+        """Tell nothing: whoever submitted the run knew what it does; see :meth:`NodeService.begin`."""
+
+    def log_metrics(self, points: Sequence[tuple[str, int, float]]) -> None:
+        """Tell of values of metrics."""
+        for name, step, value in points:
+            self._run.log(name, value, step=step)
 
     def conclude(self, record: RunRecord) -> None:
         """Tell how the run has ended; see :meth:`NodeService.conclude`."""

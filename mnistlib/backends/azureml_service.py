@@ -1,7 +1,6 @@
 """azureml-core behind the words of :mod:`mnistlib.backends.cloud.service`."""
 
 import json
-import re
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ from mnistlib.backends.azureml_cluster import AzureMLCluster
 from mnistlib.backends.azureml_compute import AmlComputeSpec
 from mnistlib.backends.azureml_data import AzureMLData, registered_name
 from mnistlib.backends.azureml_models import AzureMLModels
+from mnistlib.backends.azureml_runs import CREATED, NAME, PARENT, is_output, noted, status_of_run
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.service import Registration, RemoteRun, Service, Submission
 from mnistlib.backends.cloud.specification import EnvironmentSpecification, specification_here
@@ -22,26 +22,10 @@ from mnistlib.errors import JobError
 from mnistlib.jobs import SweepJob
 from mnistlib.models import ModelVersion
 from mnistlib.runs import RunStatus
-from mnistlib.runs.record import now
 
-#: The service's words for what becomes of a run -> ours. What is unknown goes on.
-STATUSES = {
-    "NotStarted": RunStatus.QUEUED,
-    "Queued": RunStatus.QUEUED,
-    "Provisioning": RunStatus.PREPARING,
-    "Preparing": RunStatus.PREPARING,
-    "Starting": RunStatus.PREPARING,
-    "Completed": RunStatus.COMPLETED,
-    "Failed": RunStatus.FAILED,
-    "NotResponding": RunStatus.RUNNING,
-    "Canceled": RunStatus.CANCELLED,
-}
-
-_CREATED, _NAME, _PARENT = "mnistlib.created", "mnistlib.name", "mnistlib.parent"
 #: Beside what every node needs: what it needs here, and what it mounts a registered data set with.
 _PACKAGES = ("azureml-core", "setuptools")
 _DATA_PACKAGES = ("azureml-dataset-runtime[fuse]",)
-_OUTPUT = re.compile(r"user_logs/std_log.*\.txt|azureml-logs/\d\d.*\.txt")
 
 
 class AzureMLService(Service):
@@ -177,7 +161,7 @@ class AzureMLService(Service):
             self._remote(run)
             for experiment in experiments.values()
             for run in self.calls.make("listing the runs", partial(_runs_of, experiment))
-            if _CREATED in run.properties
+            if CREATED in run.properties
         ]
         return sorted(found, key=lambda run: run.created, reverse=True)
 
@@ -189,7 +173,7 @@ class AzureMLService(Service):
             run.cancel()
             # The SDK does not look at the answer: whether it was a yes, only the run tells.
             status = self.sdk_run(run_id).status
-            if status != "CancelRequested" and not STATUSES.get(status, RunStatus.RUNNING).ended:
+            if status != "CancelRequested" and not status_of_run(status).ended:
                 raise TimeoutError("the service has taken no notice")
 
         self.calls.make(f"cancelling run {run_id}", ask)
@@ -201,7 +185,7 @@ class AzureMLService(Service):
 
     def is_output(self, name: str) -> bool:
         """Return whether a file is what the node's process has printed."""
-        return bool(_OUTPUT.fullmatch(name))
+        return is_output(name)
 
     def fetch(self, run_id: str, names: Sequence[str], folder: Path) -> None:
         """Write files of a run into a folder; see :meth:`Service.fetch`."""
@@ -260,17 +244,17 @@ class AzureMLService(Service):
             raise
 
     def _remote(self, run: Any) -> RemoteRun:
-        status = STATUSES.get(run.status, RunStatus.RUNNING)
+        status = status_of_run(run.status)
         properties = {name: str(value) for name, value in run.properties.items()}
         return RemoteRun(
             run_id=run.id,
             experiment=run.experiment.name,
             status=status,
-            created=properties.get(_CREATED, ""),
-            name=properties.get(_NAME),
+            created=properties.get(CREATED, ""),
+            name=properties.get(NAME),
             tags={name: str(value) for name, value in run.tags.items()},
             properties=properties,
-            parent=properties.get(_PARENT),
+            parent=properties.get(PARENT),
             error=self._error_of(run) if status is RunStatus.FAILED else None,
         )
 
@@ -281,11 +265,7 @@ class AzureMLService(Service):
 
     def _describe(self, submission: Submission) -> None:
         run = self.sdk_run(submission.run_id)
-        properties = {**submission.properties, _CREATED: now()}
-        if submission.name:
-            properties[_NAME] = submission.name
-        if submission.parent:
-            properties[_PARENT] = submission.parent
+        properties = noted(submission)
         self.calls.make(f"describing run {run.id}", lambda: run.add_properties(properties))
         if submission.tags:
             self.calls.make(f"tagging run {run.id}", lambda: run.set_tags(dict(submission.tags)))

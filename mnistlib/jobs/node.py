@@ -41,8 +41,11 @@ class NodeService(Protocol):
     #: What Python is to run a script with, before the script's name, so that nothing of what it tells is lost.
     script_launcher: Sequence[str]
 
-    def log_metric(self, name: str, value: float, step: int) -> None:
-        """Tell of a value of a metric."""
+    def begin(self, job: Job) -> None:
+        """Tell what the run does, where that was not known when it was submitted."""
+
+    def log_metrics(self, points: Sequence[tuple[str, int, float]]) -> None:
+        """Tell of values of metrics: name, step, value."""
 
     def flush(self) -> None:
         """Return when all that was told has arrived."""
@@ -88,6 +91,8 @@ def run_on_node(
         job = job.children()[job.regularization.index(rate)]
     if data is not None:
         job = _with_data(job, data)
+    if service is not None:
+        service.begin(job)
     _collect(folder, job)
     record = RunRecord(
         run_id=run_id, experiment=experiment, job_type=job.type, status=RunStatus.QUEUED, process="", created=now()
@@ -141,10 +146,11 @@ def _telling(folder: Path, service: NodeService | None) -> Iterator[None]:
     told: dict[str, int] = {}
 
     def tell() -> None:
-        for name, points in read_metrics(folder).items():
-            for step, value in points[told.get(name, 0) :]:
-                service.log_metric(name, value, step)
-            told[name] = len(points)
+        metrics = read_metrics(folder)
+        new = [(name, *point) for name, points in metrics.items() for point in points[told.get(name, 0) :]]
+        if new:
+            service.log_metrics(new)
+        told.update({name: len(points) for name, points in metrics.items()})
 
     def watch() -> None:
         while not ended.wait(_TELL_EVERY):

@@ -62,15 +62,18 @@ def _of_conda(conda: str, text: str) -> EnvironmentSpecification:
     return EnvironmentSpecification(f"mnistlib-{hashlib.sha256(conda.encode()).hexdigest()[:16]}", conda, text)
 
 
-def specification_here(*, besides: Sequence[str] = ()) -> EnvironmentSpecification:
+def specification_here(*, besides: Sequence[str] = (), unpinned: Sequence[str] = ()) -> EnvironmentSpecification:
     """Return the specification of what runs in this process.
 
     Parameters
     ----------
     besides : sequence of str
         Further distributions that are installed here and needed there, with extras in brackets.
+    unpinned : sequence of str
+        Distributions that are needed there only, of whatever version fits.
     """
     packages = [f"{name}=={version(name.partition('[')[0])}" for name in (*_REQUIRED, *besides)]
+    packages += unpinned
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     dependencies = [f"python={python}", "pip", {"pip": packages}]
     content = {"name": "mnistlib", "channels": ["conda-forge"], "dependencies": dependencies}

@@ -1,0 +1,112 @@
+"""What a workspace's registry notes of a model, whatever the SDK."""
+
+import json
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import PurePosixPath
+from typing import Any, TypeVar
+
+from mnistlib.artifacts import ModelDescription
+from mnistlib.backends.azureml_calls import Calls
+from mnistlib.backends.cloud.service import Registration
+from mnistlib.models import ModelVersion
+
+Model = TypeVar("Model")
+
+# Properties of a model. Metrics are a property each, so that a person finds them in the portal.
+_SHA256, _RUN, _FILE, _ORIGIN, _TOKEN = (
+    f"mnistlib.{name}" for name in ("sha256", "run", "file", "origin", "registration")
+)
+_METRIC = "metric."
+
+
+def properties_of(registration: Registration) -> dict[str, str]:
+    """Return the properties of a model to register; one of them tells this registration from all others."""
+    return {
+        _SHA256: registration.sha256,
+        _RUN: registration.run_id,
+        _FILE: PurePosixPath(registration.output).name,
+        _ORIGIN: json.dumps(registration.origin and asdict(registration.origin)),
+        _TOKEN: secrets.token_hex(8),
+    } | {f"{_METRIC}{name}": repr(value) for name, value in registration.metrics.items()}
+
+
+def version_of(
+    name: str,
+    version: int,
+    *,
+    properties: Mapping[str, str],
+    description: str | None,
+    tags: Mapping[str, str] | None,
+    created: str,
+    run_id: str | None,
+    read: Callable[[], bytes],
+) -> ModelVersion:
+    """Return a registered model in this package's words, by whomever it was registered."""
+    origin = json.loads(properties.get(_ORIGIN) or "null")
+    return ModelVersion(
+        name=name,
+        version=version,
+        sha256=properties.get(_SHA256, ""),
+        metrics={
+            key.removeprefix(_METRIC): float(value) for key, value in properties.items() if key.startswith(_METRIC)
+        },
+        run_id=properties.get(_RUN) or run_id or "",
+        description=description or "",
+        tags=dict(tags or {}),
+        created=created,
+        file=properties.get(_FILE, name),
+        origin=origin and ModelDescription.from_content(origin),
+        read=read,
+    )
+
+
+def register_once(
+    calls: Calls,
+    what: str,
+    *,
+    properties: Mapping[str, str],
+    known: Callable[[], Sequence[Model]],
+    make: Callable[[], Any],
+    delete: Callable[[Model], Any],
+) -> Model:
+    """Register a model, once, though answers may be lost.
+
+    Parameters
+    ----------
+    calls : Calls
+        How the SDK is called.
+    what : str
+        What is done, for errors.
+    properties : mapping of str to str
+        Of the model; from :func:`properties_of`.
+    known : callable
+        Returns the versions of the name, the oldest first.
+    make, delete : callable
+        Register it; remove a version.
+    """
+    tries: list[None] = []
+
+    def mine() -> list[Model]:
+        return [model for model in known() if _token_of(model) == properties[_TOKEN]]
+
+    def once() -> None:
+        # The answer to an earlier try may have been lost after the work was done.
+        if tries and mine():
+            return
+        tries.append(None)
+        make()
+
+    calls.make(what, once)
+    # An SDK tries again by itself, too, and registers once more what it has had no answer to.
+    first, *again = calls.make(what, mine)
+    for model in again:
+        calls.make(what, partial(delete, model))
+    return first
+
+
+def _token_of(model: Any) -> str | None:
+    token: str | None = (model.properties or {}).get(_TOKEN)
+    return token

@@ -1,0 +1,80 @@
+"""The cluster of a workspace, through azure-ai-ml."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mnistlib.backends.azureml_calls import NOT_FOUND, Calls, status_of
+from mnistlib.backends.azureml_compute import AmlCluster, AmlComputeSpec, FoundCompute
+
+
+class AzureMLv2Cluster(AmlCluster):
+    """A cluster of a workspace, through azure-ai-ml.
+
+    Parameters
+    ----------
+    open_client : callable
+        Returns the ``azure.ai.ml.MLClient``; called when it is first needed.
+    spec, calls
+        As :class:`AmlCluster` takes them.
+    """
+
+    def __init__(self, open_client: Callable[[], Any], spec: AmlComputeSpec, calls: Calls) -> None:
+        super().__init__(spec, calls)
+        self._open_client = open_client
+
+    @property
+    def _computes(self) -> Any:
+        return self._open_client().compute
+
+    def _target(self) -> Any:
+        try:
+            return self._computes.get(self.spec.name)
+        except Exception as error:  # azure-core's class for it is no import of this file
+            if status_of(error) == NOT_FOUND:
+                return None
+            raise
+
+    def _find(self) -> FoundCompute | None:
+        target = self._target()
+        if target is None:
+            return None
+        errors = [str(error) for error in [target.provisioning_errors] if error]
+        return FoundCompute(kind=target.type, state=target.provisioning_state or "", errors=errors)
+
+    def _sizes(self) -> Sequence[str]:
+        return [size.name for size in self._computes.list_sizes()]
+
+    def _begin(self) -> None:
+        from azure.ai.ml.entities import AmlCompute
+
+        wanted = AmlCompute(
+            name=self.spec.name,
+            size=self.spec.vm_size,
+            min_instances=self.spec.min_nodes,
+            max_instances=self.spec.max_nodes,
+            idle_time_before_scale_down=self.spec.idle_seconds,
+        )
+        self._computes.begin_create_or_update(wanted)
+
+    def _status(self) -> dict[str, Any] | None:
+        target = self._target()
+        if target is None:
+            return None
+        states = Counter(str(node.node_state).lower() for node in self._computes.list_nodes(self.spec.name))
+        return {
+            "state": target.provisioning_state,
+            "vm_size": target.size,
+            "nodes": sum(states.values()),
+            "running": states["running"],
+            "idle": states["idle"],
+            "preparing": states["preparing"],
+            "most": target.max_instances,
+        }
+
+    def _remove(self) -> None:
+        try:
+            self._computes.begin_delete(self.spec.name)
+        except Exception as error:  # azure-core's class for it is no import of this file
+            if status_of(error) != NOT_FOUND:
+                raise

@@ -1,0 +1,123 @@
+"""The registry of a workspace, through azure-ai-ml."""
+
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mnistlib.backends.azureml_calls import NOT_FOUND, Calls, status_of
+from mnistlib.backends.azureml_registry import properties_of, register_once, version_of
+from mnistlib.backends.cloud.service import Registration
+from mnistlib.errors import ModelNotFoundError
+from mnistlib.models import Models, ModelVersion, require_model_name
+
+
+class AzureMLv2Models(Models):
+    """The registered models of a workspace.
+
+    A version that is deleted goes into the workspace's archive: this SDK has no other way, and its number is not given
+    again.
+
+    Parameters
+    ----------
+    client : azure.ai.ml.MLClient
+        Of the workspace.
+    calls : Calls
+        How the SDK is called.
+    """
+
+    def __init__(self, client: Any, calls: Calls) -> None:
+        self._client = client
+        self._calls = calls
+
+    def register(self, registration: Registration) -> ModelVersion:
+        """Register a file of a run as the next version of a name."""
+        from azure.ai.ml.entities import Model
+
+        properties = properties_of(registration)
+        first = register_once(
+            self._calls,
+            f"registering model {registration.name}",
+            properties=properties,
+            known=lambda: sorted(_versions(self._client, registration.name), key=_number),
+            make=lambda: self._client.models.create_or_update(
+                Model(
+                    name=registration.name,
+                    path=f"azureml://jobs/{registration.run_id}/outputs/artifacts/paths/{registration.output}",
+                    type="custom_model",
+                    description=registration.description,
+                    tags=dict(registration.tags),
+                    properties=properties,
+                )
+            ),
+            delete=lambda model: self._client.models.archive(model.name, version=model.version),
+        )
+        return self._version(first)
+
+    def list(self, name: str | None = None) -> Sequence[ModelVersion]:
+        """Return all versions, of one name or of all; see :meth:`Models.list`."""
+        if name is not None:
+            require_model_name(name)
+        models = self._calls.make("listing the models", partial(_all, self._client, name))
+        return sorted(map(self._version, models), key=lambda version: (version.name, -version.version))
+
+    def get(self, name: str, version: int | None = None) -> ModelVersion:
+        """Return one version, by default the newest; see :meth:`Models.get`."""
+        return self._version(self._model(name, version))
+
+    def delete(self, name: str, version: int) -> None:
+        """Put one version into the archive, where nothing finds it by name; see :meth:`Models.delete`."""
+        model = self._model(name, version)
+        self._calls.make(
+            f"deleting model {name}:{version}", lambda: self._client.models.archive(model.name, version=model.version)
+        )
+
+    def _model(self, name: str, version: int | None) -> Any:
+        require_model_name(name)
+        known = self._calls.make(f"looking for model {name}", partial(_versions, self._client, name))
+        fitting = [model for model in known if version in (None, _number(model))]
+        if not fitting:
+            raise ModelNotFoundError(self.what_there_is(name, version, f"workspace {self._client.workspace_name}"))
+        return max(fitting, key=_number)
+
+    def _version(self, model: Any) -> ModelVersion:
+        created = model.creation_context and model.creation_context.created_at
+        return version_of(
+            model.name,
+            _number(model),
+            properties=dict(model.properties or {}),
+            description=model.description,
+            tags=model.tags,
+            created=created.isoformat() if created else "",
+            run_id=model.job_name,
+            read=partial(self._read, model),
+        )
+
+    def _read(self, model: Any) -> bytes:
+        what = f"downloading model {model.name}:{model.version}"
+        with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
+            self._calls.make(
+                what, lambda: self._client.models.download(model.name, version=model.version, download_path=folder)
+            )
+            (path,) = (path for path in Path(folder).rglob("*") if path.is_file())
+            return path.read_bytes()
+
+
+def _number(model: Any) -> int:
+    return int(model.version)
+
+
+def _all(client: Any, name: str | None) -> list[Any]:
+    names = [name] if name else [model.name for model in client.models.list()]
+    return [model for each in names for model in _versions(client, each)]
+
+
+def _versions(client: Any, name: str) -> list[Any]:
+    """Return the versions of a name that are not in the archive; none if there is no such name."""
+    try:
+        return [model for model in client.models.list(name) if model.version.isdecimal()]
+    except Exception as error:  # azure-core's class for it is no import of this file
+        if status_of(error) == NOT_FOUND:
+            return []
+        raise

@@ -1,0 +1,157 @@
+"""What azure-ai-ml asks of a workspace without offering it: runs before they end, their files one by one.
+
+The requests are those that the SDK makes itself when it streams or downloads a job. A node, which has no SDK, makes
+them with its run's token.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from mnistlib.backends.azureml_calls import CONFLICT, NOT_FOUND
+from mnistlib.files import publish_bytes
+
+_TIMEOUT = 60.0  # seconds without a byte
+_A_PAGE = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkspaceRest:
+    """A workspace's runs, by plain requests.
+
+    Attributes
+    ----------
+    endpoint : str
+        Where the workspace's region answers, such as ``https://westeurope.api.azureml.ms``.
+    workspace : str
+        The workspace's resource id, which begins with ``/subscriptions``.
+    token : callable
+        Returns a bearer token.
+    """
+
+    endpoint: str
+    workspace: str
+    token: Callable[[], str]
+
+    def run(self, run_id: str) -> dict[str, Any] | None:
+        """Return what there is to say of a run; None if there is none."""
+        answer = self._ask("GET", "history/v1.0", f"runs/{_part(run_id)}", missing=None)
+        return None if answer is None else dict(answer)
+
+    def children(self, run_id: str) -> list[dict[str, Any]]:
+        """Return the runs that belong to a run."""
+        found: list[dict[str, Any]] = []
+        following: dict[str, str] = {}
+        while True:
+            answer = self._ask("GET", "history/v1.0", f"runs/{_part(run_id)}/children", parameters=following)
+            found += answer["value"]
+            if not answer.get("continuationToken"):
+                return found
+            following = {"continuationToken": answer["continuationToken"]}
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Return all runs of the workspace."""
+        experiments = self._query("experiments:query", {"viewType": "ActiveOnly"})
+        return [run for each in experiments for run in self._query(f"experiments/{_part(each['name'])}/runs:query", {})]
+
+    def why(self, run_id: str) -> str | None:
+        """Return why a run failed, as far as the service knows."""
+        details = self._ask("GET", "history/v1.0", f"runs/{_part(run_id)}/details")
+        message: str | None = ((details.get("error") or {}).get("error") or {}).get("message")
+        return message
+
+    def file_names(self, run_id: str) -> list[str]:
+        """Return the names of a run's files."""
+        return [file["path"] for file in self._ask("GET", "artifact/v2.0", f"artifacts/{_files(run_id)}")["value"]]
+
+    def download(self, run_id: str, name: str, target: Path) -> None:
+        """Write a file of a run; FileNotFoundError if there is none of that name."""
+        place = f"artifacts/contentinfo/{_files(run_id)}/{quote(name)}"
+        found = self._ask("GET", "artifact/v2.0", place, missing=None)
+        if found is None:
+            raise FileNotFoundError(f"run {run_id} has no file {name!r}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        publish_bytes(target, _send("GET", found["contentUri"]).content)
+
+    def upload(self, run_id: str, name: str, path: Path) -> bool:
+        """Add a file to a run; return False, and change nothing, if there is one of that name."""
+        answer = self._ask(
+            "POST", "artifact/v2.0", f"artifacts/batch/metadata/{_files(run_id)}", body={"paths": [{"path": name}]}
+        )
+        place = answer["artifactContentInformation"][name]["contentUri"]
+        headers = {"x-ms-blob-type": "BlockBlob", "If-None-Match": "*"}
+        return bool(_send("PUT", place, headers=headers, data=path.read_bytes(), missing=CONFLICT).ok)
+
+    def register_model(self, name: str, run_id: str, output: str, fields: Mapping[str, Any]) -> None:
+        """Register a file of a run as the next version of a model."""
+        prefix = {"prefix": f"{_files(run_id)}/{output}"}
+        asset = self._ask(
+            "POST", "modelmanagement/v1.0", "assets", body={"name": name, "artifacts": [prefix], "runid": run_id}
+        )
+        model = {"name": name, "url": f"aml://asset/{asset['id']}", "mimeType": "application/octet-stream"}
+        self._ask("POST", "modelmanagement/v1.0", "models", body={**model, "runId": run_id, "unpack": False, **fields})
+
+    def models(self, name: str) -> list[dict[str, Any]]:
+        """Return the versions of a model."""
+        return list(self._ask("GET", "modelmanagement/v1.0", "models", parameters={"name": name})["value"])
+
+    def delete_model(self, model_id: str) -> None:
+        """Remove a version of a model."""
+        self._ask("DELETE", "modelmanagement/v1.0", f"models/{_part(model_id)}")
+
+    def _query(self, what: str, body: Mapping[str, Any]) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        following: str | None = None
+        while True:
+            page = {**body, "top": _A_PAGE, "continuationToken": following}
+            answer = self._ask("POST", "history/v1.0", what, body=page)
+            found += answer["value"]
+            following = answer.get("continuationToken")
+            if not following:
+                return found
+
+    def _ask(
+        self,
+        method: str,
+        room: str,
+        what: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        parameters: Mapping[str, str] | None = None,
+        missing: Any = ...,
+    ) -> Any:
+        """Return the answer of the service, parsed; `missing`, where it is given, if there is no such thing."""
+        answer = _send(
+            method,
+            f"{self.endpoint}/{room}{self.workspace}/{what}",
+            headers={"Authorization": f"Bearer {self.token()}"},
+            json=body,
+            params=parameters,
+            missing=None if missing is ... else NOT_FOUND,
+        )
+        return missing if answer.status_code == NOT_FOUND else answer.json()
+
+
+def _send(method: str, address: str, *, missing: int | None = None, **options: Any) -> Any:
+    """Make a request; an answer that is no success is an error, but for the status `missing`."""
+    import requests
+
+    answer = requests.request(method, address, timeout=_TIMEOUT, **options)
+    if answer.status_code != missing:
+        answer.raise_for_status()
+    return answer
+
+
+def _part(name: str) -> str:
+    return quote(name, safe="")
+
+
+def _files(run_id: str) -> str:
+    return f"ExperimentRun/dcid.{_part(run_id)}"
+
+
+def discover(address: str) -> str:
+    """Return where a workspace's region answers, as its discovery page says."""
+    return str(_send("GET", address).json()["api"]).rstrip("/")

@@ -1,0 +1,316 @@
+"""azure-ai-ml behind the words of :mod:`mnistlib.backends.cloud.service`.
+
+The SDK submits, and keeps clusters, environments, data and models. What it does not offer, such as the files of a run
+that has not ended, is asked for by :mod:`mnistlib.backends.azureml_v2_rest`.
+"""
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mnistlib.backends.azureml_calls import NOT_FOUND, Calls, at_once, status_of
+from mnistlib.backends.azureml_compute import AmlComputeSpec
+from mnistlib.backends.azureml_runs import CREATED, NAME, is_output, noted, status_of_run
+from mnistlib.backends.azureml_v2_cluster import AzureMLv2Cluster
+from mnistlib.backends.azureml_v2_models import AzureMLv2Models
+from mnistlib.backends.azureml_v2_rest import WorkspaceRest
+from mnistlib.backends.cloud.digests import Digests
+from mnistlib.backends.cloud.retries import RetryPolicy
+from mnistlib.backends.cloud.service import Registration, RemoteRun, Service, Submission
+from mnistlib.backends.cloud.specification import EnvironmentSpecification, specification_here
+from mnistlib.backends.cloud.words import CHILDREN, JOB, JOB_TYPE
+from mnistlib.errors import JobError, ServiceError
+from mnistlib.jobs import SweepJob, TrainJob
+from mnistlib.jobs.job import job_from_json
+from mnistlib.models import ModelVersion
+from mnistlib.runs import RunStatus
+
+_OURS = "mnistlib."
+_IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:latest"
+#: What a node logs with. azureml-mlflow says which MLflow fits it; none of it need be installed here.
+_PACKAGES = ("mlflow-skinny", "azureml-mlflow")
+_ASSET = "mnistlib-data"
+_DATA, _RATE = "data", "regularization"  # what a job's inputs are called
+_RATES = "mnistlib.rates"  # property of a sweep: the rates that its own trials try, in their order
+_SWEEP_SECONDS = 7 * 24 * 3600  # a limit is required; no sweep is to reach it
+
+
+class AzureMLv2Service(Service):
+    """A workspace and a cluster in it.
+
+    Parameters
+    ----------
+    open_client : callable
+        Returns the ``azure.ai.ml.MLClient``; called when it is first needed.
+    open_rest : callable
+        Returns the workspace's plain requests; called when they are first needed.
+    compute : AmlComputeSpec
+        The cluster; made when the first job is submitted, if it is not there.
+    specification : EnvironmentSpecification, optional
+        What jobs run in. Default: what runs here.
+    policy : RetryPolicy, optional
+        How patiently what fails for a moment is tried again.
+    """
+
+    name = "azureml-v2"
+
+    def __init__(
+        self,
+        open_client: Callable[[], Any],
+        open_rest: Callable[[], WorkspaceRest],
+        compute: AmlComputeSpec,
+        *,
+        specification: EnvironmentSpecification | None = None,
+        policy: RetryPolicy | None = None,
+    ) -> None:
+        self._open_client, self._open_rest = open_client, open_rest
+        self.calls = Calls(policy or RetryPolicy())
+        self.cluster = AzureMLv2Cluster(lambda: self.client, compute, self.calls)
+        self.cluster_text = str(compute)
+        self.specification = specification or specification_here(unpinned=_PACKAGES)
+        self._environment: str | None = None
+        self._digests = Digests()
+        self._sent: dict[str, str] = {}
+
+    @cached_property
+    def client(self) -> Any:
+        """The SDK's client of the workspace."""
+        return self.calls.make("opening the workspace", self._open_client)
+
+    @cached_property
+    def rest(self) -> WorkspaceRest:
+        """The workspace's plain requests."""
+        return self.calls.make("opening the workspace", self._open_rest)
+
+    def prepare(self) -> None:
+        """Make sure that there is a cluster and an environment; see :meth:`Service.prepare`."""
+        self.cluster.ensure()
+        if self._environment is None:
+            self._environment = self.calls.make("looking for the environment", self._ensure_environment)
+
+    def send(self, submission: Submission) -> None:
+        """Start a run, once; see :meth:`Service.send`."""
+        self._submit(submission, self._command(submission, *submission.arguments))
+
+    def send_sweep(self, submission: Submission, sweep: SweepJob, done: Sequence[str | None]) -> None:
+        """Start a sweep of the service's own over the rates that are left; see :meth:`Service.send_sweep`."""
+        from azure.ai.ml.sweep import Choice
+
+        rates = [rate for rate, known in zip(sweep.regularization, done, strict=True) if known is None]
+        command = self._command(
+            submission, *submission.arguments, "--sweep", submission.run_id, "--rate", f"${{{{inputs.{_RATE}}}}}",
+            inputs={_RATE: rates[0]},
+        )  # fmt: skip
+        trials = command(**{_RATE: Choice(rates)}).sweep(
+            compute=self.cluster.spec.name,
+            sampling_algorithm="grid",
+            primary_metric=sweep.primary_metric,
+            goal=sweep.goal.capitalize(),
+        )
+        trials.set_limits(
+            max_total_trials=len(rates),
+            max_concurrent_trials=min(len(rates), self.cluster.spec.max_nodes),
+            timeout=_SWEEP_SECONDS,
+        )
+        properties = {CHILDREN: json.dumps(done), _RATES: json.dumps(rates), **noted(submission)}
+        for name, value in self._described(submission, properties).items():
+            setattr(trials, name, value)
+        self._submit(submission, trials)
+
+    def close_sweep(self, run_id: str, *, error: str | None) -> None:
+        """Do nothing: the service sees by itself that its trials have ended; see :meth:`Service.close_sweep`."""
+
+    def children(self, sweep: RemoteRun) -> Sequence[RemoteRun]:
+        """Return the runs of a sweep; see :meth:`Service.children`."""
+        rates: list[float] = json.loads(sweep.properties.get(_RATES, "[]"))
+        trials: dict[int, RemoteRun] = {}
+        if rates:
+            found = self.calls.make(f"looking at sweep {sweep.run_id}", lambda: self.rest.children(sweep.run_id))
+            trials = {_place_of(run, rates): run for run in map(self._remote, found)}
+        runs, trial = [], 0
+        for known in json.loads(sweep.properties.get(CHILDREN, "[]")):
+            run = self.find(known) if known else trials.get(trial)
+            trial += known is None
+            runs += [run] if run else []
+        return runs
+
+    def find(self, run_id: str) -> RemoteRun | None:
+        """Return a run as it is now; see :meth:`Service.find`."""
+        run = self.calls.make(f"looking at run {run_id}", lambda: self.rest.run(run_id))
+        return self._remote(run) if run else None
+
+    def runs(self) -> Sequence[RemoteRun]:
+        """Return the runs of this package, the newest first; see :meth:`Service.runs`."""
+        found = [self._remote(run) for run in self.calls.make("listing the runs", self.rest.runs)]
+        ours = [run for run in found if JOB_TYPE in run.properties]
+        return sorted(ours, key=lambda run: run.created, reverse=True)
+
+    def stop(self, run_id: str) -> None:
+        """Ask a run to stop; see :meth:`Service.stop`."""
+
+        def ask() -> None:
+            try:
+                self.client.jobs.begin_cancel(run_id)
+            except Exception:  # azure-core's class for it is no import of this file
+                run = self.rest.run(run_id)
+                # It ended meanwhile, or an earlier try has worked and its answer was lost.
+                if run is None or not (run["status"] == "CancelRequested" or status_of_run(run["status"]).ended):
+                    raise
+
+        self.calls.make(f"cancelling run {run_id}", ask)
+
+    def file_names(self, run_id: str) -> Sequence[str]:
+        """Return the names of a run's files; see :meth:`Service.file_names`."""
+        return self.calls.make(f"listing the files of run {run_id}", lambda: self.rest.file_names(run_id))
+
+    def is_output(self, name: str) -> bool:
+        """Return whether a file is what the node's process has printed."""
+        return is_output(name)
+
+    def fetch(self, run_id: str, names: Sequence[str], folder: Path) -> None:
+        """Write files of a run into a folder; see :meth:`Service.fetch`."""
+
+        def one(name: str) -> None:
+            self.calls.make(f"fetching {name} of run {run_id}", lambda: self.rest.download(run_id, name, folder / name))
+
+        at_once(one, names)
+
+    def keep(self, run_id: str, name: str, path: Path) -> bool:
+        """Add a file to a run's, unless one of that name is there; see :meth:`Service.keep`."""
+        return self.calls.make(f"sending {name} of run {run_id}", lambda: self.rest.upload(run_id, name, path))
+
+    def register(self, registration: Registration) -> ModelVersion:
+        """Register a model of a run; see :meth:`Service.register`."""
+        return self.models.register(registration)
+
+    @property
+    def models(self) -> AzureMLv2Models:
+        """The models of the workspace."""
+        return AzureMLv2Models(self.client, self.calls)
+
+    def _command(self, submission: Submission, *arguments: str, inputs: Mapping[str, Any] | None = None) -> Any:
+        from azure.ai.ml import Input, command
+
+        words = ["python", "-m", "mnistlib", "node", "--service", self.name, *arguments]
+        given = dict(inputs or {})
+        if submission.data:
+            given[_DATA] = Input(type="uri_folder", path=self._asset_of(submission.data))
+            words += ["--data", f"${{{{inputs.{_DATA}}}}}"]
+        return command(
+            command=" ".join(words),
+            code=str(submission.folder),
+            inputs=given,
+            environment=self._environment,
+            environment_variables=dict(submission.environment),
+            compute=self.cluster.spec.name,
+            **self._described(submission, noted(submission)),
+        )
+
+    def _described(self, submission: Submission, properties: Mapping[str, str]) -> dict[str, Any]:
+        return {
+            "name": submission.run_id,
+            "experiment_name": submission.experiment,
+            "display_name": submission.name or submission.run_id,
+            "tags": dict(submission.tags),
+            "properties": dict(properties),
+        }
+
+    def _submit(self, submission: Submission, job: Any) -> None:
+        tries: list[None] = []
+
+        def start() -> None:
+            # The answer to an earlier try may have been lost after the work was done.
+            if tries and self.rest.run(submission.run_id):
+                return
+            tries.append(None)
+            self.client.jobs.create_or_update(job)
+
+        self.calls.make(
+            f"submitting run {submission.run_id} (whether it was is shown by: mnistlib runs show "
+            f"{submission.run_id} --backend {self.name})",
+            start,
+        )
+
+    def _remote(self, run: Mapping[str, Any]) -> RemoteRun:
+        status = status_of_run(run["status"])
+        # A node can tell by tags only, and a trial is described by nobody before.
+        noted = {name: str(value) for name, value in {**run["properties"], **run["tags"]}.items()}
+        parent = run.get("parentRunId")
+        properties = ({JOB_TYPE: TrainJob.type} if parent else {}) | noted
+        return RemoteRun(
+            run_id=run["runId"],
+            experiment=run["experimentName"],
+            status=status,
+            created=noted.get(CREATED) or run["createdUtc"],
+            name=noted.get(NAME),
+            tags={name: str(value) for name, value in run["tags"].items() if not name.startswith(_OURS)},
+            properties=properties,
+            parent=parent,
+            error=self._why(run["runId"]) if status is RunStatus.FAILED else None,
+        )
+
+    def _why(self, run_id: str) -> str | None:
+        return self.calls.make(f"asking why run {run_id} failed", lambda: self.rest.why(run_id))
+
+    def _ensure_environment(self) -> str:
+        """Return the registered environment of the specification; its name tells whether it is the right one."""
+        from azure.ai.ml.entities import Environment
+
+        name, version = self.specification.name, "1"
+        if not self.specification.conda:
+            try:
+                version = self.client.environments.get(name, label="latest").version
+            except Exception as error:  # azure-core's class for it is no import of this file
+                if status_of(error) == NOT_FOUND:
+                    raise JobError(f"the workspace has no environment {name!r}") from error
+                raise
+            return f"azureml:{name}:{version}"
+        try:
+            self.client.environments.get(name, version=version)
+        except Exception as error:  # azure-core's class for it is no import of this file
+            if status_of(error) != NOT_FOUND:
+                raise
+            with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
+                path = Path(folder, "conda.yml")
+                path.write_text(self.specification.conda)
+                wanted = Environment(name=name, version=version, image=_IMAGE, conda_file=str(path))
+                self.client.environments.create_or_update(wanted)
+        return f"azureml:{name}:{version}"
+
+    def _asset_of(self, files: Mapping[str, Path]) -> str:
+        """Send data as an asset whose version is its digest, unless it is there; return what the asset is called."""
+        from azure.ai.ml.entities import Data
+
+        version = self._digests.of(files)[:32]
+        if version not in self._sent:
+            name = f"azureml:{_ASSET}:{version}"
+
+            def send() -> None:
+                try:
+                    self.client.data.get(_ASSET, version=version)
+                except Exception as error:  # azure-core's class for it is no import of this file
+                    if status_of(error) != NOT_FOUND:
+                        raise
+                    with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
+                        for name, path in files.items():
+                            Path(folder, name).symlink_to(path.resolve())
+                        wanted = Data(name=_ASSET, version=version, path=folder, type="uri_folder")
+                        self.client.data.create_or_update(wanted)
+
+            self.calls.make("sending the data", send)
+            self._sent[version] = name
+        return self._sent[version]
+
+
+def _place_of(run: RemoteRun, rates: Sequence[float]) -> int:
+    """Return which of a sweep's rates a trial tries: as it says itself, and before that as they are numbered."""
+    if JOB in run.properties:
+        job = job_from_json(run.properties[JOB])
+        return rates.index(job.regularization) if isinstance(job, TrainJob) else 0
+    number = run.run_id.rpartition("_")[2]
+    if not number.isdecimal():
+        raise ServiceError(f"run {run.run_id} does not say which trial of its sweep it is")
+    return int(number)

@@ -1,0 +1,31 @@
+"""What is in a job's data, told by one digest, so that it need be sent once only."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+
+class Digests:
+    """Digests of files by name. Files are read again only when they have changed: every run of a sweep has the same."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def of(self, files: Mapping[str, Path]) -> str:
+        """Return one SHA-256, in hex, of the names and contents of some files."""
+        seen = json.dumps([(name, str(path), *_state_of(path)) for name, path in sorted(files.items())])
+        if seen not in self._known:
+            digests = {name: _sha256(path) for name, path in sorted(files.items())}
+            self._known[seen] = hashlib.sha256(json.dumps(digests).encode()).hexdigest()
+        return self._known[seen]
+
+
+def _state_of(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
