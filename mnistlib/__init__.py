@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mnistlib.backends import get_backend as get_backend
     from mnistlib.backends.azureml import AmlComputeSpec as AmlComputeSpec
     from mnistlib.backends.azureml import AzureMLBackend as AzureMLBackend
+    from mnistlib.backends.azureml_v2 import AzureMLv2Backend as AzureMLv2Backend
     from mnistlib.backends.local import LocalBackend as LocalBackend
     from mnistlib.datasets import Dataset as Dataset
     from mnistlib.datasets import load_dataset as load_dataset
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 _MODULE_OF = {
     "AmlComputeSpec": "backends.azureml",
     "AzureMLBackend": "backends.azureml",
+    "AzureMLv2Backend": "backends.azureml_v2",
     "BackendError": "errors",
     "ComputeError": "errors",
     "DataError": "errors",

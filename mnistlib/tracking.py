@@ -47,6 +47,11 @@ _STATUS = {
 _log = logging.getLogger("mnistlib")
 
 
+def uri_of_environment() -> str:
+    """Return where MLflow itself would write, as ``MLFLOW_TRACKING_URI`` says; "" without that, or without MLflow."""
+    return os.environ.get("MLFLOW_TRACKING_URI", "") if importlib.util.find_spec("mlflow") else ""
+
+
 class MlflowRun:
     """A run that MLflow has, at the address that ``MLFLOW_TRACKING_URI`` names; told from within, on any server.
 

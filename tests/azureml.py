@@ -1,4 +1,4 @@
-"""An emulated workspace for tests, in which a cluster and this package's source are there already."""
+"""An emulated workspace for tests, in which there is a cluster already."""
 
 import os
 import shutil
@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import mnistlib
-from mnistlib.backends.cloud.staging import stage
+from mnistlib.backends import get_backend
 from mnistlib.jobs import Job
 
 if TYPE_CHECKING:
@@ -21,18 +20,30 @@ for _what in ("RETRIES", "BACKOFF", "500_BACKOFF", "503_BACKOFF"):
     os.environ.setdefault(f"AZUREML_DEFAULT_{_what}", "0")
 
 
+#: Module that a backend's name needs, and the tox environment that has it.
+_NEEDS = {"azureml": ("azureml.core", "cloud"), "azureml-v2": ("azure.ai.ml", "cloud-v2")}
+
+
 @contextmanager
-def workspace(folder: Path, session: Path, *, finished: Job | None = None) -> Iterator["AzureMLEmulator"]:
-    """Serve a workspace of its own, copied from one that is made once in a session; in it `finished` has been run."""
-    pytest.importorskip("azureml.core", reason="azureml-core is not installed: the tox environment cloud has it")
-    template = session / (finished.type if finished else "nothing")
+def workspace(
+    folder: Path, session: Path, *, backend: str = "azureml", finished: Job | None = None
+) -> Iterator["AzureMLEmulator"]:
+    """Serve a workspace of its own, copied from one that is made once in a session.
+
+    It has a cluster; `finished`, if given, has been run in it through the backend of that name.
+    """
+    module, environment = _NEEDS[backend]
+    pytest.importorskip(module, reason=f"{module} is not installed: the tox environment {environment} has it")
+    template = session / f"{backend}-{finished.type if finished else 'nothing'}"
     if not template.exists():
-        with workspace(session, session) if finished else _served(session / "cloud") as service:
+        making = session / "making"
+        with _served(making) as service:
+            made = get_backend(backend, config=service.config_path, runs_folder=session / "runs")
             if finished:
-                mnistlib.AzureMLBackend(config=service.config_path, runs_folder=session / "runs").run(finished)
+                made.run(finished)
             else:
-                _prepare(service.config_path, session)
-        (session / "cloud").rename(template)
+                made.compute.ensure()  # type: ignore[attr-defined] # of a cluster backend
+        making.rename(template)
     with _served(shutil.copytree(template, folder / "cloud", symlinks=True)) as service:
         yield service
 
@@ -47,18 +58,3 @@ def _served(folder: Path) -> Iterator["AzureMLEmulator"]:
         patch.setenv("HOME", str(folder / "home"))
         with AzureMLEmulator(folder / "azureml") as service:
             yield service
-
-
-def _prepare(config: Path, session: Path) -> None:
-    """Make the cluster and send the source, with a run that is none of this package's."""
-    from azureml.core import Environment, Experiment, ScriptRunConfig, Workspace
-
-    made = Workspace.from_config(str(config))
-    backend = mnistlib.AzureMLBackend(made, runs_folder=session / "runs")
-    backend.compute.ensure()
-    source = session / "source"
-    source.mkdir()
-    stage(mnistlib.TrainJob(dataset="digits")).write(source)
-    script = ScriptRunConfig(str(source), command=["true"], compute_target=backend.compute.spec.name)
-    script.run_config.environment = Environment("nothing")
-    Experiment(made, "making").submit(script).wait_for_completion()

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from mnistlib import LocalBackend, MissingExtraError, ScriptJob, SweepJob, TrainJob
+from mnistlib.tracking import MlflowRun
 
 JOB = TrainJob(dataset="digits", regularization=0.5, tol=1e-2)
 
@@ -51,6 +52,11 @@ def client(uri: str) -> Any:
 @pytest.fixture
 def backend(tmp_path: Path, uri: str, client: Any) -> LocalBackend:
     return LocalBackend(tmp_path / "runs", tracking_uri=uri)
+
+
+@pytest.fixture(autouse=True)
+def _nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
 def within_a_minute(look: Callable[[], Any]) -> Any:
@@ -315,3 +321,26 @@ def test_mlflow_is_not_imported_by_a_backend_without_it() -> None:
     code = "import sys, mnistlib; mnistlib.LocalBackend('x'); print('mlflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_the_address_that_mlflow_itself_goes_by_is_the_default(
+    tmp_path: Path, uri: str, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    LocalBackend(tmp_path / "elsewhere", tracking_uri="").run(JOB)
+    run = LocalBackend(tmp_path / "runs").run(JOB)
+    experiment = within_a_minute(lambda: client.get_experiment_by_name("default")).experiment_id
+    known = within_a_minute(lambda: client.search_runs([experiment], "attributes.status = 'FINISHED'"))
+    assert [each.data.tags["mnistlib.run_id"] for each in known] == [run.run_id]
+
+
+def test_a_run_that_mlflow_has_is_told_from_within(
+    tmp_path: Path, uri: str, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    run_id = client.create_run("0").info.run_id
+    told = MlflowRun(run_id)
+    told.log_metrics([("loss", 0, 2.0), ("loss", 1, 1.0), ("accuracy", 0, 0.5)])
+    told.set_tags({"by": "me"})
+    assert [(point.step, point.value) for point in client.get_metric_history(run_id, "loss")] == [(0, 2.0), (1, 1.0)]
+    assert client.get_run(run_id).data.tags["by"] == "me"

@@ -1,8 +1,15 @@
 """What a workspace says of a run, and what this package notes there, whatever the SDK."""
 
+import json
 import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from mnistlib.backends.cloud.service import Submission
+from mnistlib.backends.cloud.service import RemoteRun, Submission
+from mnistlib.backends.cloud.words import CHILDREN, JOB, JOB_TYPE
+from mnistlib.errors import ServiceError
+from mnistlib.jobs import TrainJob
+from mnistlib.jobs.job import job_from_json
 from mnistlib.runs import RunStatus
 from mnistlib.runs.record import now
 
@@ -22,6 +29,10 @@ STATUSES = {
 #: Properties of a run: when it was submitted, what a person calls it, and the sweep that it belongs to.
 CREATED, NAME, PARENT = "mnistlib.created", "mnistlib.name", "mnistlib.parent"
 
+#: Property of a sweep of the service's own: the rates that its trials try, in their order.
+RATES = "mnistlib.rates"
+
+_OURS = "mnistlib."
 _OUTPUT = re.compile(r"user_logs/std_log.*\.txt|azureml-logs/\d\d.*\.txt")
 
 
@@ -43,3 +54,74 @@ def noted(submission: Submission) -> dict[str, str]:
     if submission.parent:
         properties[PARENT] = submission.parent
     return properties
+
+
+def remote_run(
+    run_id: str,
+    experiment: str,
+    word: str,
+    *,
+    properties: Mapping[str, Any],
+    tags: Mapping[str, Any],
+    parent: str | None,
+    created: str,
+    why: Callable[[], str | None],
+) -> RemoteRun:
+    """Return a run in this package's words, by whichever SDK it was submitted.
+
+    Parameters
+    ----------
+    run_id, experiment, word, properties, tags, parent, created
+        What the service says; `word` is its status, `parent` the run that it belongs to.
+    why : callable
+        Asks why it failed.
+    """
+    # A node of the second SDK can tell by tags only, and nobody describes a trial before.
+    noted = {name: str(value) for name, value in {**properties, **tags}.items()}
+    parent = noted.get(PARENT) or parent
+    status = status_of_run(word)
+    return RemoteRun(
+        run_id=run_id,
+        experiment=experiment,
+        status=status,
+        created=noted.get(CREATED) or created,
+        name=noted.get(NAME),
+        tags={name: str(value) for name, value in tags.items() if not name.startswith(_OURS)},
+        properties=({JOB_TYPE: TrainJob.type} if parent else {}) | noted,
+        parent=parent,
+        error=why() if status is RunStatus.FAILED else None,
+    )
+
+
+def runs_of_sweep(
+    sweep: RemoteRun, find: Callable[[str], RemoteRun | None], trials: Callable[[], Sequence[RemoteRun]]
+) -> list[RemoteRun]:
+    """Return the runs of a sweep that there are so far, in the order of the rates.
+
+    Parameters
+    ----------
+    sweep : RemoteRun
+        The sweep.
+    find : callable
+        Returns a run by its id.
+    trials : callable
+        Returns the runs that the service itself has made for the sweep.
+    """
+    known: list[str | None] = json.loads(sweep.properties.get(CHILDREN, "[]"))
+    rates: list[float] = json.loads(sweep.properties.get(RATES, "[]"))
+    made = {_place_of(trial, rates): trial for trial in trials()} if None in known else {}
+    places = iter(range(len(rates)))
+    runs = [find(run_id) if run_id else made.get(next(places)) for run_id in known]
+    return [run for run in runs if run]
+
+
+def _place_of(trial: RemoteRun, rates: Sequence[float]) -> int:
+    """Return which of the rates a trial tries: as it says itself, and before that as they are numbered."""
+    if JOB in trial.properties:
+        job = job_from_json(trial.properties[JOB])
+        assert isinstance(job, TrainJob)
+        return rates.index(job.regularization)
+    number = trial.run_id.rpartition("_")[2]
+    if not number.isdecimal():
+        raise ServiceError(f"run {trial.run_id} does not say which trial of its sweep it is")
+    return int(number)

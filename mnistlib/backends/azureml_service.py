@@ -13,7 +13,7 @@ from mnistlib.backends.azureml_cluster import AzureMLCluster
 from mnistlib.backends.azureml_compute import AmlComputeSpec
 from mnistlib.backends.azureml_data import AzureMLData, registered_name
 from mnistlib.backends.azureml_models import AzureMLModels
-from mnistlib.backends.azureml_runs import CREATED, NAME, PARENT, is_output, noted, status_of_run
+from mnistlib.backends.azureml_runs import CREATED, is_output, noted, remote_run, runs_of_sweep, status_of_run
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.service import Registration, RemoteRun, Service, Submission
 from mnistlib.backends.cloud.specification import EnvironmentSpecification, specification_here
@@ -21,7 +21,6 @@ from mnistlib.backends.cloud.words import CHILDREN, new_id, properties_of
 from mnistlib.errors import JobError
 from mnistlib.jobs import SweepJob
 from mnistlib.models import ModelVersion
-from mnistlib.runs import RunStatus
 
 #: Beside what every node needs: what it needs here, and what it mounts a registered data set with.
 _PACKAGES = ("azureml-core", "setuptools")
@@ -146,8 +145,12 @@ class AzureMLService(Service):
 
     def children(self, sweep: RemoteRun) -> Sequence[RemoteRun]:
         """Return the runs of a sweep; see :meth:`Service.children`."""
-        ids: list[str] = json.loads(sweep.properties.get(CHILDREN, "[]"))
-        return [run for run in map(self.find, ids) if run]
+        return runs_of_sweep(sweep, self.find, lambda: self._trials(sweep.run_id))
+
+    def _trials(self, run_id: str) -> list[RemoteRun]:
+        sweep = self.sdk_run(run_id)
+        trials = self.calls.make(f"looking at sweep {run_id}", lambda: list(sweep.get_children()))
+        return [replace(self._remote(trial), parent=run_id) for trial in trials]
 
     def find(self, run_id: str) -> RemoteRun | None:
         """Return a run as it is now; see :meth:`Service.find`."""
@@ -244,18 +247,15 @@ class AzureMLService(Service):
             raise
 
     def _remote(self, run: Any) -> RemoteRun:
-        status = status_of_run(run.status)
-        properties = {name: str(value) for name, value in run.properties.items()}
-        return RemoteRun(
-            run_id=run.id,
-            experiment=run.experiment.name,
-            status=status,
-            created=properties.get(CREATED, ""),
-            name=properties.get(NAME),
-            tags={name: str(value) for name, value in run.tags.items()},
-            properties=properties,
-            parent=properties.get(PARENT),
-            error=self._error_of(run) if status is RunStatus.FAILED else None,
+        return remote_run(
+            run.id,
+            run.experiment.name,
+            run.status,
+            properties=run.properties,
+            tags=run.tags,
+            parent=None,
+            created="",
+            why=partial(self._error_of, run),
         )
 
     def _error_of(self, run: Any) -> str | None:

@@ -1,6 +1,7 @@
 """Jobs on a cluster of Azure Machine Learning, through azure-ai-ml (SDK v2)."""
 
 import importlib.util
+import logging
 import os
 from pathlib import Path
 from typing import Any, cast
@@ -78,6 +79,8 @@ class AzureMLv2Backend(CloudBackend):
         runs_folder: str | os.PathLike[str] | None = None,
         retries: RetryPolicy | None = None,
     ) -> None:
+        # Its classes announce that they are experimental when the SDK loads them, used or not.
+        logging.getLogger("azure.ai.ml._utils._experimental").setLevel(logging.ERROR)
         if importlib.util.find_spec("azure") is None or importlib.util.find_spec("azure.ai.ml") is None:
             raise MissingExtraError("AzureMLv2Backend", "azureml-v2")
         self._credential = credential

@@ -40,7 +40,7 @@ class AzureMLv2Cluster(AmlCluster):
         if target is None:
             return None
         errors = [str(error) for error in [target.provisioning_errors] if error]
-        return FoundCompute(kind=target.type, state=target.provisioning_state or "", errors=errors)
+        return FoundCompute(kind=target.type, state=_word(target.provisioning_state), errors=errors)
 
     def _sizes(self) -> Sequence[str]:
         return [size.name for size in self._computes.list_sizes()]
@@ -61,9 +61,9 @@ class AzureMLv2Cluster(AmlCluster):
         target = self._target()
         if target is None:
             return None
-        states = Counter(str(node.node_state).lower() for node in self._computes.list_nodes(self.spec.name))
+        states = Counter(_word(node.node_state).lower() for node in self._computes.list_nodes(self.spec.name))
         return {
-            "state": target.provisioning_state,
+            "state": _word(target.provisioning_state),
             "vm_size": target.size,
             "nodes": sum(states.values()),
             "running": states["running"],
@@ -78,3 +78,8 @@ class AzureMLv2Cluster(AmlCluster):
         except Exception as error:  # azure-core's class for it is no import of this file
             if status_of(error) != NOT_FOUND:
                 raise
+
+
+def _word(value: Any) -> str:
+    """Return what the service said, which the SDK makes an enumeration of where it knows the word."""
+    return str(getattr(value, "value", value))

@@ -13,7 +13,7 @@ from typing import Any
 
 from mnistlib.backends.azureml_calls import NOT_FOUND, Calls, at_once, status_of
 from mnistlib.backends.azureml_compute import AmlComputeSpec
-from mnistlib.backends.azureml_runs import CREATED, NAME, is_output, noted, status_of_run
+from mnistlib.backends.azureml_runs import RATES, is_output, noted, remote_run, runs_of_sweep, status_of_run
 from mnistlib.backends.azureml_v2_cluster import AzureMLv2Cluster
 from mnistlib.backends.azureml_v2_models import AzureMLv2Models
 from mnistlib.backends.azureml_v2_rest import WorkspaceRest
@@ -21,20 +21,16 @@ from mnistlib.backends.cloud.digests import Digests
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.service import Registration, RemoteRun, Service, Submission
 from mnistlib.backends.cloud.specification import EnvironmentSpecification, specification_here
-from mnistlib.backends.cloud.words import CHILDREN, JOB, JOB_TYPE
-from mnistlib.errors import JobError, ServiceError
-from mnistlib.jobs import SweepJob, TrainJob
-from mnistlib.jobs.job import job_from_json
+from mnistlib.backends.cloud.words import CHILDREN, JOB_TYPE
+from mnistlib.errors import JobError
+from mnistlib.jobs import SweepJob
 from mnistlib.models import ModelVersion
-from mnistlib.runs import RunStatus
 
-_OURS = "mnistlib."
 _IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:latest"
 #: What a node logs with. azureml-mlflow says which MLflow fits it; none of it need be installed here.
 _PACKAGES = ("mlflow-skinny", "azureml-mlflow")
 _ASSET = "mnistlib-data"
 _DATA, _RATE = "data", "regularization"  # what a job's inputs are called
-_RATES = "mnistlib.rates"  # property of a sweep: the rates that its own trials try, in their order
 _SWEEP_SECONDS = 7 * 24 * 3600  # a limit is required; no sweep is to reach it
 
 
@@ -115,7 +111,7 @@ class AzureMLv2Service(Service):
             max_concurrent_trials=min(len(rates), self.cluster.spec.max_nodes),
             timeout=_SWEEP_SECONDS,
         )
-        properties = {CHILDREN: json.dumps(done), _RATES: json.dumps(rates), **noted(submission)}
+        properties = {CHILDREN: json.dumps(done), RATES: json.dumps(rates), **noted(submission)}
         for name, value in self._described(submission, properties).items():
             setattr(trials, name, value)
         self._submit(submission, trials)
@@ -125,17 +121,12 @@ class AzureMLv2Service(Service):
 
     def children(self, sweep: RemoteRun) -> Sequence[RemoteRun]:
         """Return the runs of a sweep; see :meth:`Service.children`."""
-        rates: list[float] = json.loads(sweep.properties.get(_RATES, "[]"))
-        trials: dict[int, RemoteRun] = {}
-        if rates:
-            found = self.calls.make(f"looking at sweep {sweep.run_id}", lambda: self.rest.children(sweep.run_id))
-            trials = {_place_of(run, rates): run for run in map(self._remote, found)}
-        runs, trial = [], 0
-        for known in json.loads(sweep.properties.get(CHILDREN, "[]")):
-            run = self.find(known) if known else trials.get(trial)
-            trial += known is None
-            runs += [run] if run else []
-        return runs
+        what = f"looking at sweep {sweep.run_id}"
+        return runs_of_sweep(
+            sweep,
+            self.find,
+            lambda: [self._remote(run) for run in self.calls.make(what, lambda: self.rest.children(sweep.run_id))],
+        )
 
     def find(self, run_id: str) -> RemoteRun | None:
         """Return a run as it is now; see :meth:`Service.find`."""
@@ -235,25 +226,17 @@ class AzureMLv2Service(Service):
         )
 
     def _remote(self, run: Mapping[str, Any]) -> RemoteRun:
-        status = status_of_run(run["status"])
-        # A node can tell by tags only, and a trial is described by nobody before.
-        noted = {name: str(value) for name, value in {**run["properties"], **run["tags"]}.items()}
-        parent = run.get("parentRunId")
-        properties = ({JOB_TYPE: TrainJob.type} if parent else {}) | noted
-        return RemoteRun(
-            run_id=run["runId"],
-            experiment=run["experimentName"],
-            status=status,
-            created=noted.get(CREATED) or run["createdUtc"],
-            name=noted.get(NAME),
-            tags={name: str(value) for name, value in run["tags"].items() if not name.startswith(_OURS)},
-            properties=properties,
-            parent=parent,
-            error=self._why(run["runId"]) if status is RunStatus.FAILED else None,
+        run_id = run["runId"]
+        return remote_run(
+            run_id,
+            run["experimentName"],
+            run["status"],
+            properties=run["properties"],
+            tags=run["tags"],
+            parent=run.get("parentRunId"),
+            created=run["createdUtc"],
+            why=lambda: self.calls.make(f"asking why run {run_id} failed", lambda: self.rest.why(run_id)),
         )
-
-    def _why(self, run_id: str) -> str | None:
-        return self.calls.make(f"asking why run {run_id} failed", lambda: self.rest.why(run_id))
 
     def _ensure_environment(self) -> str:
         """Return the registered environment of the specification; its name tells whether it is the right one."""
@@ -303,14 +286,3 @@ class AzureMLv2Service(Service):
             self.calls.make("sending the data", send)
             self._sent[version] = name
         return self._sent[version]
-
-
-def _place_of(run: RemoteRun, rates: Sequence[float]) -> int:
-    """Return which of a sweep's rates a trial tries: as it says itself, and before that as they are numbered."""
-    if JOB in run.properties:
-        job = job_from_json(run.properties[JOB])
-        return rates.index(job.regularization) if isinstance(job, TrainJob) else 0
-    number = run.run_id.rpartition("_")[2]
-    if not number.isdecimal():
-        raise ServiceError(f"run {run.run_id} does not say which trial of its sweep it is")
-    return int(number)

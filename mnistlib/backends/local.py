@@ -23,7 +23,7 @@ from mnistlib.registry import ModelRegistry
 from mnistlib.runs import Metrics, Run, RunContext, RunRecord, RunResult, RunStatus, RunStore, read_metrics
 from mnistlib.runs.context import CANCEL_FILE, LOG_FILE
 from mnistlib.runs.handle import MODEL_OUTPUT
-from mnistlib.tracking import MlflowMirror
+from mnistlib.tracking import MlflowMirror, uri_of_environment
 
 # Below the runs, so that what belongs together moves together; no experiment's name begins with a dot.
 _MODELS = ".models"
@@ -226,7 +226,8 @@ class LocalBackend(Backend):
     tracking_uri : str, optional
         Also write runs, their parameters, metrics, files and registered models to MLflow as they come, such as to
         ``sqlite:///mlflow.db``, which ``mlflow ui --backend-store-uri sqlite:///mlflow.db`` shows. An MLflow that
-        can't be reached costs one warning, never a run.
+        can't be reached costs one warning, never a run. Default: the environment variable ``MLFLOW_TRACKING_URI``,
+        where MLflow is installed; "" is nowhere.
 
     Raises
     ------
@@ -251,6 +252,8 @@ class LocalBackend(Backend):
         tracking_uri: str | None = None,
     ) -> None:
         self._store = RunStore(None if runs_folder is None else Path(runs_folder).expanduser())
+        if tracking_uri is None:
+            tracking_uri = uri_of_environment()
         self._mirror = MlflowMirror(tracking_uri, self._store) if tracking_uri else None
         self._models = ModelRegistry(self._store.folder / _MODELS)
         self._workers = ThreadPoolExecutor(max_workers, thread_name_prefix="mnistlib")

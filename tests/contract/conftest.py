@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -43,22 +44,23 @@ def _local(folder: Path, _session: Path, finished: Job | None = None) -> Iterato
 
 
 @contextmanager
-def _azureml(folder: Path, session: Path, finished: Job | None = None) -> Iterator[Subject]:
-    with workspace(folder, session, finished=finished) as service:
+def _azureml(name: str, folder: Path, session: Path, finished: Job | None = None) -> Iterator[Subject]:
+    with workspace(folder, session, backend=name, finished=finished) as service:
         config, runs = str(service.config_path), str(folder / "runs")
         yield Subject(
-            get_backend("azureml", config=config, runs_folder=runs),
-            f"mnistlib.AzureMLBackend(config={config!r}, runs_folder={runs!r})",
+            get_backend(name, config=config, runs_folder=runs),
+            f"mnistlib.get_backend({name!r}, config={config!r}, runs_folder={runs!r})",
         )
 
 
 SUBJECTS: dict[str, Callable[[Path, Path, Job | None], AbstractContextManager[Subject]]] = {
-    "azureml": _azureml,
+    "azureml": partial(_azureml, "azureml"),
+    "azureml-v2": partial(_azureml, "azureml-v2"),
     "local": _local,
 }
 
 #: What an SDK and what it brings warn of is none of ours.
-MARKS = {"azureml": pytest.mark.filterwarnings("ignore")}
+MARKS = dict.fromkeys(("azureml", "azureml-v2"), pytest.mark.filterwarnings("ignore"))
 
 
 @pytest.fixture(params=[pytest.param(name, marks=MARKS.get(name, ())) for name in sorted(SUBJECTS)])
