@@ -112,7 +112,8 @@ class _Front:
             answer = _plain(401, "InvalidAuthenticationToken", "The access token is missing, foreign or expired.")
         elif workspace and not _is_ours(self._state.names, workspace):
             answer = _plain(404, "ResourceNotFound", f"The workspace {workspace['workspace']} was not found.")
-        inner = dict(scope) | {"path": room_path(self._state.names, host, scope["path"])}
+        room = room_path(self._state.names, host, scope["path"])
+        inner = dict(scope) | {"path": room, "address": scope["raw_path"].decode()}
         inner["raw_path"] = inner["path"].encode()
         await answer(inner, receive, send)
 

@@ -189,6 +189,8 @@ class Clusters:
             self.follow(compute)
         for run in self._state.runs.all():
             if run["status"] not in FINAL and self._state.store.get("submission", run["runId"]):
+                # Its job ended with the service, which may have been killed: it starts again, as on another node.
+                self._state.runs.end_children(run["runId"])
                 self.submit(run["runId"], run["target"])
 
     def stop(self) -> None:

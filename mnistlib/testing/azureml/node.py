@@ -6,7 +6,6 @@ import os
 import shlex
 import shutil
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Literal
 from mnistlib.testing.azureml.blobs import RUN_CONTAINER
 from mnistlib.testing.azureml.data import deliver, fetch_snapshot, take_back
 from mnistlib.testing.azureml.environments import ImageBuildError, Python, build_python
+from mnistlib.testing.azureml.process import JobProcess
 from mnistlib.testing.azureml.runs import Runs, failure
 from mnistlib.testing.azureml.state import State
 from mnistlib.testing.azureml.store import Document
@@ -126,6 +126,7 @@ class Job:
             self._state.runs.move(self.run_id, "Preparing")
             code = self._run()
             if self._preempted.is_set():
+                self._state.runs.end_children(self.run_id)
                 return "preempted"
             self._state.runs.move(self.run_id, "Finalizing")
             self._finish(code)
@@ -217,45 +218,36 @@ class Job:
         log.unlink(missing_ok=True)
         with log.open("ab") as output:
             self._state.blobs.note(RUN_CONTAINER, self._blob("user_logs/std_log.txt"), content_type="text/plain")
-            process = subprocess.Popen(  # noqa: S603 - running what was submitted is its work
-                command,
-                cwd=self._work,
-                env=variables,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            process = JobProcess(command, folder=self._work, variables=variables, output=output)
         self._state.runs.move(self.run_id, "Running")
         try:
             self._watch(process, limit)
         finally:
-            _end(process, 0)  # the children that a job leaves behind end with it
+            code = process.end()  # the children that a job leaves behind end with it
         self._collect()
-        return process.returncode
+        return code
 
-    def _watch(self, process: subprocess.Popen[bytes], limit: float | None) -> None:
+    def _watch(self, process: JobProcess, limit: float | None) -> None:
         """Wait for the process, sending its files; end it if it has to."""
         start = time.monotonic()
         preemption = self._state.faults.of_node("preempted", self.run_id)
         disk_full = self._state.faults.of_node("node_disk_full", self.run_id)
         while True:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(_BEAT)
+            if process.wait(_BEAT) is not None:
                 return
             self._collect()
             seconds = time.monotonic() - start
             if preemption is not None and seconds >= preemption.seconds:
                 self._preempted.set()
             if self._preempted.is_set():
-                _end(process, 0)
+                process.end()
             if self._cancelled.is_set():
-                _end(process, self._grace_seconds)
+                process.end(self._grace_seconds)
             if disk_full is not None and seconds >= disk_full.seconds:
-                _end(process, 0)
+                process.end()
                 raise OSError(28, "No space left on device")
             if limit is not None and seconds >= limit:
-                _end(process, 0)
+                process.end()
                 raise OSError(62, f"The job has run for longer than {limit:g} seconds, its own limit")
 
     def _collect(self) -> None:
@@ -275,6 +267,7 @@ class Job:
     def _finish(self, code: int) -> None:
         if self._cancelled.is_set():
             self._state.runs.move(self.run_id, "Canceled")
+            self._state.runs.end_children(self.run_id)
         elif code == 0:
             self._state.runs.move(self.run_id, "Completed")
         else:
@@ -282,6 +275,7 @@ class Job:
 
     def _fail(self, message: str, *, code: str) -> None:
         self._state.runs.move(self.run_id, "Failed", error=failure(message, code=code))
+        self._state.runs.end_children(self.run_id)
 
     def _log_tail(self) -> str:
         with self._state.blobs.file(RUN_CONTAINER, self._blob("user_logs/std_log.txt")).open("rb") as log:
@@ -293,18 +287,6 @@ class Job:
 
     def _blob(self, name: str) -> str:
         return f"ExperimentRun/dcid.{self.run_id}/{name}"
-
-
-def _end(process: subprocess.Popen[bytes], grace_seconds: float) -> None:
-    """End the process and all its children: politely first, if there is time for it."""
-    if grace_seconds:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(grace_seconds)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def _reason(code: int, log: str) -> str:

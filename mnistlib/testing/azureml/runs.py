@@ -129,6 +129,12 @@ class Runs:
             listener(run_id)
         return moved
 
+    def end_children(self, run_id: str) -> None:
+        """Fail what a job that was ended has begun and left open: nobody is there to say how it went on."""
+        for run in self.all():
+            if run["parentRunId"] == run_id and self._store.get("submission", run["runId"]) is None:
+                self.move(run["runId"], "Failed", error=failure(f"The job {run_id}, which began this run, was ended."))
+
     def files(self, run_id: str, prefix: str = "") -> list[str]:
         """Return the names of the run's files."""
         folder = f"ExperimentRun/dcid.{run_id}/"

@@ -1,5 +1,6 @@
 """Each fault, as a client meets it."""
 
+import json
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -88,6 +89,16 @@ def test_an_address_opens_one_blob_and_no_other(service: AzureMLEmulator) -> Non
     address = address_for(service, "one.bin")
     for other in (address.replace("one.bin", "two.bin"), address.partition("?")[0], address + "x"):
         assert requests.put(other, b"x", timeout=30).status_code == 403
+
+
+def test_a_wrong_account_key_opens_nothing(service: AzureMLEmulator) -> None:
+    from azureml._vendor.azure_storage.blob import BlobServiceClient
+
+    account = json.loads((service.folder / "names.json").read_text())["account"]
+    wrong = {"account_name": account, "account_key": "d3Jvbmc="}
+    blob = BlobServiceClient(f"https://{account}.blob.core.windows.net", wrong).get_blob_client("azureml", "any")
+    with pytest.raises(Exception, match="AuthenticationFailed"):
+        blob.upload_blob(b"x")
 
 
 def test_a_slow_storage_account_is_slow(service: AzureMLEmulator) -> None:

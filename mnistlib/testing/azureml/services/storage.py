@@ -16,6 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from mnistlib.files import publish
+from mnistlib.testing.azureml.shared_key import shared_key_signature
 from mnistlib.testing.azureml.state import State
 from mnistlib.testing.azureml.store import Document
 
@@ -64,14 +65,19 @@ class Storage:
         return _read(request, self._blobs.file(container, name), blob)
 
     def _may_pass(self, request: Request, path: str) -> bool:
-        """Return whether a request carries the account's name and key, or an address that the service has signed.
-
-        The SDK's own signature with the account's key is taken as it is; its check would prove the client's arithmetic
-        and no more. A signed address is checked: it opens one blob, or one container, for a time.
-        """
+        """Return whether a request is signed: with the account's key, or by an address that opens one blob or container."""
         scheme, _, credential = request.headers.get("authorization", "").partition(" ")
         if scheme == "SharedKey":
-            return credential.partition(":")[0] == self._names.account
+            account, _, signature = credential.partition(":")
+            expected = shared_key_signature(
+                self._names.account_key,
+                account,
+                method=request.method,
+                path=request.scope["address"],
+                query=request.query_params.multi_items(),
+                headers=request.headers,
+            )
+            return account == self._names.account and hmac.compare_digest(expected.encode(), signature.encode())
         signature, expires = request.query_params.get("sig", ""), request.query_params.get("se", "")
         if not expires.isdigit() or int(expires) < time.time():
             return False
@@ -126,7 +132,7 @@ class Storage:
             return _error(501, "NotImplemented")
         metadata = {key[len(_METADATA) :]: value for key, value in request.headers.items() if key.startswith(_METADATA)}
         blob = self._blobs.note(container, name, content_type=content_type, metadata=metadata)
-        return Response(status_code=200 if part == "metadata" else 201, headers=_headers(blob))
+        return Response(status_code=200 if part == "metadata" else 201, headers=_marks(blob))
 
 
 async def _receive(request: Request, target: Path) -> None:
@@ -151,7 +157,7 @@ def _read(request: Request, file: Path, blob: Document) -> Response:
     first, _, last = asked.removeprefix("bytes=").partition("-")
     start, end = int(first), min(int(last) if last else size - 1, size - 1)
     if start >= size:
-        return _error(416, "InvalidRange")
+        return _error(416, "InvalidRange", headers={"Content-Range": f"bytes */{size}"})
     headers = _headers(blob) | {
         "Content-Length": str(end - start + 1),
         "Content-Range": f"bytes {start}-{end}/{size}",
@@ -168,15 +174,21 @@ async def _stream(file: Path, start: int, end: int) -> AsyncIterator[bytes]:
             yield chunk
 
 
-def _headers(blob: Document) -> dict[str, str]:
+def _marks(blob: Document) -> dict[str, str]:
+    """Return what is told of a blob that was written: which state of it that is."""
     return {
         "ETag": blob["etag"],
         "Last-Modified": formatdate(blob["modified"], usegmt=True),
+        "x-ms-request-server-encrypted": "true",
+        "x-ms-version": "2021-08-06",
+    }
+
+
+def _headers(blob: Document) -> dict[str, str]:
+    return _marks(blob) | {
         "Content-Type": blob["content_type"],
         "Accept-Ranges": "bytes",
         "x-ms-blob-type": "BlockBlob",
-        "x-ms-request-server-encrypted": "true",
-        "x-ms-version": "2021-08-06",
         **{f"{_METADATA}{key}": value for key, value in blob["metadata"].items()},
     }
 
@@ -191,6 +203,6 @@ def _xml_of(blob: Document) -> str:
     )
 
 
-def _error(status: int, code: str) -> Response:
+def _error(status: int, code: str, *, headers: dict[str, str] | None = None) -> Response:
     body = f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{code}</Message></Error>'
-    return Response(body, status, headers={"x-ms-error-code": code}, media_type="application/xml")
+    return Response(body, status, headers={"x-ms-error-code": code} | (headers or {}), media_type="application/xml")

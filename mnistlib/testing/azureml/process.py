@@ -1,0 +1,68 @@
+"""A job's process: all that it starts ends with it, and it ends with the emulator, even one that was killed."""
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+#: Waits for the end of its input, which nobody writes to: that is the emulator's own end.
+_GUARD = ("/bin/sh", "-c", 'read _; kill -9 "-$1"', "guard")
+
+
+class JobProcess:
+    """A process in a session of its own, with a guard that outlives the emulator by a moment.
+
+    Parameters
+    ----------
+    command : sequence of str
+        What to run.
+    folder : Path
+        Where.
+    variables : mapping of str to str
+        Its whole environment.
+    output : binary file
+        For what it prints.
+    """
+
+    def __init__(
+        self, command: Sequence[str], *, folder: Path, variables: Mapping[str, str], output: IO[bytes]
+    ) -> None:
+        self._process = subprocess.Popen(  # noqa: S603 - running what was submitted is its work
+            command,
+            cwd=folder,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self._guard = subprocess.Popen(  # noqa: S603
+            [*_GUARD, str(self._process.pid)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def wait(self, seconds: float) -> int | None:
+        """Return the exit status; None if it has not ended within some seconds."""
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def end(self, grace_seconds: float = 0) -> int:
+        """End the process and all its children: politely first, if there is time for it. Return the exit status."""
+        if grace_seconds:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGTERM)
+            self.wait(grace_seconds)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        code = self._process.wait()
+        self._guard.kill()
+        self._guard.communicate()
+        return code
