@@ -24,6 +24,7 @@ from tests.testing.azureml.v2 import (
     ended,
     environment_of,
     log_of,
+    make_cluster,
     new_name,
     project_of,
 )
@@ -236,6 +237,20 @@ def test_a_job_finds_only_the_packages_of_its_environment(client: Any, submit_jo
     log = log_of(client, job.name, tmp_path / "log")
     assert log.startswith("numpy\n")
     assert "ModuleNotFoundError: No module named 'sklearn'" in log
+
+
+def test_a_cluster_that_was_made_smaller_goes_on(client: Any, submit_job: SubmitJob) -> None:
+    make_cluster(client, "shrinks", nodes=2)
+    waiting = [submit_job("import time; time.sleep(600)", compute="shrinks") for _ in range(2)]
+    wait_until(lambda: [client.jobs.get(job.name).status for job in waiting] == ["Running"] * 2)
+    next_one = submit_job("print('next')", compute="shrinks")
+    make_cluster(client, "shrinks", nodes=1)
+    client.jobs.begin_cancel(waiting[0].name).result()
+    assert ended(client, waiting[0].name) == "Canceled"
+    assert client.jobs.get(next_one.name).status == "Queued"
+    client.jobs.begin_cancel(waiting[1].name).result()
+    assert ended(client, next_one.name) == "Completed"
+    client.compute.begin_delete("shrinks").result()
 
 
 def test_an_environment_gets_a_new_version_only_when_it_changes(client: Any) -> None:
