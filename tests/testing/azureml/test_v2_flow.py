@@ -1,5 +1,6 @@
 """A job through azure-ai-ml as it is: from config.json to what the job has left."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,12 @@ pytest.importorskip("azure.identity", reason="azure-identity is not installed")
 from azure.ai.ml import Input, MLClient, Output, command
 from azure.ai.ml.entities import AmlCompute, Data, Environment
 from azure.ai.ml.exceptions import JobException
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import (
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceNotFoundError,
+)
 from azure.identity import DefaultAzureCredential
 
 from mnistlib.testing.azureml import AzureMLEmulator
@@ -237,6 +243,63 @@ def test_a_job_finds_only_the_packages_of_its_environment(client: Any, submit_jo
     log = log_of(client, job.name, tmp_path / "log")
     assert log.startswith("numpy\n")
     assert "ModuleNotFoundError: No module named 'sklearn'" in log
+
+
+def test_a_quota_fails_the_making_of_a_cluster(service: AzureMLEmulator, client: Any) -> None:
+    service.faults.add("quota", match="too-large")
+    with pytest.raises(HttpResponseError, match="ClusterCoreQuotaReached"):
+        make_cluster(client, "too-large", nodes=4)
+    assert client.compute.get("too-large").provisioning_state == "Failed"
+
+
+def test_a_machine_that_there_is_not_is_refused(client: Any) -> None:
+    with pytest.raises(HttpResponseError, match="VM size Standard_Nothing is not supported"):
+        client.compute.begin_create_or_update(AmlCompute(name="odd", size="Standard_Nothing", max_instances=1))
+
+
+def test_the_nodes_of_a_cluster_are_listed(client: Any, submit_job: SubmitJob) -> None:
+    job = submit_job("import time; time.sleep(600)")
+    wait_until(lambda: client.jobs.get(job.name).status == "Running")
+    # As with the quota: the SDK's own field stays empty.
+    assert job.name in [vars(node)["runId"] for node in client.compute.list_nodes("cpu-cluster")]
+    client.jobs.begin_cancel(job.name).result()
+
+
+def test_an_expired_token_is_refused(service: AzureMLEmulator, client: Any) -> None:
+    service.faults.add("expired_token", match="GET .*/computes/cpu-cluster")
+    with pytest.raises(ClientAuthenticationError):
+        client.compute.get("cpu-cluster")
+
+
+@pytest.mark.slow  # the SDK waits for 15 seconds before it sends a blob again
+def test_an_upload_that_was_cut_off_is_sent_again(service: AzureMLEmulator, client: Any, submit_job: SubmitJob) -> None:
+    fault = service.faults.add("reset_upload", match=r"PUT .*/train\.py")
+    job = submit_job("print('cut off')")
+    assert fault.count == 1
+    assert ended(client, job.name) == "Completed"
+
+
+def test_another_workspace_is_not_here(client: Any) -> None:
+    with pytest.raises(ResourceNotFoundError, match="The workspace elsewhere was not found"):
+        client.workspaces.get("elsewhere")
+
+
+def test_large_files_arrive_whole(client: Any, submit_job: SubmitJob, tmp_path: Path) -> None:
+    name, folder = new_name("data"), tmp_path / "data"
+    folder.mkdir()
+    (folder / "empty.bin").touch()
+    (folder / "large.bin").write_bytes(bytes(range(256)) * (70 << 12))
+    data = client.data.create_or_update(Data(name=name, version="1", path=str(folder), type="uri_folder"))
+    job = submit_job(
+        "import hashlib, pathlib, sys\n"
+        "for file in sorted(pathlib.Path(sys.argv[1]).iterdir()):\n"
+        "    print(file.name, hashlib.sha256(file.read_bytes()).hexdigest())\n",
+        line="python train.py ${{inputs.data}}",
+        inputs={"data": Input(type="uri_folder", path=data.id)},
+    )
+    assert ended(client, job.name) == "Completed"
+    digests = [f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}" for file in sorted(folder.iterdir())]
+    assert log_of(client, job.name, tmp_path / "log").splitlines() == digests
 
 
 def test_a_cluster_that_was_made_smaller_goes_on(client: Any, submit_job: SubmitJob) -> None:
