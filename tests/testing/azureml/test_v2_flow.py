@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 pytest.importorskip("azure.ai.ml", reason="azure-ai-ml is not installed")
 pytest.importorskip("azure.identity", reason="azure-identity is not installed")
@@ -371,6 +372,15 @@ def test_the_quota_can_be_asked_for(client: Any, cluster_v2: Any) -> None:
     usage = next(iter(client.compute.list_usage()))
     assert vars(usage)["currentValue"] >= 4
     assert "STANDARD_D2_V2" in [size.name for size in client.compute.list_sizes()]
+
+
+def test_an_address_for_code_opens_one_container_and_no_other(service: AzureMLEmulator, client: Any) -> None:
+    answer = ask(service, "", "/codes/mine/versions/1/startPendingUpload", method="POST", host="management.azure.com")
+    address = answer.json()["blobReferenceForConsumption"]["credential"]["sasUri"]
+    place, _, signature = address.partition("?")
+    assert requests.put(f"{place}/src/train.py?{signature}", b"pass", timeout=30).status_code == 201
+    other = place.replace("code-mine-1", "azureml-blobstore")
+    assert requests.put(f"{other}/src/train.py?{signature}", b"pass", timeout=30).status_code == 403
 
 
 def test_words_in_paths_match_in_any_case(service: AzureMLEmulator, client: Any, submit_job: SubmitJob) -> None:
