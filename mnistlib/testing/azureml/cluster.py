@@ -141,6 +141,7 @@ class Cluster:
                 break
         with self._change:
             self._machines.remove(machine)
+            self._grow()  # whoever has submitted something since it began to leave has counted on it
         if job is not None:
             self.submit(job.run_id, first=True)
 
@@ -148,8 +149,9 @@ class Cluster:
         """Wait for work; None when the node has had none for long enough."""
         with self._change:
             machine.state = "idle"
-            while not self._closed:
-                if self._queue and len(self._machines) <= self._most:
+            # A machine that is one too many leaves, since the cluster was made smaller while it was there.
+            while not self._closed and sum(other.state != "leaving" for other in self._machines) <= self._most:
+                if self._queue:
                     machine.state = "running"
                     machine.job = self._runner.job(self._queue.popleft(), grace_seconds=self._timing.grace_seconds)
                     return machine.job

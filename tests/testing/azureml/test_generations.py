@@ -120,6 +120,15 @@ def test_versions_of_a_model_are_counted_together(workspace: Any, client: Any, s
     assert client.models.create_or_update(NewModel(name=name, path=output_of(run.id))).version == "3"
 
 
+def test_a_version_that_is_no_number_is_the_new_sdks_own(workspace: Any, client: Any, submit: Submit) -> None:
+    run, name = submit(SAVE), new_name("model")
+    finished(run)
+    client.models.create_or_update(NewModel(name=name, version="spring", path=output_of(run.id)))
+    assert client.models.get(name, "spring").version == "spring"
+    assert Model.list(workspace, name=name) == []
+    assert run.register_model(name, model_path="outputs/model.pkl").version == 1
+
+
 def test_an_environment_of_the_old_sdk_runs_a_job_of_the_new_one(
     workspace: Any, client: Any, cluster_v2: Any, tmp_path: Path
 ) -> None:

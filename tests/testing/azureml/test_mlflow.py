@@ -11,6 +11,7 @@ pytest.importorskip("mlflow", reason="mlflow is not installed")
 pytest.importorskip("azureml.mlflow", reason="azureml-mlflow is not installed")
 
 import mlflow
+from azure.ai.ml.entities import Model
 
 from mnistlib.testing.azureml import AzureMLEmulator
 from tests.testing.azureml.steps import ask
@@ -34,7 +35,9 @@ print(mlflow.active_run().info.run_id)
 
 @pytest.fixture(scope="module")
 def tracking(client: Any) -> Any:
-    mlflow.set_tracking_uri(client.workspaces.get(client.workspace_name).mlflow_tracking_uri)
+    place = client.workspaces.get(client.workspace_name).mlflow_tracking_uri
+    mlflow.set_tracking_uri(place)
+    mlflow.set_registry_uri(place)
     return mlflow.MlflowClient()
 
 
@@ -81,6 +84,42 @@ def test_a_parameter_never_changes(client: Any, submit_job: SubmitJob, tracking:
     tracking.log_param(name, "rate", 0.5)
     with pytest.raises(mlflow.MlflowException, match=r"rate is '0\.5' already"):
         tracking.log_param(name, "rate", 0.7)
+
+
+REGISTER = """\
+import pathlib
+import mlflow
+pathlib.Path("model").mkdir()  # not in outputs: what is there is sent by the node, and nothing is sent twice
+pathlib.Path("model/weights.bin").write_text("weights")
+mlflow.log_artifacts("model", "outputs/model")
+registry = mlflow.MlflowClient()
+registry.create_registered_model("NAME")
+run_id = mlflow.active_run().info.run_id
+registry.create_model_version("NAME", mlflow.get_artifact_uri("outputs/model"), run_id, tags={"stage": "trial"})
+"""
+
+
+def test_a_job_registers_its_own_model(client: Any, submit_job: SubmitJob, tracking: Any, tmp_path: Path) -> None:
+    name = new_name("model")
+    job = submit_job(REGISTER.replace("NAME", name), packages=("mlflow-skinny", "azureml-mlflow"))
+    assert ended(client, job.name) == "Completed"
+    model = client.models.get(name, "1")
+    assert (model.job_name, model.tags) == (job.name, {"stage": "trial"})
+    client.models.download(name, "1", download_path=tmp_path / "down")
+    assert (tmp_path / "down" / name / "model" / "weights.bin").read_text() == "weights"
+
+
+def test_a_model_of_the_workspace_is_read_by_mlflow(client: Any, tracking: Any, tmp_path: Path) -> None:
+    name, folder = new_name("model"), tmp_path / "local"
+    folder.mkdir()
+    for file in ("weights.bin", "facts.json"):
+        (folder / file).write_text(name)
+    client.models.create_or_update(Model(name=name, path=str(folder), tags={"stage": "trial"}))
+    version = tracking.get_model_version(name, "1")
+    assert (version.version, version.tags) == ("1", {"stage": "trial"})
+    assert [known.version for known in tracking.search_model_versions(f"name = '{name}'")] == ["1"]
+    down = Path(mlflow.artifacts.download_artifacts(f"models:/{name}/1", dst_path=str(tmp_path / "down")))
+    assert sorted(file.name for file in down.rglob("*") if file.is_file()) == ["facts.json", "weights.bin"]
 
 
 def test_an_unknown_run_is_said_to_be_unknown(tracking: Any) -> None:

@@ -1,9 +1,11 @@
 """A job through azure-ai-ml as it is: from config.json to what the job has left."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 pytest.importorskip("azure.ai.ml", reason="azure-ai-ml is not installed")
 pytest.importorskip("azure.identity", reason="azure-identity is not installed")
@@ -11,7 +13,12 @@ pytest.importorskip("azure.identity", reason="azure-identity is not installed")
 from azure.ai.ml import Input, MLClient, Output, command
 from azure.ai.ml.entities import AmlCompute, Data, Environment
 from azure.ai.ml.exceptions import JobException
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import (
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceNotFoundError,
+)
 from azure.identity import DefaultAzureCredential
 
 from mnistlib.testing.azureml import AzureMLEmulator
@@ -24,6 +31,7 @@ from tests.testing.azureml.v2 import (
     ended,
     environment_of,
     log_of,
+    make_cluster,
     new_name,
     project_of,
 )
@@ -238,6 +246,77 @@ def test_a_job_finds_only_the_packages_of_its_environment(client: Any, submit_jo
     assert "ModuleNotFoundError: No module named 'sklearn'" in log
 
 
+def test_a_quota_fails_the_making_of_a_cluster(service: AzureMLEmulator, client: Any) -> None:
+    service.faults.add("quota", match="too-large")
+    with pytest.raises(HttpResponseError, match="ClusterCoreQuotaReached"):
+        make_cluster(client, "too-large", nodes=4)
+    assert client.compute.get("too-large").provisioning_state == "Failed"
+
+
+def test_a_machine_that_there_is_not_is_refused(client: Any) -> None:
+    with pytest.raises(HttpResponseError, match="VM size Standard_Nothing is not supported"):
+        client.compute.begin_create_or_update(AmlCompute(name="odd", size="Standard_Nothing", max_instances=1))
+
+
+def test_the_nodes_of_a_cluster_are_listed(client: Any, submit_job: SubmitJob) -> None:
+    job = submit_job("import time; time.sleep(600)")
+    wait_until(lambda: client.jobs.get(job.name).status == "Running")
+    # As with the quota: the SDK's own field stays empty.
+    assert job.name in [vars(node)["runId"] for node in client.compute.list_nodes("cpu-cluster")]
+    client.jobs.begin_cancel(job.name).result()
+
+
+def test_an_expired_token_is_refused(service: AzureMLEmulator, client: Any) -> None:
+    service.faults.add("expired_token", match="GET .*/computes/cpu-cluster")
+    with pytest.raises(ClientAuthenticationError):
+        client.compute.get("cpu-cluster")
+
+
+@pytest.mark.slow  # the SDK waits for 15 seconds before it sends a blob again
+def test_an_upload_that_was_cut_off_is_sent_again(service: AzureMLEmulator, client: Any, submit_job: SubmitJob) -> None:
+    fault = service.faults.add("reset_upload", match=r"PUT .*/train\.py")
+    job = submit_job("print('cut off')")
+    assert fault.count == 1
+    assert ended(client, job.name) == "Completed"
+
+
+def test_another_workspace_is_not_here(client: Any) -> None:
+    with pytest.raises(ResourceNotFoundError, match="The workspace elsewhere was not found"):
+        client.workspaces.get("elsewhere")
+
+
+def test_large_files_arrive_whole(client: Any, submit_job: SubmitJob, tmp_path: Path) -> None:
+    name, folder = new_name("data"), tmp_path / "data"
+    folder.mkdir()
+    (folder / "empty.bin").touch()
+    (folder / "large.bin").write_bytes(bytes(range(256)) * (70 << 12))
+    data = client.data.create_or_update(Data(name=name, version="1", path=str(folder), type="uri_folder"))
+    job = submit_job(
+        "import hashlib, pathlib, sys\n"
+        "for file in sorted(pathlib.Path(sys.argv[1]).iterdir()):\n"
+        "    print(file.name, hashlib.sha256(file.read_bytes()).hexdigest())\n",
+        line="python train.py ${{inputs.data}}",
+        inputs={"data": Input(type="uri_folder", path=data.id)},
+    )
+    assert ended(client, job.name) == "Completed"
+    digests = [f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}" for file in sorted(folder.iterdir())]
+    assert log_of(client, job.name, tmp_path / "log").splitlines() == digests
+
+
+def test_a_cluster_that_was_made_smaller_goes_on(client: Any, submit_job: SubmitJob) -> None:
+    make_cluster(client, "shrinks", nodes=2)
+    waiting = [submit_job("import time; time.sleep(600)", compute="shrinks") for _ in range(2)]
+    wait_until(lambda: [client.jobs.get(job.name).status for job in waiting] == ["Running"] * 2)
+    next_one = submit_job("print('next')", compute="shrinks")
+    make_cluster(client, "shrinks", nodes=1)
+    client.jobs.begin_cancel(waiting[0].name).result()
+    assert ended(client, waiting[0].name) == "Canceled"
+    assert client.jobs.get(next_one.name).status == "Queued"
+    client.jobs.begin_cancel(waiting[1].name).result()
+    assert ended(client, next_one.name) == "Completed"
+    client.compute.begin_delete("shrinks").result()
+
+
 def test_an_environment_gets_a_new_version_only_when_it_changes(client: Any) -> None:
     name = new_name("env")
     versions = [
@@ -293,6 +372,15 @@ def test_the_quota_can_be_asked_for(client: Any, cluster_v2: Any) -> None:
     usage = next(iter(client.compute.list_usage()))
     assert vars(usage)["currentValue"] >= 4
     assert "STANDARD_D2_V2" in [size.name for size in client.compute.list_sizes()]
+
+
+def test_an_address_for_code_opens_one_container_and_no_other(service: AzureMLEmulator, client: Any) -> None:
+    answer = ask(service, "", "/codes/mine/versions/1/startPendingUpload", method="POST", host="management.azure.com")
+    address = answer.json()["blobReferenceForConsumption"]["credential"]["sasUri"]
+    place, _, signature = address.partition("?")
+    assert requests.put(f"{place}/src/train.py?{signature}", b"pass", timeout=30).status_code == 201
+    other = place.replace("code-mine-1", "azureml-blobstore")
+    assert requests.put(f"{other}/src/train.py?{signature}", b"pass", timeout=30).status_code == 403
 
 
 def test_words_in_paths_match_in_any_case(service: AzureMLEmulator, client: Any, submit_job: SubmitJob) -> None:

@@ -6,6 +6,7 @@ from mnistlib.testing.azureml.arm.assets import Codes, Data
 from mnistlib.testing.azureml.arm.datastores import ArmDatastores
 from mnistlib.testing.azureml.arm.environments import ArmEnvironments
 from mnistlib.testing.azureml.arm.jobs import Jobs
+from mnistlib.testing.azureml.arm.mlflow_models import MLflowModels
 from mnistlib.testing.azureml.arm.models import ArmModels
 from mnistlib.testing.azureml.arm.outputs import Outputs
 from mnistlib.testing.azureml.arm.sweeps import Sweeps
@@ -22,5 +23,6 @@ def arm_routes(state: State, clusters: Clusters, sweeps: Sweeps) -> list[Route]:
         *Data(state).routes(),
         *Jobs(state, clusters, sweeps).routes(),
         *ArmModels(state).routes(),
+        *MLflowModels(state).routes(),
         *Outputs(state).routes(),
     ]

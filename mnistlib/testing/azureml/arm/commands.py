@@ -8,6 +8,7 @@ from mnistlib.testing.azureml.arm.places import output_place, place_of
 from mnistlib.testing.azureml.arm.resources import last_parts
 from mnistlib.testing.azureml.cluster import Clusters
 from mnistlib.testing.azureml.durations import seconds_of
+from mnistlib.testing.azureml.services.datastores import DEFAULT
 from mnistlib.testing.azureml.services.environments import find
 from mnistlib.testing.azureml.services.execution import queue
 from mnistlib.testing.azureml.state import State
@@ -98,7 +99,8 @@ def _input(state: State, given: Document) -> Document:
 
 
 def _output(state: State, run_id: str, name: str, wanted: Document) -> Document:
-    uri = _PLACEHOLDER.sub(run_id, wanted.get("uri") or "")  # the one placeholder that an address may hold is ${{name}}
+    known = {"name": run_id, "default_datastore": DEFAULT}
+    uri = _PLACEHOLDER.sub(lambda found: known.get(found[1], found[0]), wanted.get("uri") or "")
     place = place_of(state, uri) if uri else output_place(run_id, name)
     kind = wanted.get("jobOutputType") or "uri_folder"
     return {"container": place.container, "path": place.path, "type": kind, "uri": place.uri(state.names)}

@@ -15,7 +15,6 @@ from mnistlib.testing.azureml.store import Document
 
 #: What may be said anew of a job that is there; the rest is what it is.
 _REMARKS = ("description", "displayName", "tags", "properties", "isArchived", "services", "status")
-_MISSING: Document = {}
 
 
 class Jobs:
@@ -50,9 +49,8 @@ class Jobs:
         """Submit a job. The same job under the same name is not submitted again: its first answer was lost."""
         name: str = request.path_params["name"]
         job = (await request.json())["properties"]
-        known = self._state.store.get("job", name)
         if self._state.runs.get(name) is not None:
-            self._check_same(name, known, job)
+            _check_same(name, self._state.store.get("job", name) or {}, job)
             self._state.runs.patch(name, _remarks(job))
             return JSONResponse(self._described(self._find(request)))
         if job["jobType"] == "Command":
@@ -79,20 +77,6 @@ class Jobs:
         if run is None:
             raise not_found(f"The job {request.path_params['name']}")
         return run
-
-    def _check_same(self, name: str, known: Document | None, job: Document) -> None:
-        changed = [
-            key
-            for key in sorted({*(known or _MISSING), *job} - {*_REMARKS})
-            if (known or _MISSING).get(key) != job.get(key)
-        ]
-        if changed:
-            raise Refusal(
-                409,
-                "UserError",
-                f"A job with the name {name} exists already. Of an existing job only the description, the display name,"
-                f" the tags and isArchived can be changed, not {', '.join(changed)}.",
-            )
 
     def _described(self, run: Document) -> Document:
         job = self._state.store.get("job", run["runId"]) or self._translated(run)
@@ -131,3 +115,15 @@ def _remarks(job: Document) -> Document:
     return {key: job.get(key) for key in ("description", "displayName", "tags", "properties")} | {
         "hidden": job.get("isArchived")
     }
+
+
+def _check_same(name: str, known: Document, job: Document) -> None:
+    """Refuse another job under a name that is taken."""
+    changed = [key for key in sorted({*known, *job} - {*_REMARKS}) if known.get(key) != job.get(key)]
+    if changed:
+        raise Refusal(
+            409,
+            "UserError",
+            f"A job with the name {name} exists already. Of an existing job only the description, the display name,"
+            f" the tags and isArchived can be changed, not {', '.join(changed)}.",
+        )

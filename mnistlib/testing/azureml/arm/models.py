@@ -2,6 +2,7 @@
 
 import uuid
 from pathlib import PurePosixPath
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -15,7 +16,7 @@ from mnistlib.testing.azureml.arm.resources import ROOM, AnyCaseRoute, container
 from mnistlib.testing.azureml.blobs import RUN_CONTAINER
 from mnistlib.testing.azureml.services.models import add_asset, add_model, versions_of
 from mnistlib.testing.azureml.state import State
-from mnistlib.testing.azureml.store import Document
+from mnistlib.testing.azureml.store import Document, Store
 
 #: What is kept of a model as it was sent, because the other SDK has no word for it.
 _KEPT = ("modelType", "flavors", "isArchived", "stage")
@@ -78,23 +79,10 @@ class ArmModels:
         place = place_of(self._state, properties["modelUri"])
         known = self._store.get("model", f"{name}:{version}")
         if known is not None:
-            if self._place_of(known) != place:
+            if model_place(self._store, known) != place:
                 raise path_changed()
             return JSONResponse(self._described(self._store.put("model", known["id"], known | said)))
-        asset = add_asset(self._store, name, [{"prefix": await run_in_threadpool(self._kept_path, place)}])
-        run = self._state.runs.get(job_of(place) or "")
-        model = add_model(
-            self._store,
-            name,
-            version=version,
-            url=f"aml://asset/{asset['id']}",
-            mimeType="application/octet-stream",
-            unpack=False,
-            runId=run["runId"] if run else None,
-            experimentName=run["experimentName"] if run else None,
-            place=[place.container, place.path],
-            **said,
-        )
+        model = await run_in_threadpool(register, self._state, name, place, version=version, **said)
         return JSONResponse(self._described(model), 201)
 
     async def delete(self, request: Request) -> Response:
@@ -109,29 +97,6 @@ class ArmModels:
             raise not_found(f"The model {name}:{version}")
         return model
 
-    def _kept_path(self, place: Place) -> str:
-        """Return where a model's files are among those of runs, which is where the other SDK looks for them."""
-        files = list(self._state.blobs.below(place.container, place.path))
-        if not files:
-            raise Refusal(400, "UserError", f"There is nothing at {place.path!r} in the container {place.container}.")
-        if place.container == RUN_CONTAINER:
-            return place.path
-        is_file = self._state.blobs.get(place.container, place.path) is not None
-        folder = PurePosixPath("LocalUpload", uuid.uuid4().hex)
-        path = folder / PurePosixPath(place.path).name
-        for name, file in files:
-            self._state.blobs.put_file(RUN_CONTAINER, str(path if is_file else path / name), file)
-        return str(path)
-
-    def _place_of(self, model: Document) -> Place:
-        """Return where a model's files are: where they were when it was registered, or as the other SDK wrote it."""
-        if model.get("place"):
-            container, path = model["place"]
-            return Place(container=container, path=path)
-        asset = self._store.get("asset", model["url"].removeprefix("aml://asset/")) or {"artifacts": []}
-        paths = [artifact.get("prefix") or artifact["id"] for artifact in asset["artifacts"]]
-        return Place(container=RUN_CONTAINER, path=paths[0] if len(paths) == 1 else _common(paths))
-
     def _container(self, name: str) -> Document:
         versions = [str(model["version"]) for model in versions_of(self._store, name)]
         return resource(self._state.names, f"models/{name}", container_of(self._store, f"model/{name}", versions))
@@ -139,7 +104,7 @@ class ArmModels:
     def _described(self, model: Document) -> Document:
         properties = {
             "modelType": "custom_model",
-            "modelUri": self._place_of(model).uri(self._state.names),
+            "modelUri": model_place(self._store, model).uri(self._state.names),
             "description": model.get("description") or "",
             "tags": model.get("kvTags") or {},
             "properties": model.get("properties") or {},
@@ -151,6 +116,53 @@ class ArmModels:
         }
         path = f"models/{model['name']}/versions/{model['version']}"
         return resource(self._state.names, path, properties, created=model["createdTime"])
+
+
+def register(state: State, name: str, place: Place, *, version: str | None = None, **said: Any) -> Document:
+    """Register what is at a place as a version of a model, the next one unless told."""
+    asset = add_asset(state.store, name, [{"prefix": _kept_path(state, place)}])
+    run = state.runs.get(job_of(place) or "")
+    return add_model(
+        state.store,
+        name,
+        version=version,
+        url=f"aml://asset/{asset['id']}",
+        mimeType="application/octet-stream",
+        unpack=False,
+        runId=run["runId"] if run else None,
+        experimentName=run["experimentName"] if run else None,
+        place=[place.container, place.path],
+        **said,
+    )
+
+
+def model_place(store: Store, model: Document) -> Place:
+    """Return where a model's files were when it was registered."""
+    if model.get("place"):
+        container, path = model["place"]
+        return Place(container=container, path=path)
+    return kept_place(store, model)  # the other SDK registers nothing but what is there
+
+
+def kept_place(store: Store, model: Document) -> Place:
+    """Return where a model's files are among those of runs."""
+    asset = store.get("asset", model["url"].removeprefix("aml://asset/")) or {"artifacts": []}
+    paths = [artifact.get("prefix") or artifact["id"] for artifact in asset["artifacts"]]
+    return Place(container=RUN_CONTAINER, path=paths[0] if len(paths) == 1 else _common(paths))
+
+
+def _kept_path(state: State, place: Place) -> str:
+    """Return where a model's files are among those of runs, which is where the other SDK looks for them."""
+    files = list(state.blobs.below(place.container, place.path))
+    if not files:
+        raise Refusal(400, "UserError", f"There is nothing at {place.path!r} in the container {place.container}.")
+    if place.container == RUN_CONTAINER:
+        return place.path
+    is_file = state.blobs.get(place.container, place.path) is not None
+    path = PurePosixPath("LocalUpload", uuid.uuid4().hex, PurePosixPath(place.path).name)
+    for name, file in files:
+        state.blobs.put_file(RUN_CONTAINER, str(path if is_file else path / name), file)
+    return str(path)
 
 
 def _common(paths: list[str]) -> str:

@@ -12,6 +12,8 @@ from mnistlib.testing.azureml.state import State
 
 _DATASTORE = re.compile(r"azureml://(?:[^/].*/)?datastores/(?P<datastore>[^/]+)/(?:paths/)?(?P<path>.*)")
 _JOB = re.compile(r"azureml://jobs/(?P<job>[^/]+)/outputs/(?P<output>[^/]+)(?:/paths)?(?:/(?P<path>.*))?")
+_RUN = re.compile(r"azureml://.+/runs/(?P<run>[^/]+)/artifacts(?:/(?P<path>.*))?")
+_ARTIFACTS = "azureml://artifacts/"
 _ASSET = re.compile(r"(?:azureml:)?(?P<name>[^/:]+):(?P<version>[^/:]+)")
 
 
@@ -43,6 +45,10 @@ def place_of(state: State, address: str) -> Place:
         if found["datastore"].lower() not in CONTAINERS:
             raise not_found(f"The datastore {found['datastore']}")
         return Place(container=CONTAINERS[found["datastore"].lower()], path=found["path"].strip("/"))
+    if found := _RUN.fullmatch(address):
+        return _job_place(found["run"], "artifacts", found["path"] or "")
+    if address.startswith(_ARTIFACTS):
+        return Place(container=RUN_CONTAINER, path=address.removeprefix(_ARTIFACTS).strip("/"))
     if address.startswith("runs:/"):
         run, _, path = address.removeprefix("runs:/").partition("/")
         return _job_place(run, "artifacts", path)

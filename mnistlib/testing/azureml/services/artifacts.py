@@ -28,7 +28,8 @@ class Artifacts:
             Route(f"/artifact/artifacts/prefix/contentinfo/{place}", self.contents),
             Route(f"/artifact/artifacts/metadata/{place}/{{path:path}}", self.metadata),
             Route(f"/artifact/artifacts/{place}", self.list_all),
-            # The same of a run, as the plugin azureml-mlflow asks for it.
+            # As the plugin azureml-mlflow asks for the same, of anything and of a run.
+            Route(f"/artifact/artifacts/{place}/contentinfo", self.content),
             *(
                 Route(f"/history/{experiment}/runs/{{run}}/artifacts{rest}", call, methods=[method])
                 for experiment in ("experiments/{experiment}", "experimentids/{experiment_id}")

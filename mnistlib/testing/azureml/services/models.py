@@ -53,7 +53,8 @@ class Models:
     async def list_all(self, request: Request) -> Response:
         """List models, newest first."""
         query = request.query_params
-        models = self._store.all("model")[::-1]
+        # A version that is no number would break the first SDK's reading of the whole list.
+        models = [model for model in self._store.all("model")[::-1] if isinstance(model["version"], int)]
         if name := query.get("name"):
             models = [model for model in models if model["name"] == name]
         if run := query.get("runId"):
