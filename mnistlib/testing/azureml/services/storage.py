@@ -65,7 +65,7 @@ class Storage:
         return _read(request, self._blobs.file(container, name), blob)
 
     def _may_pass(self, request: Request, path: str) -> bool:
-        """Return whether a request is signed: with the account's key, or by an address that opens a blob or a container."""
+        """Return whether a request is signed: with the account's key, or by an address of a blob or a container."""
         scheme, _, credential = request.headers.get("authorization", "").partition(" ")
         if scheme == "SharedKey":
             account, _, signature = credential.partition(":")
