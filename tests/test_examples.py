@@ -7,21 +7,25 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = sorted(Path(__file__).parent.parent.joinpath("examples").glob("*.py"))
-#: Example -> the module that it needs beside this package, whose own warnings are none of ours.
-NEEDS = {"switch_to_cloud": "azureml.core"}
+#: What an example is run with, where that is not one thing -> the module that it then needs beside this package, whose
+#: own warnings are none of ours.
+NEEDS = {
+    "switch_to_cloud": {(): "azureml.core", ("--backend", "azureml-v2"): "azure.ai.ml"},
+}
+RUNS = [(path, arguments) for path in EXAMPLES for arguments in NEEDS.get(path.stem, {(): ""})]
 
 
 def test_there_are_examples() -> None:
     assert EXAMPLES
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=[path.stem for path in EXAMPLES])
-def test_the_example_runs_and_leaves_nothing_behind(path: Path, tmp_path: Path) -> None:
-    needed = NEEDS.get(path.stem)
+@pytest.mark.parametrize(("path", "arguments"), RUNS, ids=["".join([path.stem, *words]) for path, words in RUNS])
+def test_the_example_runs_and_leaves_nothing_behind(path: Path, arguments: tuple[str, ...], tmp_path: Path) -> None:
+    needed = NEEDS.get(path.stem, {}).get(arguments)
     if needed:
         pytest.importorskip(needed, reason=f"{needed} is not installed: the tox environment cloud has it")
     done = subprocess.run(
-        [sys.executable, "-W", "ignore" if needed else "error", path],
+        [sys.executable, "-W", "ignore" if needed else "error", path, *arguments],
         cwd=tmp_path,
         capture_output=True,
         text=True,

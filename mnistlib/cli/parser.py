@@ -226,7 +226,9 @@ def _add_data_folder(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_runs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--backend", help="where runs are: local or azureml (default: $MNISTLIB_BACKEND or local)")
+    parser.add_argument(
+        "--backend", help="where runs are: local, azureml or azureml-v2 (default: $MNISTLIB_BACKEND or local)"
+    )
     parser.add_argument("--runs", metavar="FOLDER", help="holds the runs (default: $MNISTLIB_RUNS or runs)")
 
 
