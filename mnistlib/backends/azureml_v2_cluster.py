@@ -61,7 +61,9 @@ class AzureMLv2Cluster(AmlCluster):
         target = self._target()
         if target is None:
             return None
-        states = Counter(_word(node.node_state).lower() for node in self._computes.list_nodes(self.spec.name))
+        # The SDK leaves its own name for a node's state empty, and has the service's beside it.
+        nodes = [vars(node) for node in self._computes.list_nodes(self.spec.name)]
+        states = Counter(_word(node.get("nodeState") or node.get("node_state")).lower() for node in nodes)
         return {
             "state": _word(target.provisioning_state),
             "vm_size": target.size,

@@ -1,0 +1,29 @@
+"""What is shipped is complete: jobs run in virtual environments that hold what was submitted and nothing else."""
+
+from pathlib import Path
+
+import pytest
+
+import mnistlib
+from mnistlib import LocalBackend, TrainJob
+from mnistlib.backends import get_backend
+
+TRAIN = TrainJob(dataset="digits", regularization=0.5)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # what an SDK and what it brings warn of is none of ours
+@pytest.mark.parametrize(("name", "module"), [("azureml", "azureml.core"), ("azureml-v2", "azure.ai.ml")])
+def test_a_job_gives_the_same_coefficients_in_an_environment_that_pip_has_built(
+    name: str, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip(module, reason=f"{module} is not installed: the tox environment cloud-venv has it")
+    from mnistlib.testing.azureml import AzureMLEmulator
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    here = LocalBackend(tmp_path / "runs").run(TRAIN)
+    with AzureMLEmulator(tmp_path / "azureml", environments="venv") as service:
+        there = get_backend(name, config=service.config_path, runs_folder=tmp_path / "runs").run(TRAIN)
+        assert service.refused == []
+    first, second = (mnistlib.load_model(result.model_path).classifier.coef_ for result in (here, there))
+    assert first.tobytes() == second.tobytes()
