@@ -1,29 +1,25 @@
 """What a first job on Azure Machine Learning needs, looked at alike for both SDKs.
 
-The management interface is asked by plain reads, each with its time limit; what an SDK alone knows, who one is and
-where data goes, is asked of that SDK.
+The management interface is asked by plain reads; what an SDK alone knows, who one is and where data goes, is asked of
+that SDK.
 """
 
-import base64
 import json
 import os
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from mnistlib.backends.azureml_calls import NOT_FOUND, reason_of, status_of
+from mnistlib.backends.azureml_calls import NOT_FOUND, is_connection_error, reason_of, status_of
 from mnistlib.backends.azureml_compute import AmlComputeSpec
+from mnistlib.backends.azureml_management import TIMEOUT, Management, bearer_of, counts_for
 from mnistlib.backends.checks import Package, Step, Wrong, look_at_packages, runs_folder_step
 from mnistlib.errors import JobError, ServiceError
 
-MANAGEMENT = "https://management.azure.com"
-
-_VERSION = "2024-04-01"
-_TIMEOUT = (10.0, 30.0)  # seconds to connect, and until the answer begins
 _CONFIG_FILE = "config.json"
 #: Where below a folder both SDKs look for it, before they go on to the folder above.
 _CONFIG_FOLDERS = (".azureml", "aml_config", "")
@@ -33,13 +29,18 @@ _GET_CONFIG = (
     "Download config.json in the studio (ml.azure.com: the workspace's name at the top right, then Download config "
     "file), and put it here or into .azureml."
 )
-_SIGN_IN = "Sign in again with az login, to the tenant of the workspace (--tenant)."
+_SIGN_IN = "Sign in again with az login, to the workspace's own tenant (--tenant)."
 _ROLES = (
     "Ask an owner of the workspace for the role AzureML Data Scientist on it, and for AzureML Compute Operator where "
     "the cluster is still to be made."
 )
-_LATER = "Try again in a few minutes; https://azure.status.microsoft says whether the region is down."
+_STORAGE_ROLE = (
+    "Let the storage account's firewall and its setting for key access admit you; without keys you need the role "
+    "Storage Blob Data Contributor on it."
+)
 _NETWORK = "Check the network, the proxy that HTTPS_PROXY names, and the certificates that REQUESTS_CA_BUNDLE names."
+_LATER = "Try again in a few minutes; https://azure.status.microsoft says whether the region is down."
+_UNFORESEEN = "Install the newest version of the SDK, and report this where it stays."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +104,6 @@ class _Examination:
         self._names: dict[str, str] = {}
         self._token = ""
         self._region = ""
-        self._spec = AmlComputeSpec(name="not-read", min_nodes=0, max_nodes=1, vm_size="")
         self._has_cluster = False
         self._size: dict[str, Any] = {}
 
@@ -114,7 +114,7 @@ class _Examination:
             Step(name="credential", look=self._look_at_credential, needs=["SDK"]),
             Step(name="workspace", look=self._look_at_workspace, needs=["SDK", _CONFIG_FILE, "credential"]),
             Step(name="datastore", look=self._look_at_datastore, needs=["workspace"]),
-            Step(name="settings", look=self._look_at_settings),
+            Step(name="settings", look=_look_at_settings),
             Step(name="cluster", look=self._look_at_cluster, needs=["workspace", "settings"]),
             Step(name="VM size", look=self._look_at_size, needs=["workspace", "settings", "cluster"]),
             Step(name="quota", look=self._look_at_quota, needs=["workspace", "settings", "cluster", "VM size"]),
@@ -122,11 +122,11 @@ class _Examination:
 
     def _look_at_sdk(self) -> str:
         install = f'pip install --upgrade "mnistlib[{self._sdk.extra}]"'
-        found = look_at_packages(self._sdk.packages, advice=f"Install what is needed: {install}.")
+        found = look_at_packages(self._sdk.packages, advice=f"Install what is needed: {install}")
         try:
             self._sdk.load()
         except ImportError as error:
-            raise Wrong(f"{found}, which can't be imported: {error}", f"Install it anew: {install}.") from error
+            raise Wrong(f"{found}, which can't be imported: {error}", f"Install it anew: {install}") from error
         return found
 
     def _look_at_config(self) -> str:
@@ -145,103 +145,89 @@ class _Examination:
         return f"{found}: workspace {named['workspace_name']} in resource group {named['resource_group']}"
 
     def _look_at_credential(self) -> str:
-        unset = [name for name in self._sdk.variables if not os.environ.get(name)]
-        advice = f"Sign in with az login, or set the variables of a service principal: {', '.join(self._sdk.variables)}"
-        advice += f" (not set: {', '.join(unset)})." if unset else ", of which one is wrong now."
         try:
             source, self._token = self._sdk.token()
-        except Wrong as wrong:
-            raise Wrong(wrong.found, f"{advice} {wrong.advice}".strip()) from wrong
         except Exception as error:  # each way of signing in fails in classes of its own
+            advice = _NETWORK if is_connection_error(error) else _sign_in_advice(self._sdk.variables)
             raise Wrong(f"no token: {reason_of(error)}", advice) from error
-        return f"{source}: {_bearer_of(self._token)}"
+        return f"{source}: {bearer_of(self._token)}"
 
     def _look_at_workspace(self) -> str:
-        workspace = self._read(self._workspace_path(), what="the workspace", missing=self._names_advice())
-        self._region = workspace["location"]
-        try:
+        name = self._names["workspace_name"]
+        names = (
+            f"Compare the names in {self._config} with those in the portal, or download it again; az account list "
+            "says which subscriptions you can see."
+        )
+        with _asking(f"workspace {name}", missing=names):
+            self._region = self._management.read_workspace()["location"]
+        with _asking(f"workspace {name}, opened with the SDK", missing=names):
             self._sdk.open(self._config)
-        except Exception as error:  # from a refused connection to an answer that the SDK can't read
-            raise _wrong(error, what="opening the workspace with the SDK", missing=self._names_advice()) from error
-        return f"{self._names['workspace_name']} in {self._region}"
+        return f"{name} in {self._region}"
 
     def _look_at_datastore(self) -> str:
-        try:
+        another = "make another the default in the studio, under Data, Datastores."
+        with _asking("the default datastore and its key", missing=f"Make it anew, or {another}"):
             container = self._sdk.container()
-        except Exception as error:  # as above
-            advice = "Set a default datastore in the studio, under Data, Datastores."
-            raise _wrong(error, what="the key of the default datastore", missing=advice) from error
-        try:
-            container.client.get_container_properties(
-                retry_total=0, connection_timeout=_TIMEOUT[0], read_timeout=_TIMEOUT[1]
-            )
-        except Exception as error:  # as above
-            raise _wrong(
-                error,
-                what=f"container {container.name} of storage account {container.account}",
-                missing=f"Make the container {container.name} again, or set another default datastore in the studio.",
-                forbidden=(
-                    "Let the storage account's firewall and its setting for key access admit you; without keys you "
-                    "need the role Storage Blob Data Contributor on it."
-                ),
-            ) from error
-        return f"{container.datastore}: container {container.name} of storage account {container.account}"
-
-    def _look_at_settings(self) -> str:
-        try:
-            self._spec = AmlComputeSpec()
-        except JobError as error:
-            raise Wrong(str(error), "Correct the variable AML_COMPUTE_CLUSTER_… that it comes from.") from error
-        return str(self._spec)
+        place = f"container {container.name} of storage account {container.account}"
+        with _asking(place, missing=f"Make the container again, or {another}", forbidden=_STORAGE_ROLE):
+            connect, read = TIMEOUT
+            container.client.get_container_properties(retry_total=0, connection_timeout=connect, read_timeout=read)
+        return f"{container.datastore}: {place}"
 
     def _look_at_cluster(self) -> str:
-        name = self._spec.name
-        try:
-            compute = self._get(f"{self._workspace_path()}/computes/{name}")["properties"]
-        except ServiceError as error:
-            if status_of(error) == NOT_FOUND:
-                return f"{name} is not there: the first job makes it"
-            raise _wrong(error, what=f"cluster {name}", missing="") from error
+        name = AmlComputeSpec().name
+        with _asking(f"cluster {name}"):
+            compute = self._find_compute(name)
+        if compute is None:
+            return f"{name} is not there: the first job makes it"
         kind, state = compute["computeType"], compute["provisioningState"]
         if kind != "AmlCompute":
             raise Wrong(f"{name} is a {kind} and no cluster", "Choose another name in AML_COMPUTE_CLUSTER_NAME.")
         if state in ("Failed", "Canceled", "Deleting"):
-            reason = "; ".join(str(each["error"]["message"]) for each in compute.get("provisioningErrors") or ())
-            advice = f"Delete it (az ml compute delete --name {name}), or choose another AML_COMPUTE_CLUSTER_NAME."
-            raise Wrong(f"{name} is in state {state}{': ' if reason else ''}{reason}", advice)
+            reasons = [str(each["error"]["message"]) for each in compute.get("provisioningErrors") or ()]
+            raise Wrong(
+                ": ".join([f"{name} is in the state {state}", *reasons]),
+                f"Delete it (az ml compute delete --name {name}), or choose another AML_COMPUTE_CLUSTER_NAME.",
+            )
         self._has_cluster = True
-        scale = compute["properties"]["scaleSettings"]
-        size = compute["properties"]["vmSize"]
+        scale, size = compute["properties"]["scaleSettings"], compute["properties"]["vmSize"]
         return f"{name} is there: {scale['minNodeCount']} to {scale['maxNodeCount']} nodes of {size}"
 
     def _look_at_size(self) -> str:
         if self._has_cluster:
             return "that of the cluster"
-        answer = self._read(self._region_path("vmSizes"), what="the VM sizes", missing="")
-        # Older versions of the interface call the list otherwise.
-        sizes = {size["name"].upper(): size for size in answer.get("value") or answer.get("amlCompute") or ()}
-        wanted = self._spec.vm_size.upper()
-        if wanted not in sizes:
+        wanted = AmlComputeSpec().vm_size
+        with _asking("the VM sizes"):
+            sizes = self._management.read_sizes(self._region)
+        if wanted.upper() not in sizes:
             raise Wrong(
-                f"there is no {self._spec.vm_size} in {self._region}",
-                f"Choose one of {', '.join(sorted(sizes)[:8])} … in AML_COMPUTE_CLUSTER_SKU.",
+                f"there is no {wanted} in {self._region}",
+                f"Choose another in AML_COMPUTE_CLUSTER_SKU, such as {', '.join(sorted(sizes)[:8])}.",
             )
-        self._size = sizes[wanted]
+        self._size = sizes[wanted.upper()]
         return f"{wanted} in {self._region}: {self._size['vCPUs']} vCPUs, {self._size['memoryGB']:g} GB"
 
     def _look_at_quota(self) -> str:
         if self._has_cluster:
             return "the cluster has its share already"
-        usages = self._read(self._region_path("usages"), what="the quota", missing="")["value"]
-        wanted = self._size["vCPUs"] * self._spec.max_nodes
-        room = []
-        for usage in usages:
-            limit, used = usage["limit"], usage["currentValue"]
-            if _counts(usage, str(self._size.get("family") or "")) and limit >= 0:  # -1 stands for no limit
-                room.append((limit - used, f"{limit - used} of {limit} vCPUs are free in {usage['name']['value']}"))
-        asked = f"{self._spec.max_nodes} nodes of {self._spec.vm_size} need {wanted} vCPUs"
-        found = "; ".join([asked, *(text for _, text in room)])
-        if any(free < wanted for free, _ in room):
+        spec = AmlComputeSpec()
+        with _asking("the quota"):
+            usages = self._management.read_usages(self._region)
+        wanted = self._size["vCPUs"] * spec.max_nodes
+        family = str(self._size.get("family") or "")
+        # A limit of -1 stands for none.
+        limits = [usage for usage in usages if counts_for(usage, family) and usage["limit"] >= 0]
+        free = [usage["limit"] - usage["currentValue"] for usage in limits]
+        found = "; ".join(
+            [
+                f"{spec.max_nodes} nodes of {spec.vm_size} need {wanted} vCPUs",
+                *(
+                    f"{left} of {usage['limit']} are free in {usage['name']['value']}"
+                    for left, usage in zip(free, limits, strict=True)
+                ),
+            ]
+        )
+        if any(left < wanted for left in free):
             raise Wrong(
                 found,
                 "Ask for fewer nodes (AML_COMPUTE_CLUSTER_MAX_NODES) or another size (AML_COMPUTE_CLUSTER_SKU), or for "
@@ -249,43 +235,20 @@ class _Examination:
             )
         return found
 
-    def _names_advice(self) -> str:
-        return (
-            f"Compare the names in {self._config} with those in the portal, or download it again; az account list says "
-            "which subscriptions you can see."
-        )
-
-    def _workspace_path(self) -> str:
+    @property
+    def _management(self) -> Management:
         subscription, group, workspace = (self._names[key] for key in _KEYS)
-        provider = "providers/Microsoft.MachineLearningServices"
-        return f"/subscriptions/{subscription}/resourceGroups/{group}/{provider}/workspaces/{workspace}"
+        return Management(subscription=subscription, group=group, workspace=workspace, token=self._token)
 
-    def _region_path(self, what: str) -> str:
-        provider = "providers/Microsoft.MachineLearningServices"
-        return f"/subscriptions/{self._names['subscription_id']}/{provider}/locations/{self._region}/{what}"
-
-    def _read(self, path: str, *, what: str, missing: str) -> dict[str, Any]:
+    def _find_compute(self, name: str) -> dict[str, Any] | None:
+        """Return what a compute is like; None where there is none of that name."""
         try:
-            return self._get(path)
+            properties: dict[str, Any] = self._management.read_compute(name)["properties"]
         except ServiceError as error:
-            raise _wrong(error, what=what, missing=missing) from error
-
-    def _get(self, path: str) -> dict[str, Any]:
-        """Read from the management interface, once."""
-        import requests
-
-        headers = {"Authorization": f"Bearer {self._token}"}
-        try:
-            answer = requests.get(
-                f"{MANAGEMENT}{path}", params={"api-version": _VERSION}, headers=headers, timeout=_TIMEOUT
-            )
-            answer.raise_for_status()
-            content: dict[str, Any] = answer.json()
-        except requests.HTTPError as error:
-            raise ServiceError(reason_of(Exception(error.response.text))) from error
-        except requests.RequestException as error:
-            raise ServiceError(type(error).__name__) from error
-        return content
+            if status_of(error) == NOT_FOUND:
+                return None
+            raise
+        return properties
 
 
 def find_config(start: Path) -> Path | None:
@@ -297,32 +260,30 @@ def find_config(start: Path) -> Path | None:
     return None
 
 
-def _wrong(error: Exception, *, what: str, missing: str, forbidden: str = _ROLES) -> Wrong:
-    """Return what a call's error means, and what to do about it."""
-    status = status_of(error)
-    # An error of azure-core says everything twice.
-    reason = reason_of(error).partition(" Code: ")[0]
-    advice = {400: missing, 401: _SIGN_IN, 403: forbidden, NOT_FOUND: missing}.get(status or 0, "")
-    if not advice:
-        advice = _NETWORK if status is None else _LATER
-    return Wrong(f"{what}: {reason}" + (f" (HTTP {status})" if status else ""), advice)
-
-
-def _counts(usage: dict[str, Any], family: str) -> bool:
-    """Whether a usage is of the whole region's dedicated cores, or of those of a family of sizes."""
-    if "/resourcegroups/" in usage["id"].lower():
-        return False  # the part of one workspace or cluster in another line's sum
-    name = re.sub("[^a-z0-9]", "", usage["name"]["value"].lower())
-    wanted = re.sub("[^a-z0-9]", "", family.lower())
-    return "dedicated" in name and (name.startswith("total") or bool(wanted) and name.startswith(wanted))
-
-
-def _bearer_of(token: str) -> str:
-    """Return whom a token speaks for, by what it says of itself."""
+def _look_at_settings() -> str:
     try:
-        body = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-        who = claims.get("upn") or claims.get("unique_name") or claims.get("appid") or "somebody"
-        return f"{who} of tenant {claims.get('tid', 'unknown')}"
-    except (IndexError, ValueError):
-        return "somebody"
+        return str(AmlComputeSpec())
+    except JobError as error:
+        raise Wrong(str(error), "Correct the variable AML_COMPUTE_CLUSTER_… that it comes from.") from error
+
+
+def _sign_in_advice(variables: Sequence[str]) -> str:
+    unset = [name for name in variables if not os.environ.get(name)]
+    state = f"not set: {', '.join(unset)}" if unset else "all are set, and one is wrong"
+    return f"Sign in with az login, or set a service principal's {', '.join(variables)} ({state})."
+
+
+@contextmanager
+def _asking(what: str, *, missing: str = _LATER, forbidden: str = _ROLES) -> Iterator[None]:
+    """Say of any error of a call what it means, and what to do: an SDK has some twenty classes for the same few."""
+    try:
+        yield
+    except Exception as error:
+        status = status_of(error)
+        if status is None:
+            advice = _NETWORK if is_connection_error(error) else _UNFORESEEN
+        else:
+            advice = {400: missing, 401: _SIGN_IN, 403: forbidden, NOT_FOUND: missing}.get(status, _LATER)
+        # An error of azure-core says everything twice.
+        reason = reason_of(error).partition(" Code: ")[0]
+        raise Wrong(f"{what}: {reason}" + (f" (HTTP {status})" if status else ""), advice) from error

@@ -5,7 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from mnistlib.backends.azureml_doctor import MANAGEMENT, Container, Sdk, steps_of
+from mnistlib.backends.azureml_doctor import Container, Sdk, steps_of
+from mnistlib.backends.azureml_management import ADDRESS
 from mnistlib.backends.checks import Package, Step
 
 
@@ -22,10 +23,12 @@ def steps(
     config, credential, runs_folder
         As the backend takes them.
     """
-    return steps_of(_AzureAiMl(credential), config=config, runs_folder=runs_folder)
+    return steps_of(AzureAiMl(credential), config=config, runs_folder=runs_folder)
 
 
-class _AzureAiMl(Sdk):
+class AzureAiMl(Sdk):
+    """The checks through azure-ai-ml."""
+
     extra = "azureml-v2"
     packages = (
         Package(name="azure-ai-ml", at_least="1.35"),
@@ -39,23 +42,27 @@ class _AzureAiMl(Sdk):
         self._client: Any = None
 
     def load(self) -> None:
+        """Import the SDK; see :meth:`Sdk.load`."""
         import azure.ai.ml
         import azure.identity  # noqa: F401 - whether they can be imported is the question
 
     def token(self) -> tuple[str, str]:
+        """Return a token and where it comes from; see :meth:`Sdk.token`."""
         from azure.identity import DefaultAzureCredential
 
         # What fails is said by the check; the library would say it a second time, on stderr, where nobody listens.
         logging.getLogger("azure.identity").addHandler(logging.NullHandler())
         if self._credential is None:
             self._credential = DefaultAzureCredential()
-        return type(self._credential).__name__, self._credential.get_token(f"{MANAGEMENT}/.default").token
+        return type(self._credential).__name__, self._credential.get_token(f"{ADDRESS}/.default").token
 
     def open(self, config: Path) -> None:
+        """Open the workspace; see :meth:`Sdk.open`."""
         self._client = _client(config, self._credential)
         self._client.workspaces.get(self._client.workspace_name)
 
     def container(self) -> Container:
+        """Return where data is sent; see :meth:`Sdk.container`."""
         from azure.storage.blob import ContainerClient
 
         datastore = self._client.datastores.get_default(include_secrets=True)

@@ -70,10 +70,10 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Package:
-    """A package that has to be installed, from one version on and, where `below` says so, before another."""
+    """A package that has to be installed, and the versions from which on and before which it will do, if any."""
 
     name: str
-    at_least: str
+    at_least: str = ""
     below: str = ""
 
 

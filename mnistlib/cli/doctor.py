@@ -11,6 +11,7 @@ from mnistlib.backends import chosen_name
 from mnistlib.backends.doctor import Check, diagnose
 from mnistlib.cli.output import print_json
 
+_LEAST = 40  # columns of words, however narrow the terminal is
 _STATES = {True: "ok", False: "FAILED", None: "-"}
 
 
@@ -21,14 +22,14 @@ def doctor(options: argparse.Namespace) -> None:
     if options.json:
         print_json(backend=chosen_name(options.backend), ready=healthy, checks=[asdict(check) for check in checks])
     else:
-        print(_text_of(checks, width=shutil.get_terminal_size().columns), end="")
+        print(text_of(checks, width=shutil.get_terminal_size().columns), end="")
         if healthy:
             print(f"{chosen_name(options.backend)} is ready")
     if not healthy:
         sys.exit(1)
 
 
-def _text_of(checks: Sequence[Check], *, width: int) -> str:
+def text_of(checks: Sequence[Check], *, width: int) -> str:
     """Lay out a paragraph for each check; nothing is cut, since what is at the end is what to do."""
     names = max(len(check.name) for check in checks)
     states = max(map(len, _STATES.values()))
@@ -38,14 +39,13 @@ def _text_of(checks: Sequence[Check], *, width: int) -> str:
         start = f"{check.name:<{names}}  {_STATES[check.ok]:<{states}}  "
         for head, words in ((start, check.found), (indent + "-> ", check.advice)):
             if words:
-                rest = " " * len(head)
-                text += textwrap.fill(
-                    words,
-                    max(width, len(indent) + 40),
-                    initial_indent=head,
-                    subsequent_indent=rest,
-                    break_long_words=False,
-                    break_on_hyphens=False,
-                )
-                text += "\n"
+                text += _paragraph(head, words, width=max(width, len(head) + _LEAST))
     return text
+
+
+def _paragraph(head: str, words: str, *, width: int) -> str:
+    # What a terminal would obey rather than show must not get there.
+    plain = "".join(c if c.isprintable() else "?" for c in words)
+    rest = " " * len(head)
+    lines = textwrap.wrap(plain, width - len(head), break_long_words=False, break_on_hyphens=False)
+    return head + f"\n{rest}".join(lines) + "\n"
