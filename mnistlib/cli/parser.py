@@ -196,7 +196,8 @@ def _add_doctor(commands: Any) -> None:
     doctor = _add(
         commands, "doctor", "say whether all is there that a first job needs, and change nothing", module="doctor"
     )
-    _add_runs(doctor)
+    doctor.add_argument("--backend", help="local, azureml or azureml-v2 (default: $MNISTLIB_BACKEND or local)")
+    doctor.add_argument("--runs", metavar="FOLDER", help="is to hold the runs (default: $MNISTLIB_RUNS or runs)")
     _add_json(doctor)
 
 
