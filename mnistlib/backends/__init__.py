@@ -26,7 +26,12 @@ NODE_SIDES = {
 #: Names the backend that is meant where none is named.
 BACKEND_VARIABLE = "MNISTLIB_BACKEND"
 
-__all__ = ["BACKENDS", "BACKEND_VARIABLE", "NODE_SIDES", "Backend", "get_backend", "node_side"]
+__all__ = ["BACKENDS", "BACKEND_VARIABLE", "NODE_SIDES", "Backend", "chosen_name", "get_backend", "node_side"]
+
+
+def chosen_name(name: str | None) -> str:
+    """Return the name of the backend that is meant: the one that is named, here or in the environment, else local."""
+    return name or os.environ.get(BACKEND_VARIABLE) or "local"
 
 
 def get_backend(name: str | None = None, **options: Any) -> Backend:
@@ -55,7 +60,7 @@ def get_backend(name: str | None = None, **options: Any) -> Backend:
     >>> mnistlib.get_backend("local", runs_folder="/tmp/runs")
     LocalBackend(runs_folder='/tmp/runs')
     """
-    name = name or os.environ.get(BACKEND_VARIABLE) or "local"
+    name = chosen_name(name)
     if name not in BACKENDS:
         raise BackendError(f"unknown backend {name!r}: expected one of {', '.join(BACKENDS)}")
     module, class_name = BACKENDS[name]

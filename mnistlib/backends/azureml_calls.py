@@ -71,7 +71,7 @@ class Calls:
             raise
         except Exception as error:
             status = status_of(error)
-            if status is None and not _is_connection_error(error) and not _is_of_the_sdk(error):
+            if status is None and not is_connection_error(error) and not _is_of_the_sdk(error):
                 raise  # a bug of ours
             advice = ". Check who you are signed in as, and its rights in the workspace" if status in _FORBIDDEN else ""
             raise ServiceError(f"{what} failed: {reason_of(error)}{advice}") from error
@@ -90,7 +90,7 @@ def pause_after(error: Exception) -> float | None:
     if status in _RETRIED:
         return _asked_wait(error)
     was_sent = any(_SENT_BEFORE in str(each) for each in _chain(error))
-    return 0.0 if was_sent or (status is None and _is_connection_error(error)) else None
+    return 0.0 if was_sent or (status is None and is_connection_error(error)) else None
 
 
 def status_of(error: BaseException) -> int | None:
@@ -115,19 +115,20 @@ def reason_of(error: BaseException) -> str:
     return line[:_LONGEST_TEXT] or type(error).__name__
 
 
+def is_connection_error(error: BaseException) -> bool:
+    """Return whether an error tells of a connection that failed, rather than of an answer."""
+    return any(
+        isinstance(each, ConnectionError | TimeoutError) or type(each).__name__ in _CONNECTION_ERRORS
+        for each in _chain(error)
+    )
+
+
 def _asked_wait(error: BaseException) -> float:
     for each in _chain(error):
         headers = getattr(getattr(each, "response", None), "headers", None) or {}
         if (text := str(headers.get("Retry-After", ""))).isdecimal():
             return min(float(text), _LONGEST_WAIT)
     return 0.0
-
-
-def _is_connection_error(error: BaseException) -> bool:
-    return any(
-        isinstance(each, ConnectionError | TimeoutError) or type(each).__name__ in _CONNECTION_ERRORS
-        for each in _chain(error)
-    )
 
 
 def _is_of_the_sdk(error: BaseException) -> bool:

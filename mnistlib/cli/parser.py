@@ -28,6 +28,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_info(commands)
     _add_show(commands)
     _add_report(commands)
+    _add_doctor(commands)
     _add_node(commands)
     return parser
 
@@ -189,6 +190,15 @@ def _add_report(commands: Any) -> None:
     report.add_argument("--output", metavar="FILE.html", help="the file (default: the run's id, in this folder)")
     _add_data_folder(report)
     _add_runs(report)
+
+
+def _add_doctor(commands: Any) -> None:
+    doctor = _add(
+        commands, "doctor", "say whether all is there that a first job needs, and change nothing", module="doctor"
+    )
+    doctor.add_argument("--backend", help="local, azureml or azureml-v2 (default: $MNISTLIB_BACKEND or local)")
+    doctor.add_argument("--runs", metavar="FOLDER", help="is to hold the runs (default: $MNISTLIB_RUNS or runs)")
+    _add_json(doctor)
 
 
 def _add_node(commands: Any) -> None:

@@ -34,6 +34,11 @@ VM_SIZES: dict[str, tuple[int, int, float, int]] = {
     "STANDARD_NC6S_V3": (6, 1, 112.0, 344064),
 }
 
+#: What a compute may be; an instance is no more than its name here, and runs nothing.
+_KINDS = ("AmlCompute", "ComputeInstance")
+
+_FAMILY = re.compile(r"STANDARD_(?P<series>[A-Z]+)\d+(?P<premium>S?)(?:_(?P<version>V\d))?")
+
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,22}[A-Za-z0-9]")
 
 #: The limit of a service that has no quota.
@@ -83,11 +88,11 @@ class Computes:
         """Make a cluster, or change the one of this name."""
         name = request.path_params["name"]
         properties = (await request.json())["properties"]
-        if properties.get("computeType") != "AmlCompute":
+        if properties.get("computeType") not in _KINDS:
             raise Refusal(
                 501, "NotImplemented", f"the emulator covers no compute of type {properties.get('computeType')}"
             )
-        wanted = properties["properties"]
+        wanted = {"scaleSettings": {"maxNodeCount": 1}, **properties["properties"]}
         self._check(name, wanted)
         before = self._state.store.get("compute", name)
         failure = None
@@ -95,6 +100,7 @@ class Computes:
             failure = _quota_error(f"The cluster {name} exceeds the quota, on purpose.")
         compute = {
             "name": name,
+            "kind": properties["computeType"],
             "vmSize": wanted["vmSize"],
             "vmPriority": wanted.get("vmPriority") or "Dedicated",
             "scale": _scale(wanted["scaleSettings"]),
@@ -135,25 +141,36 @@ class Computes:
     async def vm_sizes(self, request: Request) -> Response:
         """List the machines that there are."""
         sizes = [
-            {"name": name, "vCPUs": cores, "gpus": gpus, "memoryGB": memory, "maxResourceVolumeMB": disk}
+            {
+                "name": name,
+                "family": _family(name),
+                "vCPUs": cores,
+                "gpus": gpus,
+                "memoryGB": memory,
+                "maxResourceVolumeMB": disk,
+            }
             for name, (cores, gpus, memory, disk) in VM_SIZES.items()
         ]
         return JSONResponse({"amlCompute": sizes, "value": sizes})
 
     async def usages(self, request: Request) -> Response:
-        """Say how many cores the clusters may grow to, and how many there may be at all."""
-        quota = self._clusters.vm_quota
-        usage = {
-            "id": f"/subscriptions/{self._names.subscription}/providers/Microsoft.MachineLearningServices"
-            f"/locations/{self._names.region}/usages/totalDedicatedCores",
-            "type": "Microsoft.MachineLearningServices/totalDedicatedCores/usages",
-            "amlWorkspaceLocation": self._names.region,
+        """Say how many cores the clusters may grow to, and how many there may be, of each family and in all."""
+        in_all = self._usage("Total Cluster Dedicated Regional vCPUs", "dedicatedCores", self._cores())
+        families = dict.fromkeys(map(_family, VM_SIZES))
+        texts = {family: f"Standard {family[8:-6]} Family Cluster Dedicated vCPUs" for family in families}
+        each = [self._usage(texts[family], "vmFamily", self._cores(family=family)) for family in families]
+        return JSONResponse({"value": [in_all, *each], "nextLink": None})
+
+    def _usage(self, name: str, kind: str, cores: int) -> Document:
+        place = f"/subscriptions/{self._names.subscription}/usages"
+        return {
+            "id": place if kind == "dedicatedCores" else f"{place}/{name.replace(' ', '_')}",
+            "type": f"Microsoft.MachineLearningServices/{kind}/usages",
             "unit": "Count",
-            "currentValue": self._cores(),
-            "limit": _UNLIMITED if quota is None else quota,
-            "name": {"value": "Total Cluster Dedicated vCPUs", "localizedValue": "Total Cluster Dedicated vCPUs"},
+            "currentValue": cores,
+            "limit": _UNLIMITED if self._clusters.vm_quota is None else self._clusters.vm_quota,
+            "name": {"value": name, "localizedValue": name},
         }
-        return JSONResponse({"value": [usage], "nextLink": None})
 
     async def operation(self, request: Request) -> Response:
         """Say how something that takes time has gone; here it has always ended already."""
@@ -198,9 +215,13 @@ class Computes:
             error = _quota_error(f"Cores needed: {wanted}. In use: {cores}. Limit: {quota}.")
             raise Refusal(400, error["code"], error["message"])
 
-    def _cores(self, *, besides: str = "") -> int:
-        """Return how many cores the clusters may grow to together."""
-        clusters = [compute for compute in self._state.store.all("compute") if compute["name"] != besides]
+    def _cores(self, *, besides: str = "", family: str = "") -> int:
+        """Return how many cores the clusters may grow to together, or those of one family."""
+        clusters = [
+            compute
+            for compute in self._state.store.all("compute")
+            if compute["name"] != besides and family in ("", _family(compute["vmSize"].upper()))
+        ]
         return sum(VM_SIZES[compute["vmSize"].upper()][0] * compute["scale"]["most"] for compute in clusters)
 
     def _described(self, compute: Document) -> Document:
@@ -214,7 +235,7 @@ class Computes:
             "location": self._names.region,
             "tags": None,
             "properties": {
-                "computeType": "AmlCompute",
+                "computeType": compute.get("kind", "AmlCompute"),
                 "computeLocation": self._names.region,
                 "isAttachedCompute": False,
                 "description": None,
@@ -244,6 +265,13 @@ class Computes:
                 },
             },
         }
+
+
+def _family(size: str) -> str:
+    """Return the family of a size, as its quota is told: standardDSv2Family of STANDARD_DS2_V2."""
+    found = _FAMILY.fullmatch(size)
+    assert found is not None, size
+    return f"standard{found['series']}{found['premium']}{(found['version'] or '').lower()}Family"
 
 
 def _quota_error(detail: str) -> dict[str, Any]:

@@ -1,0 +1,89 @@
+"""Whether a backend is ready for its first job: looked at, and never changed."""
+
+import importlib
+from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Thread
+from typing import Any
+
+from mnistlib.backends import chosen_name
+from mnistlib.backends.checks import Check, Step, Wrong
+from mnistlib.errors import BackendError
+
+#: Backend name -> module whose function ``steps(**options)`` says what to look at.
+DOCTORS = {
+    "local": "mnistlib.backends.local_doctor",
+    "azureml": "mnistlib.backends.azureml_v1_doctor",
+    "azureml-v2": "mnistlib.backends.azureml_v2_doctor",
+}
+
+#: Seconds that one look may take; whatever it waits for is then told to be missing.
+PATIENCE = 60.0
+
+__all__ = ["DOCTORS", "PATIENCE", "Check", "diagnose"]
+
+
+def diagnose(name: str | None = None, *, patience: float = PATIENCE, **options: Any) -> list[Check]:
+    """Look at all that a first job needs; make, change and send nothing.
+
+    Parameters
+    ----------
+    name : str, optional
+        One of :data:`DOCTORS`. Default: as for :func:`~mnistlib.get_backend`.
+    patience : float, default 60
+        Seconds that one look may take.
+    **options
+        For the backend's steps: ``runs_folder``, and ``config`` and ``credential`` where there is a workspace.
+
+    Returns
+    -------
+    list of Check
+        In the order of looking. What follows from something that failed is not looked at.
+
+    Raises
+    ------
+    BackendError
+        If there is no backend of that name.
+
+    Examples
+    --------
+    >>> from mnistlib.backends.doctor import diagnose
+    >>> [check.name for check in diagnose("local")]
+    ['packages', 'data sets', 'runs folder']
+    """
+    name = chosen_name(name)
+    if name not in DOCTORS:
+        raise BackendError(f"unknown backend {name!r}: expected one of {', '.join(DOCTORS)}")
+    checks: dict[str, Check] = {}
+    for step in importlib.import_module(DOCTORS[name]).steps(**options):
+        missing = [needed for needed in step.needs if not checks[needed].ok]
+        if missing:
+            checks[step.name] = Check(name=step.name, ok=None, found=f"not checked without {missing[0]}")
+        else:
+            checks[step.name] = _checked(step, patience)
+    return list(checks.values())
+
+
+def _checked(step: Step, patience: float) -> Check:
+    try:
+        return Check(name=step.name, ok=True, found=_within(patience, step.look))
+    except Wrong as wrong:
+        return Check(name=step.name, ok=False, found=wrong.found, advice=wrong.advice)
+    except TimeoutError:
+        advice = "Check the network, and the proxy that HTTPS_PROXY names, then try again."
+        return Check(name=step.name, ok=False, found=f"no answer within {patience:g} seconds", advice=advice)
+
+
+def _within(seconds: float, look: Callable[[], str]) -> str:
+    """Return what a look returns or raises; TimeoutError after `seconds`, when the look is left to itself."""
+    answer: Future[str] = Future()
+
+    def work() -> None:
+        try:
+            answer.set_result(look())
+        except Exception as error:  # raised again by whoever waits
+            answer.set_exception(error)
+
+    # A daemon: a look that never ends must not keep the process from ending.
+    Thread(target=work, name="doctor", daemon=True).start()
+    return answer.result(seconds)

@@ -1,0 +1,546 @@
+"""What the doctor says of a place that is ready, and of one in which each thing is broken, one at a time."""
+
+import importlib
+import os
+import sys
+import sysconfig
+import threading
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import mnistlib
+from mnistlib import BackendError, write_idx
+from mnistlib.backends.checks import Check, Step, Wrong
+from mnistlib.backends.doctor import DOCTORS, diagnose
+
+if TYPE_CHECKING:
+    from mnistlib.testing.azureml import AzureMLEmulator
+
+ROOT = Path(__file__).parent.parent.parent
+SDKS = {"azureml": "azureml.core", "azureml-v2": "azure.ai.ml"}
+VARIABLES = (
+    *("AZUREML_SERVICE_PRINCIPAL_TENANT_ID", "AZUREML_SERVICE_PRINCIPAL_ID", "AZUREML_SERVICE_PRINCIPAL_PASSWORD"),
+    *("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"),
+)
+#: Only at the container: everything else has been asked for before.
+CONTAINER = r"GET .*blob\.core\.windows\.net/"
+KEY = r"POST .*/listSecrets|GET .*/datastore/v1\.0/.*/default"
+
+Diagnose = Callable[..., dict[str, Check]]
+
+# What the SDKs and what they bring warn of is none of ours.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator["AzureMLEmulator"]:
+    pytest.importorskip("starlette", reason="the extra testing is not installed")
+    from mnistlib.testing.azureml import AzureMLEmulator
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        with AzureMLEmulator(vm_quota=20) as service:
+            yield service
+
+
+@pytest.fixture
+def service(workspace: "AzureMLEmulator", monkeypatch: pytest.MonkeyPatch) -> Iterator["AzureMLEmulator"]:
+    for name in list(os.environ):
+        if name.startswith("AML_COMPUTE_CLUSTER_"):
+            monkeypatch.delenv(name)
+    workspace.refused.clear()
+    yield workspace
+    workspace.faults.clear()
+    # Whoever looks for a credential asks the machine whether it is one of Azure's; nothing else may leave.
+    assert set(workspace.refused) <= {"169.254.169.254"}
+
+
+@pytest.fixture(params=SDKS)
+def backend(request: pytest.FixtureRequest) -> str:
+    pytest.importorskip(SDKS[request.param], reason=f"the extra {request.param} is not installed")
+    return str(request.param)
+
+
+@pytest.fixture
+def examine(service: "AzureMLEmulator", backend: str, tmp_path: Path) -> Diagnose:
+    """Examines the workspace, and returns the checks by their names."""
+
+    def examine(**options: Any) -> dict[str, Check]:
+        given = {"config": service.config_path, "runs_folder": tmp_path / "runs", **options}
+        return {check.name: check for check in diagnose(backend, **given)}
+
+    return examine
+
+
+def failed(checks: dict[str, Check]) -> list[str]:
+    return [check.name for check in checks.values() if check.ok is False]
+
+
+def not_checked(checks: dict[str, Check]) -> list[str]:
+    return [check.name for check in checks.values() if check.ok is None]
+
+
+def put_compute(service: "AzureMLEmulator", name: str, **properties: Any) -> None:
+    """Put a compute into the workspace, whatever the SDK."""
+    import json
+
+    import requests
+
+    names = json.loads(service.config_path.read_text())
+    requests.put(
+        f"https://management.azure.com/subscriptions/{names['subscription_id']}/resourceGroups/{names['resource_group']}"
+        f"/providers/Microsoft.MachineLearningServices/workspaces/{names['workspace_name']}/computes/{name}",
+        json={"properties": properties},
+        headers={"Authorization": f"Bearer {service.credential.get_token().token}"},
+        timeout=30,
+    ).raise_for_status()
+
+
+def put_cluster(service: "AzureMLEmulator", name: str, *, nodes: int = 1) -> None:
+    inner = {"vmSize": "STANDARD_D2_V2", "scaleSettings": {"minNodeCount": 0, "maxNodeCount": nodes}}
+    put_compute(service, name, computeType="AmlCompute", properties=inner)
+
+
+def az(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Put a program named az before all others."""
+    program = folder / "bin" / "az"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    sign_out(monkeypatch)
+
+
+def sign_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_a_workspace_that_is_ready_passes_every_check(examine: Diagnose) -> None:
+    checks = examine()
+    assert failed(checks) == not_checked(checks) == []
+    assert list(checks) == [
+        *("SDK", "config.json", "credential", "workspace", "datastore"),
+        *("settings", "cluster", "VM size", "quota", "runs folder"),
+    ]
+    assert checks["cluster"].found == "cpu-cluster is not there: the first job makes it"
+    assert checks["quota"].found.startswith("4 nodes of STANDARD_D2_V2 need 8 vCPUs; ")
+    assert "of 20 are free in Total Cluster Dedicated Regional vCPUs" in checks["quota"].found
+    assert "Standard Dv2 Family Cluster Dedicated vCPUs" in checks["quota"].found
+    assert all(check.advice == "" for check in checks.values())
+
+
+def test_nothing_is_made_changed_or_sent(service: "AzureMLEmulator", examine: Diagnose, tmp_path: Path) -> None:
+    before, files = len(service.requests), sorted(tmp_path.rglob("*"))
+    examine()
+    asked = [request for request in service.requests[before:] if request.host != "login.microsoftonline.com"]
+    assert asked
+    for request in asked:
+        assert request.method in ("GET", "HEAD") or request.path.endswith("/listSecrets"), request
+    assert sorted(tmp_path.rglob("*")) == files
+
+
+def test_without_the_sdk_the_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, service: "AzureMLEmulator", tmp_path: Path
+) -> None:
+    standard = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")]
+    for name, extra in (("azureml", "mnistlib[azureml]"), ("azureml-v2", "mnistlib[azureml-v2]")):
+        importlib.import_module(DOCTORS[name])
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "path", standard)
+            checks = {check.name: check for check in diagnose(name, config=service.config_path)}
+        assert "is not installed" in checks["SDK"].found
+        assert extra in checks["SDK"].advice
+        assert not_checked(checks)[:2] == ["credential", "workspace"]
+        assert checks["config.json"].ok
+
+
+def pretend(folder: Path, monkeypatch: pytest.MonkeyPatch, package: str, version: str) -> None:
+    """Install a package in name only, before all others."""
+    facts = folder / f"{package.replace('-', '_')}-{version}.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
+    monkeypatch.syspath_prepend(folder)
+
+
+def test_an_sdk_that_is_too_old_is_to_be_upgraded(
+    examine: Diagnose, backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package, version = {"azureml": ("azureml-core", "1.58.0"), "azureml-v2": ("azure-ai-ml", "1.4.0")}[backend]
+    pretend(tmp_path, monkeypatch, package, version)
+    check = examine()["SDK"]
+    assert check.ok is False
+    assert f"{package} {version} is too old" in check.found
+    assert f'pip install --upgrade "mnistlib[{backend}]"' in check.advice
+
+
+def test_a_setuptools_without_pkg_resources_is_too_new_for_azureml_core(
+    service: "AzureMLEmulator", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(tmp_path, monkeypatch, "setuptools", "81.0.0")
+    check = diagnose("azureml", config=service.config_path)[0]
+    assert "setuptools 81.0.0 is too new: it must be below 81" in check.found
+
+
+def test_the_versions_that_are_asked_for_are_those_of_the_extras() -> None:
+    from mnistlib.backends.azureml_v1_doctor import AzureMLCore
+    from mnistlib.backends.azureml_v2_doctor import AzureAiMl
+    from mnistlib.backends.local_doctor import PACKAGES
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for sdk in (AzureMLCore, AzureAiMl):
+        wanted = {
+            package.name
+            + (f">={package.at_least}" if package.at_least else "")
+            + (f"<{package.below}" * bool(package.below))
+            for package in sdk.packages
+        }
+        assert wanted == set(project["optional-dependencies"][sdk.extra])
+    assert {f"{package.name}>={package.at_least}" for package in PACKAGES} <= set(project["dependencies"])
+
+
+def test_without_config_json_it_says_where_to_get_it_and_where_to_put_it(examine: Diagnose, tmp_path: Path) -> None:
+    checks = examine(config=tmp_path)
+    assert failed(checks) == ["config.json"]
+    assert str(tmp_path) in checks["config.json"].found
+    assert "ml.azure.com" in checks["config.json"].advice
+    assert ".azureml" in checks["config.json"].advice
+    assert checks["credential"].ok
+    assert "workspace" in not_checked(checks)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("{", "can't be read as JSON"),
+        ('{"subscription_id": "s", "resource_group": ""}', "lacks resource_group, workspace_name"),
+        ("[]", "lacks subscription_id, resource_group, workspace_name"),
+    ],
+)
+def test_a_config_json_that_is_none_is_to_be_downloaded_again(
+    examine: Diagnose, tmp_path: Path, text: str, found: str
+) -> None:
+    (tmp_path / "config.json").write_text(text)
+    check = examine(config=tmp_path)["config.json"]
+    assert check.ok is False
+    assert found in check.found
+    assert check.advice.startswith("Download config.json")
+
+
+def test_config_json_is_found_as_the_sdk_finds_it(
+    service: "AzureMLEmulator", examine: Diagnose, tmp_path: Path
+) -> None:
+    below = tmp_path / "project" / "src"
+    below.mkdir(parents=True)
+    (tmp_path / "config.json").write_text("{}")  # one in a folder named .azureml goes before it, however far above
+    (tmp_path / ".azureml").mkdir()
+    (tmp_path / ".azureml" / "config.json").write_bytes(service.config_path.read_bytes())
+    checks = examine(config=below)
+    assert str(tmp_path / ".azureml" / "config.json") in checks["config.json"].found
+    assert checks["workspace"].ok
+
+
+def test_without_a_credential_it_says_how_to_sign_in(
+    examine: Diagnose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign_out(monkeypatch)
+    monkeypatch.setenv("PATH", str(tmp_path))  # no az
+    checks = examine()
+    assert failed(checks) == ["credential"]
+    assert "az login" in checks["credential"].advice
+    assert not_checked(checks) == ["workspace", "datastore", "cluster", "VM size", "quota"]
+
+
+def test_a_service_principal_that_lacks_a_variable_is_told_which(
+    examine: Diagnose, backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variable = {"azureml": VARIABLES[2], "azureml-v2": VARIABLES[5]}[backend]
+    monkeypatch.delenv(variable)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    check = examine()["credential"]
+    assert check.ok is False
+    assert f"(not set: {variable})" in check.advice
+
+
+def test_a_wrong_secret_is_told_and_not_shown(examine: Diagnose, backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv({"azureml": VARIABLES[2], "azureml-v2": VARIABLES[5]}[backend], "planted-secret")
+    check = examine()["credential"]
+    assert check.ok is False
+    assert "Invalid client secret" in check.found
+    assert "one is wrong" in check.advice
+    assert "planted-secret" not in str(check)
+
+
+def test_whoever_has_signed_in_with_az_passes(
+    service: "AzureMLEmulator", examine: Diagnose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = service.credential.get_token().token
+    answer = f'{{"accessToken": "{token}", "expiresOn": "2099-01-01 00:00:00.000000", "expires_on": 4070908800}}'
+    az(tmp_path, monkeypatch, f"echo '{answer}'")
+    checks = examine()
+    assert failed(checks) == []
+    assert "of tenant" in checks["credential"].found
+
+
+def test_an_az_in_which_nobody_has_signed_in_says_so(
+    examine: Diagnose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    az(tmp_path, monkeypatch, "echo \"ERROR: Please run 'az login' to setup account.\" >&2; exit 1")
+    checks = examine()
+    assert failed(checks) == ["credential"]
+    assert "az login" in checks["credential"].advice
+
+
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [
+        (401, "az login"),
+        (403, "role AzureML Data Scientist"),
+        (404, "Compare the names"),
+        (503, "Try again in a few minutes"),
+    ],
+)
+def test_a_workspace_that_refuses_gets_the_advice_that_fits(
+    service: "AzureMLEmulator", examine: Diagnose, status: int, advice: str
+) -> None:
+    service.faults.add("error", match="GET .*/workspaces/loopback$", status=status)
+    checks = examine()
+    assert failed(checks) == ["workspace"]
+    assert f"(HTTP {status})" in checks["workspace"].found
+    assert advice in checks["workspace"].advice
+
+
+def test_a_workspace_that_there_is_not_is_looked_for_in_config_json(
+    service: "AzureMLEmulator", examine: Diagnose, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(service.config_path.read_text().replace('"loopback"', '"elsewhere"'))
+    check = examine(config=config)["workspace"]
+    assert check.ok is False
+    assert "elsewhere" in check.found
+    assert str(config) in check.advice
+
+
+def test_without_a_network_it_names_the_proxy(
+    examine: Diagnose, backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service: "AzureMLEmulator"
+) -> None:
+    token = service.credential.get_token().token
+    answer = f'{{"accessToken": "{token}", "expiresOn": "2099-01-01 00:00:00.000000", "expires_on": 4070908800}}'
+    az(tmp_path, monkeypatch, f"echo '{answer}'")
+    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # where nothing listens
+    checks = examine()
+    assert failed(checks) == ["workspace"]
+    assert "HTTPS_PROXY" in checks["workspace"].advice
+
+
+@pytest.mark.parametrize(
+    ("match", "status", "advice"),
+    [
+        (KEY, 403, "role AzureML Data Scientist"),
+        (KEY, 404, "make another the default"),
+        (CONTAINER, 404, "Make the container again"),
+        (CONTAINER, 403, "Storage Blob Data Contributor"),
+        (CONTAINER, 503, "Try again in a few minutes"),
+    ],
+)
+def test_a_datastore_that_refuses_gets_the_advice_that_fits(
+    service: "AzureMLEmulator", examine: Diagnose, match: str, status: int, advice: str
+) -> None:
+    service.faults.add("error", match=match, status=status, times=100)
+    checks = examine()
+    assert failed(checks) == ["datastore"]
+    assert f"(HTTP {status})" in checks["datastore"].found
+    assert advice in checks["datastore"].advice
+
+
+def test_a_setting_that_is_no_number_names_its_variable(examine: Diagnose, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AML_COMPUTE_CLUSTER_MAX_NODES", "four")
+    checks = examine()
+    assert failed(checks) == ["settings"]
+    assert "AML_COMPUTE_CLUSTER_MAX_NODES must be a whole number" in checks["settings"].found
+    assert not_checked(checks) == ["cluster", "VM size", "quota"]
+
+
+def test_a_cluster_that_is_there_needs_neither_size_nor_quota(
+    service: "AzureMLEmulator", examine: Diagnose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_cluster(service, "there", nodes=2)
+    monkeypatch.setenv("AML_COMPUTE_CLUSTER_NAME", "there")
+    monkeypatch.setenv("AML_COMPUTE_CLUSTER_SKU", "STANDARD_HUGE")
+    checks = examine()
+    assert failed(checks) == []
+    assert checks["cluster"].found == "there is there: 0 to 2 nodes of STANDARD_D2_V2"
+
+
+def test_a_name_that_another_kind_of_compute_has_is_taken(
+    service: "AzureMLEmulator", examine: Diagnose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_compute(service, "mine", computeType="ComputeInstance", properties={"vmSize": "STANDARD_D1_V2"})
+    monkeypatch.setenv("AML_COMPUTE_CLUSTER_NAME", "mine")
+    checks = examine()
+    assert failed(checks) == ["cluster"]
+    assert checks["cluster"].found == "mine is a ComputeInstance and no cluster"
+    assert "AML_COMPUTE_CLUSTER_NAME" in checks["cluster"].advice
+
+
+def test_a_cluster_that_failed_is_to_be_deleted(
+    service: "AzureMLEmulator", examine: Diagnose, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"broken-{backend}"
+    service.faults.add("quota", match=name)
+    put_cluster(service, name)
+    monkeypatch.setenv("AML_COMPUTE_CLUSTER_NAME", name)
+    checks = examine()
+    assert failed(checks) == ["cluster"]
+    assert f"{name} is in the state Failed: Operation results in exceeding quota" in checks["cluster"].found
+    assert f"az ml compute delete --name {name}" in checks["cluster"].advice
+
+
+@pytest.mark.parametrize(("what", "name"), [("/computes/", "cluster"), ("/vmSizes", "VM size"), ("/usages", "quota")])
+def test_a_look_that_is_forbidden_names_the_role(
+    service: "AzureMLEmulator", examine: Diagnose, what: str, name: str
+) -> None:
+    service.faults.add("error", match=f"GET .*{what}", status=403)
+    checks = examine()
+    assert failed(checks) == [name]
+    assert "AzureML Compute Operator" in checks[name].advice
+
+
+def test_a_size_that_the_region_lacks_is_told_with_others(examine: Diagnose, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AML_COMPUTE_CLUSTER_SKU", "STANDARD_HUGE")
+    checks = examine()
+    assert failed(checks) == ["VM size"]
+    assert checks["VM size"].found == "there is no STANDARD_HUGE in eastus"
+    assert "AML_COMPUTE_CLUSTER_SKU, such as STANDARD_D" in checks["VM size"].advice
+
+
+def test_a_quota_that_is_too_small_says_how_much_is_free_and_where_to_ask(
+    examine: Diagnose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AML_COMPUTE_CLUSTER_MAX_NODES", "6")
+    monkeypatch.setenv("AML_COMPUTE_CLUSTER_SKU", "standard_d3_v2")
+    checks = examine()
+    assert failed(checks) == ["quota"]
+    assert "6 nodes of standard_d3_v2 need 24 vCPUs" in checks["quota"].found
+    assert "AML_COMPUTE_CLUSTER_MAX_NODES" in checks["quota"].advice
+    assert "Request quota" in checks["quota"].advice
+
+
+def test_no_secret_is_in_anything_that_is_said(service: "AzureMLEmulator", examine: Diagnose) -> None:
+    import json
+
+    names = json.loads((service.folder / "names.json").read_text())
+    said = [str(examine())]
+    for match in (r"/workspaces/loopback$", KEY, CONTAINER, "/computes/", "/usages", "oauth2"):
+        service.faults.add("error", match=match, status=400, times=20)
+        said.append(str(examine()))
+        service.faults.clear()
+    for secret in (names["client_secret"], names["account_key"], names["signing_key"], "Bearer ", "eyJ"):
+        assert not [text for text in said if secret in text]
+
+
+def test_an_unknown_backend_is_refused() -> None:
+    with pytest.raises(BackendError, match="unknown backend 'cloud9': expected one of local, azureml, azureml-v2"):
+        diagnose("cloud9")
+
+
+def test_the_backend_is_the_one_that_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [check.name for check in diagnose()] == ["packages", "data sets", "runs folder"]
+    monkeypatch.setenv("MNISTLIB_BACKEND", "cloud9")
+    with pytest.raises(BackendError, match="cloud9"):
+        diagnose()
+
+
+def test_here_everything_is_ready() -> None:
+    checks = diagnose("local")
+    assert [check.ok for check in checks] == [True, True, True]
+    assert f"numpy {np.__version__}" in checks[0].found
+    assert checks[1].found.startswith("digits can be read; mnist, fashion-mnist, kmnist would be downloaded into")
+
+
+def test_data_sets_that_are_there_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digits = mnistlib.load_dataset("digits")
+    (tmp_path / "mnist").mkdir()
+    for which, split in (("train", digits.train), ("t10k", digits.test)):
+        write_idx(tmp_path / "mnist" / f"{which}-images-idx3-ubyte", split.images)
+        write_idx(tmp_path / "mnist" / f"{which}-labels-idx1-ubyte", split.labels)
+    monkeypatch.setenv("MNISTLIB_DATA", str(tmp_path))
+    assert diagnose("local")[1].found.startswith("digits, mnist can be read; fashion-mnist, kmnist would be")
+
+
+def test_a_file_that_is_there_twice_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mnist").mkdir()
+    for name in ("train-labels-idx1-ubyte", "train-labels.gz"):
+        (tmp_path / "mnist" / name).touch()
+    monkeypatch.setenv("MNISTLIB_DATA", str(tmp_path))
+    check = diagnose("local")[1]
+    assert check.ok is False
+    assert "2 files could be the train labels" in check.found
+    assert "mnistlib fetch" in check.advice
+
+
+def test_a_folder_that_is_a_file_can_hold_no_runs_and_no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MNISTLIB_DATA", str(tmp_path / "file"))
+    _, data, runs = diagnose("local", runs_folder=tmp_path / "file" / "runs")
+    assert data.ok is False
+    assert "MNISTLIB_DATA" in data.advice
+    assert runs.ok is False
+    assert "MNISTLIB_RUNS" in runs.advice
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Check]]:
+    """Examines a place of one's own, with these steps."""
+
+    def examine(*steps: Step, patience: float = 60.0) -> list[Check]:
+        module = ModuleType("a_place")
+        module.steps = lambda: steps  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "a_place", module)
+        monkeypatch.setitem(DOCTORS, "place", "a_place")
+        return diagnose("place", patience=patience)
+
+    return examine
+
+
+def test_what_follows_from_a_failure_is_not_looked_at(place: Callable[..., list[Check]]) -> None:
+    def break_it() -> str:
+        raise Wrong("it is broken", "Mend it.")
+
+    def unreachable() -> str:
+        raise AssertionError
+
+    assert place(
+        Step(name="first", look=break_it),
+        Step(name="second", look=unreachable, needs=["first"]),
+        Step(name="third", look=unreachable, needs=["second"]),
+        Step(name="fourth", look=lambda: "well"),
+    ) == [
+        Check(name="first", ok=False, found="it is broken", advice="Mend it."),
+        Check(name="second", ok=None, found="not checked without first"),
+        Check(name="third", ok=None, found="not checked without second"),
+        Check(name="fourth", ok=True, found="well"),
+    ]
+
+
+def test_a_look_that_never_ends_is_left_to_itself(place: Callable[..., list[Check]]) -> None:
+    never = threading.Event()
+    endless, after = place(
+        Step(name="endless", look=lambda: str(never.wait())), Step(name="after", look=lambda: "well"), patience=0.05
+    )
+    never.set()
+    assert (endless.ok, endless.found) == (False, "no answer within 0.05 seconds")
+    assert "HTTPS_PROXY" in endless.advice
+    assert after.ok
+
+
+def test_a_bug_in_a_look_is_not_taken_for_a_finding(place: Callable[..., list[Check]]) -> None:
+    with pytest.raises(ZeroDivisionError):
+        place(Step(name="first", look=lambda: str(1 / 0)))

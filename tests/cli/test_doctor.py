@@ -1,0 +1,86 @@
+"""What ``mnistlib doctor`` prints, and how it ends."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mnistlib.backends.doctor import Check
+from mnistlib.cli.doctor import text_of
+
+
+def doctor(*arguments: str | Path, status: int = 0, folder: Path | None = None) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "mnistlib", "doctor", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+    )
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout
+
+
+def test_a_place_that_is_ready_is_told_line_by_line() -> None:
+    lines = doctor().splitlines()
+    assert [line.split("  ")[0] for line in lines if not line.startswith(" ")] == [
+        *("packages", "data sets", "runs folder"),
+        "local is ready",
+    ]
+
+
+def test_what_fails_is_told_with_what_to_do_and_ends_with_1(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    text = doctor("--runs", tmp_path / "file", status=1)
+    assert "runs folder  FAILED" in text
+    assert "-> Name a folder of yours with --runs" in text
+    assert "is ready" not in text
+
+
+def test_json_is_one_object_with_every_check(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    told = json.loads(doctor("--json", "--runs", tmp_path / "file", status=1))
+    assert (told["backend"], told["ready"]) == ("local", False)
+    assert [check["ok"] for check in told["checks"]] == [True, True, False]
+    assert told["checks"][2].keys() == {"name", "ok", "found", "advice"}
+    assert json.loads(doctor("--json"))["ready"] is True
+
+
+def test_an_unknown_backend_is_one_line() -> None:
+    assert doctor("--backend", "cloud9", status=1) == ""
+
+
+@pytest.mark.parametrize(
+    ("backend", "module"), [("azureml", "azureml.core"), ("azureml-v2", "azure.ai.ml")], ids=["azureml", "azureml-v2"]
+)
+def test_a_workspace_is_examined_from_the_folder_of_its_config_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, module: str
+) -> None:
+    pytest.importorskip(module, reason=f"the extra {backend} is not installed")
+    from mnistlib.testing.azureml import AzureMLEmulator
+
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    with AzureMLEmulator(vm_quota=4) as service:
+        told = json.loads(doctor("--backend", backend, "--json", status=1, folder=service.folder))
+    assert [check["name"] for check in told["checks"] if not check["ok"]] == ["quota"]
+
+
+def test_words_are_wrapped_and_never_cut() -> None:
+    checks = [
+        Check(name="credential", ok=False, found="no token: " + "words " * 20, advice="Sign in " * 12),
+        Check(name="quota", ok=None, found="not checked without credential"),
+    ]
+    text = text_of(checks, width=72)
+    assert max(map(len, text.splitlines())) <= 72
+    assert text.split().count("words") == 20
+    assert text.split().count("Sign") == 12
+    assert text.splitlines()[-1] == "quota       -       not checked without credential"
+
+
+def test_what_a_terminal_would_obey_is_not_printed() -> None:
+    assert "\x1b" not in text_of([Check(name="SDK", ok=True, found="red \x1b[31m")], width=80)

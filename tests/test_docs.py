@@ -1,0 +1,78 @@
+"""What a page of documentation tells people to run, run in that order against the emulator."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mnistlib.backends import BACKENDS
+from mnistlib.cli.parser import make_parser, with_action
+
+PAGE = (Path(__file__).parent.parent / "docs" / "azure.md").read_text()
+RUN_ID = re.compile(r"\bdefault_\d+_[0-9a-f]{8}\b")
+SDKS = {"azureml": "azureml.core", "azureml-v2": "azure.ai.ml"}
+
+
+def commands() -> list[str]:
+    blocks = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
+    return [line for block in blocks for line in re.findall(r"^\$ (.*)$", block, re.MULTILINE)]
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    """A folder with `mnistlib` and `python` of this interpreter, whether they are installed or not."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    for name, start in (("mnistlib", "-m mnistlib"), ("python", "")):
+        (folder / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {start} "$@"\n')
+        (folder / name).chmod(0o755)
+    return folder
+
+
+def test_every_mnistlib_command_is_in_a_console_block_which_is_run() -> None:
+    in_blocks = re.findall(r"```.*?```", PAGE, re.DOTALL)
+    told = re.findall(r"^(?:\$ )?(mnistlib .*)$", "\n".join(in_blocks), re.MULTILINE)
+    assert told == [command for command in commands() if command.startswith("mnistlib")]
+
+
+def test_every_command_between_words_exists() -> None:
+    prose = re.sub(r"```.*?```", "", PAGE, flags=re.DOTALL)
+    for command in re.findall(r"`mnistlib ([^`]*)`", prose):
+        make_parser().parse_args(with_action(command.split()))
+
+
+@pytest.mark.parametrize("backend", SDKS)
+def test_the_page_leads_to_a_registered_model(
+    backend: str, tmp_path: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip(SDKS[backend], reason=f"the extra {backend} is not installed")
+    if backend not in BACKENDS:
+        pytest.skip(f"there is no backend {backend} yet")
+    from mnistlib.testing.azureml import AzureMLEmulator
+
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    monkeypatch.setenv("MNISTLIB_BACKEND", backend)
+    (shown,) = set(RUN_ID.findall(PAGE))
+    run_id, printed = shown, {}
+    with AzureMLEmulator(tmp_path / "azureml") as service:
+        here = service.config_path.parent
+        for command in commands():
+            actual = command.replace(shown, run_id)
+            done = subprocess.run(actual, shell=True, cwd=here, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, f"{actual}\n{done.stdout}\n{done.stderr}"
+            printed[command] = done.stdout
+            if made := re.search(r"^run +(\S+)$", done.stdout, re.MULTILINE):
+                run_id = made[1]
+        assert run_id != shown
+        assert printed["mnistlib doctor"].endswith(f"{backend} is ready\n")
+        assert "sklearn_mnist" in printed["mnistlib models"]
+        assert (here / "report.html").is_file()
+        assert list((here / "model").iterdir())
+        deleted = [request for request in service.requests if request.method == "DELETE"]
+        assert [request.path.rpartition("/")[2] for request in deleted] == ["cpu-cluster"]
+        assert service.refused == []
