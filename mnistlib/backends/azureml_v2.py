@@ -1,13 +1,13 @@
 """Jobs on a cluster of Azure Machine Learning, through azure-ai-ml (SDK v2)."""
 
 import importlib.util
-import logging
 import os
 from pathlib import Path
 from typing import Any, cast
 
 from mnistlib.backends.azureml_calls import NOT_FOUND, pause_after, reason_of, status_of
 from mnistlib.backends.azureml_compute import AmlComputeSpec
+from mnistlib.backends.azureml_v2_client import open_client, quieten
 from mnistlib.backends.azureml_v2_cluster import AzureMLv2Cluster
 from mnistlib.backends.azureml_v2_rest import WorkspaceRest, discover
 from mnistlib.backends.azureml_v2_service import AzureMLv2Service
@@ -79,10 +79,9 @@ class AzureMLv2Backend(CloudBackend):
         runs_folder: str | os.PathLike[str] | None = None,
         retries: RetryPolicy | None = None,
     ) -> None:
-        # Its classes announce that they are experimental when the SDK loads them, used or not.
-        logging.getLogger("azure.ai.ml._utils._experimental").setLevel(logging.ERROR)
         if importlib.util.find_spec("azure") is None or importlib.util.find_spec("azure.ai.ml") is None:
             raise MissingExtraError("AzureMLv2Backend", "azureml-v2")
+        quieten()
         self._credential = credential
         self._azureml = AzureMLv2Service(
             (lambda: _open(config, self._signed_in())) if ml_client is None else (lambda: ml_client),
@@ -126,11 +125,8 @@ class AzureMLv2Backend(CloudBackend):
 
 
 def _open(config: str | os.PathLike[str] | None, credential: Any) -> Any:
-    from azure.ai.ml import MLClient
-
-    path = None if config is None else os.fspath(config)
     try:
-        return MLClient.from_config(credential, path=path, enable_telemetry=False, show_progress=False)
+        return open_client(config, credential)
     except Exception as error:  # of several classes, by what is wrong with the file
         if pause_after(error) is not None or status_of(error) not in (None, NOT_FOUND):
             raise  # the file is not to blame

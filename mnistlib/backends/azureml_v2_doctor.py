@@ -7,6 +7,7 @@ from typing import Any
 
 from mnistlib.backends.azureml_doctor import Container, Sdk, steps_of
 from mnistlib.backends.azureml_management import ADDRESS
+from mnistlib.backends.azureml_v2_client import open_client
 from mnistlib.backends.checks import Package, Step
 
 
@@ -58,7 +59,7 @@ class AzureAiMl(Sdk):
 
     def open(self, config: Path) -> None:
         """Open the workspace; see :meth:`Sdk.open`."""
-        self._client = _client(config, self._credential)
+        self._client = open_client(config, self._credential)
         self._client.workspaces.get(self._client.workspace_name)
 
     def container(self) -> Container:
@@ -77,9 +78,3 @@ class AzureAiMl(Sdk):
                 f"https://{datastore.account_name}.blob.{datastore.endpoint}", datastore.container_name, credential=key
             ),
         )
-
-
-def _client(config: Path, credential: Any) -> Any:
-    from azure.ai.ml import MLClient
-
-    return MLClient.from_config(credential, path=str(config), enable_telemetry=False, show_progress=False)

@@ -1,0 +1,24 @@
+"""The client of azure-ai-ml, and what it says unasked."""
+
+import logging
+import os
+from typing import Any
+
+#: Loggers of the SDK -> the least that is worth hearing of them: one says where config.json was found, the other which
+#: of the SDK's own classes are experimental, used or not.
+_LEVELS = {"azure.ai.ml._ml_client": logging.WARNING, "azure.ai.ml._utils._experimental": logging.ERROR}
+
+
+def open_client(config: str | os.PathLike[str] | None, credential: Any) -> Any:
+    """Return the client of the workspace that a ``config.json`` describes, looked for from here if `config` is None."""
+    from azure.ai.ml import MLClient
+
+    quieten()
+    path = None if config is None else os.fspath(config)
+    return MLClient.from_config(credential, path=path, enable_telemetry=False, show_progress=False)
+
+
+def quieten() -> None:
+    """Let the SDK say less."""
+    for name, level in _LEVELS.items():
+        logging.getLogger(name).setLevel(level)
