@@ -84,10 +84,9 @@ def backend(subject: Subject) -> Backend:
 
 
 @dataclass(frozen=True)
-class Finished:
+class Finished(Subject):
     """A backend in which one job has been run, and has completed."""
 
-    backend: Backend
     run: Run
 
 
@@ -102,9 +101,9 @@ def swept(serve: Callable[[Job | None], Subject]) -> Finished:
 
 
 def _finished(serve: Callable[[Job | None], Subject], job: Job) -> Finished:
-    backend = serve(job).backend
-    (run_id,) = [record.run_id for record in backend.records() if record.job_type == job.type]
-    return Finished(backend, backend.attach(run_id))
+    subject = serve(job)
+    (run_id,) = [record.run_id for record in subject.backend.records() if record.job_type == job.type]
+    return Finished(subject.backend, subject.expression, subject.backend.attach(run_id))
 
 
 @pytest.fixture

@@ -77,8 +77,8 @@ class TestTraining:
         assert last is RunStatus.COMPLETED
         assert before == [status for status in ORDER if status in before]
 
-    def test_the_result_has_metrics_and_a_model(self, backend: Backend) -> None:
-        result = backend.run(TRAIN)
+    def test_the_result_has_metrics_and_a_model(self, trained: Finished) -> None:
+        result = trained.run.result(LIMIT)
         assert (result.status, result.converged) == (RunStatus.COMPLETED, True)
         assert result.metrics["accuracy"] > 0.9
         test = mnistlib.load_dataset("digits").test
@@ -117,8 +117,9 @@ class TestTraining:
         run.wait(LIMIT, show_output=True)
         assert "fitting 1442 images" in capsys.readouterr().err
 
-    def test_the_same_job_gives_the_same_coefficients(self, backend: Backend) -> None:
-        first, second = (joblib.load(backend.run(TRAIN).model_path) for _ in range(2))
+    def test_the_same_job_gives_the_same_coefficients(self, trained: Finished) -> None:
+        results = trained.run.result(LIMIT), trained.backend.run(TRAIN)
+        first, second = (joblib.load(result.model_path) for result in results)
         assert first.coef_.tobytes() == second.coef_.tobytes()
 
     def test_validation_scores_training_images_that_were_held_out(self, backend: Backend) -> None:
@@ -352,16 +353,15 @@ class TestSweeps:
 
 
 class TestAttaching:
-    def test_another_process_sees_the_same_run(self, subject: Subject) -> None:
-        run = subject.backend.submit(TRAIN, experiment="mine")
-        run.wait(LIMIT)
+    def test_another_process_sees_the_same_run(self, trained: Finished) -> None:
+        run = trained.run
         code = (
-            f"import mnistlib; run = {subject.expression}.attach({run.id!r}); "
+            f"import mnistlib; run = {trained.expression}.attach({run.id!r}); "
             "print(run.experiment, run.status, run.metrics().latest['accuracy'], len(run.files()))"
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         accuracy = run.metrics().latest["accuracy"]
-        assert done.stdout == f"mine completed {accuracy} {len(run.files())}\n"
+        assert done.stdout == f"{run.experiment} completed {accuracy} {len(run.files())}\n"
 
     def test_also_while_it_runs(self, subject: Subject, source: Path) -> None:
         run = begun(subject.backend.submit(endless(source)))
@@ -377,13 +377,10 @@ class TestAttaching:
         with pytest.raises(RunNotFoundError, match="no run 'nosuch'"):
             backend.attach("nosuch")
 
-    def test_runs_are_listed_newest_first(self, backend: Backend) -> None:
-        ids = []
-        for _ in range(2):
-            run = backend.submit(TRAIN)
-            run.wait(LIMIT)
-            ids.append(run.id)
-        assert [run.id for run in backend.runs()] == ids[::-1]
+    def test_runs_are_listed_newest_first(self, trained: Finished, source: Path) -> None:
+        run = trained.backend.submit(script(source, "print('done')\n"))
+        assert [known.id for known in trained.backend.runs()] == [run.id, trained.run.id]
+        run.cancel()
 
 
 class TestRegistry:
