@@ -128,9 +128,12 @@ class AzureMLv2Backend(CloudBackend):
 def _open(config: str | os.PathLike[str] | None, credential: Any) -> Any:
     from azure.ai.ml import MLClient
 
+    # When it is loaded it begins to tell people which files it has found; that is for whoever calls this package to say.
+    logging.getLogger("azure.ai.ml").setLevel(logging.WARNING)
     path = None if config is None else os.fspath(config)
     try:
-        return MLClient.from_config(credential, path=path, enable_telemetry=False, show_progress=False)
+        # Every call of ours is tried again, so its own tries and pauses would only multiply.
+        return MLClient.from_config(credential, path=path, enable_telemetry=False, show_progress=False, retry_total=0)
     except Exception as error:  # of several classes, by what is wrong with the file
         if pause_after(error) is not None or status_of(error) not in (None, NOT_FOUND):
             raise  # the file is not to blame
