@@ -20,8 +20,14 @@ for _what in ("RETRIES", "BACKOFF", "500_BACKOFF", "503_BACKOFF"):
     os.environ.setdefault(f"AZUREML_DEFAULT_{_what}", "0")
 
 
-#: Module that a backend's name needs, and the tox environment that has it.
-_NEEDS = {"azureml": ("azureml.core", "cloud"), "azureml-v2": ("azure.ai.ml", "cloud-v2")}
+#: Module that a backend's name needs.
+_NEEDS = {"azureml": "azureml.core", "azureml-v2": "azure.ai.ml"}
+
+
+def require_sdk(backend: str) -> None:
+    """Skip the test where the SDK that a backend needs is not installed."""
+    module = _NEEDS[backend]
+    pytest.importorskip(module, reason=f"{module} is not installed: the tox environment cloud has it")
 
 
 @contextmanager
@@ -32,8 +38,7 @@ def workspace(
 
     It has a cluster; `finished`, if given, has been run in it through the backend of that name.
     """
-    module, environment = _NEEDS[backend]
-    pytest.importorskip(module, reason=f"{module} is not installed: the tox environment {environment} has it")
+    require_sdk(backend)
     template = session / f"{backend}-{finished.type if finished else 'nothing'}"
     if not template.exists():
         making = session / "making"

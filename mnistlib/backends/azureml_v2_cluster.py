@@ -61,9 +61,7 @@ class AzureMLv2Cluster(AmlCluster):
         target = self._target()
         if target is None:
             return None
-        # The SDK leaves its own name for a node's state empty, and has the service's beside it.
-        nodes = [vars(node) for node in self._computes.list_nodes(self.spec.name)]
-        states = Counter(_word(node.get("nodeState") or node.get("node_state")).lower() for node in nodes)
+        states = Counter(_state_of(node) for node in self._computes.list_nodes(self.spec.name))
         return {
             "state": _word(target.provisioning_state),
             "vm_size": target.size,
@@ -80,6 +78,11 @@ class AzureMLv2Cluster(AmlCluster):
         except Exception as error:  # azure-core's class for it is no import of this file
             if status_of(error) != NOT_FOUND:
                 raise
+
+
+def _state_of(node: Any) -> str:
+    # Some releases of the SDK fill in the field as the service spells it, and leave their own empty.
+    return _word(node.node_state or getattr(node, "nodeState", None)).lower()
 
 
 def _word(value: Any) -> str:

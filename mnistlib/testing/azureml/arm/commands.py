@@ -48,7 +48,7 @@ def submission_of(state: State, run_id: str, job: Document, *, parent: str | Non
     configuration = {
         "command": normalized(job["command"]),
         "target": last_parts(job.get("computeId") or "/none")[0],
-        "environment": find(state.store, *last_parts(job["environmentId"], 2)),
+        "environment": find(state.store, *_name_and_version(job["environmentId"])),
         "environmentVariables": job.get("environmentVariables") or {},
         "maxRunDurationSeconds": seconds_of(limits["timeout"]) if limits.get("timeout") else None,
         "inputs": {name: _input(state, given) for name, given in (job.get("inputs") or {}).items()},
@@ -114,3 +114,9 @@ def _snapshot(state: State, code_id: str | None) -> str:
     if state.store.get("code", f"{name}/{version}") is None:
         raise not_found(f"The code {name}:{version}")
     return snapshot_of(name, version)
+
+
+def _name_and_version(environment: str) -> list[str]:
+    """Return which environment is meant; a curated one is sent in the short form, ``azureml:AzureML-NAME:VERSION``."""
+    short = environment.removeprefix("azureml:")
+    return last_parts(environment, 2) if "/" in short else short.split(":")
