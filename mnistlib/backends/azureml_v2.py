@@ -126,8 +126,7 @@ class AzureMLv2Backend(CloudBackend):
 
 def _open(config: str | os.PathLike[str] | None, credential: Any) -> Any:
     try:
-        # Every call of ours is tried again, so its own tries and pauses would only multiply.
-        return open_client(config, credential, retry_total=0)
+        return open_client(config, credential)
     except Exception as error:  # of several classes, by what is wrong with the file
         if pause_after(error) is not None or status_of(error) not in (None, NOT_FOUND):
             raise  # the file is not to blame

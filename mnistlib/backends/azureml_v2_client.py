@@ -9,13 +9,14 @@ from typing import Any
 _LEVELS = {"azure.ai.ml._ml_client": logging.WARNING, "azure.ai.ml._utils._experimental": logging.ERROR}
 
 
-def open_client(config: str | os.PathLike[str] | None, credential: Any, **options: Any) -> Any:
+def open_client(config: str | os.PathLike[str] | None, credential: Any) -> Any:
     """Return the client of the workspace that a ``config.json`` describes, looked for from here if `config` is None."""
     from azure.ai.ml import MLClient
 
     quieten()
     path = None if config is None else os.fspath(config)
-    return MLClient.from_config(credential, path=path, enable_telemetry=False, show_progress=False, **options)
+    # Every call of ours is tried again, so its own tries and pauses would only multiply.
+    return MLClient.from_config(credential, path=path, enable_telemetry=False, show_progress=False, retry_total=0)
 
 
 def quieten() -> None:
