@@ -1,13 +1,12 @@
 """Jobs on a cluster of Azure Machine Learning, through azureml-core (SDK v1)."""
 
-import importlib.util
 import os
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from mnistlib.backends.azureml_calls import NOT_FOUND, pause_after, reason_of, status_of
+from mnistlib.backends.azureml_calls import NOT_FOUND, is_installed, pause_after, reason_of, status_of
 from mnistlib.backends.azureml_cluster import AzureMLCluster
 from mnistlib.backends.azureml_compute import AmlComputeSpec
 from mnistlib.backends.azureml_service import AzureMLService
@@ -87,10 +86,10 @@ class AzureMLBackend(CloudBackend):
         runs_folder: str | os.PathLike[str] | None = None,
         retries: RetryPolicy | None = None,
     ) -> None:
-        if importlib.util.find_spec("azureml") is None or importlib.util.find_spec("azureml.core") is None:
+        if not is_installed("azureml.core"):
             raise MissingExtraError("AzureMLBackend", "azureml")
         way = self.way_of_data(data)
-        if way == _REGISTERED and importlib.util.find_spec("azureml.dataprep") is None:
+        if way == _REGISTERED and not is_installed("azureml.dataprep"):
             raise MissingExtraError(f"data={way!r}", "azureml-dataset")
         for name, value in _SDK_VARIABLES.items():
             os.environ.setdefault(name, value)

@@ -3,6 +3,7 @@
 The SDK raises some twenty classes for the same few things, down to a bare ``Exception`` with the status in its text.
 """
 
+import importlib.util
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -77,6 +78,14 @@ class Calls:
             raise ServiceError(f"{what} failed: {reason_of(error)}{advice}") from error
 
 
+def is_installed(module: str) -> bool:
+    """Return whether there is a module of that name; of its parents, none may be there either."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
 def at_once(do: Callable[[Item], None], items: Iterable[Item]) -> None:
     """Do something with each of several files; raise what one of them has raised."""
     with ThreadPoolExecutor(_FILES_AT_A_TIME) as threads:  # each waits for the network most of the time
@@ -100,6 +109,8 @@ def status_of(error: BaseException) -> int | None:
             status = getattr(carrier, "status_code", None)
             if isinstance(status, int):
                 return status
+        if hasattr(each, "get_http_status_code"):  # MLflow's way to say it
+            return int(each.get_http_status_code())
     for each in _chain(error):
         if found := _STATUS_IN_TEXT.search(str(each)):
             return int(found[1])
@@ -136,7 +147,7 @@ def _is_of_the_sdk(error: BaseException) -> bool:
     return type(error) is Exception or type(error).__module__.partition(".")[0] in _SDKS
 
 
-_SDKS = {"azureml", "azure", "msrest", "msrestazure", "requests", "urllib3", "msal", "adal", "jwt"}
+_SDKS = {"azureml", "azure", "msrest", "msrestazure", "requests", "urllib3", "msal", "adal", "jwt", "mlflow"}
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

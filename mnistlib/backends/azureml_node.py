@@ -46,9 +46,10 @@ class AzureMLNode(NodeSide):
 
     def conclude(self, record: RunRecord) -> None:
         """Tell how the run has ended; see :meth:`NodeService.conclude`."""
-        # A node that is taken away is asked to stop as well; the next one can't change a property that is there.
+        # A node that is taken away is asked to stop as well; it is for the next one to say how the run has ended.
         if record.status is not RunStatus.CANCELLED:
-            self._run.add_properties(ended_properties(record))
+            told = ended_properties(record)
+            self.service.calls.make(f"saying how run {self.run_id} has ended", lambda: self._run.add_properties(told))
 
     def flush(self) -> None:
         """Return when all that was told has arrived."""

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from mnistlib.artifacts import ModelDescription
 from mnistlib.backends.azureml_calls import Calls
 from mnistlib.backends.cloud.service import Registration
+from mnistlib.errors import ServiceError
 from mnistlib.models import ModelVersion
 
 Model = TypeVar("Model")
@@ -101,7 +102,10 @@ def register_once(
 
     calls.make(what, once)
     # An SDK tries again by itself, too, and registers once more what it has had no answer to.
-    first, *again = calls.make(what, mine)
+    registered = calls.make(what, mine)
+    if not registered:
+        raise ServiceError(f"{what} has worked, but the registry does not list it yet. Look with: mnistlib models list")
+    first, *again = registered
     for model in again:
         calls.make(what, partial(delete, model))
     return first

@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -18,8 +19,8 @@ from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.service import Registration, RemoteRun, Service, Submission
 from mnistlib.backends.cloud.specification import EnvironmentSpecification, specification_here
 from mnistlib.backends.cloud.words import CHILDREN, new_id, properties_of
-from mnistlib.errors import JobError
-from mnistlib.jobs import SweepJob
+from mnistlib.errors import JobError, ServiceError
+from mnistlib.jobs import SweepJob, TrainJob
 from mnistlib.models import ModelVersion
 
 #: Beside what every node needs: what it needs here, and what it mounts a registered data set with.
@@ -63,6 +64,7 @@ class AzureMLService(Service):
         self._data = AzureMLData(lambda: self.workspace, self.calls)
         self._experiments: dict[str, Any] = {}
         self._runs: dict[str, Any] = {}
+        self._experiment_of: dict[str, str] = {}
         self._environment: Any = None
 
     @cached_property
@@ -96,6 +98,7 @@ class AzureMLService(Service):
             command += ["--data", brought]
         config.run_config.environment_variables = dict(submission.environment)
         experiment = self._experiment(submission.experiment)
+        self._experiment_of[submission.run_id] = submission.experiment
         tries: list[None] = []
 
         def start() -> None:
@@ -121,22 +124,19 @@ class AzureMLService(Service):
             lambda: experiment.start_logging(run_id=submission.run_id, snapshot_directory=None, outputs=False),
         )
         self._describe(replace(submission, properties={**submission.properties, CHILDREN: json.dumps(ids)}))
-        for run_id, known, child in zip(ids, done, sweep.children(), strict=True):
-            if known is None:
-                rate = ("--sweep", submission.run_id, "--rate", repr(child.regularization))
-                arguments = (*submission.arguments, *rate)
-                one = Submission(
-                    run_id=run_id,
-                    experiment=submission.experiment,
-                    folder=submission.folder,
-                    arguments=arguments,
-                    properties=properties_of(child),
-                    parent=submission.run_id,
-                    data=submission.data,
-                    data_name=submission.data_name,
-                    environment=submission.environment,
-                )
-                self.send(one)
+        sent: list[str] = []
+        try:
+            for run_id, known, child in zip(ids, done, sweep.children(), strict=True):
+                if known is None:
+                    sent.append(run_id)
+                    self.send(_run_of_sweep(submission, run_id, child))
+        except BaseException:
+            # Not half a sweep: what was sent would wait for the rest.
+            for run_id in sent:
+                with suppress(ServiceError):
+                    self.stop(run_id)
+            self.close_sweep(submission.run_id, error=f"run {sent[-1]} of the sweep could not be submitted")
+            raise
 
     def close_sweep(self, run_id: str, *, error: str | None) -> None:
         """Record a sweep as ended; see :meth:`Service.close_sweep`."""
@@ -225,8 +225,10 @@ class AzureMLService(Service):
 
     def sdk_run(self, run_id: str) -> Any:
         """Return the SDK's own object for a run; None if there is none."""
-        experiment, *rest = run_id.rsplit("_", 2)
-        return self.calls.make(f"looking at run {run_id}", lambda: self._find(run_id, experiment if rest else None))
+        run = self.calls.make(f"looking at run {run_id}", lambda: self._find(run_id, self._experiment_of.get(run_id)))
+        if run is not None:
+            self._experiment_of[run_id] = run.experiment.name
+        return run
 
     def _files_of(self, run_id: str) -> Any:
         """Return the SDK's object for a run, whatever its state was: where its files are never changes."""
@@ -266,7 +268,7 @@ class AzureMLService(Service):
     def _describe(self, submission: Submission) -> None:
         run = self.sdk_run(submission.run_id)
         properties = noted(submission)
-        self.calls.make(f"describing run {run.id}", lambda: run.add_properties(properties))
+        self.calls.make(f"describing run {run.id}, which has been submitted,", lambda: run.add_properties(properties))
         if submission.tags:
             self.calls.make(f"tagging run {run.id}", lambda: run.set_tags(dict(submission.tags)))
         if submission.name:
@@ -297,6 +299,20 @@ class AzureMLService(Service):
             path = Path(folder, "conda.yml")
             path.write_text(self.specification.conda)
             return Environment.from_conda_specification(name, str(path)).register(self.workspace)
+
+
+def _run_of_sweep(sweep: Submission, run_id: str, child: TrainJob) -> Submission:
+    return Submission(
+        run_id=run_id,
+        experiment=sweep.experiment,
+        folder=sweep.folder,
+        arguments=(*sweep.arguments, "--sweep", sweep.run_id, "--rate", repr(child.regularization)),
+        properties=properties_of(child),
+        parent=sweep.run_id,
+        data=sweep.data,
+        data_name=sweep.data_name,
+        environment=sweep.environment,
+    )
 
 
 def _runs_of(experiment: Any) -> list[Any]:

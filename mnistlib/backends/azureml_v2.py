@@ -1,11 +1,10 @@
 """Jobs on a cluster of Azure Machine Learning, through azure-ai-ml (SDK v2)."""
 
-import importlib.util
 import os
 from pathlib import Path
 from typing import Any, cast
 
-from mnistlib.backends.azureml_calls import NOT_FOUND, pause_after, reason_of, status_of
+from mnistlib.backends.azureml_calls import NOT_FOUND, is_installed, pause_after, reason_of, status_of
 from mnistlib.backends.azureml_compute import AmlComputeSpec
 from mnistlib.backends.azureml_v2_client import open_client, quieten
 from mnistlib.backends.azureml_v2_cluster import AzureMLv2Cluster
@@ -79,7 +78,7 @@ class AzureMLv2Backend(CloudBackend):
         runs_folder: str | os.PathLike[str] | None = None,
         retries: RetryPolicy | None = None,
     ) -> None:
-        if importlib.util.find_spec("azure") is None or importlib.util.find_spec("azure.ai.ml") is None:
+        if not is_installed("azure.ai.ml"):
             raise MissingExtraError("AzureMLv2Backend", "azureml-v2")
         quieten()
         self._credential = credential

@@ -9,7 +9,7 @@ from typing import Any
 from mnistlib.backends.azureml_calls import NOT_FOUND, Calls, status_of
 from mnistlib.backends.azureml_registry import properties_of, register_once, version_of
 from mnistlib.backends.cloud.service import Registration
-from mnistlib.errors import ModelNotFoundError
+from mnistlib.errors import ModelError, ModelNotFoundError
 from mnistlib.models import Models, ModelVersion, require_model_name
 
 
@@ -100,8 +100,13 @@ class AzureMLv2Models(Models):
             self._calls.make(
                 what, lambda: self._client.models.download(model.name, version=model.version, download_path=folder)
             )
-            (path,) = (path for path in Path(folder).rglob("*") if path.is_file())
-            return path.read_bytes()
+            files = [path for path in Path(folder).rglob("*") if path.is_file()]
+            if len(files) != 1:
+                raise ModelError(
+                    f"model {model.name}:{model.version} is {len(files)} files: it was not registered by this package. "
+                    "Download it with the SDK"
+                )
+            return files[0].read_bytes()
 
 
 def _number(model: Any) -> int:

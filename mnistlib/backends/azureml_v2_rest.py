@@ -42,14 +42,7 @@ class WorkspaceRest:
 
     def children(self, run_id: str) -> list[dict[str, Any]]:
         """Return the runs that belong to a run."""
-        found: list[dict[str, Any]] = []
-        following: dict[str, str] = {}
-        while True:
-            answer = self._ask("GET", "history/v1.0", f"runs/{_part(run_id)}/children", parameters=following)
-            found += answer["value"]
-            if not answer.get("continuationToken"):
-                return found
-            following = {"continuationToken": answer["continuationToken"]}
+        return self._pages("history/v1.0", f"runs/{_part(run_id)}/children")
 
     def runs(self) -> list[dict[str, Any]]:
         """Return all runs of the workspace."""
@@ -64,7 +57,7 @@ class WorkspaceRest:
 
     def file_names(self, run_id: str) -> list[str]:
         """Return the names of a run's files."""
-        return [file["path"] for file in self._ask("GET", "artifact/v2.0", f"artifacts/{_files(run_id)}")["value"]]
+        return [file["path"] for file in self._pages("artifact/v2.0", f"artifacts/{_files(run_id)}")]
 
     def download(self, run_id: str, name: str, target: Path) -> None:
         """Write a file of a run; FileNotFoundError if there is none of that name."""
@@ -101,6 +94,16 @@ class WorkspaceRest:
         """Remove a version of a model."""
         self._ask("DELETE", "modelmanagement/v1.0", f"models/{_part(model_id)}")
 
+    def _pages(self, room: str, what: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        following: dict[str, str] = {}
+        while True:
+            answer = self._ask("GET", room, what, parameters=following)
+            found += answer["value"]
+            if not answer.get("continuationToken"):
+                return found
+            following = {"continuationToken": answer["continuationToken"]}
+
     def _query(self, what: str, body: Mapping[str, Any]) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         following: str | None = None
@@ -135,12 +138,20 @@ class WorkspaceRest:
 
 
 def _send(method: str, address: str, *, missing: int | None = None, **options: Any) -> Any:
-    """Make a request; an answer that is no success is an error, but for the status `missing`."""
+    """Make a request; an answer that is no success is an error, but for the status `missing`.
+
+    Its errors name the address without its query, which may be a signature that opens a file.
+    """
     import requests
 
-    answer = requests.request(method, address, timeout=_TIMEOUT, **options)
-    if answer.status_code != missing:
-        answer.raise_for_status()
+    place = address.partition("?")[0]
+    try:
+        answer = requests.request(method, address, timeout=_TIMEOUT, **options)
+    except requests.RequestException as error:
+        raise type(error)(f"{method} {place}: {type(error).__name__}") from None
+    if not answer.ok and answer.status_code != missing:
+        reason = answer.text if "json" in answer.headers.get("Content-Type", "") else answer.reason
+        raise requests.HTTPError(f"{method} {place}: {answer.status_code} {reason}", response=answer)
     return answer
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from mnistlib.backends.azureml_calls import NOT_FOUND, Calls, at_once, status_of
 from mnistlib.backends.azureml_compute import AmlComputeSpec
-from mnistlib.backends.azureml_runs import RATES, is_output, noted, remote_run, runs_of_sweep, status_of_run
+from mnistlib.backends.azureml_runs import CREATED, RATES, is_output, noted, remote_run, runs_of_sweep, status_of_run
 from mnistlib.backends.azureml_v2_cluster import AzureMLv2Cluster
 from mnistlib.backends.azureml_v2_models import AzureMLv2Models
 from mnistlib.backends.azureml_v2_rest import WorkspaceRest
@@ -21,7 +21,7 @@ from mnistlib.backends.cloud.digests import Digests
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.service import Registration, RemoteRun, Service, Submission
 from mnistlib.backends.cloud.specification import EnvironmentSpecification, specification_here
-from mnistlib.backends.cloud.words import CHILDREN, JOB_TYPE
+from mnistlib.backends.cloud.words import CHILDREN
 from mnistlib.errors import JobError
 from mnistlib.jobs import SweepJob
 from mnistlib.models import ModelVersion
@@ -136,7 +136,9 @@ class AzureMLv2Service(Service):
     def runs(self) -> Sequence[RemoteRun]:
         """Return the runs of this package, the newest first; see :meth:`Service.runs`."""
         found = [self._remote(run) for run in self.calls.make("listing the runs", self.rest.runs)]
-        ours = [run for run in found if JOB_TYPE in run.properties]
+        # A trial of a sweep of ours has no property of its own before its node tells of it.
+        own = {run.run_id for run in found if CREATED in run.properties}
+        ours = [run for run in found if run.run_id in own or run.parent in own]
         return sorted(ours, key=lambda run: run.created, reverse=True)
 
     def stop(self, run_id: str) -> None:

@@ -25,16 +25,18 @@ def node(options: argparse.Namespace) -> None:
     if options.sweep == side.run_id:
         status = _close(options, side, data)
     else:
-        status = run_on_node(
+        record = run_on_node(
             Path.cwd(), run_id=side.run_id, experiment=side.experiment, rate=options.rate, data=data, service=side
         )
-        if options.sweep:
-            try:
+        status = record.status
+        try:
+            side.conclude(record)
+            if options.sweep:
                 _close(options, side, data)
-            except Exception:  # this run has done its own work; the sweep says of itself that nobody chose
-                traceback.print_exc()
-        elif options.register_as and status is RunStatus.COMPLETED:
-            side.register(options.register_as, Path.cwd())
+            elif options.register_as and status is RunStatus.COMPLETED:
+                side.register(options.register_as, Path.cwd())
+        except Exception:  # the run has done its own work, and a sweep says of itself that nobody chose
+            traceback.print_exc()
     if status is not RunStatus.COMPLETED:
         sys.exit(1)
 

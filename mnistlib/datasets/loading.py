@@ -75,7 +75,7 @@ def load_dataset(
 
 
 def fetch_dataset(
-    name: str, *, data_folder: str | os.PathLike[str] | None = None, force: bool = False
+    name: str, *, data_folder: str | os.PathLike[str] | None = None, force: bool = False, download: bool = True
 ) -> dict[str, Path]:
     """Download the files of a named data set that are not there yet.
 
@@ -90,6 +90,8 @@ def fetch_dataset(
         another name, or in a folder below, is then removed: two files for one role could not be loaded. Where
         `data_folder` is not the parent of the data set's own folder but holds files itself, those in folders below
         it stay, for they may be another data set's.
+    download : bool, default True
+        Without it, only say where the files are.
 
     Returns
     -------
@@ -100,12 +102,14 @@ def fetch_dataset(
     ------
     DownloadError
         If no mirror delivered a file.
+    DatasetNotFoundError
+        If one is not there and may not be downloaded.
     DataError
         If the name is unknown or needs no files.
     """
     if name not in CATALOG:
         raise DataError(f"there is nothing to fetch for {name!r}: expected one of {', '.join(CATALOG)}")
-    return _files_of(CATALOG[name], data_folder, may_download=True, force=force)
+    return _files_of(CATALOG[name], data_folder, may_download=download, force=force)
 
 
 def _require_count(limit: Any) -> None:

@@ -5,6 +5,7 @@ collects ``outputs`` and ``logs`` and nothing else, so the record, the metrics a
 the names that they have in a run's folder everywhere.
 """
 
+import logging
 import os
 import signal
 import threading
@@ -25,6 +26,8 @@ from mnistlib.runs import RunContext, RunRecord, RunStatus, read_metrics
 from mnistlib.runs.context import CANCEL_FILE, LOG_FILE, METRIC_LINES_FILE, METRICS_FILE, OUTPUTS
 from mnistlib.runs.record import RECORD_FILE, now
 from mnistlib.runs.store import JOB_FILE
+
+_log = logging.getLogger("mnistlib")
 
 LOGS = Path(LOG_FILE).parent
 #: Files of a run's own folder, which a cluster would not collect there.
@@ -63,8 +66,8 @@ def run_on_node(
     data: Path | None = None,
     service: NodeService | None = None,
     work: Callable[[Job, RunContext], Outcome] = execute,
-) -> RunStatus:
-    """Run the job in a folder to its end.
+) -> RunRecord:
+    """Run the job in a folder to its end. The service hears of metrics meanwhile, and of the end from the caller.
 
     Parameters
     ----------
@@ -83,16 +86,16 @@ def run_on_node(
 
     Returns
     -------
-    RunStatus
-        How it ended; why is in the record and the log.
+    RunRecord
+        How it ended.
     """
     job = read_job(folder)
     if rate is not None and isinstance(job, SweepJob):
         job = job.children()[job.regularization.index(rate)]
-    if data is not None:
-        job = _with_data(job, data)
     if service is not None:
         service.begin(job)
+    if data is not None:
+        job = _with_data(job, data)
     _collect(folder, job)
     record = RunRecord(
         run_id=run_id, experiment=experiment, job_type=job.type, status=RunStatus.QUEUED, process="", created=now()
@@ -106,10 +109,7 @@ def run_on_node(
         context.script_launcher = tuple(service.script_launcher) if service else ()
         with _telling(folder, service):
             conclude(context, lambda active: work(job, active))
-    record = RunRecord.read(folder)
-    if service is not None:
-        service.conclude(record)
-    return record.status
+    return RunRecord.read(folder)
 
 
 def _with_data(job: AnyJob, data: Path) -> AnyJob:
@@ -138,7 +138,10 @@ def _collect(folder: Path, job: Job) -> None:
 
 @contextmanager
 def _telling(folder: Path, service: NodeService | None) -> Iterator[None]:
-    """Tell the service of the metrics while the job logs them, whichever process of it does; of all at the end."""
+    """Tell the service of the metrics while the job logs them, whichever process of it does; of all at the end.
+
+    What could not be told is said in the log, and no more: the files hold all of it, and the job is what counts.
+    """
     if service is None:
         yield
         return
@@ -146,10 +149,17 @@ def _telling(folder: Path, service: NodeService | None) -> Iterator[None]:
     told: dict[str, int] = {}
 
     def tell() -> None:
+        try:
+            tell_what_is_new()
+        except Exception as error:
+            _log.warning("metrics could not be told: %s", error)
+
+    def tell_what_is_new() -> None:
         metrics = read_metrics(folder)
         new = [(name, *point) for name, points in metrics.items() for point in points[told.get(name, 0) :]]
         if new:
             service.log_metrics(new)
+            service.flush()
         told.update({name: len(points) for name, points in metrics.items()})
 
     def watch() -> None:
@@ -164,4 +174,3 @@ def _telling(folder: Path, service: NodeService | None) -> Iterator[None]:
         ended.set()
         watcher.join()
         tell()
-        service.flush()

@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from mnistlib.backends.base import Backend
-from mnistlib.backends.cloud.run import CloudRun
+from mnistlib.backends.cloud.run import CloudRun, as_its_runs_say
 from mnistlib.backends.cloud.service import RemoteRun, Service, Submission
 from mnistlib.backends.cloud.staging import PACKAGE, stage
-from mnistlib.backends.cloud.words import CHILDREN, CHOOSES, JOB, new_id, properties_of, record_of
+from mnistlib.backends.cloud.words import CHILDREN, CHOOSES, JOB, is_sweep, new_id, properties_of, record_of
 from mnistlib.backends.plan import Plan
-from mnistlib.datasets import DIGITS, NAMES, fetch_dataset
+from mnistlib.datasets import CATALOG, DIGITS, NAMES, fetch_dataset
 from mnistlib.datasets.folder import require_files
-from mnistlib.errors import BackendError, RunNotFoundError, RunStateError
+from mnistlib.errors import BackendError, DatasetNotFoundError, JobError, RunNotFoundError, RunStateError
 from mnistlib.jobs import Job, ScriptJob, SweepJob, TrainJob
 from mnistlib.jobs.job import job_from_json
 from mnistlib.models import Models, require_model_name
@@ -89,10 +89,10 @@ class CloudBackend(Backend):
         if isinstance(job, SweepJob):
             completed = self._completed(experiment) if resume else {}
             done = [completed.get(child) for child in job.children()]
+        shipment, data = stage(job), self._data_of(job, download=True)
         self._service.prepare()
-        data = self._data_of(job)
         with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
-            stage(job).write(Path(folder))
+            shipment.write(Path(folder))
             submission = Submission(
                 run_id=new_id(experiment),
                 experiment=experiment,
@@ -125,20 +125,25 @@ class CloudBackend(Backend):
 
     def runs(self) -> list[Run]:
         """Return handles on all runs, the newest first."""
-        return [self._handle(run) for run in self._service.runs()]
+        return [self._handle(run) for run in self._runs()]
 
     def records(self) -> list[RunRecord]:
         """Return what the service knows of all runs, the newest first."""
-        return [record_of(run) for run in self._service.runs()]
+        return [record_of(run) for run in self._runs()]
+
+    def _runs(self) -> list[RemoteRun]:
+        """Return all runs, sweeps as their runs say they are."""
+        found = {run.run_id: run for run in self._service.runs()}
+        return [as_its_runs_say(run, _runs_of(run, found)) if is_sweep(run) else run for run in found.values()]
 
     def delete(self, run_id: str) -> None:
-        """Refuse: a workspace keeps its runs; see :meth:`Backend.delete`."""
+        """Refuse: a service keeps its runs; see :meth:`Backend.delete`."""
         self.attach(run_id)
         raise RunStateError(f"run {run_id} can't be deleted: {self!r} keeps all runs")
 
     def plan(self, job: Job) -> Plan:
         """Return what submitting a job would do; see :meth:`Backend.plan`."""
-        shipped, data = stage(job).sizes, _sizes(self._data_of(job))
+        shipped, data = stage(job).sizes, _sizes(self._data_of(job, download=False))
         environment = self._service.specification
         command = f"python -m mnistlib node --service {self._service.name}"
         steps = [
@@ -150,6 +155,9 @@ class CloudBackend(Backend):
             steps.append(f"send {_total(data)} of data, unless they are there: {', '.join(data)}")
             if name := self._name_of(job):
                 steps.append(f"register them as the data set {name}: a new version, unless one has the same content")
+        training = job.base if isinstance(job, SweepJob) else job
+        if not data and self._data != "fetch" and isinstance(training, TrainJob) and training.dataset in CATALOG:
+            steps.append(f"download {training.dataset}, which is not here yet, and send it")
         if isinstance(job, SweepJob):
             steps.append(f"run {len(job.regularization)} rates, each on a node: {command}")
             steps.append("let the last of them to end choose the best")
@@ -169,10 +177,13 @@ class CloudBackend(Backend):
         """The registered models."""
         return self._service.models
 
-    def _data_of(self, job: Job) -> dict[str, Path]:
-        """Return the files of a job's data set that are to be sent; none where the node has or fetches them."""
+    def _data_of(self, job: Job, *, download: bool) -> dict[str, Path]:
+        """Return the files of a job's data set that are to be sent; none where the node has or fetches them.
+
+        None either where they are not here, unless they may be downloaded.
+        """
         if isinstance(job, SweepJob):
-            return self._data_of(job.base)
+            return self._data_of(job.base, download=download)
         if not isinstance(job, TrainJob) or job.dataset == DIGITS:
             return {}
         if job.dataset not in NAMES:
@@ -180,7 +191,12 @@ class CloudBackend(Backend):
             return {path.name: path for path in require_files(folder).values()} if folder.is_dir() else {}
         if self._data == "fetch":
             return {}
-        found = fetch_dataset(job.dataset, data_folder=job.data_folder)
+        try:
+            found = fetch_dataset(job.dataset, data_folder=job.data_folder, download=download and job.download)
+        except DatasetNotFoundError:
+            if download:
+                raise
+            return {}
         return {path.name: path for path in found.values()}
 
     def _name_of(self, job: Job) -> str | None:
@@ -191,9 +207,9 @@ class CloudBackend(Backend):
     def _completed(self, experiment: str) -> dict[Job, str]:
         """Return the ids of training runs that have completed in an experiment, by their jobs."""
         return {
-            job_from_json(run.properties[JOB]): run.run_id
+            job: run.run_id
             for run in self._service.runs()
-            if run.experiment == experiment and run.status is RunStatus.COMPLETED and JOB in run.properties
+            if run.experiment == experiment and run.status is RunStatus.COMPLETED and (job := _job_of(run))
         }
 
     def _handle(self, run: RemoteRun) -> CloudRun:
@@ -204,6 +220,19 @@ def _variables(job: Job) -> dict[str, str]:
     """Return the variables of a job's process, which is to find the package that was shipped before any other."""
     own = dict(job.environment) if isinstance(job, ScriptJob) else {}
     return own | {"PYTHONPATH": ":".join(filter(None, [PACKAGE, own.get("PYTHONPATH")]))}
+
+
+def _job_of(run: RemoteRun) -> Job | None:
+    """Return the job of a training run; None of others, and of one that another version of this package describes."""
+    try:
+        return job_from_json(run.properties.get(JOB, "null"))
+    except JobError:
+        return None
+
+
+def _runs_of(sweep: RemoteRun, found: Mapping[str, RemoteRun]) -> list[RemoteRun]:
+    known: list[str | None] = json.loads(sweep.properties.get(CHILDREN, "[]"))
+    return [run for run in found.values() if run.parent == sweep.run_id or run.run_id in known]
 
 
 def _sizes(files: Mapping[str, Path]) -> dict[str, int]:

@@ -5,6 +5,7 @@ sweep's files, of which there can be one only, chooses, and closes the sweep. No
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from mnistlib.backends.cloud.node import NodeSide
@@ -24,6 +25,7 @@ from mnistlib.runs.store import JOB_FILE
 _MARK = f"{LOGS}/closed_by.txt"
 #: Where the sweep's own files are made, in the folder of the run that closes it; nothing collects them there.
 _FOLDER = Path(".sweep")
+_PATIENCE = 120.0  # seconds for a run that has told its end until its node is done
 
 
 def close_if_last(
@@ -57,16 +59,21 @@ def close_if_last(
         return None
     if not _marked(service, sweep_id, side.run_id):
         return None
-    whole = side.of(sweep_id)
-    status = _choose(whole, sweep, runs, data=data)
-    for path in sorted(path for room in (OUTPUTS, LOGS) for path in (_FOLDER / room).rglob("*")):
-        if path.is_file():
-            service.keep(sweep_id, path.relative_to(_FOLDER).as_posix(), path)
-    if register_as and status is RunStatus.COMPLETED:
-        whole.register(register_as, _FOLDER)
-    if sweep_id != side.run_id:
-        service.close_sweep(sweep_id, error=RunRecord.read(_FOLDER).error)
-    return status
+    whole, record = side.of(sweep_id), None
+    try:
+        record = _choose(whole, sweep, runs, own=side.run_id, data=data)
+        # The files, then the word that it has ended, then the model: whoever hears of the end finds the files.
+        for path in sorted(path for room in (OUTPUTS, LOGS) for path in (_FOLDER / room).rglob("*")):
+            if path.is_file():
+                service.keep(sweep_id, path.relative_to(_FOLDER).as_posix(), path)
+        whole.conclude(record)
+        if register_as and record.status is RunStatus.COMPLETED:
+            whole.register(register_as, _FOLDER)
+    finally:
+        if sweep_id != side.run_id:
+            lost = f"run {side.run_id} could not choose the best: its output says why"
+            service.close_sweep(sweep_id, error=lost if record is None else record.error)
+    return record.status
 
 
 def _marked(service: Service, sweep_id: str, run_id: str) -> bool:
@@ -80,13 +87,17 @@ def _marked(service: Service, sweep_id: str, run_id: str) -> bool:
     return (_FOLDER / _MARK).read_text() == run_id
 
 
-def _choose(side: NodeSide, sweep: SweepJob, runs: Sequence[RemoteRun], *, data: Path | None) -> RunStatus:
+def _choose(side: NodeSide, sweep: SweepJob, runs: Sequence[RemoteRun], *, own: str, data: Path | None) -> RunRecord:
     (_FOLDER / JOB_FILE).write_text(sweep.to_json())
 
     def work(job: Job, context: RunContext) -> Outcome:
         assert isinstance(job, SweepJob)
-        brought = [_bring(side.service, run, context.folder / "runs" / run.run_id) for run in runs]
-        return choose(job, brought, context)
+        # What this run has made lies here, and the service may not have collected it yet.
+        folders = [
+            Path.cwd() if run.run_id == own else _bring(side.service, run, context.folder / "runs" / run.run_id)
+            for run in runs
+        ]
+        return choose(job, folders, context)
 
     return run_on_node(_FOLDER, run_id=side.run_id, experiment=side.experiment, data=data, service=side, work=work)
 
@@ -94,7 +105,11 @@ def _choose(side: NodeSide, sweep: SweepJob, runs: Sequence[RemoteRun], *, data:
 def _bring(service: Service, run: RemoteRun, folder: Path) -> Path:
     """Bring the files of one of the runs here; of one whose node has left none, a record of how it ended."""
     folder.mkdir(parents=True)
-    CloudRun(service, run, folder).download(folder)
+    there = CloudRun(service, run, folder)
+    # It has told how it ended, but its files are collected after that. A node that is lost just then is not waited for.
+    with suppress(TimeoutError):
+        there.wait(_PATIENCE)
+    there.download(folder)
     if not (folder / RECORD_FILE).exists():
-        record_of(run).write(folder)
+        record_of(there.remote).write(folder)
     return folder

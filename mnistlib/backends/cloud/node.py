@@ -1,6 +1,7 @@
 """A service's side on a node, for the command that runs there."""
 
 import hashlib
+import logging
 from abc import abstractmethod
 from pathlib import Path
 from typing import Self
@@ -10,6 +11,8 @@ from mnistlib.backends.cloud.service import Registration, Service
 from mnistlib.jobs.node import NodeService
 from mnistlib.runs import read_metrics
 from mnistlib.runs.handle import MODEL_OUTPUT
+
+_log = logging.getLogger("mnistlib")
 
 
 class NodeSide(NodeService):
@@ -34,7 +37,10 @@ class NodeSide(NodeService):
         """Return what tells of another run of the experiment."""
 
     def register(self, name: str, folder: Path) -> None:
-        """Register the model that the run has left in its folder."""
+        """Register the model that the run has left in its folder; say so where it has left none."""
+        if not (folder / MODEL_OUTPUT).exists():
+            _log.warning("NOT registered as %s: run %s has no %s", name, self.run_id, MODEL_OUTPUT)
+            return
         content, origin = read_verified(folder / MODEL_OUTPUT)
         self.service.keep(self.run_id, MODEL_OUTPUT, folder / MODEL_OUTPUT)
         self.service.register(

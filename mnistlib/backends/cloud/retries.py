@@ -29,7 +29,7 @@ class RetryPolicy:
     longest_pause: float = 30.0
 
     def pause(self, failures: int) -> float:
-        """Return how long to wait after so many failures: a random part of a span that doubles (full jitter)."""
+        """Return how long to wait after so many failures: a random part of a span that doubles (half of it jitter)."""
         span = min(self.longest_pause, self.first_pause * 2 ** (failures - 1))
         return random.uniform(span / 2, span)  # noqa: S311 - spread, not secrecy
 

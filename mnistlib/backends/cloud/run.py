@@ -42,19 +42,28 @@ class CloudRun(Run):
         super().__init__(run.run_id, run.experiment)
         self._service = service
         self._known = run
+        self._is_final = run.status.ended and not is_sweep(run)
         self._folder = folder
 
     @property
     def remote(self) -> RemoteRun:
         """What the service knows of the run now."""
-        if not self._known.status.ended:
-            # The runs of a sweep first: what they do to the sweep before they end is then seen.
-            runs = self._service.children(self._known) if is_sweep(self._known) else []
-            found = self._service.find(self.id)
-            if found is None:
-                raise RunNotFoundError(f"no run {self.id!r}: it has been deleted")
-            self._known = _as_its_runs_say(found, runs) if runs else found
+        if not self._is_final:
+            self._known = self._asked()
+            self._is_final = self._known.status.ended
         return self._known
+
+    def _asked(self) -> RemoteRun:
+        found = self._service.find(self.id)
+        if found is not None and is_sweep(found):
+            # The runs of a sweep first: what they do to the sweep before they end is then seen.
+            runs = self._service.children(found)
+            found = self._service.find(self.id)
+            if found is not None:
+                return as_its_runs_say(found, runs)
+        if found is None:
+            raise RunNotFoundError(f"no run {self.id!r}: it has been deleted")
+        return found
 
     @property
     def status(self) -> RunStatus:
@@ -189,17 +198,21 @@ class CloudRun(Run):
             return Path(folder, stored).read_bytes()
 
 
-def _as_its_runs_say(sweep: RemoteRun, runs: Sequence[RemoteRun]) -> RemoteRun:
-    """Return a sweep as its runs say it is: it does not end before them, and is not open when they have ended."""
-    missing = len(runs) < len(json.loads(sweep.properties[CHILDREN])) and not sweep.status.ended
+def as_its_runs_say(sweep: RemoteRun, runs: Sequence[RemoteRun]) -> RemoteRun:
+    """Return a sweep as its runs say it is: it does not end before them, and is not open when they have ended.
+
+    In this order: while a run goes on, so does the sweep. Then counts what the run that closed it has told. Then what
+    the service says, if it says that the sweep has ended badly. Without any of that, nobody has closed it.
+    """
+    missing = len(runs) < len(json.loads(sweep.properties.get(CHILDREN, "[]"))) and not sweep.status.ended
     if missing or not all(run.status.ended for run in runs):
         return replace(sweep, status=RunStatus.RUNNING)
+    if ENDED in sweep.properties and sweep.status is not RunStatus.CANCELLED:
+        failed = record_of(replace(sweep, status=RunStatus.FAILED, error=None))
+        return replace(sweep, status=RunStatus.FAILED if failed.error else RunStatus.COMPLETED)
     chooses = CHOOSES in sweep.properties and not sweep.status.ended
     if chooses or sweep.status in (RunStatus.FAILED, RunStatus.CANCELLED):
         return sweep
-    if ENDED in sweep.properties:
-        failed = record_of(replace(sweep, status=RunStatus.FAILED))
-        return replace(sweep, status=failed.status) if failed.error and sweep.status.ended else sweep
     if any(run.status is RunStatus.CANCELLED for run in runs):
         return replace(sweep, status=RunStatus.CANCELLED)
     reason = (

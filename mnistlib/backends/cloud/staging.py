@@ -69,7 +69,8 @@ class Shipment:
 def stage(job: Job) -> Shipment:
     """Return what a node needs to run a job.
 
-    A script's environment variables are left out of its ``job.json``: they may be secrets, and go to its process only.
+    A script's environment variables are left out of its ``job.json``, which is kept among the run's files: they may be
+    secrets. The service keeps them with what was submitted, for whoever may read the workspace.
 
     Raises
     ------

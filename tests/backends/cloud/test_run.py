@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from mnistlib.backends.cloud.run import _as_its_runs_say
+from mnistlib.backends.cloud.run import as_its_runs_say
 from mnistlib.backends.cloud.service import RemoteRun
 from mnistlib.backends.cloud.words import CHILDREN, ENDED
 from mnistlib.runs import RunStatus
@@ -30,7 +30,7 @@ def sweep(status: RunStatus, **told: str | None) -> RemoteRun:
         (sweep(RUNNING), [COMPLETED], RUNNING),  # the other one is not there yet
         (sweep(COMPLETED, error=None), [COMPLETED, RUNNING], RUNNING),  # it closes the sweep before it ends
         (sweep(COMPLETED), [COMPLETED, RUNNING], RUNNING),
-        (sweep(RUNNING, error=None), [COMPLETED, COMPLETED], RUNNING),
+        (sweep(RUNNING, error=None), [COMPLETED, COMPLETED], COMPLETED),
         (sweep(COMPLETED, error=None), [COMPLETED, FAILED], COMPLETED),
         (sweep(COMPLETED, error="no child has it"), [COMPLETED, COMPLETED], FAILED),
         (sweep(FAILED), [FAILED, FAILED], FAILED),
@@ -42,10 +42,10 @@ def sweep(status: RunStatus, **told: str | None) -> RemoteRun:
     ],
 )
 def test_a_sweep_is_what_its_runs_say(said: RemoteRun, runs: Sequence[RunStatus], status: RunStatus) -> None:
-    assert _as_its_runs_say(said, [remote(run) for run in runs]).status is status
+    assert as_its_runs_say(said, [remote(run) for run in runs]).status is status
 
 
 def test_a_sweep_that_nobody_closed_says_how_to_go_on() -> None:
-    lost = _as_its_runs_say(sweep(RUNNING), [remote(COMPLETED), remote(FAILED)])
+    lost = as_its_runs_say(sweep(RUNNING), [remote(COMPLETED), remote(FAILED)])
     assert lost.error is not None
     assert "--resume" in lost.error
