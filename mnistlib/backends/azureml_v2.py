@@ -128,7 +128,7 @@ class AzureMLv2Backend(CloudBackend):
 def _open(config: str | os.PathLike[str] | None, credential: Any) -> Any:
     from azure.ai.ml import MLClient
 
-    # When it is loaded it begins to tell people which files it has found; that is for whoever calls this package to say.
+    # When it is loaded it begins to tell which files it has found; that is for whoever calls this package to say.
     logging.getLogger("azure.ai.ml").setLevel(logging.WARNING)
     path = None if config is None else os.fspath(config)
     try:
