@@ -32,11 +32,17 @@ def require_sdk(backend: str) -> None:
 
 @contextmanager
 def workspace(
-    folder: Path, session: Path, *, backend: str = "azureml", finished: Job | None = None
+    folder: Path,
+    session: Path,
+    *,
+    backend: str = "azureml",
+    finished: Job | None = None,
+    node_start_seconds: float = 0.0,
 ) -> Iterator["AzureMLEmulator"]:
     """Serve a workspace of its own, copied from one that is made once in a session.
 
-    It has a cluster; `finished`, if given, has been run in it through the backend of that name.
+    It has a cluster; `finished`, if given, has been run in it through the backend of that name. Further nodes take
+    `node_start_seconds` to come up.
     """
     require_sdk(backend)
     template = session / f"{backend}-{finished.type if finished else 'nothing'}"
@@ -49,17 +55,18 @@ def workspace(
             else:
                 made.compute.ensure()  # type: ignore[attr-defined] # of a cluster backend
         making.rename(template)
-    with _served(shutil.copytree(template, folder / "cloud", symlinks=True)) as service:
+    copy = shutil.copytree(template, folder / "cloud", symlinks=True)
+    with _served(copy, node_start_seconds=node_start_seconds) as service:
         yield service
 
 
 @contextmanager
-def _served(folder: Path) -> Iterator["AzureMLEmulator"]:
+def _served(folder: Path, *, node_start_seconds: float = 0.0) -> Iterator["AzureMLEmulator"]:
     from mnistlib.testing.azureml import AzureMLEmulator
 
     # The SDK remembers in its user's home what it has sent to a workspace.
     (folder / "home").mkdir(parents=True, exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(folder / "home"))
-        with AzureMLEmulator(folder / "azureml") as service:
+        with AzureMLEmulator(folder / "azureml", node_start_seconds=node_start_seconds) as service:
             yield service

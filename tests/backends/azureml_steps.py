@@ -1,9 +1,9 @@
-"""Every step of what AzureMLBackend does, with the requests that it makes: what can go wrong, one by one.
+"""Every step of what a backend for Azure Machine Learning does: what can go wrong, one by one.
 
 A step does its work and says what must be true of it then, whatever has happened on the way.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +12,11 @@ from uuid import uuid4
 import numpy as np
 
 import mnistlib
-from mnistlib import AmlComputeSpec, AzureMLBackend, RunStatus, ScriptJob, SweepJob, TrainJob
+from mnistlib import AmlComputeSpec, RunStatus, ScriptJob, SweepJob, TrainJob
+from mnistlib.backends import get_backend
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.runs import Run
+from tests.testing.azureml.steps import wait_until
 
 if TYPE_CHECKING:
     from mnistlib.testing.azureml import AzureMLEmulator
@@ -31,10 +33,12 @@ class Scene:
 
     Attributes
     ----------
+    name : str
+        Of the backend.
     service : AzureMLEmulator
         A workspace with a cluster whose nodes never come up, so that what is submitted stays in its queue.
-    workspace : azureml.core.Workspace
-        The SDK's way there.
+    client : dict of str to object
+        The SDK's way there, as the backend's class takes it.
     done : str
         Id of a run that has completed there.
     folder : Path
@@ -43,26 +47,29 @@ class Scene:
         How patient backends are.
     """
 
+    name: str
     service: "AzureMLEmulator"
-    workspace: Any
+    client: dict[str, Any]
     done: str
     folder: Path
     retries: RetryPolicy
 
-    def backend(self, **options: Any) -> AzureMLBackend:
+    def backend(self, **options: Any) -> Any:
         """Return a backend that knows nothing yet but its workspace."""
-        return AzureMLBackend(
-            **({"workspace": self.workspace} | options), runs_folder=self.folder / "runs", retries=self.retries
+        return get_backend(
+            self.name, **({**self.client, **options}), runs_folder=self.folder / "runs", retries=self.retries
         )
 
-    def signed_in(self) -> AzureMLBackend:
-        """Return a backend that has had to find its workspace."""
-        backend = self.backend(workspace=None, config=self.service.config_path)
-        assert backend.workspace.name == "loopback"
-        return backend
+    def signed_in(self) -> None:
+        """Let a backend find its workspace, and somebody sign in there."""
+        backend = get_backend(
+            self.name, config=self.service.config_path, runs_folder=self.folder / "runs", retries=self.retries
+        )
+        assert backend.attach(self.done).id == self.done
 
     def done_run(self) -> Run:
-        return self.backend().attach(self.done)
+        run: Run = self.backend().attach(self.done)
+        return run
 
 
 #: A step gets ready, yields, does its work, and checks it: faults begin where it yields.
@@ -121,6 +128,7 @@ def submit_sweep(scene: Scene) -> Iterator[None]:
     backend.submit(TRAIN).cancel()  # sends the source
     yield
     run = backend.submit(sweep, experiment=experiment)
+    wait_until(lambda: len(run.children()) == 1)
     known = {each.run_id: each for each in scene.backend().records() if each.experiment == experiment}
     assert set(known) == {run.id, *(child.id for child in run.children())}
     assert known[run.id].status is RunStatus.RUNNING
@@ -135,20 +143,19 @@ def send_data(scene: Scene) -> Iterator[None]:
         mnistlib.write_idx(folder / f"{which}-labels", np.array([0, 1, 0, 1], np.uint8))
     yield
     backend.submit(TrainJob(dataset=str(folder))).cancel()
-    datastore = scene.backend().workspace.get_default_datastore()
-    datastore.download(str(scene.folder / "back"), prefix="mnistlib/data/", show_progress=False)
-    assert (folder / "train-images").read_bytes() in [
-        path.read_bytes() for path in (scene.folder / "back").rglob("train-images")
-    ]
+    kept = [path.read_bytes() for path in (scene.service.folder / "blobs").rglob("t*-*") if path.is_file()]
+    assert all(path.read_bytes() in kept for path in folder.iterdir())
 
 
 def register_environment(scene: Scene) -> Iterator[None]:
     conda = scene.folder / "conda.yml"
-    conda.write_text(f"# {uuid4()}\ndependencies:\n- python=3.11\n- pip\n- pip:\n  - azureml-core\n")
-    backend = scene.backend(environment=conda)
+    conda.write_text(f"# {uuid4()}\ndependencies:\n- python=3.11\n- pip\n- pip:\n  - {uuid4().hex}\n")
     yield
-    backend.submit(TRAIN).cancel()
-    assert backend.plan(TRAIN).steps[1].split()[3].strip(":") in scene.backend().workspace.environments
+    scene.backend(environment=conda).submit(TRAIN).cancel()
+    # A second submission finds it.
+    scene.service.faults.add("error", match="PUT .*/environments/", status=403)
+    scene.backend(environment=conda).submit(TRAIN).cancel()
+    scene.service.faults.clear()
 
 
 def wait(scene: Scene) -> Iterator[None]:
@@ -222,39 +229,3 @@ def source(folder: Path) -> Path:
     made.mkdir()
     (made / "train.py").write_text(f"print({uuid4().hex!r})\n")
     return made
-
-
-#: The requests of each step, as `match` of a fault wants them, but those to the store of blobs, which have a table of
-#: their own.
-REQUESTS: Mapping[Step, Sequence[str]] = {
-    sign_in: ("GET login.*/openid-configuration", "POST login.*/token"),
-    connect: ("GET management.*/subscriptions$", "GET management.*/loopback$"),
-    find_cluster: ("GET .*/computes/cpu-cluster",),
-    make_cluster: ("GET .*/vmSizes", "GET .*/computes/", "PUT .*/computes/"),
-    delete_cluster: ("GET .*/computes/", "DELETE .*/computes/"),
-    submit: (
-        "GET .*/computes/",
-        "GET .*/environments/",
-        "GET .*/experiments/e-",
-        "POST .*/experiments/e-[0-9a-f]+$",
-        "POST .*/getblob",
-        "POST .*/content/.*/snapshots/[0-9a-f-]{36}$",
-        "POST .*/snapshotrun",
-        "PATCH .*/experiments/.*/runs/",
-        "GET .*/runs/",
-        "PATCH .*/experimentids/.*/runs/",
-    ),
-    submit_sweep: ("PATCH .*/experiments/.*/runs/", "POST .*/events"),
-    send_data: ("GET .*/datastore/.*/default",),
-    register_environment: ("PUT .*/environments/",),
-    wait: ("GET .*/experiments/default$", "GET .*/runs/"),
-    look_at_metrics: ("GET .*/contentinfo/",),
-    look_at_logs: ("GET .*/contentinfo/",),
-    bring_result: ("GET .*/artifacts/ExperimentRun/", "GET .*/contentinfo/"),
-    cancel: ("POST .*/cancel$", "GET .*/metricsingest/wait"),
-    list_runs: ("POST .*/experiments:query", "POST .*/runs:query"),
-    register_model: ("GET .*/prefix/contentinfo/", "POST .*/assets$", "POST .*/models$", "GET .*/models$"),
-    list_models: ("GET .*/models$",),
-    load_model: ("GET .*/models$", "GET .*/assets/", "GET .*/prefix/contentinfo/"),
-    delete_model: ("GET .*/models/", "DELETE .*/models/"),
-}

@@ -2,51 +2,30 @@
 
 import json
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mnistlib import AzureMLBackend, ServiceError
+from mnistlib import ServiceError
+from mnistlib.backends import get_backend
 from mnistlib.backends.cloud.retries import RetryPolicy
 from tests.azureml import workspace
-from tests.backends.azureml_steps import (
-    KEPT,
-    LIMIT,
-    REQUESTS,
-    TRAIN,
-    Scene,
-    Step,
-    bring_result,
-    cancel,
-    connect,
-    delete_cluster,
-    delete_model,
-    find_cluster,
-    list_models,
-    list_runs,
-    load_model,
-    look_at_metrics,
-    make_cluster,
-    register_environment,
-    register_model,
-    send_data,
-    sign_in,
-    submit,
-    submit_sweep,
-    wait,
-)
+from tests.backends import azureml_v1_requests, azureml_v2_requests
+from tests.backends.azureml_steps import KEPT, TRAIN, Scene, Step, bring_result, cancel, send_data, sign_in, submit
 
 if TYPE_CHECKING:
     from mnistlib.testing.azureml import AzureMLEmulator
     from mnistlib.testing.azureml.faults import Fault
 
-# What azureml-core and what it brings warn of is none of ours.
+# What an SDK and what it brings warn of is none of ours.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 QUICK = RetryPolicy(first_pause=0.01, longest_pause=0.05)
 
+#: The backends, with their tables.
+TABLES: dict[str, Any] = {"azureml": azureml_v1_requests, "azureml-v2": azureml_v2_requests}
 #: How an answer may be lost after the work was done.
 LOST: tuple[Any, ...] = ("lost_answer", "reset_answer")
 #: How the service may refuse a request for a moment.
@@ -55,42 +34,48 @@ REFUSED: tuple[Any, ...] = ("throttle", "error", "expired_token")
 
 def histories() -> Iterator[Any]:
     """Yield each step's requests with what happens to them: to one that changes nothing, all of it in turn."""
-    for step, calls in REQUESTS.items():
-        refused = ("error",) if step is sign_in else REFUSED
-        for call in calls:
-            reads = call.startswith("GET")
-            for kinds in [(*refused, *LOST)] if reads else [refused, *[(kind,) for kind in LOST]]:
-                yield pytest.param(step, call, kinds, id=f"{step.__name__}: {call}: {'+'.join(kinds)}")
+    for name, tables in TABLES.items():
+        for step, calls in tables.REQUESTS.items():
+            refused = ("error",) if step is sign_in else REFUSED
+            for call in calls:
+                reads = call.startswith("GET")
+                for kinds in [(*refused, *LOST)] if reads else [refused, *[(kind,) for kind in LOST]]:
+                    about = f"{name}: {step.__name__}: {call}: {'+'.join(kinds)}"
+                    yield pytest.param(name, step, call, kinds, id=about)
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple["AzureMLEmulator", Any, str]]:
-    """Serve a workspace that has a completed run with a registered model; from then on its nodes never come up."""
-    pytest.importorskip("azureml.core", reason="azureml-core is not installed: the tox environment cloud has it")
-    from azureml.core import Workspace
+def name(request: pytest.FixtureRequest) -> str:
+    """Of the backend; a test is parametrised over it."""
+    made: str = request.param
+    return made
 
-    from mnistlib.testing.azureml import AzureMLEmulator
 
+@pytest.fixture(scope="module")
+def place(
+    name: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple["AzureMLEmulator", dict[str, Any], str]]:
+    """Serve a workspace that has a completed run with a registered model; its nodes never come up."""
     folder = tmp_path_factory.mktemp("faults")
-    with workspace(folder, tmp_path_factory.getbasetemp()) as service:
-        backend = AzureMLBackend(config=service.config_path, runs_folder=folder / "runs", retries=QUICK)
-        run = backend.submit(TRAIN)
-        run.wait(LIMIT)
+    with workspace(
+        folder, tmp_path_factory.getbasetemp(), backend=name, finished=TRAIN, node_start_seconds=3600
+    ) as service:
+        backend: Any = get_backend(name, config=service.config_path, runs_folder=folder / "runs", retries=QUICK)
+        (run,) = backend.runs()
         run.register_model(KEPT)
-        service.stop()
-        with AzureMLEmulator(service.folder, node_start_seconds=3600) as waiting:
-            yield waiting, Workspace.from_config(str(waiting.config_path)), run.id
+        client = {"ml_client": backend.ml_client} if name == "azureml-v2" else {"workspace": backend.workspace}
+        yield service, client, run.id
 
 
 @pytest.fixture
-def scene(place: tuple["AzureMLEmulator", Any, str], tmp_path: Path) -> Iterator[Scene]:
-    service, sdk_workspace, done = place
-    yield Scene(service, sdk_workspace, done, tmp_path, QUICK)
+def scene(name: str, place: tuple["AzureMLEmulator", dict[str, Any], str], tmp_path: Path) -> Iterator[Scene]:
+    service, client, done = place
+    yield Scene(name, service, client, done, tmp_path, QUICK)
     service.faults.clear()
     assert service.refused == []  # nobody tried to leave this machine
 
 
-@pytest.mark.parametrize(("step", "call", "kinds"), list(histories()))
+@pytest.mark.parametrize(("name", "step", "call", "kinds"), list(histories()), indirect=["name"])
 def test_whatever_happens_to_a_request_its_step_is_done_once(scene: Scene, step: Step, call: str, kinds: Any) -> None:
     doing = step(scene)
     next(doing)
@@ -111,17 +96,18 @@ def each_file_meets_another(scene: Scene, *matches: str) -> list["Fault"]:
     ]
 
 
-def test_a_snapshot_arrives_whole_whatever_happens_to_its_files(scene: Scene) -> None:
+@pytest.mark.parametrize("name", list(TABLES), indirect=True)
+def test_code_arrives_whole_whatever_happens_to_its_files(scene: Scene) -> None:
     doing = submit(scene)
     next(doing)
     for number in range(3):
         (scene.folder / "source" / f"{number}.py").write_text(f"{scene.folder}\n")
-    numbers = [f"PUT .*blob.*/snapshots/[0-9a-f]+/{number}$" for number in range(4)]
-    faults = each_file_meets_another(scene, *numbers, "HEAD .*blob.*/snapshots/[0-9a-f]+/4$")
+    faults = each_file_meets_another(scene, *TABLES[scene.name].CODE_FILES)
     next(doing, None)
     assert [fault.count for fault in faults] == [1] * 5
 
 
+@pytest.mark.parametrize("name", list(TABLES), indirect=True)
 def test_data_arrive_whole_whatever_happens_to_their_files(scene: Scene) -> None:
     doing = send_data(scene)
     next(doing)
@@ -131,6 +117,7 @@ def test_data_arrive_whole_whatever_happens_to_their_files(scene: Scene) -> None
     assert [fault.count for fault in faults] == [1] * 4
 
 
+@pytest.mark.parametrize("name", list(TABLES), indirect=True)
 def test_a_result_comes_whole_whatever_happens_to_its_files(scene: Scene) -> None:
     doing = bring_result(scene)
     next(doing)
@@ -140,39 +127,17 @@ def test_a_result_comes_whole_whatever_happens_to_its_files(scene: Scene) -> Non
     assert [fault.count for fault in faults] == [1] * 4
 
 
-#: Of each step a request that fails for good, and what the error says.
-FAILURES: Mapping[Step, tuple[str, str]] = {
-    sign_in: ("POST login.*/token", "opening the workspace failed: "),
-    connect: ("GET management.*/loopback$", "opening the workspace failed: "),
-    find_cluster: ("GET .*/computes/", "looking for cluster cpu-cluster failed: "),
-    make_cluster: ("PUT .*/computes/", r"cluster c\w+ could not be made: .*\. Delete it before the next try"),
-    delete_cluster: ("DELETE .*/computes/", r"deleting c\w+ failed: "),
-    submit: ("POST .*/snapshotrun", r"submitting run (e-\S+) .*mnistlib runs show \1 --backend azureml\) failed: "),
-    submit_sweep: ("POST .*/events", r"recording sweep e-\S+ failed: "),
-    send_data: ("GET .*/datastore/.*/default", "opening the default datastore failed: "),
-    register_environment: ("PUT .*/environments/", "looking for the environment failed: "),
-    wait: ("GET .*/runs/", r"looking at run default_\S+ failed: "),
-    look_at_metrics: ("GET .*/contentinfo/", r"fetching logs/metrics.jsonl of run default_\S+ failed: "),
-    bring_result: ("GET .*/artifacts/ExperimentRun/", r"listing the files of run default_\S+ failed: "),
-    cancel: ("POST .*/cancel$", r"cancelling run default_\S+ failed: "),
-    list_runs: ("POST .*/runs:query", "listing the runs failed: "),
-    register_model: ("POST .*/models$", r"registering model m-\w+ failed: "),
-    list_models: ("GET .*/models$", "listing the models failed: "),
-    load_model: ("GET .*/prefix/contentinfo/", "downloading model kept failed: "),
-    delete_model: ("DELETE .*/models/", r"deleting model m-\w+:1 failed: "),
-}
-
-
 def lasting() -> Iterator[Any]:
-    """Yield each failure as a refusal, and as an outage but of what the SDK itself tries long again: GET and DELETE."""
-    for step, (call, message) in FAILURES.items():
-        if step not in (sign_in, cancel):  # to which the SDK says the same whatever the status
-            yield pytest.param(step, (call, 403), message, id=f"{step.__name__}: 403")
-        if call.startswith(("POST", "PUT")):
-            yield pytest.param(step, (call, 503), message, id=f"{step.__name__}: 503")
+    """Yield each failure as a refusal, and as an outage but of what an SDK itself tries long again: GET and DELETE."""
+    for name, tables in TABLES.items():
+        for step, (call, message) in tables.FAILURES.items():
+            if step not in (sign_in, cancel):  # to which the first SDK says the same whatever the status
+                yield pytest.param(name, step, (call, 403), message, id=f"{name}: {step.__name__}: 403")
+            if call.startswith(("POST", "PUT")):
+                yield pytest.param(name, step, (call, 503), message, id=f"{name}: {step.__name__}: 503")
 
 
-@pytest.mark.parametrize(("step", "refusal", "message"), list(lasting()))
+@pytest.mark.parametrize(("name", "step", "refusal", "message"), list(lasting()), indirect=["name"])
 def test_what_fails_for_good_says_what_and_tells_no_secret(
     scene: Scene, step: Step, refusal: tuple[str, int], message: str, caplog: pytest.LogCaptureFixture
 ) -> None:

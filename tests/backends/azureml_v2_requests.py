@@ -1,0 +1,86 @@
+"""The requests that AzureMLv2Backend makes at each step, and what is said when one of them fails for good."""
+
+from collections.abc import Mapping, Sequence
+
+from tests.backends.azureml_steps import (
+    Step,
+    bring_result,
+    cancel,
+    connect,
+    delete_cluster,
+    delete_model,
+    find_cluster,
+    list_models,
+    list_runs,
+    load_model,
+    look_at_logs,
+    look_at_metrics,
+    make_cluster,
+    register_environment,
+    register_model,
+    send_data,
+    sign_in,
+    submit,
+    submit_sweep,
+    wait,
+)
+
+#: The requests of each step, as `match` of a fault wants them, but those to the store of blobs, which have a table of
+#: their own.
+REQUESTS: Mapping[Step, Sequence[str]] = {
+    sign_in: ("GET login.*/openid-configuration", "POST login.*/token"),
+    connect: ("GET management.*/loopback$", "GET .*/discovery$"),
+    find_cluster: ("GET .*/computes/cpu-cluster", "POST .*/listNodes"),
+    make_cluster: ("GET .*/vmSizes", "GET .*/computes/", "PUT .*/computes/"),
+    delete_cluster: ("GET .*/computes/", "DELETE .*/computes/"),
+    submit: (
+        "GET .*/computes/",
+        "GET .*/environments/",
+        "GET .*/codes/.*/versions$",
+        "POST .*/startPendingUpload",
+        "PUT .*/codes/",
+        "PUT .*/jobs/",
+    ),
+    submit_sweep: ("PUT .*/jobs/", "GET .*/children"),
+    send_data: ("GET .*/data/", "GET .*/datastores/", "POST .*/listSecrets", "PUT .*/data/"),
+    register_environment: ("PUT .*/environments/",),
+    wait: ("GET .*/runs/",),
+    look_at_metrics: ("GET .*/contentinfo/",),
+    look_at_logs: ("GET .*/contentinfo/",),
+    bring_result: ("GET .*/artifacts/ExperimentRun/", "GET .*/contentinfo/"),
+    cancel: ("POST .*/cancel$",),
+    list_runs: ("POST .*/experiments:query", "POST .*/runs:query"),
+    register_model: ("GET .*/models/[^/]+/versions$", "GET .*/models/[^/]+$", "PUT .*/models/"),
+    list_models: ("GET .*/models/[^/]+/versions$",),
+    load_model: ("GET .*/versions$", "GET .*/versions/1$", "GET .*/datastores/", "POST .*/listSecrets"),
+    delete_model: ("GET .*/versions/1$", "PUT .*/models/"),
+}
+
+#: Of each step a request that fails for good, and what the error says.
+FAILURES: Mapping[Step, tuple[str, str]] = {
+    sign_in: ("POST login.*/token", "opening the workspace failed: "),
+    connect: ("GET management.*/loopback$", "opening the workspace failed: "),
+    find_cluster: ("GET .*/computes/", "looking at cluster cpu-cluster failed: "),
+    make_cluster: ("PUT .*/computes/", r"cluster c\w+ could not be made: .*\. Delete it before the next try"),
+    delete_cluster: ("DELETE .*/computes/", r"deleting c\w+ failed: "),
+    submit: ("PUT .*/jobs/", r"submitting run (e-\S+) .*mnistlib runs show \1 --backend azureml-v2\) failed: "),
+    submit_sweep: ("PUT .*/jobs/", r"submitting run (e-\S+) .*mnistlib runs show \1 --backend azureml-v2\) failed: "),
+    send_data: ("POST .*/listSecrets", "sending the data failed: "),
+    register_environment: ("PUT .*/environments/", "looking for the environment failed: "),
+    wait: ("GET .*/runs/", r"looking at run default_\S+ failed: "),
+    look_at_metrics: ("GET .*/contentinfo/", r"fetching logs/metrics.jsonl of run default_\S+ failed: "),
+    bring_result: ("GET .*/artifacts/ExperimentRun/", r"listing the files of run default_\S+ failed: "),
+    cancel: ("POST .*/cancel$", r"cancelling run default_\S+ failed: "),
+    list_runs: ("POST .*/runs:query", "listing the runs failed: "),
+    register_model: ("PUT .*/models/", r"registering model m-\w+ failed: "),
+    list_models: ("GET .*/versions$", "listing the models failed: "),
+    load_model: ("GET .*/datastores/", "downloading model kept:1 failed: "),
+    delete_model: ("PUT .*/models/", r"deleting model m-\w+:1 failed: "),
+}
+
+#: The files of a job's code on their way to the store, and a request that looks at one.
+CODE_FILES = (
+    *[f"PUT .*blob.*/code-.*/{number}.py$" for number in range(3)],
+    "PUT .*blob.*/train.py$",
+    "HEAD .*blob.*/code-",
+)
