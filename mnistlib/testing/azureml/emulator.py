@@ -62,6 +62,8 @@ class AzureMLEmulator:
         ``idle_seconds_before_scaledown`` counts where it is shorter.
     cancel_grace_seconds : float
         How long a cancelled job may still clean up before it is killed.
+    collect_seconds : float
+        How long it takes at least until others see what a running job has written; when it has ended, they see all.
     vm_quota : int, optional
         How many processor cores all clusters together may grow to.
     port : int
@@ -92,6 +94,7 @@ class AzureMLEmulator:
         node_start_seconds: float = 0.0,
         node_idle_seconds: float = 120.0,
         cancel_grace_seconds: float = 5.0,
+        collect_seconds: float = 0.0,
         vm_quota: int | None = None,
         port: int = 0,
     ) -> None:
@@ -109,6 +112,7 @@ class AzureMLEmulator:
             start_seconds=node_start_seconds, idle_seconds=node_idle_seconds, grace_seconds=cancel_grace_seconds
         )
         self._vm_quota = vm_quota
+        self._collect_seconds = collect_seconds
         self._port = port
         self._parts: _Parts | None = None
         self._before: dict[str, str | None] = {}
@@ -171,7 +175,13 @@ class AzureMLEmulator:
         server = Server(
             tls=self._certificates(state.names), hosts=state.names.hosts, refused=self.refused, proxy_port=self._port
         )
-        nodes = Nodes(state, self._reach, environments=self._environments, builder=self._outside)
+        nodes = Nodes(
+            state,
+            self._reach,
+            environments=self._environments,
+            builder=self._outside,
+            collect_seconds=self._collect_seconds,
+        )
         clusters = Clusters(state, nodes, timing=self._timing, vm_quota=self._vm_quota)
         sweeps = Sweeps(state, clusters)
         webservices = Webservices(state, nodes)

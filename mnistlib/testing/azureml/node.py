@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 ENVIRONMENTS = ("host", "venv")
 
-_BEAT = 0.25  # seconds between two looks at a job and its files
+_BEAT = 0.25  # seconds between two looks at a job
 _TAIL = 1 << 16
 _COLLECTED = ("outputs", "logs")
 
@@ -55,6 +55,8 @@ class Nodes:
         What jobs run in.
     builder : callable
         Returns the variables for pip, which must reach a package index.
+    collect_seconds : float
+        How often a job's files are taken from its node while it runs.
     """
 
     def __init__(
@@ -64,9 +66,11 @@ class Nodes:
         *,
         environments: str,
         builder: Callable[[], dict[str, str]],
+        collect_seconds: float,
     ) -> None:
         self.state = state
         self.reach = reach
+        self.collect_seconds = collect_seconds
         self._environments = environments
         self._builder = builder
 
@@ -232,11 +236,14 @@ class Job:
         start = time.monotonic()
         preemption = self._state.faults.of_node("preempted", self.run_id)
         disk_full = self._state.faults.of_node("node_disk_full", self.run_id)
+        collected = start
         while True:
             if process.wait(_BEAT) is not None:
                 return
-            self._collect()
             seconds = time.monotonic() - start
+            if time.monotonic() - collected >= self._nodes.collect_seconds:
+                self._collect()
+                collected = time.monotonic()
             if preemption is not None and seconds >= preemption.seconds:
                 self._preempted.set()
             if self._preempted.is_set():

@@ -1,0 +1,108 @@
+"""How sweeps end on both backends for Azure Machine Learning, where the service is slow or unkind."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import mnistlib
+from mnistlib import JobFailedError, RunStatus, ScriptJob, ServiceError, SweepJob, TrainJob
+from mnistlib.backends import get_backend
+from mnistlib.backends.cloud.retries import RetryPolicy
+from tests.azureml import require_sdk
+
+if TYPE_CHECKING:
+    from mnistlib.testing.azureml import AzureMLEmulator
+
+LIMIT = 240
+BASE = TrainJob(dataset="digits", tol=1e-2)
+SWEEP = SweepJob(base=BASE, regularization=[1e4, 0.5])
+
+# What an SDK and what it brings warn of is none of ours.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(params=["azureml", "azureml-v2"])
+def name(request: pytest.FixtureRequest) -> str:
+    require_sdk(request.param)
+    return str(request.param)
+
+
+@pytest.fixture
+def service(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["AzureMLEmulator"]:
+    """A service that shows what a run has left only when its process has ended."""
+    from mnistlib.testing.azureml import AzureMLEmulator
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with AzureMLEmulator(tmp_path / "azureml", collect_seconds=3600) as service:
+        yield service
+
+
+@pytest.fixture
+def backend(name: str, service: "AzureMLEmulator", tmp_path: Path) -> Any:
+    retries = RetryPolicy(first_pause=0.01, longest_pause=0.1)
+    return get_backend(name, config=service.config_path, runs_folder=tmp_path / "runs", retries=retries)
+
+
+def test_the_best_is_chosen_of_all_runs_however_late_their_files_are_seen(backend: Any) -> None:
+    run = backend.submit(SWEEP)
+    result = run.result(LIMIT)
+    values = [child.metrics().latest["accuracy"] for child in run.children()]
+    assert result.metrics["best_accuracy"] == max(values)
+    assert values[0] != values[1]
+
+
+def test_a_model_that_can_not_be_registered_costs_the_sweep_nothing(service: "AzureMLEmulator", backend: Any) -> None:
+    service.faults.add("error", match="POST .*/modelmanagement/.*/models$", status=403, times=1000)
+    run = backend.submit(SWEEP, register_as="refused")
+    assert run.wait(LIMIT) is RunStatus.COMPLETED
+    assert mnistlib.load_model(run.result(LIMIT).model_path).description is not None
+    assert backend.models.list("refused") == []
+
+
+def test_a_sweep_that_failed_is_failed_whoever_looks(backend: Any) -> None:
+    run = backend.submit(SweepJob(base=BASE, regularization=[0.5], primary_metric="beauty"))
+    assert run.wait(LIMIT) is RunStatus.FAILED
+    assert backend.attach(run.id).status is RunStatus.FAILED
+    assert {record.run_id: record.status for record in backend.records()}[run.id] is RunStatus.FAILED
+    with pytest.raises(JobFailedError, match="no child has the primary metric 'beauty'"):
+        backend.attach(run.id).result(LIMIT)
+
+
+def test_a_run_of_its_own_data_is_taken_over(backend: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for which, count in (("train", 40), ("test", 10)):
+        images = np.zeros((count, 4, 4), np.uint8)
+        images[np.arange(count), 0, np.arange(count) % 2] = 255
+        mnistlib.write_idx(folder / f"{which}-images", images)
+        mnistlib.write_idx(folder / f"{which}-labels", (np.arange(count) % 2).astype(np.uint8))
+    base = TrainJob(dataset=str(folder))
+    first = backend.submit(SweepJob(base=base, regularization=[1.0]))
+    assert first.wait(LIMIT) is RunStatus.COMPLETED
+    again = backend.submit(SweepJob(base=base, regularization=[1.0, 2.0]), resume=True)
+    assert again.wait(LIMIT) is RunStatus.COMPLETED
+    assert again.children()[0].id == first.children()[0].id
+
+
+def test_a_run_without_a_model_completes_though_it_was_to_be_registered(backend: Any, tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/train.py").write_text("print('done')\n")
+    job = ScriptJob(script="train.py", source_directory=str(tmp_path / "source"))
+    assert backend.submit(job, register_as="nothing").wait(LIMIT) is RunStatus.COMPLETED
+    assert backend.models.list("nothing") == []
+
+
+@pytest.mark.parametrize("name", ["azureml"])  # whose sweeps are sent run by run
+def test_a_sweep_that_can_not_be_sent_whole_is_taken_back(name: str, service: "AzureMLEmulator", backend: Any) -> None:
+    require_sdk(name)
+    service.faults.add("error", match="POST .*/snapshotrun", status=403, times=1000, after=1)
+    with pytest.raises(ServiceError, match="submitting run"):
+        backend.submit(SWEEP)
+    service.faults.clear()
+    (sweep,) = [run for run in backend.runs() if run.record.job_type == "sweep"]
+    assert sweep.wait(LIMIT) is RunStatus.FAILED
+    assert "could not be submitted" in str(sweep.record.error)
+    assert {child.wait(LIMIT) for child in sweep.children()} == {RunStatus.CANCELLED}
