@@ -107,6 +107,14 @@ class Runs:
 
         self._store.change("run", run_id, remove)
 
+    def note_error(self, run_id: str, error: Document | None) -> None:
+        """Keep why a run is about to fail."""
+
+        def change(run: Document) -> None:
+            run["error"] = error
+
+        self._store.change("run", run_id, change)
+
     def move(self, run_id: str, status: str, *, error: Document | None = None) -> bool:
         """Give the run another status; return False if it has a final one already, which stays."""
         moved = False
@@ -122,7 +130,7 @@ class Runs:
                 run["startTimeUtc"] = run["startTimeUtc"] or now()
             if status in FINAL:
                 run["endTimeUtc"] = now()
-                run["error"] = error
+                run["error"] = error or run["error"]
 
         self._store.change("run", run_id, change)
         for listener in self.listeners if moved else ():

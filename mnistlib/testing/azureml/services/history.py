@@ -22,6 +22,7 @@ _EVENTS = {
     "Microsoft.MachineLearning.Run.Canceled": "Canceled",
     "Microsoft.MachineLearning.Run.CancelRequested": "CancelRequested",
 }
+_ERROR = "Microsoft.MachineLearning.Run.Error"  # why a run is about to fail, as its own process says
 
 
 class History:
@@ -133,6 +134,8 @@ class History:
 
     def _apply(self, run_id: str, event: Document) -> None:
         status = _EVENTS.get(event["name"])
+        if event["name"] == _ERROR and self._store.get("submission", run_id) is None:
+            self._runs.note_error(run_id, event["data"].get("ErrorResponse"))
         if status is None:  # heartbeats, warnings: nothing changes
             return
         # A submitted job ends when its process does, whatever it says of itself before; its own failure is kept.
