@@ -51,3 +51,26 @@ def test_nothing_but_tests_imports_testing() -> None:
     for path in MODULES:
         if "testing" not in path.parts:
             assert "testing" not in imported_rooms(path)
+
+
+def imported_modules(path: Path) -> set[str]:
+    modules = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            modules.add(node.module)
+        elif isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+    return modules
+
+
+def test_only_the_files_of_a_cloud_import_its_sdk() -> None:
+    for path in MODULES:
+        if any(module.partition(".")[0] in ("azureml", "azure") for module in imported_modules(path)):
+            assert path.name.startswith("azureml") or "testing" in path.parts, path
+
+
+def test_what_any_cluster_shares_knows_no_cloud() -> None:
+    shared = [path for path in MODULES if "cloud" in path.parts]
+    assert shared
+    for path in [*shared, PACKAGE / "backends/base.py", PACKAGE / "jobs/node.py", PACKAGE / "cli/node.py"]:
+        assert not any("azureml" in module for module in imported_modules(path)), path
