@@ -242,9 +242,10 @@ class AzureMLService(Service):
                 return Run.get(self.workspace, run_id)
             return Run(self._experiment(experiment), run_id)
         except Exception as error:  # the SDK has no class of its own for what is not there
-            if status_of(error) == NOT_FOUND:
-                return None
-            raise
+            if status_of(error) != NOT_FOUND:
+                raise
+        # The other SDK writes the name of the experiment in lower case there.
+        return self._find(run_id, None) if experiment else None
 
     def _remote(self, run: Any) -> RemoteRun:
         return remote_run(
