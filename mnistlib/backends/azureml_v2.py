@@ -132,8 +132,9 @@ def _open(config: str | os.PathLike[str] | None, credential: Any) -> Any:
     logging.getLogger("azure.ai.ml").setLevel(logging.WARNING)
     path = None if config is None else os.fspath(config)
     try:
-        # Every call of ours is tried again, so its own tries and pauses would only multiply.
-        return MLClient.from_config(credential, path=path, enable_telemetry=False, show_progress=False, retry_total=0)
+        # Every call of ours is tried again, so its own tries and pauses would only multiply. Progress is shown because
+        # without it the SDK looks at no error of a file that it sends, and waits for that file for ever.
+        return MLClient.from_config(credential, path=path, enable_telemetry=False, show_progress=True, retry_total=0)
     except Exception as error:  # of several classes, by what is wrong with the file
         if pause_after(error) is not None or status_of(error) not in (None, NOT_FOUND):
             raise  # the file is not to blame

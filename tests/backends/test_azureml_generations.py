@@ -101,7 +101,7 @@ def test_a_sweep_is_the_same_to_the_other_backend(pair: tuple[Any, Any]) -> None
 def test_a_sweep_takes_over_what_the_other_backend_has_trained(pair: tuple[Any, Any]) -> None:
     experiment = f"resumed-{pair[0].compute.spec.name}-{type(pair[0]).__name__}"
     done = pair[0].submit(SweepJob(base=TRAIN, regularization=[0.1]), experiment=experiment)
-    assert done.wait(LIMIT) is RunStatus.COMPLETED
+    assert done.wait(LIMIT) is RunStatus.COMPLETED, done.record.error
     sweep = pair[1].submit(SWEEP, experiment=experiment, resume=True)
     assert sweep.wait(LIMIT) is RunStatus.COMPLETED
     assert sweep.children()[0].id == done.children()[0].id
