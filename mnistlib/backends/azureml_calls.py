@@ -27,6 +27,9 @@ _FILES_AT_A_TIME = 8
 #: What the SDK makes of a file whose arrival was not confirmed: it sends it again, and may not. The next try of ours
 #: finds it there, or sends it elsewhere.
 _SENT_BEFORE = "BlobAlreadyExists"
+#: How a store refuses a request whose signature has expired, or that has none because the store's keys did not come,
+#: without which azure-ai-ml goes on. The next try has a new one.
+_BADLY_SIGNED = re.compile("ErrorCode:Auth(enticationFailed|orizationPermissionMismatch)")
 #: How a status stands in the texts of errors that carry it nowhere else.
 _STATUS_IN_TEXT = re.compile(r'(?:Code:|status_code"?:|status code|HTTP Error:|HTTP status:)\s*\'?"?(\d{3})\b')
 _SECRETS = re.compile(r"(?i)(bearer\s+|sig=|accountkey[\"']?[=:]\s*[\"']?|password[\"']?[=:]\s*[\"']?)[^\s&\"',]+")
@@ -93,13 +96,24 @@ def at_once(do: Callable[[Item], None], items: Iterable[Item]) -> None:
             pass
 
 
+def found(look: Callable[[], Result]) -> Result | None:
+    """Return what there is, by a call of an SDK; None where it says that there is no such thing."""
+    try:
+        return look()
+    except Exception as error:  # the SDKs have many classes for it
+        if status_of(error) == NOT_FOUND:
+            return None
+        raise
+
+
 def pause_after(error: Exception) -> float | None:
     """Return how long to wait before trying again: what the service asks for, else 0; None where it would not help."""
     status = status_of(error)
     if status in _RETRIED:
         return _asked_wait(error)
-    was_sent = any(_SENT_BEFORE in str(each) for each in _chain(error))
-    return 0.0 if was_sent or (status is None and is_connection_error(error)) else None
+    texts = [str(each) for each in _chain(error)]
+    helps = any(_SENT_BEFORE in text or _BADLY_SIGNED.search(text) for text in texts)
+    return 0.0 if helps or (status is None and is_connection_error(error)) else None
 
 
 def status_of(error: BaseException) -> int | None:

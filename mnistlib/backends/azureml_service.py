@@ -14,11 +14,11 @@ from mnistlib.backends.azureml_cluster import AzureMLCluster
 from mnistlib.backends.azureml_compute import AmlComputeSpec
 from mnistlib.backends.azureml_data import AzureMLData, registered_name
 from mnistlib.backends.azureml_models import AzureMLModels
-from mnistlib.backends.azureml_runs import CREATED, is_output, noted, remote_run, runs_of_sweep, status_of_run
+from mnistlib.backends.azureml_runs import is_output, noted, remote_run, runs_of_sweep, status_of_run
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.service import Registration, RemoteRun, Service, Submission
 from mnistlib.backends.cloud.specification import EnvironmentSpecification, specification_here
-from mnistlib.backends.cloud.words import CHILDREN, new_id, properties_of
+from mnistlib.backends.cloud.words import CHILDREN, JOB_TYPE, new_id, properties_of
 from mnistlib.errors import JobError, ServiceError
 from mnistlib.jobs import SweepJob, TrainJob
 from mnistlib.models import ModelVersion
@@ -164,7 +164,7 @@ class AzureMLService(Service):
             self._remote(run)
             for experiment in experiments.values()
             for run in self.calls.make("listing the runs", partial(_runs_of, experiment))
-            if CREATED in run.properties
+            if JOB_TYPE in run.properties or JOB_TYPE in run.tags  # the other SDK's nodes tell by tags
         ]
         return sorted(found, key=lambda run: run.created, reverse=True)
 
@@ -244,9 +244,10 @@ class AzureMLService(Service):
                 return Run.get(self.workspace, run_id)
             return Run(self._experiment(experiment), run_id)
         except Exception as error:  # the SDK has no class of its own for what is not there
-            if status_of(error) == NOT_FOUND:
-                return None
-            raise
+            if status_of(error) != NOT_FOUND:
+                raise
+        # The other SDK writes the name of the experiment in lower case there.
+        return self._find(run_id, None) if experiment else None
 
     def _remote(self, run: Any) -> RemoteRun:
         return remote_run(

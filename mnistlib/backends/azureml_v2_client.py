@@ -15,8 +15,9 @@ def open_client(config: str | os.PathLike[str] | None, credential: Any) -> Any:
 
     quieten()
     path = None if config is None else os.fspath(config)
-    # Every call of ours is tried again, so its own tries and pauses would only multiply.
-    return MLClient.from_config(credential, path=path, enable_telemetry=False, show_progress=False, retry_total=0)
+    # Every call of ours is tried again, so its own tries and pauses would only multiply. Progress is shown because
+    # without it the SDK looks at no error of a file that it sends, and waits for that file for ever.
+    return MLClient.from_config(credential, path=path, enable_telemetry=False, show_progress=True, retry_total=0)
 
 
 def quieten() -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mnistlib.backends.azureml_calls import NOT_FOUND, Calls, status_of
+from mnistlib.backends.azureml_calls import Calls, found
 from mnistlib.backends.azureml_compute import AmlCluster, AmlComputeSpec, FoundCompute
 
 
@@ -28,12 +28,7 @@ class AzureMLv2Cluster(AmlCluster):
         return self._open_client().compute
 
     def _target(self) -> Any:
-        try:
-            return self._computes.get(self.spec.name)
-        except Exception as error:  # azure-core's class for it is no import of this file
-            if status_of(error) == NOT_FOUND:
-                return None
-            raise
+        return found(lambda: self._computes.get(self.spec.name))
 
     def _find(self) -> FoundCompute | None:
         target = self._target()
@@ -73,11 +68,7 @@ class AzureMLv2Cluster(AmlCluster):
         }
 
     def _remove(self) -> None:
-        try:
-            self._computes.begin_delete(self.spec.name)
-        except Exception as error:  # azure-core's class for it is no import of this file
-            if status_of(error) != NOT_FOUND:
-                raise
+        found(lambda: self._computes.begin_delete(self.spec.name))
 
 
 def _state_of(node: Any) -> str:

@@ -6,8 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mnistlib.backends.azureml_calls import NOT_FOUND, Calls, status_of
+from mnistlib.backends.azureml_calls import Calls, found
 from mnistlib.backends.azureml_registry import properties_of, register_once, version_of
+from mnistlib.backends.azureml_v2_rest import WorkspaceRest
 from mnistlib.backends.cloud.service import Registration
 from mnistlib.errors import ModelError, ModelNotFoundError
 from mnistlib.models import Models, ModelVersion, require_model_name
@@ -16,19 +17,19 @@ from mnistlib.models import Models, ModelVersion, require_model_name
 class AzureMLv2Models(Models):
     """The registered models of a workspace.
 
-    A version that is deleted goes into the workspace's archive: this SDK has no other way, and its number is not given
-    again.
-
     Parameters
     ----------
     client : azure.ai.ml.MLClient
         Of the workspace.
+    rest : WorkspaceRest
+        Its plain requests. The SDK can only put a version into the archive, where azureml-core goes on to find it.
     calls : Calls
         How the SDK is called.
     """
 
-    def __init__(self, client: Any, calls: Calls) -> None:
+    def __init__(self, client: Any, rest: WorkspaceRest, calls: Calls) -> None:
         self._client = client
+        self._rest = rest
         self._calls = calls
 
     def register(self, registration: Registration) -> ModelVersion:
@@ -51,7 +52,7 @@ class AzureMLv2Models(Models):
                     properties=properties,
                 )
             ),
-            delete=lambda model: self._client.models.archive(model.name, version=model.version),
+            delete=self._remove,
         )
         return self._version(first)
 
@@ -67,11 +68,13 @@ class AzureMLv2Models(Models):
         return self._version(self._model(name, version))
 
     def delete(self, name: str, version: int) -> None:
-        """Put one version into the archive, where nothing finds it by name; see :meth:`Models.delete`."""
+        """Remove one version for good; see :meth:`Models.delete`."""
         model = self._model(name, version)
-        self._calls.make(
-            f"deleting model {name}:{version}", lambda: self._client.models.archive(model.name, version=model.version)
-        )
+        self._calls.make(f"deleting model {name}:{version}", partial(self._remove, model))
+
+    def _remove(self, model: Any) -> None:
+        # An earlier try may have worked, and its answer been lost.
+        found(lambda: self._rest.delete_model(f"{model.name}:{model.version}"))
 
     def _model(self, name: str, version: int | None) -> Any:
         require_model_name(name)
@@ -120,9 +123,4 @@ def _all(client: Any, name: str | None) -> list[Any]:
 
 def _versions(client: Any, name: str) -> list[Any]:
     """Return the versions of a name that are not in the archive; none if there is no such name."""
-    try:
-        return [model for model in client.models.list(name) if model.version.isdecimal()]
-    except Exception as error:  # azure-core's class for it is no import of this file
-        if status_of(error) == NOT_FOUND:
-            return []
-        raise
+    return found(lambda: [model for model in client.models.list(name) if model.version.isdecimal()]) or []

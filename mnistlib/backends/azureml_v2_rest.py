@@ -125,7 +125,7 @@ class WorkspaceRest:
         parameters: Mapping[str, str] | None = None,
         missing: Any = ...,
     ) -> Any:
-        """Return the answer of the service, parsed; `missing`, where it is given, if there is no such thing."""
+        """Return the answer of the service, parsed; `missing`, if given, where there is no such thing."""
         answer = _send(
             method,
             f"{self.endpoint}/{room}{self.workspace}/{what}",
@@ -134,7 +134,9 @@ class WorkspaceRest:
             params=parameters,
             missing=None if missing is ... else NOT_FOUND,
         )
-        return missing if answer.status_code == NOT_FOUND else answer.json()
+        if answer.status_code == NOT_FOUND:
+            return missing
+        return answer.json() if answer.content else None
 
 
 def _send(method: str, address: str, *, missing: int | None = None, **options: Any) -> Any:

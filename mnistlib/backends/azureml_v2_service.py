@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mnistlib.backends.azureml_calls import NOT_FOUND, Calls, at_once, status_of
+from mnistlib.backends.azureml_calls import Calls, at_once, found
 from mnistlib.backends.azureml_compute import AmlComputeSpec
 from mnistlib.backends.azureml_runs import CREATED, RATES, is_output, noted, remote_run, runs_of_sweep, status_of_run
 from mnistlib.backends.azureml_v2_cluster import AzureMLv2Cluster
@@ -52,6 +52,7 @@ class AzureMLv2Service(Service):
     """
 
     name = "azureml-v2"
+    lower_case = True  # of a sweep's only, but what comes back must be what was sent
 
     def __init__(
         self,
@@ -135,10 +136,10 @@ class AzureMLv2Service(Service):
 
     def runs(self) -> Sequence[RemoteRun]:
         """Return the runs of this package, the newest first; see :meth:`Service.runs`."""
-        found = [self._remote(run) for run in self.calls.make("listing the runs", self.rest.runs)]
+        known = [self._remote(run) for run in self.calls.make("listing the runs", self.rest.runs)]
         # A trial of a sweep of ours has no property of its own before its node tells of it.
-        own = {run.run_id for run in found if CREATED in run.properties}
-        ours = [run for run in found if run.run_id in own or run.parent in own]
+        own = {run.run_id for run in known if CREATED in run.properties}
+        ours = [run for run in known if run.run_id in own or run.parent in own]
         return sorted(ours, key=lambda run: run.created, reverse=True)
 
     def stop(self, run_id: str) -> None:
@@ -182,7 +183,7 @@ class AzureMLv2Service(Service):
     @property
     def models(self) -> AzureMLv2Models:
         """The models of the workspace."""
-        return AzureMLv2Models(self.client, self.calls)
+        return AzureMLv2Models(self.client, self.rest, self.calls)
 
     def _command(self, submission: Submission, *arguments: str, inputs: Mapping[str, Any] | None = None) -> Any:
         from azure.ai.ml import Input, command
@@ -245,24 +246,18 @@ class AzureMLv2Service(Service):
         from azure.ai.ml.entities import Environment
 
         name, version = self.specification.name, "1"
+        environments = self.client.environments
         if not self.specification.conda:
-            try:
-                version = self.client.environments.get(name, label="latest").version
-            except Exception as error:  # azure-core's class for it is no import of this file
-                if status_of(error) == NOT_FOUND:
-                    raise JobError(f"the workspace has no environment {name!r}") from error
-                raise
-            return f"azureml:{name}:{version}"
-        try:
-            self.client.environments.get(name, version=version)
-        except Exception as error:  # azure-core's class for it is no import of this file
-            if status_of(error) != NOT_FOUND:
-                raise
+            known = found(lambda: environments.get(name, label="latest"))
+            if known is None:
+                raise JobError(f"the workspace has no environment {name!r}")
+            version = known.version
+        elif found(lambda: environments.get(name, version=version)) is None:
             with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
                 path = Path(folder, "conda.yml")
                 path.write_text(self.specification.conda)
                 wanted = Environment(name=name, version=version, image=_IMAGE, conda_file=str(path))
-                self.client.environments.create_or_update(wanted)
+                environments.create_or_update(wanted)
         return f"azureml:{name}:{version}"
 
     def _asset_of(self, files: Mapping[str, Path]) -> str:
@@ -274,11 +269,7 @@ class AzureMLv2Service(Service):
             name = f"azureml:{_ASSET}:{version}"
 
             def send() -> None:
-                try:
-                    self.client.data.get(_ASSET, version=version)
-                except Exception as error:  # azure-core's class for it is no import of this file
-                    if status_of(error) != NOT_FOUND:
-                        raise
+                if found(lambda: self.client.data.get(_ASSET, version=version)) is None:
                     with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
                         for name, path in files.items():
                             Path(folder, name).symlink_to(path.resolve())

@@ -53,7 +53,7 @@ REQUESTS: Mapping[Step, Sequence[str]] = {
     register_model: ("GET .*/models/[^/]+/versions$", "GET .*/models/[^/]+$", "PUT .*/models/"),
     list_models: ("GET .*/models/[^/]+/versions$",),
     load_model: ("GET .*/versions$", "GET .*/versions/1$", "GET .*/datastores/", "POST .*/listSecrets"),
-    delete_model: ("GET .*/versions/1$", "PUT .*/models/"),
+    delete_model: ("GET .*/models/[^/]+/versions$", "DELETE .*/models/"),
 }
 
 #: Of each step a request that fails for good, and what the error says.
@@ -65,7 +65,7 @@ FAILURES: Mapping[Step, tuple[str, str]] = {
     delete_cluster: ("DELETE .*/computes/", r"deleting c\w+ failed: "),
     submit: ("PUT .*/jobs/", r"submitting run (e-\S+) .*mnistlib runs show \1 --backend azureml-v2\) failed: "),
     submit_sweep: ("PUT .*/jobs/", r"submitting run (e-\S+) .*mnistlib runs show \1 --backend azureml-v2\) failed: "),
-    send_data: ("POST .*/listSecrets", "sending the data failed: "),
+    send_data: ("PUT .*/data/", "sending the data failed: "),
     register_environment: ("PUT .*/environments/", "looking for the environment failed: "),
     wait: ("GET .*/runs/", r"looking at run default_\S+ failed: "),
     look_at_metrics: ("GET .*/contentinfo/", r"fetching logs/metrics.jsonl of run default_\S+ failed: "),
@@ -75,7 +75,7 @@ FAILURES: Mapping[Step, tuple[str, str]] = {
     register_model: ("PUT .*/models/", r"registering model m-\w+ failed: "),
     list_models: ("GET .*/versions$", "listing the models failed: "),
     load_model: ("GET .*/datastores/", "downloading model kept:1 failed: "),
-    delete_model: ("PUT .*/models/", r"deleting model m-\w+:1 failed: "),
+    delete_model: ("DELETE .*/models/", r"deleting model m-\w+:1 failed: "),
 }
 
 #: The files of a job's code on their way to the store, and a request that looks at one.

@@ -1,6 +1,9 @@
 import pytest
 
-from mnistlib import AmlComputeSpec, JobError
+from mnistlib import AmlComputeSpec, ComputeError, JobError
+from mnistlib.backends.azureml_calls import Calls
+from mnistlib.backends.azureml_compute import AmlCluster, FoundCompute
+from mnistlib.backends.cloud.retries import RetryPolicy
 
 
 def test_the_defaults_are_those_of_the_tutorial() -> None:
@@ -31,3 +34,38 @@ def test_a_name_that_the_service_would_refuse_is_refused_here(name: str) -> None
 def test_bounds_that_contradict_each_other_are_refused(nodes: dict[str, int]) -> None:
     with pytest.raises(JobError, match="min_nodes <= max_nodes"):
         AmlComputeSpec(**nodes)  # type: ignore[arg-type] # few options
+
+
+class _Found(AmlCluster):
+    """A cluster under whose name there is something already."""
+
+    def __init__(self, found: FoundCompute) -> None:
+        super().__init__(AmlComputeSpec(name="taken"), Calls(RetryPolicy()))
+        self._there_is = found
+
+    def _find(self) -> FoundCompute:
+        return self._there_is
+
+    def _sizes(self) -> list[str]:
+        raise AssertionError("nothing is to be made")
+
+    def _begin(self) -> None:
+        raise AssertionError("nothing is to be made")
+
+    def _status(self) -> None:
+        return None
+
+    def _remove(self) -> None:
+        raise AssertionError("nothing is to be removed")
+
+
+def test_a_name_that_another_kind_of_compute_has_is_refused() -> None:
+    cluster = _Found(FoundCompute(kind="ComputeInstance", state="Succeeded"))
+    with pytest.raises(ComputeError, match="taken is a ComputeInstance and no cluster: choose another name"):
+        cluster.ensure()
+
+
+def test_a_cluster_whose_making_has_failed_says_why_and_how_to_go_on() -> None:
+    cluster = _Found(FoundCompute(kind="AmlCompute", state="Failed", errors=["no subnet", "no luck"]))
+    with pytest.raises(ComputeError, match=r"could not be made: no subnet; no luck\. Delete it before the next try"):
+        cluster.ensure()

@@ -94,7 +94,7 @@ class CloudBackend(Backend):
         with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
             shipment.write(Path(folder))
             submission = Submission(
-                run_id=new_id(experiment),
+                run_id=new_id(experiment.lower() if self._service.lower_case else experiment),
                 experiment=experiment,
                 folder=Path(folder),
                 arguments=registers,

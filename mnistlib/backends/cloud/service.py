@@ -123,11 +123,14 @@ class Service(ABC):
         The Python environment of the nodes.
     cluster_text : str
         The cluster in words.
+    lower_case : bool
+        Whether it writes the ids of runs in lower case.
     """
 
     name: str
     specification: EnvironmentSpecification
     cluster_text: str
+    lower_case = False
 
     def registered_as(self, dataset: str) -> str | None:
         """Return what the service registers a data set as, by its name or folder; None if it keeps its files only."""

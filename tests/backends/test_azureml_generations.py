@@ -1,0 +1,150 @@
+"""Both backends for Azure Machine Learning over one workspace: what one has begun, the other goes on with."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from mnistlib import JobFailedError, ModelNotFoundError, RunStatus, ScriptJob, SweepJob, TrainJob
+from mnistlib.backends import get_backend
+from mnistlib.backends.cloud.retries import RetryPolicy
+from tests.azureml import require_sdk, workspace
+
+if TYPE_CHECKING:
+    from mnistlib.testing.azureml import AzureMLEmulator
+
+LIMIT = 120
+TRAIN = TrainJob(dataset="digits", regularization=0.5, tol=1e-2)
+SWEEP = SweepJob(base=TRAIN, regularization=[0.1, 1.0])
+QUICK = RetryPolicy(first_pause=0.01, longest_pause=0.1)
+
+# What an SDK and what it brings warn of is none of ours.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+#: Who begins, and who goes on.
+PAIRS = [("azureml", "azureml-v2"), ("azureml-v2", "azureml")]
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator["AzureMLEmulator"]:
+    for name in ("azureml", "azureml-v2"):
+        require_sdk(name)
+    with workspace(tmp_path_factory.mktemp("generations"), tmp_path_factory.getbasetemp()) as service:
+        yield service
+        assert service.refused == []  # nobody tried to leave this machine
+
+
+@pytest.fixture(scope="module")
+def backends(service: "AzureMLEmulator", tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("runs")
+    return {
+        name: get_backend(name, config=service.config_path, runs_folder=folder / name, retries=QUICK)
+        for name in ("azureml", "azureml-v2")
+    }
+
+
+@pytest.fixture(scope="module")
+def trained(backends: dict[str, Any]) -> dict[str, Any]:
+    """A run of each backend, which has completed."""
+    runs = {name: backend.submit(TRAIN, experiment=name, tags={"by": name}) for name, backend in backends.items()}
+    assert {run.wait(LIMIT) for run in runs.values()} == {RunStatus.COMPLETED}
+    return runs
+
+
+@pytest.fixture(params=PAIRS, ids="then".join)
+def pair(request: pytest.FixtureRequest, backends: dict[str, Any]) -> tuple[Any, Any]:
+    first, second = request.param
+    return backends[first], backends[second]
+
+
+@pytest.fixture
+def done(pair: tuple[Any, Any], backends: dict[str, Any], trained: dict[str, Any]) -> Any:
+    """The completed run of the first of the pair."""
+    return next(trained[name] for name, backend in backends.items() if backend is pair[0])
+
+
+def test_a_run_is_the_same_to_the_other_backend(pair: tuple[Any, Any], done: Any) -> None:
+    seen = pair[1].attach(done.id)
+    assert seen.wait(LIMIT) is RunStatus.COMPLETED
+    assert seen.record == done.record
+    assert seen.metrics() == done.metrics()
+    assert seen.files() == done.files()
+    assert seen.logs() == done.logs()
+    result, expected = seen.result(LIMIT), done.result(LIMIT)
+    assert result.metrics == expected.metrics
+    assert result.model_path.read_bytes() == expected.model_path.read_bytes()
+
+
+def test_each_backend_lists_the_runs_of_both(backends: dict[str, Any], trained: dict[str, Any]) -> None:
+    ids = {run.id for run in trained.values()}
+    first, second = ([record for record in b.records() if record.run_id in ids] for b in backends.values())
+    assert {record.run_id for record in first} == ids
+    assert first == second
+    assert [[run.id for run in b.runs() if run.id in ids] for b in backends.values()] == [
+        [record.run_id for record in first]
+    ] * 2
+
+
+def test_a_sweep_is_the_same_to_the_other_backend(pair: tuple[Any, Any]) -> None:
+    sweep = pair[0].submit(SWEEP)
+    seen = pair[1].attach(sweep.id)
+    assert seen.wait(LIMIT) is RunStatus.COMPLETED
+    sweep.wait(LIMIT)
+    assert [child.id for child in seen.children()] == [child.id for child in sweep.children()]
+    assert len(seen.children()) == 2
+    assert seen.best.id == sweep.best.id
+    assert seen.result(LIMIT).metrics == sweep.result(LIMIT).metrics
+
+
+def test_a_sweep_takes_over_what_the_other_backend_has_trained(pair: tuple[Any, Any]) -> None:
+    experiment = f"resumed-{pair[0].compute.spec.name}-{type(pair[0]).__name__}"
+    done = pair[0].submit(SweepJob(base=TRAIN, regularization=[0.1]), experiment=experiment)
+    assert done.wait(LIMIT) is RunStatus.COMPLETED, done.record.error
+    sweep = pair[1].submit(SWEEP, experiment=experiment, resume=True)
+    assert sweep.wait(LIMIT) is RunStatus.COMPLETED
+    assert sweep.children()[0].id == done.children()[0].id
+
+
+def test_a_failure_comes_to_the_other_backend_as_it_was(pair: tuple[Any, Any], tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("raise ValueError('no such luck')\n")
+    run = pair[0].submit(ScriptJob(script="train.py", source_directory=str(tmp_path)))
+    with pytest.raises(JobFailedError) as caught:
+        run.result(LIMIT)
+    with pytest.raises(JobFailedError) as seen:
+        pair[1].attach(run.id).result(LIMIT)
+    assert str(seen.value) == str(caught.value)
+
+
+def test_a_run_is_cancelled_by_the_other_backend(pair: tuple[Any, Any], tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import time\ntime.sleep(600)\n")
+    run = pair[0].submit(ScriptJob(script="train.py", source_directory=str(tmp_path)))
+    pair[1].attach(run.id).cancel()
+    assert run.wait(LIMIT) is RunStatus.CANCELLED
+
+
+def test_a_model_of_one_backend_is_one_of_the_other(pair: tuple[Any, Any], done: Any) -> None:
+    name = f"registered-{done.experiment}"
+    # By the other's handle, so that neither who ran it nor who registered it is who reads it alone.
+    made = pair[1].attach(done.id).register_model(name, description="both", tags={"by": "me"})
+    assert done.register_model(name).version == 2
+    for backend in pair:
+        assert [version.version for version in backend.models.list(name)] == [2, 1]
+        first = backend.models.get(name, 1)
+        assert (first.sha256, first.run_id, first.metrics) == (made.sha256, done.id, made.metrics)
+        assert (first.description, first.tags) == ("both", {"by": "me"})
+        assert first.load().predict(np.zeros((1, 8, 8), np.uint8)).shape == (1,)
+
+
+def test_a_model_that_one_backend_deletes_is_gone_for_the_other(pair: tuple[Any, Any], done: Any) -> None:
+    name = f"deleted-{done.experiment}"
+    done.register_model(name)
+    done.register_model(name)
+    pair[1].models.delete(name, 2)
+    for backend in pair:
+        assert [version.version for version in backend.models.list(name)] == [1]
+        assert backend.models.get(name).version == 1
+        with pytest.raises(ModelNotFoundError):
+            backend.models.get(name, 2)
+    assert done.register_model(name).version == 3
