@@ -64,7 +64,7 @@ REQUESTS: Mapping[Step, Sequence[str]] = {
 FAILURES: Mapping[Step, tuple[str, str]] = {
     sign_in: ("POST login.*/token", "opening the workspace failed: "),
     connect: ("GET management.*/loopback$", "opening the workspace failed: "),
-    find_cluster: ("GET .*/computes/", "looking for cluster cpu-cluster failed: "),
+    find_cluster: ("GET .*/computes/", "looking at cluster cpu-cluster failed: "),
     make_cluster: ("PUT .*/computes/", r"cluster c\w+ could not be made: .*\. Delete it before the next try"),
     delete_cluster: ("DELETE .*/computes/", r"deleting c\w+ failed: "),
     submit: ("POST .*/snapshotrun", r"submitting run (e-\S+) .*mnistlib runs show \1 --backend azureml\) failed: "),
