@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from mnistlib.backends.azureml_calls import NOT_FOUND, is_installed, pause_after, reason_of, status_of
+from mnistlib.backends.azureml_calls import is_about_the_file, is_installed, no_workspace
 from mnistlib.backends.azureml_cluster import AzureMLCluster
 from mnistlib.backends.azureml_compute import AmlComputeSpec
 from mnistlib.backends.azureml_service import AzureMLService
@@ -14,7 +14,7 @@ from mnistlib.backends.cloud.backend import DATA_WAYS, CloudBackend
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.run import CloudRun
 from mnistlib.backends.cloud.specification import specification_of
-from mnistlib.errors import MissingExtraError, ServiceError
+from mnistlib.errors import MissingExtraError
 
 __all__ = ["AmlComputeSpec", "AzureMLBackend", "AzureMLRun"]
 
@@ -24,6 +24,7 @@ _REGISTERED = "dataset"
 #: by itself, and elsewhere soon, where waits of half a minute would add up, since every call of ours is tried again.
 _SDK_VARIABLES: Mapping[str, str] = {
     "AZUREML_DEFAULT_RETRIES": "0",
+    "AZUREML_LOG_DEPRECATION_WARNING_ENABLED": "False",  # of calls that have no other form without further packages
     **dict.fromkeys(("AZUREML_DEFAULT_BACKOFF", "AZUREML_DEFAULT_500_BACKOFF", "AZUREML_DEFAULT_503_BACKOFF"), "1"),
 }
 
@@ -124,9 +125,6 @@ def _open(config: str | os.PathLike[str] | None) -> Any:
     try:
         return Workspace.from_config(None if config is None else os.fspath(config))
     except Exception as error:  # from a missing file to a refused sign-in, each in a class of its own
-        if pause_after(error) is not None or status_of(error) not in (None, NOT_FOUND):
-            raise  # the file is not to blame
-        raise ServiceError(
-            f"no workspace: {reason_of(error)}. Download config.json from the workspace's page in the portal and name "
-            "it with config= (or stand beside it)"
-        ) from error
+        if not is_about_the_file(error):
+            raise
+        raise no_workspace(config, error) from error

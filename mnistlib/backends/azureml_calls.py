@@ -5,6 +5,7 @@ The SDK raises some twenty classes for the same few things, down to a bare ``Exc
 
 import importlib.util
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -87,6 +88,19 @@ def is_installed(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:
         return False
+
+
+def is_about_the_file(error: Exception) -> bool:
+    """Return whether a workspace could not be opened because of its ``config.json``, not of the service."""
+    return pause_after(error) is None and status_of(error) in (None, NOT_FOUND)
+
+
+def no_workspace(config: str | os.PathLike[str] | None, error: Exception) -> ServiceError:
+    """Return what to tell of a ``config.json`` by which no workspace can be opened."""
+    return ServiceError(
+        f"no workspace by {config or 'a config.json here or above'}: {reason_of(error)}. Download config.json from the "
+        "workspace's page in the portal and name it with config= (or stand beside it)"
+    )
 
 
 def at_once(do: Callable[[Item], None], items: Iterable[Item]) -> None:

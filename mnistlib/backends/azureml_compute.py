@@ -220,7 +220,8 @@ class AmlCluster(ABC):
             return ComputeError(
                 f"there is no quota for cluster {self.spec.name} ({self.spec.max_nodes} nodes of {self.spec.vm_size}): "
                 f"{reason}. Ask for fewer nodes (AML_COMPUTE_CLUSTER_MAX_NODES), another size "
-                "(AML_COMPUTE_CLUSTER_SKU), or more quota in the portal"
+                "(AML_COMPUTE_CLUSTER_SKU), or more quota in the portal; what is left of this one is deleted with "
+                "backend.compute.delete() first"
             )
         return ComputeError(
             f"cluster {self.spec.name} could not be made: {reason}. Delete it before the next try, with "

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any, cast
 
-from mnistlib.backends.azureml_calls import NOT_FOUND, is_installed, pause_after, reason_of, status_of
+from mnistlib.backends.azureml_calls import is_about_the_file, is_installed, no_workspace
 from mnistlib.backends.azureml_compute import AmlComputeSpec
 from mnistlib.backends.azureml_v2_client import open_client, quieten
 from mnistlib.backends.azureml_v2_cluster import AzureMLv2Cluster
@@ -14,12 +14,12 @@ from mnistlib.backends.cloud.backend import CloudBackend
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.run import CloudRun
 from mnistlib.backends.cloud.specification import specification_of
-from mnistlib.errors import MissingExtraError, ServiceError
+from mnistlib.errors import MissingExtraError
 
 __all__ = ["AmlComputeSpec", "AzureMLv2Backend", "AzureMLv2Run"]
 
-#: What a token for a workspace is asked for.
-_SCOPE = "https://management.azure.com/.default"
+#: Where workspaces are managed, and what a token for one is asked for.
+_MANAGEMENT = "https://management.azure.com"
 
 
 class AzureMLv2Run(CloudRun):
@@ -115,21 +115,21 @@ class AzureMLv2Backend(CloudBackend):
         client = self._azureml.client
         # A client that was given has one of its own, and no public way to say which.
         credential = self._credential or getattr(client, "_credential", None) or self._signed_in()
-        workspace = client.workspaces.get(client.workspace_name)
-        return WorkspaceRest(
-            endpoint=discover(workspace.discovery_url),
-            workspace=workspace.id,
-            token=lambda: str(credential.get_token(_SCOPE).token),
-        )
+        group = f"/subscriptions/{client.subscription_id}/resourceGroups/{client.resource_group_name}"
+        workspace = f"{group}/providers/Microsoft.MachineLearningServices/workspaces/{client.workspace_name}"
+
+        def token() -> str:
+            return str(credential.get_token(f"{_MANAGEMENT}/.default").token)
+
+        # Not by the client: to describe a workspace it loads MLflow, which takes seconds and bears no interruption.
+        endpoint = discover(f"{_MANAGEMENT}{workspace}", token())
+        return WorkspaceRest(endpoint=endpoint, workspace=workspace, token=token)
 
 
 def _open(config: str | os.PathLike[str] | None, credential: Any) -> Any:
     try:
         return open_client(config, credential)
     except Exception as error:  # of several classes, by what is wrong with the file
-        if pause_after(error) is not None or status_of(error) not in (None, NOT_FOUND):
-            raise  # the file is not to blame
-        raise ServiceError(
-            f"no workspace: {reason_of(error)}. Download config.json from the workspace's page in the portal and name "
-            "it with config= (or stand beside it)"
-        ) from error
+        if not is_about_the_file(error):
+            raise
+        raise no_workspace(config, error) from error

@@ -15,6 +15,7 @@ from mnistlib.files import publish_bytes
 
 _TIMEOUT = 60.0  # seconds without a byte
 _A_PAGE = 100
+_VERSION = "2024-10-01"  # of the management interface
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +166,8 @@ def _files(run_id: str) -> str:
     return f"ExperimentRun/dcid.{_part(run_id)}"
 
 
-def discover(address: str) -> str:
-    """Return where a workspace's region answers, as its discovery page says."""
-    return str(_send("GET", address).json()["api"]).rstrip("/")
+def discover(workspace: str, token: str) -> str:
+    """Return where a workspace's region answers: its management page names a page that says so."""
+    headers = {"Authorization": f"Bearer {token}"}
+    described = _send("GET", workspace, headers=headers, params={"api-version": _VERSION}).json()
+    return str(_send("GET", described["properties"]["discoveryUrl"]).json()["api"]).rstrip("/")

@@ -93,7 +93,10 @@ def run_on_node(
     if rate is not None and isinstance(job, SweepJob):
         job = job.children()[job.regularization.index(rate)]
     if service is not None:
-        service.begin(job)
+        try:
+            service.begin(job)
+        except Exception as error:
+            _log.warning("what the run does could not be told: %s", error)
     if data is not None:
         job = _with_data(job, data)
     _collect(folder, job)

@@ -80,7 +80,7 @@ def test_a_plan_needs_no_workspace(generation: Generation, tmp_path: Path) -> No
 
 
 def test_without_a_workspace_the_error_says_where_to_get_one(generation: Generation, tmp_path: Path) -> None:
-    with pytest.raises(ServiceError, match=r"no workspace: .*Download config\.json"):
+    with pytest.raises(ServiceError, match=r"no workspace by .*Download config\.json"):
         get_backend(generation.name, config=tmp_path / "nowhere.json").submit(TRAIN)
 
 

@@ -1,6 +1,7 @@
 """What every backend on a cluster does, whatever the SDK: stage, submit, attach."""
 
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,8 @@ DATA_VARIABLE = "MNISTLIB_CLOUD_DATA"
 
 # Below the runs folder, where runs that lie elsewhere bring their files; no experiment's name begins with a dot.
 _BROUGHT = ".cloud"
+
+_log = logging.getLogger("mnistlib")
 
 
 class CloudBackend(Backend):
@@ -114,6 +117,7 @@ class CloudBackend(Backend):
                 self._service.send(submission)
             else:
                 self._service.send(submission)
+        _log.info("run %s is sent to %r", submission.run_id, self)
         return self._handle(_just_sent(submission))
 
     def attach(self, run_id: str) -> CloudRun:
@@ -158,6 +162,8 @@ class CloudBackend(Backend):
         training = job.base if isinstance(job, SweepJob) else job
         if not data and self._data != "fetch" and isinstance(training, TrainJob) and training.dataset in CATALOG:
             steps.append(f"download {training.dataset}, which is not here yet, and send it")
+        if isinstance(training, TrainJob) and training.dataset not in NAMES and not Path(training.dataset).is_dir():
+            steps.append(f"expect the node to have the folder {training.dataset}: there is none here")
         if isinstance(job, SweepJob):
             steps.append(f"run {len(job.regularization)} rates, each on a node: {command}")
             steps.append("let the last of them to end choose the best")

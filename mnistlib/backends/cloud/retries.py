@@ -22,11 +22,14 @@ class RetryPolicy:
         How often a call is made at most.
     first_pause, longest_pause : float
         Seconds before the second try, and at most before any; each pause is up to twice the one before.
+    patience : float
+        Seconds after which nothing is tried again: an SDK may try for long by itself.
     """
 
     tries: int = 6
     first_pause: float = 0.5
     longest_pause: float = 30.0
+    patience: float = 120.0
 
     def pause(self, failures: int) -> float:
         """Return how long to wait after so many failures: a random part of a span that doubles (half of it jitter)."""
@@ -60,14 +63,17 @@ def persist(
     Exception
         The last error of the call.
     """
+    deadline = time.monotonic() + policy.patience
     for failures in range(1, policy.tries):
         try:
             return call()
         except Exception as error:
             asked = pause_after(error)
-            if asked is None:
+            if asked is None or time.monotonic() > deadline:
                 raise
             pause = max(asked, policy.pause(failures))
-            _log.debug("%s: %s; trying again in %.1f s", what, type(error).__name__, pause)
+            # From the second on for whoever waits: the first is over before it is read.
+            level = logging.DEBUG if failures == 1 else logging.INFO
+            _log.log(level, "%s: %s; trying again in %.1f s", what, type(error).__name__, pause)
         time.sleep(pause)
     return call()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,8 @@ from mnistlib.runs.handle import MODEL_OUTPUT
 from mnistlib.runs.record import RECORD_FILE
 
 _COLLECTED_AS = {(LOGS / name).as_posix(): name for name in COLLECTED}
+
+_log = logging.getLogger("mnistlib")
 
 
 class CloudRun(Run):
@@ -49,8 +52,10 @@ class CloudRun(Run):
     def remote(self) -> RemoteRun:
         """What the service knows of the run now."""
         if not self._is_final:
-            self._known = self._asked()
+            before, self._known = self._known.status, self._asked()
             self._is_final = self._known.status.ended
+            if self._known.status is not before:
+                _log.info("run %s is %s", self.id, self._known.status)
         return self._known
 
     def _asked(self) -> RemoteRun:

@@ -132,7 +132,7 @@ def _require_small(shipment: Shipment) -> None:
     biggest = sorted(sizes, key=lambda name: -sizes[name])[:_NAMED]
     raise JobError(
         f"{len(sizes):,} files of {total / 1e6:,.0f} MB are too much to ship: at most {MOST_FILES:,} files and "
-        f"{MOST_BYTES / 1e6:,.0f} MB. The biggest: "
+        f"{MOST_BYTES / 2**20:,.0f} MB. The biggest: "
         + ", ".join(f"{name.removeprefix(f'{SOURCE}/')} ({sizes[name] / 1e6:,.1f} MB)" for name in biggest)
         + f". Leave out what the script does not need with a file {_IGNORE_FILE} in its source folder"
     )

@@ -32,7 +32,15 @@ def main(arguments: list[str] | None = None) -> int:
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
-    with AzureMLEmulator(**vars(options)) as service:
+    try:
+        return _serve(AzureMLEmulator(**vars(options)), stopped)
+    except (OSError, RuntimeError) as error:  # a port that is taken, a folder that another one serves
+        sys.stderr.write(f"{parser.prog}: error: {error}\n")
+        return 1
+
+
+def _serve(emulator: AzureMLEmulator, stopped: threading.Event) -> int:
+    with emulator as service:
         for name, value in service.environment.items():
             sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
         sys.stdout.write(f"# Workspace.from_config({str(service.config_path)!r}); Ctrl-C ends the service\n")

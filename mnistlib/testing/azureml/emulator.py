@@ -13,6 +13,7 @@ from typing import Self
 
 import certifi
 import trustme
+from filelock import FileLock, Timeout
 
 from mnistlib.files import publish_bytes
 from mnistlib.testing.azureml.app import Request, build
@@ -114,6 +115,7 @@ class AzureMLEmulator:
         self._vm_quota = vm_quota
         self._collect_seconds = collect_seconds
         self._port = port
+        self._lock = FileLock(self.folder / "lock")
         self._parts: _Parts | None = None
         self._before: dict[str, str | None] = {}
 
@@ -171,6 +173,11 @@ class AzureMLEmulator:
         OSError
             If the port is taken.
         """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise RuntimeError(f"another emulator serves {self.folder}: end it, or choose another folder") from error
         state = State.kept_in(self.folder, self.faults)
         server = Server(
             tls=self._certificates(state.names), hosts=state.names.hosts, refused=self.refused, proxy_port=self._port
@@ -208,6 +215,7 @@ class AzureMLEmulator:
             self._parts.server.stop()
             self._parts.state.store.close()
             self._parts = None
+        self._lock.release()
 
     def __enter__(self) -> Self:
         self.start()

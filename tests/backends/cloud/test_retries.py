@@ -51,3 +51,15 @@ def test_an_error_that_will_not_go_away_is_raised_at_once(pauses: list[float]) -
 def test_a_service_that_asks_for_a_wait_gets_it(pauses: list[float]) -> None:
     persist(failing(1, OSError()), pause_after=lambda _: 17, policy=RetryPolicy(), what="it")
     assert pauses == [17]
+
+
+def test_nothing_is_tried_again_when_patience_is_over() -> None:
+    tries: list[None] = []
+
+    def fail() -> None:
+        tries.append(None)
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        persist(fail, pause_after=lambda _: 0.0, policy=RetryPolicy(patience=-1.0), what="asking")
+    assert len(tries) == 1

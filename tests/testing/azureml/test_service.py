@@ -370,3 +370,13 @@ def test_a_port_that_is_taken_is_said_to_be(azureml_service: AzureMLEmulator) ->
     port = int(azureml_service.environment["HTTPS_PROXY"].rpartition(":")[2])
     with pytest.raises(OSError, match="address already in use"), AzureMLEmulator(port=port):
         pass
+
+
+def test_a_folder_has_one_emulator_at_a_time(tmp_path: Path) -> None:
+    with AzureMLEmulator(tmp_path):
+        authority = (tmp_path / "ca.pem").read_bytes()
+        with pytest.raises(RuntimeError, match="another emulator serves"):
+            AzureMLEmulator(tmp_path).start()
+        assert (tmp_path / "ca.pem").read_bytes() == authority
+    with AzureMLEmulator(tmp_path) as again:
+        assert again.environment
