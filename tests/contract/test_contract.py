@@ -43,7 +43,7 @@ def until(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + LIMIT
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.01)
+        time.sleep(0.1)  # each look at a cluster is several requests
 
 
 def script(source: Path, text: str, **options: object) -> ScriptJob:
@@ -71,6 +71,7 @@ class TestTraining:
         run = backend.submit(TRAIN)
         seen = [run.status]
         while not seen[-1].ended:
+            time.sleep(0.01)
             if (status := run.status) is not seen[-1]:
                 seen.append(status)
         *before, last = seen
