@@ -95,9 +95,8 @@ def test_a_run_without_a_model_completes_though_it_was_to_be_registered(backend:
     assert backend.models.list("nothing") == []
 
 
-@pytest.mark.parametrize("name", ["azureml"])  # whose sweeps are sent run by run
-def test_a_sweep_that_can_not_be_sent_whole_is_taken_back(name: str, service: "AzureMLEmulator", backend: Any) -> None:
-    require_sdk(name)
+@pytest.mark.parametrize("name", ["azureml"], indirect=True)  # whose sweeps are sent run by run
+def test_a_sweep_that_can_not_be_sent_whole_is_taken_back(service: "AzureMLEmulator", backend: Any) -> None:
     service.faults.add("error", match="POST .*/snapshotrun", status=403, times=1000, after=1)
     with pytest.raises(ServiceError, match="submitting run"):
         backend.submit(SWEEP)
