@@ -247,10 +247,11 @@ def test_a_job_finds_only_the_packages_of_its_environment(client: Any, submit_jo
 
 
 def test_a_quota_fails_the_making_of_a_cluster(service: AzureMLEmulator, client: Any) -> None:
-    service.faults.add("quota", match="too-large")
+    name = new_name("c").replace("_", "-")
+    service.faults.add("quota", match=name)
     with pytest.raises(HttpResponseError, match="ClusterCoreQuotaReached"):
-        make_cluster(client, "too-large", nodes=4)
-    assert client.compute.get("too-large").provisioning_state == "Failed"
+        make_cluster(client, name, nodes=4)
+    assert client.compute.get(name).provisioning_state == "Failed"
 
 
 def test_a_machine_that_there_is_not_is_refused(client: Any) -> None:
