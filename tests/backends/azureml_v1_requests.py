@@ -48,7 +48,7 @@ REQUESTS: Mapping[Step, Sequence[str]] = {
     submit_sweep: ("PATCH .*/experiments/.*/runs/", "POST .*/events"),
     send_data: ("GET .*/datastore/.*/default",),
     register_environment: ("PUT .*/environments/",),
-    wait: ("GET .*/experiments/default$", "GET .*/runs/"),
+    wait: ("GET .*/runs/",),
     look_at_metrics: ("GET .*/contentinfo/",),
     look_at_logs: ("GET .*/contentinfo/",),
     bring_result: ("GET .*/artifacts/ExperimentRun/", "GET .*/contentinfo/"),
