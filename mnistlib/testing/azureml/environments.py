@@ -141,21 +141,22 @@ def _closure(asked: list[str]) -> set[str]:
 
 @functools.cache
 def _owners() -> dict[Path, set[str]]:
-    """Return which packages have files below each top entry of site-packages."""
+    """Return which packages have files in each folder of site-packages, at every depth."""
     owners: dict[Path, set[str]] = {}
     for name in _installed():
-        for top in {top for top, _ in _files(name)}:
-            owners.setdefault(top, set()).add(name)
+        for root, file in _files(name):
+            for place in (file, *file.parents[:-1]):
+                owners.setdefault(root / place, set()).add(name)
     return owners
 
 
 @functools.cache
 def _files(name: str) -> list[tuple[Path, Path]]:
-    """Return a package's files in site-packages, each as its top entry there and its path below site-packages."""
+    """Return a package's files, each as the site-packages that it lies in and its path there."""
     distribution = _installed()[name]
     root = Path(str(distribution.locate_file("")))
     files = [Path(str(file)) for file in distribution.files or [] if not str(file).startswith("..")]
-    return [(root / file.parts[0], file) for file in files if "__pycache__" not in file.parts]
+    return [(root, file) for file in files if "__pycache__" not in file.parts]
 
 
 def _link(place: Path, names: set[str], asked: list[str]) -> str:
@@ -170,15 +171,16 @@ def _link(place: Path, names: set[str], asked: list[str]) -> str:
         f"home = {base.parent}\ninclude-system-site-packages = false\nversion = {sys.version.split()[0]}\n"
     )
     for name in sorted(names):
-        for top, file in _files(name):
+        for root, file in _files(name):
             # An editable install is nothing but a path to a checkout, which no cluster has.
             if file.name.startswith("__editable__") or file.suffix == ".egg-link":
                 continue
-            whole = _owners()[top] <= names
-            target = site / (file.parts[0] if whole else file)
+            # The largest folder that is wanted whole: what is compiled in it comes with it.
+            whole = next((part for part in file.parents[-2::-1] if _owners()[root / part] <= names), file)
+            target = site / whole
             target.parent.mkdir(parents=True, exist_ok=True)
             if not target.is_symlink():
-                target.symlink_to(top if whole else top.parent / file)
+                target.symlink_to(root / whole)
     return "\n".join(_notes(names, asked)) + "\n"
 
 
