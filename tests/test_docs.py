@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from mnistlib.backends import BACKENDS
 from mnistlib.cli.parser import make_parser, with_action
 
 PAGE = (Path(__file__).parent.parent / "docs" / "azure.md").read_text()
@@ -40,7 +39,9 @@ def test_every_mnistlib_command_is_in_a_console_block_which_is_run() -> None:
 
 def test_every_command_between_words_exists() -> None:
     prose = re.sub(r"```.*?```", "", PAGE, flags=re.DOTALL)
-    for command in re.findall(r"`mnistlib ([^`]*)`", prose):
+    told = re.findall(r"`mnistlib ([^`]*)`", prose)
+    assert told
+    for command in told:  # argparse ends the process over a command that there is not
         make_parser().parse_args(with_action(command.split()))
 
 
@@ -49,8 +50,6 @@ def test_the_page_leads_to_a_registered_model(
     backend: str, tmp_path: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip(SDKS[backend], reason=f"the extra {backend} is not installed")
-    if backend not in BACKENDS:
-        pytest.skip(f"there is no backend {backend} yet")
     from mnistlib.testing.azureml import AzureMLEmulator
 
     monkeypatch.setenv("HOME", str(tmp_path / "home"))

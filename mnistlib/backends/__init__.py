@@ -2,13 +2,16 @@
 
 import importlib
 import os
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from mnistlib.backends.base import Backend
 from mnistlib.errors import BackendError
 
 if TYPE_CHECKING:
     from mnistlib.backends.cloud.node import NodeSide
+
+Entry = TypeVar("Entry")
 
 #: Backend name -> module and class; a module is imported when its backend is asked for.
 BACKENDS = {
@@ -19,19 +22,35 @@ BACKENDS = {
 
 #: Service name -> module and class of its node's side.
 NODE_SIDES = {
-    "azureml": ("mnistlib.backends.azureml_node", "AzureMLNode"),
-    "azureml-v2": ("mnistlib.backends.azureml_v2_node", "AzureMLv2Node"),
+    "azureml": ("mnistlib.backends.azureml.node", "AzureMLNode"),
+    "azureml-v2": ("mnistlib.backends.azureml_v2.node", "AzureMLv2Node"),
 }
 
 #: Names the backend that is meant where none is named.
 BACKEND_VARIABLE = "MNISTLIB_BACKEND"
 
-__all__ = ["BACKENDS", "BACKEND_VARIABLE", "NODE_SIDES", "Backend", "chosen_name", "get_backend", "node_side"]
+__all__ = [
+    "BACKENDS",
+    "BACKEND_VARIABLE",
+    "NODE_SIDES",
+    "Backend",
+    "chosen_name",
+    "entry_of",
+    "get_backend",
+    "node_side",
+]
 
 
 def chosen_name(name: str | None) -> str:
     """Return the name of the backend that is meant: the one that is named, here or in the environment, else local."""
     return name or os.environ.get(BACKEND_VARIABLE) or "local"
+
+
+def entry_of(table: Mapping[str, Entry], kind: str, name: str) -> Entry:
+    """Return what a table has under a name; BackendError if nothing, with the names that it has."""
+    if name not in table:
+        raise BackendError(f"unknown {kind} {name!r}: expected one of {', '.join(table)}")
+    return table[name]
 
 
 def get_backend(name: str | None = None, **options: Any) -> Backend:
@@ -60,10 +79,7 @@ def get_backend(name: str | None = None, **options: Any) -> Backend:
     >>> mnistlib.get_backend("local", runs_folder="/tmp/runs")
     LocalBackend(runs_folder='/tmp/runs')
     """
-    name = chosen_name(name)
-    if name not in BACKENDS:
-        raise BackendError(f"unknown backend {name!r}: expected one of {', '.join(BACKENDS)}")
-    module, class_name = BACKENDS[name]
+    module, class_name = entry_of(BACKENDS, "backend", chosen_name(name))
     return cast(Backend, getattr(importlib.import_module(module), class_name)(**options))
 
 
@@ -75,7 +91,5 @@ def node_side(name: str) -> "NodeSide":
     BackendError
         If there is no service of that name.
     """
-    if name not in NODE_SIDES:
-        raise BackendError(f"unknown service {name!r}: expected one of {', '.join(NODE_SIDES)}")
-    module, class_name = NODE_SIDES[name]
+    module, class_name = entry_of(NODE_SIDES, "service", name)
     return cast("NodeSide", getattr(importlib.import_module(module), class_name)())

@@ -6,15 +6,14 @@ from concurrent.futures import Future
 from threading import Thread
 from typing import Any
 
-from mnistlib.backends import chosen_name
+from mnistlib.backends import chosen_name, entry_of
 from mnistlib.backends.checks import Check, Step, Wrong
-from mnistlib.errors import BackendError
 
 #: Backend name -> module whose function ``steps(**options)`` says what to look at.
 DOCTORS = {
     "local": "mnistlib.backends.local_doctor",
-    "azureml": "mnistlib.backends.azureml_v1_doctor",
-    "azureml-v2": "mnistlib.backends.azureml_v2_doctor",
+    "azureml": "mnistlib.backends.azureml.doctor",
+    "azureml-v2": "mnistlib.backends.azureml_v2.doctor",
 }
 
 #: Seconds that one look may take; whatever it waits for is then told to be missing.
@@ -51,11 +50,9 @@ def diagnose(name: str | None = None, *, patience: float = PATIENCE, **options: 
     >>> [check.name for check in diagnose("local")]
     ['packages', 'data sets', 'runs folder']
     """
-    name = chosen_name(name)
-    if name not in DOCTORS:
-        raise BackendError(f"unknown backend {name!r}: expected one of {', '.join(DOCTORS)}")
+    module = entry_of(DOCTORS, "backend", chosen_name(name))
     checks: dict[str, Check] = {}
-    for step in importlib.import_module(DOCTORS[name]).steps(**options):
+    for step in importlib.import_module(module).steps(**options):
         missing = [needed for needed in step.needs if not checks[needed].ok]
         if missing:
             checks[step.name] = Check(name=step.name, ok=None, found=f"not checked without {missing[0]}")

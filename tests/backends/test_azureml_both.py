@@ -23,7 +23,7 @@ from mnistlib import (
     TrainJob,
 )
 from mnistlib.backends import get_backend
-from mnistlib.backends.azureml import AzureMLRun
+from mnistlib.backends.azureml.backend import AzureMLRun
 from tests.backends.azureml_generations import LIMIT, TRAIN, Generation, made
 
 if TYPE_CHECKING:

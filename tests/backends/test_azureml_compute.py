@@ -1,8 +1,8 @@
 import pytest
 
 from mnistlib import AmlComputeSpec, ComputeError, JobError
-from mnistlib.backends.azureml_calls import Calls
-from mnistlib.backends.azureml_compute import AmlCluster, FoundCompute
+from mnistlib.backends.azure.calls import Calls
+from mnistlib.backends.azure.compute import AmlCluster, FoundCompute
 from mnistlib.backends.cloud.retries import RetryPolicy
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mnistlib import AzureMLBackend, JobError, MissingExtraError
-from mnistlib.backends.azureml_data import registered_name
+from mnistlib.backends.azureml.data import registered_name
 
 
 @pytest.mark.parametrize(

@@ -107,22 +107,22 @@ def test_code_arrives_whole_whatever_happens_to_its_files(scene: Scene) -> None:
     assert [fault.count for fault in faults] == [1] * 5
 
 
-@pytest.mark.parametrize("name", list(TABLES), indirect=True)
-def test_data_arrive_whole_whatever_happens_to_their_files(scene: Scene) -> None:
-    doing = send_data(scene)
-    next(doing)
-    names = ("train-images", "train-labels", "test-images", "test-labels")
-    faults = each_file_meets_another(scene, *[f"PUT .*blob.*/{name}$" for name in names])
-    next(doing, None)
-    assert [fault.count for fault in faults] == [1] * 4
+#: Steps that bring files to the store or from it, with the requests of each file.
+FILES: dict[Step, list[str]] = {
+    send_data: [f"PUT .*blob.*/{name}$" for name in ("train-images", "train-labels", "test-images", "test-labels")],
+    bring_result: [
+        f"GET .*blob.*/{name}$"
+        for name in ("outputs/sklearn_mnist_model.pkl", "logs/metrics.jsonl", "logs/run.json", "outputs/model.json")
+    ],
+}
 
 
 @pytest.mark.parametrize("name", list(TABLES), indirect=True)
-def test_a_result_comes_whole_whatever_happens_to_its_files(scene: Scene) -> None:
-    doing = bring_result(scene)
+@pytest.mark.parametrize("step", list(FILES), ids=lambda step: step.__name__)
+def test_files_arrive_whole_whatever_happens_to_each(scene: Scene, step: Step) -> None:
+    doing = step(scene)
     next(doing)
-    names = ("outputs/sklearn_mnist_model.pkl", "logs/metrics.jsonl", "logs/run.json", "outputs/model.json")
-    faults = each_file_meets_another(scene, *[f"GET .*blob.*/{name}$" for name in names])
+    faults = each_file_meets_another(scene, *FILES[step])
     next(doing, None)
     assert [fault.count for fault in faults] == [1] * 4
 

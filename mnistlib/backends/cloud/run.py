@@ -173,7 +173,9 @@ class CloudRun(Run):
         """Return the runs of a sweep; see :meth:`Run.children`."""
         if not is_sweep(self._known):
             return []
-        known = self._service.children(self.remote)
+        # Which runs they are is noted in the sweep for good, but a handle that has just sent it has not read it.
+        sweep = self._known if CHILDREN in self._known.properties else self.remote
+        known = self._service.children(sweep)
         return [type(self)(self._service, run, self._folder.with_name(run.run_id)) for run in known]
 
     def _description(self, digest: str) -> ModelDescription | None:

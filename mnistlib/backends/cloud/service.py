@@ -119,8 +119,6 @@ class Service(ABC):
     ----------
     name : str
         What tells the node's command which service it belongs to; a key of :data:`~mnistlib.backends.NODE_SIDES`.
-    specification : EnvironmentSpecification
-        The Python environment of the nodes.
     cluster_text : str
         The cluster in words.
     lower_case : bool
@@ -128,13 +126,17 @@ class Service(ABC):
     """
 
     name: str
-    specification: EnvironmentSpecification
     cluster_text: str
     lower_case = False
 
     def registered_as(self, dataset: str) -> str | None:
         """Return what the service registers a data set as, by its name or folder; None if it keeps its files only."""
         return None
+
+    @property
+    @abstractmethod
+    def specification(self) -> EnvironmentSpecification:
+        """The Python environment of the nodes."""
 
     @abstractmethod
     def prepare(self) -> None:

@@ -6,7 +6,15 @@ from starlette.routing import Route
 
 from mnistlib.testing.azureml.answers import Refusal, not_found, now
 from mnistlib.testing.azureml.arm.places import place_of
-from mnistlib.testing.azureml.arm.resources import ROOM, AnyCaseRoute, container_of, count_up_to, listing, resource
+from mnistlib.testing.azureml.arm.resources import (
+    ROOM,
+    AnyCaseRoute,
+    container_of,
+    count_up_to,
+    listing,
+    resource,
+    routes_of_versions,
+)
 from mnistlib.testing.azureml.state import State
 from mnistlib.testing.azureml.store import Document
 
@@ -88,15 +96,15 @@ class Data:
 
     def routes(self) -> list[Route]:
         """Return the room's routes."""
-        one = f"{ROOM}/data/{{name}}"
-        return [
-            AnyCaseRoute(f"{ROOM}/data", self.list_all),
-            AnyCaseRoute(one, self.container),
-            AnyCaseRoute(f"{one}/versions", self.versions),
-            AnyCaseRoute(f"{one}/versions/{{version}}", self.get),
-            AnyCaseRoute(f"{one}/versions/{{version}}", self.put, methods=["PUT"]),
-            AnyCaseRoute(f"{one}/versions/{{version}}", self.delete, methods=["DELETE"]),
-        ]
+        return routes_of_versions(
+            "data",
+            names=self.list_all,
+            container=self.container,
+            versions=self.versions,
+            get=self.get,
+            put=self.put,
+            delete=self.delete,
+        )
 
     async def list_all(self, request: Request) -> Response:
         """List the names."""

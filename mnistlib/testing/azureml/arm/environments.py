@@ -6,7 +6,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mnistlib.testing.azureml.answers import Refusal, now
-from mnistlib.testing.azureml.arm.resources import ROOM, AnyCaseRoute, container_of, count_up_to, listing, resource
+from mnistlib.testing.azureml.arm.resources import (
+    container_of,
+    count_up_to,
+    listing,
+    resource,
+    routes_of_versions,
+)
 from mnistlib.testing.azureml.services.environments import definition_of, find, versions_of
 from mnistlib.testing.azureml.state import State
 from mnistlib.testing.azureml.store import Document
@@ -24,14 +30,14 @@ class ArmEnvironments:
 
     def routes(self) -> list[Route]:
         """Return the room's routes."""
-        one = f"{ROOM}/environments/{{name}}"
-        return [
-            AnyCaseRoute(f"{ROOM}/environments", self.list_all),
-            AnyCaseRoute(one, self.container),
-            AnyCaseRoute(f"{one}/versions", self.versions),
-            AnyCaseRoute(f"{one}/versions/{{version}}", self.get),
-            AnyCaseRoute(f"{one}/versions/{{version}}", self.put, methods=["PUT"]),
-        ]
+        return routes_of_versions(
+            "environments",
+            names=self.list_all,
+            container=self.container,
+            versions=self.versions,
+            get=self.get,
+            put=self.put,
+        )
 
     async def list_all(self, request: Request) -> Response:
         """List the names."""

@@ -12,7 +12,12 @@ from starlette.routing import Route
 from mnistlib.testing.azureml.answers import Refusal, not_found
 from mnistlib.testing.azureml.arm.assets import path_changed
 from mnistlib.testing.azureml.arm.places import Place, job_of, place_of
-from mnistlib.testing.azureml.arm.resources import ROOM, AnyCaseRoute, container_of, listing, resource
+from mnistlib.testing.azureml.arm.resources import (
+    container_of,
+    listing,
+    resource,
+    routes_of_versions,
+)
 from mnistlib.testing.azureml.blobs import RUN_CONTAINER
 from mnistlib.testing.azureml.services.models import add_asset, add_model, versions_of
 from mnistlib.testing.azureml.state import State
@@ -31,15 +36,15 @@ class ArmModels:
 
     def routes(self) -> list[Route]:
         """Return the room's routes."""
-        one = f"{ROOM}/models/{{name}}"
-        return [
-            AnyCaseRoute(f"{ROOM}/models", self.list_all),
-            AnyCaseRoute(one, self.container),
-            AnyCaseRoute(f"{one}/versions", self.versions),
-            AnyCaseRoute(f"{one}/versions/{{version}}", self.get),
-            AnyCaseRoute(f"{one}/versions/{{version}}", self.put, methods=["PUT"]),
-            AnyCaseRoute(f"{one}/versions/{{version}}", self.delete, methods=["DELETE"]),
-        ]
+        return routes_of_versions(
+            "models",
+            names=self.list_all,
+            container=self.container,
+            versions=self.versions,
+            get=self.get,
+            put=self.put,
+            delete=self.delete,
+        )
 
     async def list_all(self, request: Request) -> Response:
         """List the names."""

@@ -1,13 +1,17 @@
 """What the resources of the management interface have in common: how they are found, and how they are written down."""
 
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from starlette.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mnistlib.testing.azureml.names import Names
 from mnistlib.testing.azureml.store import Document, Store
+
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 #: The part of a management path that names the workspace, as `room_path` leaves it.
 ROOM = "/arm/workspace"
@@ -19,6 +23,30 @@ class AnyCaseRoute(Route):
     def __init__(self, path: str, endpoint: Any, **options: Any) -> None:
         super().__init__(path, endpoint, **options)
         self.path_regex = re.compile(self.path_regex.pattern, re.IGNORECASE)
+
+
+def routes_of_versions(
+    kind: str,
+    *,
+    names: Endpoint,
+    container: Endpoint,
+    versions: Endpoint,
+    get: Endpoint,
+    put: Endpoint,
+    delete: Endpoint | None = None,
+) -> list[Route]:
+    """Return the routes of resources that have versions: of their names, of all versions of one, of one version."""
+    one = f"{ROOM}/{kind}/{{name}}"
+    routes: list[Route] = [
+        AnyCaseRoute(f"{ROOM}/{kind}", names),
+        AnyCaseRoute(one, container),
+        AnyCaseRoute(f"{one}/versions", versions),
+        AnyCaseRoute(f"{one}/versions/{{version}}", get),
+        AnyCaseRoute(f"{one}/versions/{{version}}", put, methods=["PUT"]),
+    ]
+    if delete is not None:
+        routes.append(AnyCaseRoute(f"{one}/versions/{{version}}", delete, methods=["DELETE"]))
+    return routes
 
 
 def resource(names: Names, path: str, properties: Document, *, created: str | None = None) -> Document:

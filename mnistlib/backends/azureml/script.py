@@ -7,7 +7,7 @@ import runpy
 import sys
 from pathlib import Path
 
-from mnistlib.backends.azureml_node import flush_if_used
+from mnistlib.backends.azureml.node import flush_if_used
 
 
 def main() -> None:

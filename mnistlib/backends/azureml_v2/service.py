@@ -1,7 +1,7 @@
 """azure-ai-ml behind the words of :mod:`mnistlib.backends.cloud.service`.
 
 The SDK submits, and keeps clusters, environments, data and models. What it does not offer, such as the files of a run
-that has not ended, is asked for by :mod:`mnistlib.backends.azureml_v2_rest`.
+that has not ended, is asked for by :mod:`mnistlib.backends.azureml_v2.rest`.
 """
 
 import json
@@ -11,15 +11,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mnistlib.backends.azureml_calls import Calls, at_once, found
-from mnistlib.backends.azureml_compute import AmlComputeSpec
-from mnistlib.backends.azureml_runs import CREATED, RATES, is_output, noted, remote_run, runs_of_sweep, status_of_run
-from mnistlib.backends.azureml_v2_cluster import AzureMLv2Cluster
-from mnistlib.backends.azureml_v2_models import AzureMLv2Models
-from mnistlib.backends.azureml_v2_rest import WorkspaceRest
+from mnistlib.backends.azure.calls import found
+from mnistlib.backends.azure.compute import AmlComputeSpec
+from mnistlib.backends.azure.runs import CREATED, RATES, noted, remote_run, runs_of_sweep, status_of_run
+from mnistlib.backends.azure.service import AzureService
+from mnistlib.backends.azureml_v2.cluster import AzureMLv2Cluster
+from mnistlib.backends.azureml_v2.models import AzureMLv2Models
+from mnistlib.backends.azureml_v2.rest import WorkspaceRest
 from mnistlib.backends.cloud.digests import Digests
 from mnistlib.backends.cloud.retries import RetryPolicy
-from mnistlib.backends.cloud.service import Registration, RemoteRun, Service, Submission
+from mnistlib.backends.cloud.service import Registration, RemoteRun, Submission
 from mnistlib.backends.cloud.specification import EnvironmentSpecification, specification_here
 from mnistlib.backends.cloud.words import CHILDREN
 from mnistlib.errors import JobError
@@ -34,7 +35,7 @@ _DATA, _RATE = "data", "regularization"  # what a job's inputs are called
 _SWEEP_SECONDS = 7 * 24 * 3600  # a limit is required; no sweep is to reach it
 
 
-class AzureMLv2Service(Service):
+class AzureMLv2Service(AzureService):
     """A workspace and a cluster in it.
 
     Parameters
@@ -63,12 +64,9 @@ class AzureMLv2Service(Service):
         specification: EnvironmentSpecification | None = None,
         policy: RetryPolicy | None = None,
     ) -> None:
+        super().__init__(compute, specification=specification, policy=policy)
         self._open_client, self._open_rest = open_client, open_rest
-        self.calls = Calls(policy or RetryPolicy())
         self.cluster = AzureMLv2Cluster(lambda: self.client, compute, self.calls)
-        self.cluster_text = str(compute)
-        self.specification = specification or specification_here(unpinned=_PACKAGES)
-        self._environment: str | None = None
         self._digests = Digests()
         self._sent: dict[str, str] = {}
 
@@ -81,12 +79,6 @@ class AzureMLv2Service(Service):
     def rest(self) -> WorkspaceRest:
         """The workspace's plain requests."""
         return self.calls.make("opening the workspace", self._open_rest)
-
-    def prepare(self) -> None:
-        """Make sure that there is a cluster and an environment; see :meth:`Service.prepare`."""
-        self.cluster.ensure()
-        if self._environment is None:
-            self._environment = self.calls.make("looking for the environment", self._ensure_environment)
 
     def send(self, submission: Submission) -> None:
         """Start a run, once; see :meth:`Service.send`."""
@@ -160,17 +152,8 @@ class AzureMLv2Service(Service):
         """Return the names of a run's files; see :meth:`Service.file_names`."""
         return self.calls.make(f"listing the files of run {run_id}", lambda: self.rest.file_names(run_id))
 
-    def is_output(self, name: str) -> bool:
-        """Return whether a file is what the node's process has printed."""
-        return is_output(name)
-
-    def fetch(self, run_id: str, names: Sequence[str], folder: Path) -> None:
-        """Write files of a run into a folder; see :meth:`Service.fetch`."""
-
-        def one(name: str) -> None:
-            self.calls.make(f"fetching {name} of run {run_id}", lambda: self.rest.download(run_id, name, folder / name))
-
-        at_once(one, names)
+    def _fetch_one(self, run_id: str, name: str, target: Path) -> None:
+        self.rest.download(run_id, name, target)
 
     def keep(self, run_id: str, name: str, path: Path) -> bool:
         """Add a file to a run's, unless one of that name is there; see :meth:`Service.keep`."""
@@ -213,19 +196,10 @@ class AzureMLv2Service(Service):
         }
 
     def _submit(self, submission: Submission, job: Any) -> None:
-        tries: list[None] = []
-
-        def start() -> None:
-            # The answer to an earlier try may have been lost after the work was done.
-            if tries and self.rest.run(submission.run_id):
-                return
-            tries.append(None)
-            self.client.jobs.create_or_update(job)
-
-        self.calls.make(
-            f"submitting run {submission.run_id} (whether it was is shown by: mnistlib runs show "
-            f"{submission.run_id} --backend {self.name})",
-            start,
+        self._submit_once(
+            submission,
+            is_there=lambda: self.rest.run(submission.run_id),
+            start=lambda: self.client.jobs.create_or_update(job),
         )
 
     def _remote(self, run: Mapping[str, Any]) -> RemoteRun:
@@ -240,6 +214,9 @@ class AzureMLv2Service(Service):
             created=run["createdUtc"],
             why=lambda: self.calls.make(f"asking why run {run_id} failed", lambda: self.rest.why(run_id)),
         )
+
+    def _specification_here(self) -> EnvironmentSpecification:
+        return specification_here(unpinned=_PACKAGES)
 
     def _ensure_environment(self) -> str:
         """Return the registered environment of the specification; its name tells whether it is the right one."""

@@ -4,22 +4,19 @@ import os
 from pathlib import Path
 from typing import Any, cast
 
-from mnistlib.backends.azureml_calls import is_about_the_file, is_installed, no_workspace
-from mnistlib.backends.azureml_compute import AmlComputeSpec
-from mnistlib.backends.azureml_v2_client import open_client, quieten
-from mnistlib.backends.azureml_v2_cluster import AzureMLv2Cluster
-from mnistlib.backends.azureml_v2_rest import WorkspaceRest, discover
-from mnistlib.backends.azureml_v2_service import AzureMLv2Service
+from mnistlib.backends.azure.calls import is_installed, opening
+from mnistlib.backends.azure.compute import AmlCluster, AmlComputeSpec
+from mnistlib.backends.azure.management import ADDRESS, workspace_id
+from mnistlib.backends.azureml_v2.client import open_client, quieten
+from mnistlib.backends.azureml_v2.rest import WorkspaceRest, discover
+from mnistlib.backends.azureml_v2.service import AzureMLv2Service
 from mnistlib.backends.cloud.backend import CloudBackend
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.run import CloudRun
 from mnistlib.backends.cloud.specification import specification_of
 from mnistlib.errors import MissingExtraError
 
-__all__ = ["AmlComputeSpec", "AzureMLv2Backend", "AzureMLv2Run"]
-
-#: Where workspaces are managed, and what a token for one is asked for.
-_MANAGEMENT = "https://management.azure.com"
+__all__ = ["AzureMLv2Backend", "AzureMLv2Run"]
 
 
 class AzureMLv2Run(CloudRun):
@@ -100,7 +97,7 @@ class AzureMLv2Backend(CloudBackend):
         return self._azureml.client
 
     @property
-    def compute(self) -> AzureMLv2Cluster:
+    def compute(self) -> AmlCluster:
         """The cluster: ``compute.status()``, ``compute.delete()``."""
         return self._azureml.cluster
 
@@ -115,21 +112,16 @@ class AzureMLv2Backend(CloudBackend):
         client = self._azureml.client
         # A client that was given has one of its own, and no public way to say which.
         credential = self._credential or getattr(client, "_credential", None) or self._signed_in()
-        group = f"/subscriptions/{client.subscription_id}/resourceGroups/{client.resource_group_name}"
-        workspace = f"{group}/providers/Microsoft.MachineLearningServices/workspaces/{client.workspace_name}"
+        workspace = workspace_id(client.subscription_id, client.resource_group_name, client.workspace_name)
 
         def token() -> str:
-            return str(credential.get_token(f"{_MANAGEMENT}/.default").token)
+            return str(credential.get_token(f"{ADDRESS}/.default").token)
 
         # Not by the client: to describe a workspace it loads MLflow, which takes seconds and bears no interruption.
-        endpoint = discover(f"{_MANAGEMENT}{workspace}", token())
+        endpoint = discover(f"{ADDRESS}{workspace}", token())
         return WorkspaceRest(endpoint=endpoint, workspace=workspace, token=token)
 
 
 def _open(config: str | os.PathLike[str] | None, credential: Any) -> Any:
-    try:
+    with opening(config):
         return open_client(config, credential)
-    except Exception as error:  # of several classes, by what is wrong with the file
-        if not is_about_the_file(error):
-            raise
-        raise no_workspace(config, error) from error

@@ -1,6 +1,6 @@
-"""Calls of azureml-core: tried again where that helps, and their errors told in this package's words.
+"""Calls of both SDKs: tried again where that helps, and their errors told in this package's words.
 
-The SDK raises some twenty classes for the same few things, down to a bare ``Exception`` with the status in its text.
+They raise some twenty classes for the same few things, down to a bare ``Exception`` with the status in its text.
 """
 
 import importlib.util
@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -90,17 +91,18 @@ def is_installed(module: str) -> bool:
         return False
 
 
-def is_about_the_file(error: Exception) -> bool:
-    """Return whether a workspace could not be opened because of its ``config.json``, not of the service."""
-    return pause_after(error) is None and status_of(error) in (None, NOT_FOUND)
-
-
-def no_workspace(config: str | os.PathLike[str] | None, error: Exception) -> ServiceError:
-    """Return what to tell of a ``config.json`` by which no workspace can be opened."""
-    return ServiceError(
-        f"no workspace by {config or 'a config.json here or above'}: {reason_of(error)}. Download config.json from the "
-        "workspace's page in the portal and name it with config= (or stand beside it)"
-    )
+@contextmanager
+def opening(config: str | os.PathLike[str] | None) -> Iterator[None]:
+    """Say what to do where a workspace can't be opened because of its ``config.json``, not of the service."""
+    try:
+        yield
+    except Exception as error:  # from a missing file to a refused sign-in, each in a class of its own
+        if pause_after(error) is not None or status_of(error) not in (None, NOT_FOUND):
+            raise
+        raise ServiceError(
+            f"no workspace by {config or 'a config.json here or above'}: {reason_of(error)}. Download config.json from "
+            "the workspace's page in the portal and name it with config= (or stand beside it)"
+        ) from error
 
 
 def at_once(do: Callable[[Item], None], items: Iterable[Item]) -> None:

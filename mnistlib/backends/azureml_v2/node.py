@@ -13,10 +13,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
 
-from mnistlib.backends.azureml_compute import AmlComputeSpec
-from mnistlib.backends.azureml_registry import properties_of, register_once, version_of
-from mnistlib.backends.azureml_v2_rest import WorkspaceRest
-from mnistlib.backends.azureml_v2_service import AzureMLv2Service
+from mnistlib.backends.azure.compute import AmlComputeSpec
+from mnistlib.backends.azure.registry import properties_of, register_once, version_of
+from mnistlib.backends.azureml_v2.rest import WorkspaceRest
+from mnistlib.backends.azureml_v2.service import AzureMLv2Service
 from mnistlib.backends.cloud.node import NodeSide
 from mnistlib.backends.cloud.service import Registration
 from mnistlib.backends.cloud.words import ended_properties

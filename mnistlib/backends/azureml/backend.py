@@ -6,17 +6,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from mnistlib.backends.azureml_calls import is_about_the_file, is_installed, no_workspace
-from mnistlib.backends.azureml_cluster import AzureMLCluster
-from mnistlib.backends.azureml_compute import AmlComputeSpec
-from mnistlib.backends.azureml_service import AzureMLService
+from mnistlib.backends.azure.calls import is_installed, opening
+from mnistlib.backends.azure.compute import AmlCluster, AmlComputeSpec
+from mnistlib.backends.azureml.service import AzureMLService
 from mnistlib.backends.cloud.backend import DATA_WAYS, CloudBackend
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.run import CloudRun
 from mnistlib.backends.cloud.specification import specification_of
 from mnistlib.errors import MissingExtraError
 
-__all__ = ["AmlComputeSpec", "AzureMLBackend", "AzureMLRun"]
+__all__ = ["AzureMLBackend", "AzureMLRun"]
 
 #: The way of data that this service has beside those of every one.
 _REGISTERED = "dataset"
@@ -114,7 +113,7 @@ class AzureMLBackend(CloudBackend):
         return self._azureml.workspace
 
     @property
-    def compute(self) -> AzureMLCluster:
+    def compute(self) -> AmlCluster:
         """The cluster: ``compute.status()``, ``compute.delete()``."""
         return self._azureml.cluster
 
@@ -122,9 +121,5 @@ class AzureMLBackend(CloudBackend):
 def _open(config: str | os.PathLike[str] | None) -> Any:
     from azureml.core import Workspace
 
-    try:
+    with opening(config):
         return Workspace.from_config(None if config is None else os.fspath(config))
-    except Exception as error:  # from a missing file to a refused sign-in, each in a class of its own
-        if not is_about_the_file(error):
-            raise
-        raise no_workspace(config, error) from error

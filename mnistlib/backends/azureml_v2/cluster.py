@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mnistlib.backends.azureml_calls import Calls, found
-from mnistlib.backends.azureml_compute import AmlCluster, AmlComputeSpec, FoundCompute
+from mnistlib.backends.azure.calls import Calls, found
+from mnistlib.backends.azure.compute import AmlCluster, AmlComputeSpec, FoundCompute
 
 
 class AzureMLv2Cluster(AmlCluster):

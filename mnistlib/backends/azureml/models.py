@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mnistlib.backends.azureml_calls import NOT_FOUND, Calls, status_of
-from mnistlib.backends.azureml_registry import properties_of, register_once, version_of
+from mnistlib.backends.azure.calls import NOT_FOUND, Calls, status_of
+from mnistlib.backends.azure.registry import properties_of, register_once, version_of
 from mnistlib.backends.cloud.service import Registration
 from mnistlib.errors import ModelNotFoundError
 from mnistlib.models import Models, ModelVersion, require_model_name

@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from mnistlib.backends.azureml_doctor import Container, Sdk, steps_of
-from mnistlib.backends.azureml_management import ADDRESS
+from mnistlib.backends.azure.doctor import Container, Sdk, steps_of
+from mnistlib.backends.azure.management import ADDRESS
 from mnistlib.backends.checks import Package, Step
 from mnistlib.errors import ServiceError
 

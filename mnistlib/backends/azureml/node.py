@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Self
 
-from mnistlib.backends.azureml_compute import AmlComputeSpec
-from mnistlib.backends.azureml_service import AzureMLService
+from mnistlib.backends.azure.compute import AmlComputeSpec
+from mnistlib.backends.azureml.service import AzureMLService
 from mnistlib.backends.cloud.node import NodeSide
 from mnistlib.backends.cloud.words import ended_properties
 from mnistlib.jobs import Job
@@ -17,7 +17,7 @@ class AzureMLNode(NodeSide):
     """Tells the run of this process, found by the variables that the service has set."""
 
     # A script of its own process has to tell of its metrics before it ends, which nothing else makes it do.
-    script_launcher = ("-m", "mnistlib.backends.azureml_script")
+    script_launcher = ("-m", "mnistlib.backends.azureml.script")
 
     def __init__(self, run: Any = None) -> None:
         from azureml.core import Run

@@ -14,9 +14,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from mnistlib.backends.azureml_calls import NOT_FOUND, is_connection_error, reason_of, status_of
-from mnistlib.backends.azureml_compute import AmlComputeSpec
-from mnistlib.backends.azureml_management import TIMEOUT, Management, bearer_of, counts_for
+from mnistlib.backends.azure.calls import NOT_FOUND, is_connection_error, reason_of, status_of
+from mnistlib.backends.azure.compute import AmlComputeSpec
+from mnistlib.backends.azure.management import TIMEOUT, Management, bearer_of, counts_for
 from mnistlib.backends.checks import Package, Step, Wrong, look_at_packages, runs_folder_step
 from mnistlib.errors import JobError, ServiceError
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from mnistlib.backends.azureml_calls import CONFLICT, NOT_FOUND
+from mnistlib.backends.azure.calls import CONFLICT, NOT_FOUND
+from mnistlib.backends.azure.management import VERSION
 from mnistlib.files import publish_bytes
 
 _TIMEOUT = 60.0  # seconds without a byte
 _A_PAGE = 100
-_VERSION = "2024-10-01"  # of the management interface
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +38,8 @@ class WorkspaceRest:
 
     def run(self, run_id: str) -> dict[str, Any] | None:
         """Return what there is to say of a run; None if there is none."""
-        answer = self._ask("GET", "history/v1.0", f"runs/{_part(run_id)}", missing=None)
-        return None if answer is None else dict(answer)
+        run: dict[str, Any] | None = self._ask("GET", "history/v1.0", f"runs/{_part(run_id)}", may_be_missing=True)
+        return run
 
     def children(self, run_id: str) -> list[dict[str, Any]]:
         """Return the runs that belong to a run."""
@@ -47,8 +47,8 @@ class WorkspaceRest:
 
     def runs(self) -> list[dict[str, Any]]:
         """Return all runs of the workspace."""
-        experiments = self._query("experiments:query", {"viewType": "ActiveOnly"})
-        return [run for each in experiments for run in self._query(f"experiments/{_part(each['name'])}/runs:query", {})]
+        experiments = self._query("experiments:query", viewType="ActiveOnly")
+        return [run for each in experiments for run in self._query(f"experiments/{_part(each['name'])}/runs:query")]
 
     def why(self, run_id: str) -> str | None:
         """Return why a run failed, as far as the service knows."""
@@ -63,7 +63,7 @@ class WorkspaceRest:
     def download(self, run_id: str, name: str, target: Path) -> None:
         """Write a file of a run; FileNotFoundError if there is none of that name."""
         place = f"artifacts/contentinfo/{_files(run_id)}/{quote(name)}"
-        found = self._ask("GET", "artifact/v2.0", place, missing=None)
+        found = self._ask("GET", "artifact/v2.0", place, may_be_missing=True)
         if found is None:
             raise FileNotFoundError(f"run {run_id} has no file {name!r}")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -96,25 +96,11 @@ class WorkspaceRest:
         self._ask("DELETE", "modelmanagement/v1.0", f"models/{_part(model_id)}")
 
     def _pages(self, room: str, what: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        following: dict[str, str] = {}
-        while True:
-            answer = self._ask("GET", room, what, parameters=following)
-            found += answer["value"]
-            if not answer.get("continuationToken"):
-                return found
-            following = {"continuationToken": answer["continuationToken"]}
+        return _all_of(lambda following: self._ask("GET", room, what, parameters=following))
 
-    def _query(self, what: str, body: Mapping[str, Any]) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        following: str | None = None
-        while True:
-            page = {**body, "top": _A_PAGE, "continuationToken": following}
-            answer = self._ask("POST", "history/v1.0", what, body=page)
-            found += answer["value"]
-            following = answer.get("continuationToken")
-            if not following:
-                return found
+    def _query(self, what: str, **wanted: str) -> list[dict[str, Any]]:
+        body: dict[str, Any] = {"top": _A_PAGE, **wanted}
+        return _all_of(lambda following: self._ask("POST", "history/v1.0", what, body=body | following))
 
     def _ask(
         self,
@@ -124,20 +110,30 @@ class WorkspaceRest:
         *,
         body: Mapping[str, Any] | None = None,
         parameters: Mapping[str, str] | None = None,
-        missing: Any = ...,
+        may_be_missing: bool = False,
     ) -> Any:
-        """Return the answer of the service, parsed; `missing`, if given, where there is no such thing."""
+        """Return the answer of the service, parsed; None where there is no such thing, if that is no error."""
         answer = _send(
             method,
             f"{self.endpoint}/{room}{self.workspace}/{what}",
             headers={"Authorization": f"Bearer {self.token()}"},
             json=body,
             params=parameters,
-            missing=None if missing is ... else NOT_FOUND,
+            missing=NOT_FOUND if may_be_missing else None,
         )
-        if answer.status_code == NOT_FOUND:
-            return missing
-        return answer.json() if answer.content else None
+        return answer.json() if answer.ok and answer.content else None
+
+
+def _all_of(page: Callable[[dict[str, str]], Any]) -> list[dict[str, Any]]:
+    """Return all of a list that comes in pages; `page` takes where the last one ended."""
+    found: list[dict[str, Any]] = []
+    following: dict[str, str] = {}
+    while True:
+        answer = page(following)
+        found += answer["value"]
+        if not answer.get("continuationToken"):
+            return found
+        following = {"continuationToken": answer["continuationToken"]}
 
 
 def _send(method: str, address: str, *, missing: int | None = None, **options: Any) -> Any:
@@ -169,5 +165,5 @@ def _files(run_id: str) -> str:
 def discover(workspace: str, token: str) -> str:
     """Return where a workspace's region answers: its management page names a page that says so."""
     headers = {"Authorization": f"Bearer {token}"}
-    described = _send("GET", workspace, headers=headers, params={"api-version": _VERSION}).json()
+    described = _send("GET", workspace, headers=headers, params={"api-version": VERSION}).json()
     return str(_send("GET", described["properties"]["discoveryUrl"]).json()["api"]).rstrip("/")

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 from mnistlib.artifacts import ModelDescription
-from mnistlib.backends.azureml_calls import Calls
+from mnistlib.backends.azure.calls import Calls
 from mnistlib.backends.cloud.service import Registration
 from mnistlib.errors import ServiceError
 from mnistlib.models import ModelVersion

@@ -5,9 +5,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from mnistlib.backends.azureml_doctor import Container, Sdk, steps_of
-from mnistlib.backends.azureml_management import ADDRESS
-from mnistlib.backends.azureml_v2_client import open_client
+from mnistlib.backends.azure.doctor import Container, Sdk, steps_of
+from mnistlib.backends.azure.management import ADDRESS
+from mnistlib.backends.azureml_v2.client import open_client
 from mnistlib.backends.checks import Package, Step
 
 

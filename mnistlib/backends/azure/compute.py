@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mnistlib.backends.azureml_calls import Calls
+from mnistlib.backends.azure.calls import Calls
 from mnistlib.errors import ComputeError, JobError, ServiceError
 
 # 3 to 24 letters, digits and hyphens, a letter first and no hyphen last; the SDK checks none of it.

@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mnistlib.backends.azureml_calls import Calls, found
-from mnistlib.backends.azureml_registry import properties_of, register_once, version_of
-from mnistlib.backends.azureml_v2_rest import WorkspaceRest
+from mnistlib.backends.azure.calls import Calls, found
+from mnistlib.backends.azure.registry import properties_of, register_once, version_of
+from mnistlib.backends.azureml_v2.rest import WorkspaceRest
 from mnistlib.backends.cloud.service import Registration
 from mnistlib.errors import ModelError, ModelNotFoundError
 from mnistlib.models import Models, ModelVersion, require_model_name

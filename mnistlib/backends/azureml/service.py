@@ -9,14 +9,15 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from mnistlib.backends.azureml_calls import CONFLICT, NOT_FOUND, Calls, at_once, status_of
-from mnistlib.backends.azureml_cluster import AzureMLCluster
-from mnistlib.backends.azureml_compute import AmlComputeSpec
-from mnistlib.backends.azureml_data import AzureMLData, registered_name
-from mnistlib.backends.azureml_models import AzureMLModels
-from mnistlib.backends.azureml_runs import is_output, noted, remote_run, runs_of_sweep, status_of_run
+from mnistlib.backends.azure.calls import CONFLICT, NOT_FOUND, status_of
+from mnistlib.backends.azure.compute import AmlComputeSpec
+from mnistlib.backends.azure.runs import noted, remote_run, runs_of_sweep, status_of_run
+from mnistlib.backends.azure.service import AzureService
+from mnistlib.backends.azureml.cluster import AzureMLCluster
+from mnistlib.backends.azureml.data import AzureMLData, registered_name
+from mnistlib.backends.azureml.models import AzureMLModels
 from mnistlib.backends.cloud.retries import RetryPolicy
-from mnistlib.backends.cloud.service import Registration, RemoteRun, Service, Submission
+from mnistlib.backends.cloud.service import Registration, RemoteRun, Submission
 from mnistlib.backends.cloud.specification import EnvironmentSpecification, specification_here
 from mnistlib.backends.cloud.words import CHILDREN, JOB_TYPE, new_id, properties_of
 from mnistlib.errors import JobError, ServiceError
@@ -28,7 +29,7 @@ _PACKAGES = ("azureml-core", "setuptools")
 _DATA_PACKAGES = ("azureml-dataset-runtime[fuse]",)
 
 
-class AzureMLService(Service):
+class AzureMLService(AzureService):
     """A workspace and a cluster in it.
 
     Parameters
@@ -54,18 +55,14 @@ class AzureMLService(Service):
         registers_data: bool = False,
         policy: RetryPolicy | None = None,
     ) -> None:
+        super().__init__(compute, specification=specification, policy=policy)
         self._open_workspace = open_workspace
-        self.calls = Calls(policy or RetryPolicy())
         self.cluster = AzureMLCluster(lambda: self.workspace, compute, self.calls)
-        self.cluster_text = str(compute)
-        besides = _PACKAGES + (_DATA_PACKAGES if registers_data else ())
-        self.specification = specification or specification_here(besides=besides)
         self._registers_data = registers_data
         self._data = AzureMLData(lambda: self.workspace, self.calls)
         self._experiments: dict[str, Any] = {}
         self._runs: dict[str, Any] = {}
         self._experiment_of: dict[str, str] = {}
-        self._environment: Any = None
 
     @cached_property
     def workspace(self) -> Any:
@@ -75,12 +72,6 @@ class AzureMLService(Service):
     def registered_as(self, dataset: str) -> str | None:
         """Return what a data set is registered as; see :meth:`Service.registered_as`."""
         return registered_name(dataset) if self._registers_data else None
-
-    def prepare(self) -> None:
-        """Make sure that there is a cluster and an environment; see :meth:`Service.prepare`."""
-        self.cluster.ensure()
-        if self._environment is None:
-            self._environment = self.calls.make("looking for the environment", self._ensure_environment)
 
     def send(self, submission: Submission) -> None:
         """Start a run, once; see :meth:`Service.send`."""
@@ -99,19 +90,10 @@ class AzureMLService(Service):
         config.run_config.environment_variables = dict(submission.environment)
         experiment = self._experiment(submission.experiment)
         self._experiment_of[submission.run_id] = submission.experiment
-        tries: list[None] = []
-
-        def start() -> None:
-            # The answer to an earlier try may have been lost after the work was done.
-            if tries and self._find(submission.run_id, submission.experiment):
-                return
-            tries.append(None)
-            experiment.submit(config, run_id=submission.run_id, _parent_run_id=submission.parent)
-
-        self.calls.make(
-            f"submitting run {submission.run_id} (whether it was is shown by: mnistlib runs show "
-            f"{submission.run_id} --backend azureml)",
-            start,
+        self._submit_once(
+            submission,
+            is_there=lambda: self._find(submission.run_id, submission.experiment),
+            start=lambda: experiment.submit(config, run_id=submission.run_id, _parent_run_id=submission.parent),
         )
         self._describe(submission)
 
@@ -186,18 +168,13 @@ class AzureMLService(Service):
         names: list[str] = self.calls.make(f"listing the files of run {run_id}", self._files_of(run_id).get_file_names)
         return names
 
-    def is_output(self, name: str) -> bool:
-        """Return whether a file is what the node's process has printed."""
-        return is_output(name)
-
-    def fetch(self, run_id: str, names: Sequence[str], folder: Path) -> None:
-        """Write files of a run into a folder; see :meth:`Service.fetch`."""
-        run = self._files_of(run_id)
-
-        def one(name: str) -> None:
-            self.calls.make(f"fetching {name} of run {run_id}", partial(_download, run, name, folder / name))
-
-        at_once(one, names)
+    def _fetch_one(self, run_id: str, name: str, target: Path) -> None:
+        try:
+            self._files_of(run_id).download_file(name, output_file_path=str(target))
+        except Exception as error:  # the SDK has no class of its own for what is not there
+            if status_of(error) == NOT_FOUND or "was not found" in str(error):
+                raise FileNotFoundError(f"run {run_id} has no file {name!r}") from error
+            raise
 
     def keep(self, run_id: str, name: str, path: Path) -> bool:
         """Add a file to a run's, unless one of that name is there; see :meth:`Service.keep`."""
@@ -284,6 +261,9 @@ class AzureMLService(Service):
             )
         return self._experiments[name]
 
+    def _specification_here(self) -> EnvironmentSpecification:
+        return specification_here(besides=_PACKAGES + (_DATA_PACKAGES if self._registers_data else ()))
+
     def _ensure_environment(self) -> Any:
         """Return the registered environment of the specification; its name tells whether it is the right one."""
         from azureml.core import Environment
@@ -318,12 +298,3 @@ def _run_of_sweep(sweep: Submission, run_id: str, child: TrainJob) -> Submission
 
 def _runs_of(experiment: Any) -> list[Any]:
     return list(experiment.get_runs(include_children=True))
-
-
-def _download(run: Any, name: str, target: Path) -> None:
-    try:
-        run.download_file(name, output_file_path=str(target))
-    except Exception as error:
-        if status_of(error) == NOT_FOUND or "was not found" in str(error):
-            raise FileNotFoundError(f"run {run.id} has no file {name!r}") from error
-        raise

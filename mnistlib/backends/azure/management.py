@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mnistlib.backends.azureml_calls import reason_of
+from mnistlib.backends.azure.calls import reason_of
 from mnistlib.errors import ServiceError
 
 ADDRESS = "https://management.azure.com"
@@ -15,7 +15,7 @@ ADDRESS = "https://management.azure.com"
 TIMEOUT = (10.0, 30.0)
 
 _PROVIDER = "providers/Microsoft.MachineLearningServices"
-_VERSION = "2024-04-01"
+VERSION = "2024-04-01"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +55,7 @@ class Management:
         return usages
 
     def _in_workspace(self, rest: str) -> str:
-        group = f"/subscriptions/{self.subscription}/resourceGroups/{self.group}"
-        return f"{group}/{_PROVIDER}/workspaces/{self.workspace}{rest}"
+        return workspace_id(self.subscription, self.group, self.workspace) + rest
 
     def _in_region(self, region: str, what: str) -> str:
         return f"/subscriptions/{self.subscription}/{_PROVIDER}/locations/{region}/{what}"
@@ -67,7 +66,7 @@ class Management:
         try:
             answer = requests.get(
                 f"{ADDRESS}{path}",
-                params={"api-version": _VERSION},
+                params={"api-version": VERSION},
                 headers={"Authorization": f"Bearer {self.token}"},
                 timeout=TIMEOUT,
             )
@@ -78,6 +77,11 @@ class Management:
         except requests.RequestException as error:
             raise ServiceError(f"no answer ({type(error).__name__})") from error
         return content
+
+
+def workspace_id(subscription: str, group: str, workspace: str) -> str:
+    """Return the resource id of a workspace, which is also its path here."""
+    return f"/subscriptions/{subscription}/resourceGroups/{group}/{_PROVIDER}/workspaces/{workspace}"
 
 
 def counts_for(usage: Mapping[str, Any], family: str) -> bool:

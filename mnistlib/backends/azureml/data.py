@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mnistlib.backends.azureml_calls import Calls, at_once
+from mnistlib.backends.azure.calls import Calls, at_once
 from mnistlib.backends.cloud.digests import Digests
 from mnistlib.datasets import NAMES
 from mnistlib.errors import JobError

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mnistlib.backends.azureml_calls import NOT_FOUND, Calls, reason_of, status_of
-from mnistlib.backends.azureml_compute import AmlCluster, AmlComputeSpec, FoundCompute
+from mnistlib.backends.azure.calls import NOT_FOUND, Calls, reason_of, status_of
+from mnistlib.backends.azure.compute import AmlCluster, AmlComputeSpec, FoundCompute
 
 
 class AzureMLCluster(AmlCluster):

@@ -1,0 +1,1 @@
+"""What the backends for Azure Machine Learning share, whatever the SDK."""

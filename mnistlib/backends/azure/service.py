@@ -1,0 +1,91 @@
+"""What the services of both SDKs of Azure Machine Learning do alike."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mnistlib.backends.azure.calls import Calls, at_once
+from mnistlib.backends.azure.compute import AmlCluster, AmlComputeSpec
+from mnistlib.backends.azure.runs import is_output
+from mnistlib.backends.cloud.retries import RetryPolicy
+from mnistlib.backends.cloud.service import Service, Submission
+from mnistlib.backends.cloud.specification import EnvironmentSpecification
+
+
+class AzureService(Service):
+    """A workspace and a cluster in it, through whichever SDK.
+
+    Parameters
+    ----------
+    compute : AmlComputeSpec
+        The cluster; made when the first job is submitted, if it is not there.
+    specification : EnvironmentSpecification, optional
+        What jobs run in. Default: what runs here.
+    policy : RetryPolicy, optional
+        How patiently what fails for a moment is tried again.
+    """
+
+    cluster: AmlCluster
+
+    def __init__(
+        self, compute: AmlComputeSpec, *, specification: EnvironmentSpecification | None, policy: RetryPolicy | None
+    ) -> None:
+        self.calls = Calls(policy or RetryPolicy())
+        self.cluster_text = str(compute)
+        self._given_specification = specification
+        self._environment: Any = None
+
+    @cached_property
+    def specification(self) -> EnvironmentSpecification:
+        """The Python environment of the nodes. A node itself never asks, and need not have what it pins."""
+        return self._given_specification or self._specification_here()
+
+    @abstractmethod
+    def _specification_here(self) -> EnvironmentSpecification:
+        """Return the specification of what runs here, with what a node needs beside it."""
+
+    @abstractmethod
+    def _ensure_environment(self) -> Any:
+        """Return the registered environment of the specification, made where it is not there."""
+
+    @abstractmethod
+    def _fetch_one(self, run_id: str, name: str, target: Path) -> None:
+        """Write a file of a run; FileNotFoundError if it is not there."""
+
+    def prepare(self) -> None:
+        """Make sure that there is a cluster and an environment; see :meth:`Service.prepare`."""
+        self.cluster.ensure()
+        if self._environment is None:
+            self._environment = self.calls.make("looking for the environment", self._ensure_environment)
+
+    def is_output(self, name: str) -> bool:
+        """Return whether a file is what the node's process has printed."""
+        return is_output(name)
+
+    def fetch(self, run_id: str, names: Sequence[str], folder: Path) -> None:
+        """Write files of a run into a folder; see :meth:`Service.fetch`."""
+
+        def one(name: str) -> None:
+            self.calls.make(f"fetching {name} of run {run_id}", lambda: self._fetch_one(run_id, name, folder / name))
+
+        at_once(one, names)
+
+    def _submit_once(
+        self, submission: Submission, *, is_there: Callable[[], object], start: Callable[[], object]
+    ) -> None:
+        """Start a run; not again where the answer to an earlier try was lost after the work was done."""
+        tries: list[None] = []
+
+        def once() -> None:
+            if tries and is_there():
+                return
+            tries.append(None)
+            start()
+
+        self.calls.make(
+            f"submitting run {submission.run_id} (whether it was is shown by: mnistlib runs show "
+            f"{submission.run_id} --backend {self.name})",
+            once,
+        )
