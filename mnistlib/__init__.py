@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mnistlib.errors import ComputeError as ComputeError
     from mnistlib.errors import DataError as DataError
     from mnistlib.errors import DatasetNotFoundError as DatasetNotFoundError
+    from mnistlib.errors import DeploymentError as DeploymentError
     from mnistlib.errors import DownloadError as DownloadError
     from mnistlib.errors import IdxError as IdxError
     from mnistlib.errors import JobCancelledError as JobCancelledError
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
     from mnistlib.errors import ModelNotFoundError as ModelNotFoundError
     from mnistlib.errors import RunNotFoundError as RunNotFoundError
     from mnistlib.errors import RunStateError as RunStateError
+    from mnistlib.errors import ScoringError as ScoringError
     from mnistlib.errors import ScriptFailedError as ScriptFailedError
     from mnistlib.errors import ServiceError as ServiceError
+    from mnistlib.errors import ServiceNotFoundError as ServiceNotFoundError
     from mnistlib.errors import SweepFailedError as SweepFailedError
     from mnistlib.idx import load_data as load_data
     from mnistlib.idx import read_idx as read_idx
@@ -49,6 +52,8 @@ if TYPE_CHECKING:
     from mnistlib.runs import Run as Run
     from mnistlib.runs import RunStatus as RunStatus
     from mnistlib.runs import current_run as current_run
+    from mnistlib.services import Service as Service
+    from mnistlib.services import ServiceStatus as ServiceStatus
 
     __version__: str
 
@@ -61,6 +66,7 @@ _MODULE_OF = {
     "DataError": "errors",
     "Dataset": "datasets",
     "DatasetNotFoundError": "errors",
+    "DeploymentError": "errors",
     "DownloadError": "errors",
     "IdxError": "errors",
     "JobCancelledError": "errors",
@@ -78,9 +84,13 @@ _MODULE_OF = {
     "RunNotFoundError": "errors",
     "RunStateError": "errors",
     "RunStatus": "runs",
+    "ScoringError": "errors",
     "ScriptFailedError": "errors",
-    "ServiceError": "errors",
     "ScriptJob": "jobs",
+    "Service": "services",
+    "ServiceError": "errors",
+    "ServiceNotFoundError": "errors",
+    "ServiceStatus": "services",
     "SweepFailedError": "errors",
     "SweepJob": "jobs",
     "TrainJob": "jobs",

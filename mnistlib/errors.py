@@ -19,6 +19,9 @@
     ├── BackendError (ValueError)              no backend has that name
     ├── ServiceError (RuntimeError)            a cluster's service refused, or could not be reached
     │   └── ComputeError                       it has no cluster to run on, and can't make one
+    ├── DeploymentError (RuntimeError)         a model that can't be deployed, or whose service does not start
+    ├── ServiceNotFoundError (LookupError)     no service has that name
+    ├── ScoringError (RuntimeError)            a service refused what it was asked, or could not be reached
     └── MissingExtraError (ImportError)        an optional dependency is not installed
 
 Each also is the built-in error that a caller would think of first, so ``except ValueError`` keeps working.
@@ -32,6 +35,7 @@ __all__ = [
     "ComputeError",
     "DataError",
     "DatasetNotFoundError",
+    "DeploymentError",
     "DownloadError",
     "IdxError",
     "JobCancelledError",
@@ -43,8 +47,10 @@ __all__ = [
     "ModelNotFoundError",
     "RunNotFoundError",
     "RunStateError",
+    "ScoringError",
     "ScriptFailedError",
     "ServiceError",
+    "ServiceNotFoundError",
     "SweepFailedError",
 ]
 
@@ -127,6 +133,30 @@ class ServiceError(MnistlibError, RuntimeError):
 
 class ComputeError(ServiceError):
     """There is no cluster to run on, and none can be made."""
+
+
+class DeploymentError(MnistlibError, RuntimeError):
+    """A model can't be deployed, or its service does not start.
+
+    Parameters
+    ----------
+    reason : str
+        Which service, and why.
+    log_tail : sequence of str
+        The last lines of the service's log; they follow the reason in the message.
+    """
+
+    def __init__(self, reason: str, *, log_tail: Sequence[str] = ()) -> None:
+        super().__init__("\n".join([reason, *(f"    {line}" for line in log_tail)]))
+        self.reason = reason
+
+
+class ServiceNotFoundError(MnistlibError, LookupError):
+    """No service has that name."""
+
+
+class ScoringError(MnistlibError, RuntimeError):
+    """A service refused what it was asked, or could not be reached."""
 
 
 class MissingExtraError(MnistlibError, ImportError):

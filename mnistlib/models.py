@@ -8,10 +8,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mnistlib.artifacts import DESCRIPTION_FILE, ModelDescription, SavedModel, decode_model
-from mnistlib.errors import ModelError
+from mnistlib.errors import DeploymentError, ModelError
 from mnistlib.files import publish_bytes
+from mnistlib.services import Service, Services
 
 # The rule that azureml-core 1.x checks in azureml/_model_management/_util.py, model_name_validation:
 # ^[a-zA-Z0-9][a-zA-Z0-9\-\._]{0,254}$. A name that is good here is good there.
@@ -46,6 +48,8 @@ class ModelVersion:
         How it was trained; None of a model that a script made.
     read : callable
         Returns the bytes of its file, from wherever the registry keeps them.
+    services : Services or None
+        Where it can be deployed; None of a registry that stands by itself.
     """
 
     name: str
@@ -59,6 +63,7 @@ class ModelVersion:
     file: str
     origin: ModelDescription | None = field(repr=False)
     read: Callable[[], bytes] = field(repr=False, compare=False)
+    services: Services | None = field(default=None, repr=False, compare=False)
 
     @property
     def id(self) -> str:
@@ -136,6 +141,32 @@ class ModelVersion:
         from mnistlib.exports import to_onnx
 
         publish_bytes(path, to_onnx(self.load().classifier))
+
+    def deploy(self, name: str, *, replace: bool = False, **options: Any) -> Service:
+        """Start a service that answers with this model, and wait until it does.
+
+        Parameters
+        ----------
+        name : str
+            What to call the service: 3 to 32 small letters, digits and hyphens.
+        replace : bool, default False
+            Let it take the place of a service of that name.
+        **options
+            What the backend's own ``services.deploy`` takes beside these.
+
+        Returns
+        -------
+        Service
+            ``service.predict(images)``, ``service.scoring_uri``, ``service.logs()``, ``service.delete()``.
+
+        Raises
+        ------
+        DeploymentError
+            If the name is not allowed or taken, or the service does not start; the message says why.
+        """
+        if self.services is None:
+            raise DeploymentError(f"model {self.id} was read by no backend: get it with backend.models.get(...)")
+        return self.services.deploy(self, name, replace=replace, **options)
 
     def verified_bytes(self) -> bytes:
         """Return the bytes of the model's file.

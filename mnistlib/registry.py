@@ -25,11 +25,12 @@ from mnistlib.artifacts import ModelDescription
 from mnistlib.errors import ModelError, ModelNotFoundError
 from mnistlib.files import publish_bytes
 from mnistlib.models import Models, ModelVersion, require_model_name
+from mnistlib.services import Services
 
 _DELETED = {"deleted": True}
 
 #: What an entry holds as it is.
-_STORED = [field.name for field in fields(ModelVersion) if field.name not in ("origin", "read")]
+_STORED = [field.name for field in fields(ModelVersion) if field.name not in ("origin", "read", "services")]
 
 
 class ModelRegistry(Models):
@@ -39,6 +40,8 @@ class ModelRegistry(Models):
     ----------
     folder : Path
         Where it is kept. It is made when the first model is registered.
+    services : Services, optional
+        Where its models can be deployed.
 
     Examples
     --------
@@ -54,8 +57,9 @@ class ModelRegistry(Models):
     array([5, 0], dtype=uint8)
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, services: Services | None = None) -> None:
         self.folder = folder
+        self._services = services
 
     def register(
         self,
@@ -111,6 +115,7 @@ class ModelRegistry(Models):
                 file=file,
                 origin=origin,
                 read=partial(_read, self._blob(digest)),
+                services=self._services,
             )
             # Written even where it is there already: should that copy be damaged, this one mends it.
             publish_bytes(self._blob(digest), content)
@@ -168,7 +173,8 @@ class ModelRegistry(Models):
                 return None
             origin = content["origin"] and ModelDescription.from_content(content["origin"])
             blob = self._blob(content["sha256"])
-            return ModelVersion(**content | {"origin": origin, "read": partial(_read, blob)})
+            kept = {"origin": origin, "read": partial(_read, blob), "services": self._services}
+            return ModelVersion(**content | kept)
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:

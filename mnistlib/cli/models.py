@@ -100,6 +100,6 @@ def _version(options: argparse.Namespace, model: str) -> ModelVersion:
 
 
 def _version_json(version: ModelVersion) -> dict[str, Any]:
-    content = asdict(replace(version, read=bytes))
-    del content["read"]
+    content = asdict(replace(version, read=bytes, services=None))
+    del content["read"], content["services"]
     return content

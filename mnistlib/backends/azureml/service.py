@@ -70,11 +70,11 @@ class AzureMLService(AzureService):
         return self.calls.make("opening the workspace", self._open_workspace)
 
     def registered_as(self, dataset: str) -> str | None:
-        """Return what a data set is registered as; see :meth:`Service.registered_as`."""
+        """Return what a data set is registered as; see :meth:`CloudService.registered_as`."""
         return registered_name(dataset) if self._registers_data else None
 
     def send(self, submission: Submission) -> None:
-        """Start a run, once; see :meth:`Service.send`."""
+        """Start a run, once; see :meth:`CloudService.send`."""
         from azureml.core import ScriptRunConfig
 
         command = ["python", "-m", "mnistlib", "node", "--service", self.name, *submission.arguments]
@@ -98,7 +98,7 @@ class AzureMLService(AzureService):
         self._describe(submission)
 
     def send_sweep(self, submission: Submission, sweep: SweepJob, done: Sequence[str | None]) -> None:
-        """Record a sweep as running, and start its runs; see :meth:`Service.send_sweep`."""
+        """Record a sweep as running, and start its runs; see :meth:`CloudService.send_sweep`."""
         ids = [known or new_id(submission.experiment) for known in done]
         experiment = self._experiment(submission.experiment)
         self.calls.make(
@@ -121,12 +121,12 @@ class AzureMLService(AzureService):
             raise
 
     def close_sweep(self, run_id: str, *, error: str | None) -> None:
-        """Record a sweep as ended; see :meth:`Service.close_sweep`."""
+        """Record a sweep as ended; see :meth:`CloudService.close_sweep`."""
         sweep = self.sdk_run(run_id)
         self.calls.make(f"closing sweep {run_id}", partial(sweep.fail, error) if error else sweep.complete)
 
     def children(self, sweep: RemoteRun) -> Sequence[RemoteRun]:
-        """Return the runs of a sweep; see :meth:`Service.children`."""
+        """Return the runs of a sweep; see :meth:`CloudService.children`."""
         return runs_of_sweep(sweep, self.find, lambda: self._trials(sweep.run_id))
 
     def _trials(self, run_id: str) -> list[RemoteRun]:
@@ -135,12 +135,12 @@ class AzureMLService(AzureService):
         return [replace(self._remote(trial), parent=run_id) for trial in trials]
 
     def find(self, run_id: str) -> RemoteRun | None:
-        """Return a run as it is now; see :meth:`Service.find`."""
+        """Return a run as it is now; see :meth:`CloudService.find`."""
         run = self.sdk_run(run_id)
         return self._remote(run) if run else None
 
     def runs(self) -> Sequence[RemoteRun]:
-        """Return the runs of this package, the newest first; see :meth:`Service.runs`."""
+        """Return the runs of this package, the newest first; see :meth:`CloudService.runs`."""
         experiments = self.calls.make("listing the experiments", lambda: self.workspace.experiments)
         found = [
             self._remote(run)
@@ -151,7 +151,7 @@ class AzureMLService(AzureService):
         return sorted(found, key=lambda run: run.created, reverse=True)
 
     def stop(self, run_id: str) -> None:
-        """Ask a run to stop; see :meth:`Service.stop`."""
+        """Ask a run to stop; see :meth:`CloudService.stop`."""
         run = self.sdk_run(run_id)
 
         def ask() -> None:
@@ -164,7 +164,7 @@ class AzureMLService(AzureService):
         self.calls.make(f"cancelling run {run_id}", ask)
 
     def file_names(self, run_id: str) -> Sequence[str]:
-        """Return the names of a run's files; see :meth:`Service.file_names`."""
+        """Return the names of a run's files; see :meth:`CloudService.file_names`."""
         names: list[str] = self.calls.make(f"listing the files of run {run_id}", self._files_of(run_id).get_file_names)
         return names
 
@@ -177,7 +177,7 @@ class AzureMLService(AzureService):
             raise
 
     def keep(self, run_id: str, name: str, path: Path) -> bool:
-        """Add a file to a run's, unless one of that name is there; see :meth:`Service.keep`."""
+        """Add a file to a run's, unless one of that name is there; see :meth:`CloudService.keep`."""
         run = self._files_of(run_id)
 
         def add() -> bool:
@@ -192,7 +192,7 @@ class AzureMLService(AzureService):
         return self.calls.make(f"sending {name} of run {run_id}", add)
 
     def register(self, registration: Registration) -> ModelVersion:
-        """Register a model of a run; see :meth:`Service.register`."""
+        """Register a model of a run; see :meth:`CloudService.register`."""
         return self.models.register(registration, self.sdk_run(registration.run_id))
 
     @property

@@ -81,11 +81,11 @@ class AzureMLv2Service(AzureService):
         return self.calls.make("opening the workspace", self._open_rest)
 
     def send(self, submission: Submission) -> None:
-        """Start a run, once; see :meth:`Service.send`."""
+        """Start a run, once; see :meth:`CloudService.send`."""
         self._submit(submission, self._command(submission, *submission.arguments))
 
     def send_sweep(self, submission: Submission, sweep: SweepJob, done: Sequence[str | None]) -> None:
-        """Start a sweep of the service's own over the rates that are left; see :meth:`Service.send_sweep`."""
+        """Start a sweep of the service's own over the rates that are left; see :meth:`CloudService.send_sweep`."""
         from azure.ai.ml.sweep import Choice
 
         rates = [rate for rate, known in zip(sweep.regularization, done, strict=True) if known is None]
@@ -110,10 +110,10 @@ class AzureMLv2Service(AzureService):
         self._submit(submission, trials)
 
     def close_sweep(self, run_id: str, *, error: str | None) -> None:
-        """Do nothing: the service sees by itself that its trials have ended; see :meth:`Service.close_sweep`."""
+        """Do nothing: the service sees by itself that its trials have ended; see :meth:`CloudService.close_sweep`."""
 
     def children(self, sweep: RemoteRun) -> Sequence[RemoteRun]:
-        """Return the runs of a sweep; see :meth:`Service.children`."""
+        """Return the runs of a sweep; see :meth:`CloudService.children`."""
         what = f"looking at sweep {sweep.run_id}"
         return runs_of_sweep(
             sweep,
@@ -122,12 +122,12 @@ class AzureMLv2Service(AzureService):
         )
 
     def find(self, run_id: str) -> RemoteRun | None:
-        """Return a run as it is now; see :meth:`Service.find`."""
+        """Return a run as it is now; see :meth:`CloudService.find`."""
         run = self.calls.make(f"looking at run {run_id}", lambda: self.rest.run(run_id))
         return self._remote(run) if run else None
 
     def runs(self) -> Sequence[RemoteRun]:
-        """Return the runs of this package, the newest first; see :meth:`Service.runs`."""
+        """Return the runs of this package, the newest first; see :meth:`CloudService.runs`."""
         known = [self._remote(run) for run in self.calls.make("listing the runs", self.rest.runs)]
         # A trial of a sweep of ours has no property of its own before its node tells of it.
         own = {run.run_id for run in known if CREATED in run.properties}
@@ -135,7 +135,7 @@ class AzureMLv2Service(AzureService):
         return sorted(ours, key=lambda run: run.created, reverse=True)
 
     def stop(self, run_id: str) -> None:
-        """Ask a run to stop; see :meth:`Service.stop`."""
+        """Ask a run to stop; see :meth:`CloudService.stop`."""
 
         def ask() -> None:
             try:
@@ -149,18 +149,18 @@ class AzureMLv2Service(AzureService):
         self.calls.make(f"cancelling run {run_id}", ask)
 
     def file_names(self, run_id: str) -> Sequence[str]:
-        """Return the names of a run's files; see :meth:`Service.file_names`."""
+        """Return the names of a run's files; see :meth:`CloudService.file_names`."""
         return self.calls.make(f"listing the files of run {run_id}", lambda: self.rest.file_names(run_id))
 
     def _fetch_one(self, run_id: str, name: str, target: Path) -> None:
         self.rest.download(run_id, name, target)
 
     def keep(self, run_id: str, name: str, path: Path) -> bool:
-        """Add a file to a run's, unless one of that name is there; see :meth:`Service.keep`."""
+        """Add a file to a run's, unless one of that name is there; see :meth:`CloudService.keep`."""
         return self.calls.make(f"sending {name} of run {run_id}", lambda: self.rest.upload(run_id, name, path))
 
     def register(self, registration: Registration) -> ModelVersion:
-        """Register a model of a run; see :meth:`Service.register`."""
+        """Register a model of a run; see :meth:`CloudService.register`."""
         return self.models.register(registration)
 
     @property

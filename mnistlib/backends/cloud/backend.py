@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mnistlib.backends.base import Backend
 from mnistlib.backends.cloud.run import CloudRun, as_its_runs_say
-from mnistlib.backends.cloud.service import RemoteRun, Service, Submission
+from mnistlib.backends.cloud.service import CloudService, RemoteRun, Submission
 from mnistlib.backends.cloud.staging import PACKAGE, stage
 from mnistlib.backends.cloud.words import CHILDREN, CHOOSES, JOB, is_sweep, new_id, properties_of, record_of
 from mnistlib.backends.plan import Plan
@@ -39,7 +39,7 @@ class CloudBackend(Backend):
 
     Parameters
     ----------
-    service : Service
+    service : CloudService
         The cluster.
     data : str, optional
         One of `data_ways`: whether a job's data set is sent from here, once, or fetched by the node. Default: the
@@ -53,7 +53,7 @@ class CloudBackend(Backend):
     #: How its jobs' data can come to the node.
     data_ways: Sequence[str] = DATA_WAYS
 
-    def __init__(self, service: Service, *, data: str | None = None, runs_folder: Path | None = None) -> None:
+    def __init__(self, service: CloudService, *, data: str | None = None, runs_folder: Path | None = None) -> None:
         self._service = service
         self._data = self.way_of_data(data)
         self._folder = (runs_folder or default_runs_folder()) / _BROUGHT

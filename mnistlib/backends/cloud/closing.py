@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mnistlib.backends.cloud.node import NodeSide
 from mnistlib.backends.cloud.run import CloudRun
-from mnistlib.backends.cloud.service import RemoteRun, Service
+from mnistlib.backends.cloud.service import CloudService, RemoteRun
 from mnistlib.backends.cloud.words import ENDED, record_of
 from mnistlib.jobs import Job, SweepJob
 from mnistlib.jobs.execute import Outcome
@@ -76,7 +76,7 @@ def close_if_last(
     return record.status
 
 
-def _marked(service: Service, sweep_id: str, run_id: str) -> bool:
+def _marked(service: CloudService, sweep_id: str, run_id: str) -> bool:
     """Leave this run's mark; it may be there from before, if this node is one that came for another."""
     _FOLDER.mkdir(exist_ok=True)
     mark = _FOLDER / "mark"
@@ -102,7 +102,7 @@ def _choose(side: NodeSide, sweep: SweepJob, runs: Sequence[RemoteRun], *, own: 
     return run_on_node(_FOLDER, run_id=side.run_id, experiment=side.experiment, data=data, service=side, work=work)
 
 
-def _bring(service: Service, run: RemoteRun, folder: Path) -> Path:
+def _bring(service: CloudService, run: RemoteRun, folder: Path) -> Path:
     """Bring the files of one of the runs here; of one whose node has left none, a record of how it ended."""
     folder.mkdir(parents=True)
     there = CloudRun(service, run, folder)

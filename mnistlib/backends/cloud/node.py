@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from mnistlib.artifacts import read_verified
-from mnistlib.backends.cloud.service import Registration, Service
+from mnistlib.backends.cloud.service import CloudService, Registration
 from mnistlib.jobs.node import NodeService
 from mnistlib.runs import read_metrics
 from mnistlib.runs.handle import MODEL_OUTPUT
@@ -29,7 +29,7 @@ class NodeSide(NodeService):
 
     @property
     @abstractmethod
-    def service(self) -> Service:
+    def service(self) -> CloudService:
         """The service, with the rights that this node has."""
 
     @abstractmethod

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mnistlib.artifacts import DESCRIPTION_FILE, ModelDescription
-from mnistlib.backends.cloud.service import Registration, RemoteRun, Service
+from mnistlib.backends.cloud.service import CloudService, Registration, RemoteRun
 from mnistlib.backends.cloud.words import CHILDREN, CHOOSES, ENDED, is_sweep, record_of
 from mnistlib.errors import JobFailedError, ModelError, RunNotFoundError, RunStateError
 from mnistlib.jobs.node import COLLECTED, LOGS
@@ -30,7 +30,7 @@ class CloudRun(Run):
 
     Parameters
     ----------
-    service : Service
+    service : CloudService
         Who runs it.
     run : RemoteRun
         What is known of it.
@@ -41,7 +41,7 @@ class CloudRun(Run):
     # Every look is a request: the longer a run takes, the less often.
     _first_pause, _longest_pause, _pause_growth = 0.2, 5.0, 1.1
 
-    def __init__(self, service: Service, run: RemoteRun, folder: Path) -> None:
+    def __init__(self, service: CloudService, run: RemoteRun, folder: Path) -> None:
         super().__init__(run.run_id, run.experiment)
         self._service = service
         self._known = run

@@ -112,7 +112,7 @@ class Registration:
     origin: ModelDescription | None
 
 
-class Service(ABC):
+class CloudService(ABC):
     """A cluster and what belongs to it, through one SDK.
 
     Attributes
