@@ -228,4 +228,7 @@ def _key(name: str) -> str:
 def _shown(service: Document) -> Document:
     """Return a service without its keys, and with all that the SDK looks for in its models."""
     models = [_MODEL_DEFAULTS | model for model in service["models"]]
+    for model in models:
+        if model["resourceRequirements"]:  # what is null here, the SDK leaves out when it registers a model
+            model["resourceRequirements"] = {"gpu": None} | model["resourceRequirements"]
     return {key: value for key, value in service.items() if key != "keys"} | {"models": models}
