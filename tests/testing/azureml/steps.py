@@ -3,6 +3,7 @@
 import json
 import textwrap
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -75,6 +76,13 @@ def finished(run: Any) -> str:
 def log_of(run: Any, folder: Path) -> str:
     run.download_file("user_logs/std_log.txt", str(folder / "log.txt"))
     return (folder / "log.txt").read_text()
+
+
+def is_alive(number: int) -> bool:
+    """Return whether a process runs; whoever has ended and waits to be noticed does not."""
+    with suppress(FileNotFoundError):
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
 
 
 def ask(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mnistlib.testing.azureml import AzureMLEmulator
-from tests.testing.azureml.steps import finished, make_cluster, submit_text, wait_until
+from tests.testing.azureml.steps import finished, is_alive, make_cluster, submit_text, wait_until
 
 core = pytest.importorskip("azureml.core", reason="the extra azureml is not installed")
 
@@ -49,12 +49,6 @@ def killable(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["subproc
         finally:
             with suppress(ProcessLookupError):
                 process.kill()
-
-
-def is_alive(number: int) -> bool:
-    with suppress(FileNotFoundError):
-        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="it looks for processes in /proc")
