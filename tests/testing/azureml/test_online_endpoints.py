@@ -1,9 +1,13 @@
 """Online endpoints through azure-ai-ml: models that are deployed, and really answer."""
 
+import functools
 import json
+import os
+import signal
 import textwrap
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +16,14 @@ import requests
 
 pytest.importorskip("azure.ai.ml", reason="azure-ai-ml is not installed")
 
+from azure.ai.ml import MLClient
 from azure.ai.ml.entities import CodeConfiguration, ManagedOnlineDeployment, ManagedOnlineEndpoint, Model
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from mnistlib.testing.azureml import AzureMLEmulator
 from mnistlib.testing.azureml.names import MANAGEMENT_HOST
-from tests.testing.azureml.steps import ask, is_alive
-from tests.testing.azureml.v2 import environment_of, new_name
+from tests.testing.azureml.steps import ask, is_alive, killable, wait_until
+from tests.testing.azureml.v2 import connect, environment_of, new_name
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -47,36 +52,39 @@ def new_endpoint_name() -> str:
     return f"e-{uuid.uuid4().hex[:10]}"
 
 
+def make_endpoint(client: Any) -> Any:
+    settings = ManagedOnlineEndpoint(name=new_endpoint_name(), auth_mode="key")
+    return client.online_endpoints.begin_create_or_update(settings).result()
+
+
+def deploy_to(client: Any, endpoint: Any, folder: Path, name: str, code: str = ENTRY, **options: Any) -> Any:
+    """Deploy a script, given as text, with a model of one file."""
+    (folder / "words.txt").write_text("weights")
+    source = folder / name
+    source.mkdir(exist_ok=True)
+    (source / "score.py").write_text(textwrap.dedent(code))
+    (source / "words.py").write_text(f"greeting = 'hello from {name}'\n")
+    given = {
+        "model": Model(name=f"words-{endpoint.name}", version="1", path=str(folder / "words.txt")),
+        "environment": environment_of(SERVER),
+        "code_configuration": CodeConfiguration(code=str(source), scoring_script="score.py"),
+        "instance_type": "Standard_DS3_v2",
+        "instance_count": 1,
+    }
+    settings = ManagedOnlineDeployment(name=name, endpoint_name=endpoint.name, **(given | options))
+    return client.online_deployments.begin_create_or_update(settings).result()
+
+
 @pytest.fixture
 def endpoint(client: Any) -> Iterator[Any]:
-    made = client.online_endpoints.begin_create_or_update(
-        ManagedOnlineEndpoint(name=new_endpoint_name(), auth_mode="key")
-    ).result()
+    made = make_endpoint(client)
     yield made
     client.online_endpoints.begin_delete(made.name).result()
 
 
 @pytest.fixture
 def deploy(client: Any, endpoint: Any, tmp_path: Path) -> Deploy:
-    (tmp_path / "words.txt").write_text("weights")
-    model = client.models.create_or_update(Model(name=new_name("model"), path=str(tmp_path / "words.txt")))
-
-    def deploy_entry(name: str, code: str = ENTRY, **options: Any) -> Any:
-        source = tmp_path / name
-        source.mkdir(exist_ok=True)
-        (source / "score.py").write_text(textwrap.dedent(code))
-        (source / "words.py").write_text(f"greeting = 'hello from {name}'\n")
-        given = {
-            "model": model,
-            "environment": environment_of(SERVER),
-            "code_configuration": CodeConfiguration(code=str(source), scoring_script="score.py"),
-            "instance_type": "Standard_DS3_v2",
-            "instance_count": 1,
-        }
-        settings = ManagedOnlineDeployment(name=name, endpoint_name=endpoint.name, **(given | options))
-        return client.online_deployments.begin_create_or_update(settings).result()
-
-    return deploy_entry
+    return functools.partial(deploy_to, client, endpoint, tmp_path)
 
 
 def lead(client: Any, endpoint: Any, **traffic: int) -> None:
@@ -282,11 +290,66 @@ def test_what_belongs_to_no_endpoint_is_refused(service: AzureMLEmulator, client
         client.online_endpoints.get("nobodys")
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="it looks for processes in /proc")
+def test_a_deployment_that_is_deleted_while_it_answers_ends(
+    client: Any, endpoint: Any, deploy: Deploy, key: str, tmp_path: Path
+) -> None:
+    started = tmp_path / "started"
+    code = f"""
+        import pathlib, time
+        def init(): pass
+        def run(raw):
+            pathlib.Path({str(started)!r}).touch()
+            time.sleep(600)
+    """
+    deploy("slow", code)
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(send, endpoint, key, azureml_model_deployment="slow")
+        wait_until(started.exists)
+        client.online_deployments.begin_delete("slow", endpoint.name).result()
+        assert answer.result(timeout=30).status_code == 424
+
+
+PROCESSES = """\
+import os, subprocess, sys
+def init():
+    global other
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+def run(raw):
+    return [os.getpid(), other.pid]
+"""
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="it looks for processes in /proc")
+
+
+@needs_proc
 def test_an_endpoint_that_is_deleted_ends_its_processes(client: Any, endpoint: Any, deploy: Deploy, key: str) -> None:
-    deploy("blue", "import os\ndef init(): pass\ndef run(raw): return os.getpid()")
-    process = send(endpoint, key, azureml_model_deployment="blue").json()
-    assert is_alive(process)
+    deploy("blue", PROCESSES)
+    processes = send(endpoint, key, azureml_model_deployment="blue").json()
+    assert all(map(is_alive, processes))
     client.online_endpoints.begin_delete(endpoint.name).result()
-    assert not is_alive(process)
+    wait_until(lambda: not any(map(is_alive, processes)))
     assert send(endpoint, key).status_code == 404
+
+
+@needs_proc
+def test_a_service_that_was_killed_leaves_no_process_and_its_endpoints_answer_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = pytest.importorskip("azure.identity", reason="azure-identity is not installed")
+    folder = tmp_path / "state"
+    with killable(folder, monkeypatch) as process:
+        path = str(folder / "config.json")
+        client = MLClient.from_config(identity.DefaultAzureCredential(), path=path, show_progress=False)
+        endpoint = make_endpoint(client)
+        deploy_to(client, endpoint, tmp_path, "blue", PROCESSES)
+        lead(client, endpoint, blue=100)
+        key = client.online_endpoints.get_keys(endpoint.name).primary_key
+        processes = send(endpoint, key).json()
+        os.kill(process.pid, signal.SIGKILL)
+        wait_until(lambda: not any(map(is_alive, processes)))
+    with AzureMLEmulator(folder) as service:
+        assert connect(service).online_endpoints.get_keys(endpoint.name).primary_key == key
+        others = send(endpoint, key).json()
+        assert all(map(is_alive, others))
+        assert not set(others) & set(processes)
+    wait_until(lambda: not any(map(is_alive, others)))
