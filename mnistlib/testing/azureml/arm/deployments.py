@@ -90,15 +90,18 @@ class Deployments:
 
     async def delete(self, request: Request) -> Response:
         """Delete a deployment that no request is led to, and end its process."""
-        deployment = self._find(request)
-        share = self._endpoint(request)["properties"]["traffic"].get(deployment["name"], 0)
+        endpoint, name = self._endpoint(request), request.path_params["name"]
+        share = endpoint["properties"]["traffic"].get(name, 0)
         if share > 0:
             raise Refusal(
                 400,
                 "UserError",
-                f"The deployment {deployment['name']} gets {share} % of the traffic of its endpoint and can't be"
-                " deleted. Set its share to 0 first, or delete the endpoint.",
+                f"The deployment {name} gets {share} % of the traffic of its endpoint and can't be deleted."
+                " Set its share to 0 first, or delete the endpoint.",
             )
+        deployment = self._store.get("online_deployment", _key(endpoint["name"], name))
+        if deployment is None:
+            return Response(status_code=204)
         await run_in_threadpool(self.remove, deployment)
         return Response(status_code=200)
 
@@ -141,16 +144,16 @@ class Deployments:
 
     def _resolved(self, properties: Document) -> Document:
         """Return the model, the code and the environment that a deployment is of: later changes don't change it."""
+        model = self._model(properties["model"]) if properties.get("model") else None
         script = properties.get("codeConfiguration") or {}
-        if not script.get("codeId") or not script.get("scoringScript") or not properties.get("environmentId"):
-            raise Refusal(
-                400,
-                "UserError",
-                "The emulator deploys a model with an environment and with a code configuration that names code and"
-                " scoring script; without them Azure deploys models of MLflow alone, which is not covered.",
-            )
+        if not script and ((model or {}).get("arm") or {}).get("modelType") == "mlflow_model":
+            raise Refusal(501, "NotImplemented", "the emulator deploys no model of MLflow without a code configuration")
+        if not script.get("codeId") or not script.get("scoringScript"):
+            raise Refusal(400, "UserError", "A model that is not MLflow's needs a code configuration to be deployed.")
+        if not properties.get("environmentId"):
+            raise Refusal(400, "UserError", "A scoring script needs an environment to be deployed.")
         return {
-            "model": self._model(properties["model"]) if properties.get("model") else None,
+            "model": model,
             "snapshot": snapshot_behind(self._store, script["codeId"]),
             "environment": environment_of(self._store, properties["environmentId"]),
         }

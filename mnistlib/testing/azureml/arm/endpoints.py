@@ -79,9 +79,10 @@ class Endpoints:
 
     async def delete(self, request: Request) -> Response:
         """Delete an endpoint with its deployments, and end their processes."""
-        endpoint = self._find(request)
-        self._store.delete("online_endpoint", endpoint["name"].lower())
-        for deployment in self._deployments.of(endpoint["name"]):
+        name = request.path_params["endpoint"]
+        if not self._store.delete("online_endpoint", name.lower()):
+            return Response(status_code=204)
+        for deployment in self._deployments.of(name):
             await run_in_threadpool(self._deployments.remove, deployment)
         return Response(status_code=200)
 
@@ -90,10 +91,9 @@ class Endpoints:
         return JSONResponse(self._find(request)["keys"])
 
     async def new_key(self, request: Request) -> Response:
-        """Replace one of the endpoint's keys, by a given one or by a new one."""
+        """Replace one of the endpoint's keys; the SDK sends the old one along, which is not what anybody wants."""
         endpoint, wanted = self._find(request), await request.json()
-        kind = f"{wanted['keyType'].lower()}Key"
-        endpoint["keys"] |= {kind: wanted.get("keyValue") or _new_key()}
+        endpoint["keys"] |= {f"{wanted['keyType'].lower()}Key": _new_key()}
         self._store.put("online_endpoint", endpoint["name"].lower(), endpoint)
         return Response(status_code=200)
 

@@ -18,6 +18,7 @@ from mnistlib.testing.azureml.blobs import RUN_CONTAINER
 from mnistlib.testing.azureml.environments import ImageBuildError
 from mnistlib.testing.azureml.scoring import EntryError, Program, Scorer, Scorers, ScoringError
 from mnistlib.testing.azureml.served import models_below
+from mnistlib.testing.azureml.services import no_code
 from mnistlib.testing.azureml.state import State
 from mnistlib.testing.azureml.store import Document
 
@@ -64,6 +65,8 @@ class Webservices:
         if str(body.get("computeType")).upper() != "ACI":
             raise Refusal(501, "NotImplemented", f"the emulator covers no service of type {body.get('computeType')}")
         models = [self._model(number) for number in body["environmentImageRequest"].get("modelIds") or []]
+        if not body["environmentImageRequest"].get("environment"):
+            no_code.check_framework(models)
         service = (
             _DEFAULTS
             | body
@@ -147,17 +150,22 @@ class Webservices:
     def _program(self, service: Document, folder: Path) -> Program:
         """Put a service's script and models below a folder."""
         request = service["environmentImageRequest"]
-        environment = request.get("environment") or {}
-        given = environment.get("environmentVariables") or {}
         app = folder / "app"
         app.mkdir()
-        self._unpack(request, app)
         models = models_below(self._state, folder / "models", service["models"])
+        if request.get("environment"):
+            environment = request["environment"]
+            self._unpack(request, app)
+            variables = environment.get("environmentVariables") or {}
+            script = app / variables["AZUREML_ENTRY_SCRIPT"]
+        else:
+            environment = no_code.environment_of(service["models"][0])
+            script, variables = no_code.write_entry(app, models)
         return Program(
             python=self._scorers.nodes.python_for(environment).executable,
-            script=app / given["AZUREML_ENTRY_SCRIPT"],
+            script=script,
             folder=app,
-            variables={"AZUREML_MODEL_DIR": str(models), **given},
+            variables={"AZUREML_MODEL_DIR": str(models), **variables},
         )
 
     def _unpack(self, request: Document, app: Path) -> None:
@@ -227,8 +235,10 @@ def _key(name: str) -> str:
 
 def _shown(service: Document) -> Document:
     """Return a service without its keys, and with all that the SDK looks for in its models."""
-    models = [_MODEL_DEFAULTS | model for model in service["models"]]
-    for model in models:
-        if model["resourceRequirements"]:  # what is null here, the SDK leaves out when it registers a model
-            model["resourceRequirements"] = {"gpu": None} | model["resourceRequirements"]
+    models = [_MODEL_DEFAULTS | model | {"resourceRequirements": _resources(model)} for model in service["models"]]
     return {key: value for key, value in service.items() if key != "keys"} | {"models": models}
+
+
+def _resources(model: Document) -> Document | None:
+    given = model.get("resourceRequirements")
+    return None if given is None else {"cpu": None, "memoryInGB": None, "gpu": None} | given
