@@ -1,6 +1,7 @@
 """The command serve: answer with a model until told to end."""
 
 import argparse
+import logging
 import os
 import tempfile
 from collections.abc import Callable
@@ -24,6 +25,8 @@ from mnistlib.runs.context import OUTPUTS
 
 #: Names the token of a service, for those who would not have it seen in the list of processes.
 TOKEN_VARIABLE = "MNISTLIB_TOKEN"  # noqa: S105 - a name
+
+_log = logging.getLogger("mnistlib")
 
 _PACKAGES = ("starlette", "uvicorn", "orjson", "prometheus_client", "PIL")
 
@@ -52,6 +55,7 @@ def serve(options: argparse.Namespace) -> None:
 
     def ready() -> None:
         if options.json:
+            _log.info("answering with %s on %s", name, address)  # what is printed is for programs
             print_json(model=name, scoring_uri=f"{address}/score", page=f"{address}/", pid=os.getpid())
         else:
             print(f"serving {name}: draw on {address}/ or POST to {address}/score (Ctrl-C ends it)", flush=True)
