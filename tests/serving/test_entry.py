@@ -2,8 +2,11 @@
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +14,10 @@ from typing import Any
 import pytest
 
 import mnistlib
-from mnistlib import LocalBackend, ModelError, TrainJob
+from mnistlib import LocalBackend, ModelError, ScoringError, TrainJob
 from mnistlib.backends.azure.services import ENTRY_SCRIPT, stage_service
 from mnistlib.models import ModelVersion
+from mnistlib.scoring import ScoringClient
 from mnistlib.serving.entry import Entry, ServedDescription
 from mnistlib.serving.refusals import Refusal
 
@@ -136,6 +140,37 @@ def test_a_bad_request_is_answered_with_status_and_reason_by_the_servers_own_cla
     assert told["code"] == code
     assert told["message"]
     assert where is None or told["where"] == where
+
+
+def test_microsofts_server_answers_with_what_is_shipped(place: Place, model: ModelVersion) -> None:
+    pytest.importorskip(SERVER, reason="azureml-inference-server-http is not installed")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "azureml_inference_server_http", "--port", str(port)]
+    command += ["--entry_script", str(place.shipped / ENTRY_SCRIPT)]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    with subprocess.Popen(command, cwd=place.shipped, env=environment, start_new_session=True) as server:
+        try:
+            until_it_listens(port, server)
+            with ScoringClient(f"http://127.0.0.1:{port}/score") as client:
+                assert client.predict(IMAGES).tolist() == model.load().predict(IMAGES).tolist()
+                with pytest.raises(ScoringError, match=r"answers 422: data\[0\] has 9 numbers, the model takes 64"):
+                    client.predict(IMAGES[:, :3, :3])
+        finally:
+            os.killpg(server.pid, signal.SIGKILL)
+
+
+def until_it_listens(port: int, server: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            assert server.poll() is None, "the server has ended"
+            assert time.monotonic() < deadline, "waited too long"
+            time.sleep(0.05)
+        else:
+            return
 
 
 def test_without_such_a_class_a_bad_request_is_an_error_with_the_reason(
