@@ -238,6 +238,14 @@ def test_a_script_may_answer_with_a_response(client: Any, endpoint: Any, deploy:
     assert refused.headers["ms-azureml-model-error-statuscode"] == "422"
 
 
+def test_what_is_no_text_is_refused(endpoint: Any, deploy: Deploy, key: str) -> None:
+    deploy("blue")
+    headers = {"Authorization": f"Bearer {key}", "azureml-model-deployment": "blue"}
+    answer = requests.post(endpoint.scoring_uri, data=b"\xff", headers=headers, timeout=30)
+    assert answer.headers["ms-azureml-model-error-statuscode"] == "400"
+    assert "UTF-8" in answer.json()["message"]
+
+
 def test_model_and_environment_may_be_registered(client: Any, endpoint: Any, deploy: Deploy, tmp_path: Path) -> None:
     environment = client.environments.create_or_update(environment_of(SERVER, name=new_name("env"), version="3"))
     (tmp_path / "weights").mkdir()

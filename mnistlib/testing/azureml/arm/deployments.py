@@ -180,6 +180,7 @@ class Deployments:
             python=self._scorers.nodes.python_for(environment).executable,
             script=code / script,
             folder=code,
+            imports=code,
             variables={
                 "AML_APP_ROOT": str(code),
                 "AZUREML_ENTRY_SCRIPT": script,
