@@ -47,6 +47,8 @@ def run(raw):
 
 Deploy = Callable[..., Any]
 
+needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="it looks for processes in /proc")
+
 
 def new_endpoint_name() -> str:
     return f"e-{uuid.uuid4().hex[:10]}"
@@ -317,6 +319,28 @@ def test_a_deployment_that_is_deleted_while_it_answers_ends(
         assert answer.result(timeout=30).status_code == 424
 
 
+@needs_proc
+def test_an_endpoint_that_is_deleted_while_a_deployment_starts_ends_it(
+    client: Any, endpoint: Any, deploy: Deploy, tmp_path: Path
+) -> None:
+    started = tmp_path / "started"
+    code = f"""
+        import os, pathlib, time
+        def init():
+            pathlib.Path({str(started)!r}).write_text(str(os.getpid()))
+            time.sleep(600)
+        def run(raw): pass
+    """
+    with ThreadPoolExecutor() as pool:
+        deployed = pool.submit(deploy, "slow", code)
+        wait_until(lambda: started.exists() and started.read_text())
+        assert client.online_deployments.get("slow", endpoint.name).provisioning_state == "Creating"
+        client.online_endpoints.begin_delete(endpoint.name).result()
+        with pytest.raises(ResourceNotFoundError):
+            deployed.result(timeout=30)
+    assert not is_alive(int(started.read_text()))
+
+
 PROCESSES = """\
 import os, subprocess, sys
 def init():
@@ -325,8 +349,6 @@ def init():
 def run(raw):
     return [os.getpid(), other.pid]
 """
-
-needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="it looks for processes in /proc")
 
 
 @needs_proc
