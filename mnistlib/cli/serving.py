@@ -56,7 +56,7 @@ def serve(options: argparse.Namespace) -> None:
 
     def ready() -> None:
         if options.json:
-            _log.info("serving %s at %s", name, address)
+            _log.info("answering with %s on %s", name, address)  # what is printed is for programs
             print_json(model=name, scoring_uri=f"{address}/score", page=f"{address}/", pid=os.getpid())
         else:
             print(f"serving {name}: draw on {address}/ or POST to {address}/score (Ctrl-C ends it)")
