@@ -44,7 +44,7 @@ def models_list(options: argparse.Namespace) -> None:
 
 def models_show(options: argparse.Namespace) -> None:
     """Print all that is known of a version."""
-    version = _version(options, options.model)
+    version = version_of(options, options.model)
     if options.json:
         print_json(**_version_json(version))
         return
@@ -69,7 +69,7 @@ def models_show(options: argparse.Namespace) -> None:
 
 def models_download(options: argparse.Namespace) -> None:
     """Write a version's file into a folder and print where it is."""
-    path = _version(options, options.model).download(options.target)
+    path = version_of(options, options.model).download(options.target)
     if options.json:
         print_json(path=str(path))
     else:
@@ -82,7 +82,7 @@ def models_delete(options: argparse.Namespace) -> None:
     for model in options.chosen:
         if ":" not in model:
             raise ModelError(f"to delete, name a version: {model}:1. A whole name can't be deleted at once")
-    versions = [_version(options, model) for model in options.chosen]
+    versions = [version_of(options, model) for model in options.chosen]
     for version in versions:
         models.delete(version.name, version.version)
     if options.json:
@@ -91,7 +91,7 @@ def models_delete(options: argparse.Namespace) -> None:
         print("".join(f"{version.id}  deleted\n" for version in versions), end="")
 
 
-def _version(options: argparse.Namespace, model: str) -> ModelVersion:
+def version_of(options: argparse.Namespace, model: str) -> ModelVersion:
     """Return the version that ``NAME:VERSION`` means; the newest of ``NAME``."""
     name, colon, number = model.partition(":")
     if colon and not number.isdecimal():

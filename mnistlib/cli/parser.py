@@ -28,6 +28,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_info(commands)
     _add_show(commands)
     _add_report(commands)
+    _add_serve(commands)
     _add_doctor(commands)
     _add_node(commands)
     return parser
@@ -190,6 +191,25 @@ def _add_report(commands: Any) -> None:
     report.add_argument("--output", metavar="FILE.html", help="the file (default: the run's id, in this folder)")
     _add_data_folder(report)
     _add_runs(report)
+
+
+def _add_serve(commands: Any) -> None:
+    serve = _add(commands, "serve", "answer with a model over HTTP, with a page to draw on", module="serving")
+    serve.add_argument("model", metavar="MODEL", help="NAME[:VERSION] of a registered model, a run, or a file")
+    serve.add_argument("--host", default="127.0.0.1", help="where to listen (default: 127.0.0.1, this machine only)")
+    serve.add_argument("--port", type=int, default=8000, help="0 takes any that is free (default: 8000)")
+    serve.add_argument("--token", help="what requests must carry as Authorization: Bearer (default: $MNISTLIB_TOKEN)")
+    serve.add_argument("--no-auth", action="store_true", help="let anybody ask, also from other machines")
+    serve.add_argument(
+        "--most-bytes", type=_positive, default=64 * 2**20, metavar="N", help="of a body (default: 64 MiB)"
+    )
+    serve.add_argument(
+        "--most-waiting", type=_positive, default=256, metavar="N", help="requests in line (default: 256)"
+    )
+    serve.add_argument("--trust", action="store_true", help="load a pickle of unknown origin: it can run any code")
+    _add_data_folder(serve)
+    _add_runs(serve)
+    _add_json(serve)
 
 
 def _add_doctor(commands: Any) -> None:

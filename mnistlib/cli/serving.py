@@ -1,0 +1,97 @@
+"""The command serve: answer with a model until told to end."""
+
+import argparse
+import os
+import tempfile
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+from mnistlib.artifacts import SavedModel, load_model
+from mnistlib.cli.models import version_of
+from mnistlib.cli.output import backend_of, print_json
+from mnistlib.errors import (
+    BackendError,
+    MissingExtraError,
+    MnistlibError,
+    ModelError,
+    ModelNotFoundError,
+    RunNotFoundError,
+)
+from mnistlib.report import write_report
+from mnistlib.runs import Run
+from mnistlib.runs.context import OUTPUTS
+
+#: Names the token of a service, for those who would not have it seen in the list of processes.
+TOKEN_VARIABLE = "MNISTLIB_TOKEN"  # noqa: S105 - a name
+
+_PACKAGES = ("starlette", "uvicorn", "orjson", "prometheus_client", "PIL")
+
+
+def serve(options: argparse.Namespace) -> None:
+    """Answer with a model until SIGTERM or Ctrl-C."""
+    if not all(map(find_spec, _PACKAGES)):
+        raise MissingExtraError("mnistlib serve", "serve")
+    from mnistlib.serving.app import Limits, ScoringApp
+    from mnistlib.serving.model import ServedModel
+    from mnistlib.serving.server import address_of, is_loopback, listen
+    from mnistlib.serving.server import serve as answer
+
+    token = options.token or os.environ.get(TOKEN_VARIABLE)
+    if token is None and not options.no_auth and not is_loopback(options.host):
+        raise BackendError(
+            f"--host {options.host} can be reached from other machines: name a token with --token or "
+            f"${TOKEN_VARIABLE}, or say --no-auth to let anybody ask"
+        )
+    saved, name, run = _model_of(options)
+    model = ServedModel(saved, name, run_id=run.id if run else None)
+    limits = Limits(most_bytes=options.most_bytes, most_waiting=options.most_waiting)
+    app = ScoringApp(model, limits=limits, token=None if options.no_auth else token, report=_report_of(run, options))
+    listening = listen(options.host, options.port)
+    address = address_of(listening)
+
+    def ready() -> None:
+        if options.json:
+            print_json(model=name, scoring_uri=f"{address}/score", page=f"{address}/", pid=os.getpid())
+        else:
+            print(f"serving {name}: draw on {address}/ or POST to {address}/score (Ctrl-C ends it)", flush=True)
+
+    answer(app, listening, ready=ready)
+
+
+def _model_of(options: argparse.Namespace) -> tuple[SavedModel, str, Run | None]:
+    """Return what the options mean, a registered model, a file or a run; with its name and the run that made it."""
+    try:
+        version = version_of(options, options.model)
+    except (ModelNotFoundError, ModelError) as error:  # the latter of a name that no model may have, such as a path
+        unregistered = error
+    else:
+        return version.load(), version.id, _run_of(version.run_id, options)
+    if Path(options.model).is_file():
+        return load_model(options.model, trust=options.trust), Path(options.model).name, None
+    try:
+        run = backend_of(options).attach(options.model)
+    except RunNotFoundError as error:
+        raise ModelNotFoundError(
+            f"{options.model!r} is no registered model, no file and no run: {unregistered}"
+        ) from error
+    return load_model(run.local_folder() / OUTPUTS, trust=options.trust), f"run {run.id}", run
+
+
+def _run_of(run_id: str, options: argparse.Namespace) -> Run | None:
+    try:
+        return backend_of(options).attach(run_id)
+    except MnistlibError:  # it was deleted, or a service has no answer: the model answers without it
+        return None
+
+
+def _report_of(run: Run | None, options: argparse.Namespace) -> Callable[[], str] | None:
+    if run is None:
+        return None
+
+    def report() -> str:
+        with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
+            file = write_report(run, Path(folder, "report.html"), data_folder=options.data_folder)
+            return file.read_text(encoding="utf-8")
+
+    return report

@@ -1,0 +1,57 @@
+"""The images of an IDX request."""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistlib.errors import IdxError
+from mnistlib.idx import read_idx, read_idx_header
+from mnistlib.serving.refusals import Refusal
+
+
+def rows_of_idx(content: bytes, *, width: int, shape: tuple[int, int] | None, most_bytes: int) -> NDArray[Any]:
+    """Return the images of IDX bytes, plain or gzip.
+
+    Parameters
+    ----------
+    content : bytes
+        The request's body.
+    width : int
+        How many pixels the model takes.
+    shape : tuple of int, or None
+        Rows and columns of its images.
+    most_bytes : int
+        More pixels than that, once unpacked, are refused before they are.
+
+    Returns
+    -------
+    ndarray of uint8, shape (n, width)
+        Pixels from 0 to 255; n may be 0.
+
+    Raises
+    ------
+    Refusal
+        400 for what is no IDX, 413 for too many images, 422 for other arrays than images of the model's size.
+    """
+    try:
+        header = read_idx_header(content)
+        if header.nbytes > most_bytes:
+            raise Refusal(413, "size", f"the IDX array has {header.nbytes:,} bytes, at most {most_bytes:,} are taken")
+        pixels = read_idx(content)
+    except IdxError as error:
+        raise Refusal(400, "idx", f"the body is not one IDX array: {error}") from error
+    if pixels.dtype != np.uint8:
+        raise Refusal(422, "type", f"the IDX array holds {pixels.dtype}, expected unsigned bytes")
+    if shape is None:
+        raise Refusal(422, "shape", f"the model takes no images, but rows of {width} numbers: send JSON")
+    if pixels.shape == shape:
+        pixels = pixels[np.newaxis]
+    if pixels.shape[1:] not in (shape, (width,)):
+        raise Refusal(
+            422,
+            "shape",
+            f"the IDX array is of shape {pixels.shape}, expected (n, {shape[0]}, {shape[1]}), for any number n",
+        )
+    return pixels.reshape(len(pixels), math.prod(shape))

@@ -1,0 +1,85 @@
+"""What a service counts, as Prometheus reads it."""
+
+import time
+from collections.abc import Collection
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
+_REQUESTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class Metrics:
+    """Counters of one service.
+
+    Parameters
+    ----------
+    paths : collection of str
+        The paths that are counted by name; all others are counted together.
+    """
+
+    def __init__(self, paths: Collection[str]) -> None:
+        self._paths = frozenset(paths)
+        self._registry = CollectorRegistry()
+        self._answers = Counter(
+            "mnistlib_requests_total", "Requests answered", ("path", "status"), registry=self._registry
+        )
+        self._seconds = Histogram(
+            "mnistlib_request_seconds",
+            "Time from a request's head to the end of its answer",
+            ("path",),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._images = Counter("mnistlib_rows_scored_total", "Rows scored", registry=self._registry)
+        self._batches = Histogram(
+            "mnistlib_batch_requests", "Requests scored together", buckets=_REQUESTS, registry=self._registry
+        )
+        self._now = Gauge("mnistlib_requests_in_progress", "Requests not answered yet", registry=self._registry)
+        # To look a counter up by its labels costs more than to count.
+        self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+
+    def scored(self, requests: int, rows: int) -> None:
+        """Count a batch."""
+        self._batches.observe(requests)
+        self._images.inc(rows)
+
+    def text(self) -> bytes:
+        """Return all counters in Prometheus's text format."""
+        return generate_latest(self._registry)
+
+    def around(self, app: ASGIApp) -> ASGIApp:
+        """Return an app that does the same and is counted."""
+
+        async def counted(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != "http":
+                await app(scope, receive, send)
+                return
+            status = 500  # what is answered where nothing was
+
+            async def watched(message: Message) -> None:
+                nonlocal status
+                if message["type"] == "http.response.start":
+                    status = message["status"]
+                await send(message)
+
+            started = time.perf_counter()
+            self._now.inc()
+            try:
+                await app(scope, receive, watched)
+            finally:
+                self._now.dec()
+                answers, seconds = self._counters(scope["path"], status)
+                answers.inc()
+                seconds.observe(time.perf_counter() - started)
+
+        return counted
+
+    def _counters(self, path: str, status: int) -> tuple[Counter, Histogram]:
+        named = path if path in self._paths else "other"
+        if (named, status) not in self._known:
+            self._known[named, status] = self._answers.labels(named, str(status)), self._seconds.labels(named)
+        return self._known[named, status]

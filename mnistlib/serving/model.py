@@ -1,0 +1,156 @@
+"""A model as a service sees it: rows in, labels and probabilities out."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistlib.artifacts import SavedModel
+from mnistlib.errors import ModelError
+from mnistlib.preprocessing import WHITE
+
+_BLOCK_ROWS = 2048  # images that are made floating-point numbers at a time
+_MNIST_PIXELS = 784
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a model says of rows.
+
+    Attributes
+    ----------
+    labels : ndarray, shape (n,)
+        The answers.
+    probabilities : ndarray of float64, shape (n, k), or None
+        Of each class, where they were asked for.
+    """
+
+    labels: NDArray[Any]
+    probabilities: NDArray[np.float64] | None
+
+
+class ServedModel:
+    """A classifier, with what a service must know of it.
+
+    Parameters
+    ----------
+    saved : SavedModel
+        The classifier and how it was trained.
+    name : str
+        What to call it.
+    run_id : str, optional
+        Id of the run that made it.
+
+    Attributes
+    ----------
+    width : int
+        How many numbers a row has.
+    shape : tuple of int, or None
+        Rows and columns of its images; None of a model that is not known to take images.
+    labels : list
+        What it can answer.
+    classes : list of str
+        What these mean, in words.
+    quick : bool
+        Whether a few rows take it less time than to ask another thread.
+
+    Raises
+    ------
+    ModelError
+        If it does not say how many numbers it takes.
+    """
+
+    def __init__(self, saved: SavedModel, name: str, *, run_id: str | None = None) -> None:
+        self.name = name
+        self.run_id = run_id
+        self.description = saved.description
+        self._classifier = saved.classifier
+        self.labels: list[Any] = np.asarray(getattr(saved.classifier, "classes_", [])).tolist()
+        if not hasattr(saved.classifier, "n_features_in_"):
+            raise ModelError(
+                f"{name} is a {type(saved.classifier).__name__} that does not say how many numbers it takes"
+            )
+        self.width = int(saved.classifier.n_features_in_)
+        self.shape = _shape_of(saved, self.width)
+        self.classes = list(saved.description.classes) if saved.description else list(map(str, self.labels))
+        self._linear = _Linear.of(saved.classifier)
+        self.quick = self._linear is not None
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether it can say how probable each class is."""
+        return hasattr(self._classifier, "predict_proba")
+
+    @property
+    def weights(self) -> NDArray[np.float64] | None:
+        """What each number counts for each class against the others, shape (k, width); None if that can't be said."""
+        return None if self._linear is None else self._linear.weights
+
+    def score(self, rows: NDArray[Any], *, proba: bool) -> Scores:
+        """Return what the model says of rows.
+
+        Parameters
+        ----------
+        rows : ndarray of float64 or uint8, shape (n, width)
+            Numbers as the model takes them, or pixels from 0 to 255.
+        proba : bool
+            Whether probabilities are wanted too.
+        """
+        blocks = [self._score(_floats(rows[at : at + _BLOCK_ROWS]), proba=proba) for at in _starts(rows)]
+        if len(blocks) == 1:
+            return blocks[0]
+        probabilities = [block.probabilities for block in blocks if block.probabilities is not None]
+        return Scores(
+            np.concatenate([block.labels for block in blocks]) if blocks else np.asarray(self.labels)[:0],
+            np.concatenate(probabilities) if probabilities else np.empty((0, len(self.labels))) if proba else None,
+        )
+
+    def _score(self, rows: NDArray[np.float64], *, proba: bool) -> Scores:
+        labels = np.asarray(self._classifier.predict(rows)) if self._linear is None else self._linear.predict(rows)
+        return Scores(labels, np.asarray(self._classifier.predict_proba(rows)) if proba else None)
+
+
+@dataclass(frozen=True, eq=False)
+class _Linear:
+    """What scikit-learn's ``predict`` computes for many classes, without its checks, which take ten times as long."""
+
+    columns: NDArray[np.float64]
+    intercept: NDArray[np.float64]
+    classes: NDArray[Any]
+    weights: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, classifier: Any) -> "_Linear | None":
+        from sklearn.linear_model import LogisticRegression
+
+        if type(classifier) is not LogisticRegression or len(classifier.coef_) != len(classifier.classes_):
+            return None
+        coefficients = np.asarray(classifier.coef_, np.float64)
+        return cls(
+            np.ascontiguousarray(coefficients.T),
+            np.asarray(classifier.intercept_, np.float64),
+            np.asarray(classifier.classes_),
+            coefficients - coefficients.mean(axis=0),
+        )
+
+    def predict(self, rows: NDArray[np.float64]) -> NDArray[Any]:
+        answers: NDArray[Any] = self.classes[(rows @ self.columns + self.intercept).argmax(axis=1)]
+        return answers
+
+
+def _shape_of(saved: SavedModel, width: int) -> tuple[int, int] | None:
+    if saved.description:
+        return saved.description.input_shape
+    return (28, 28) if width == _MNIST_PIXELS else None
+
+
+def _floats(rows: NDArray[Any]) -> NDArray[np.float64]:
+    """Return rows as :class:`~mnistlib.artifacts.SavedModel` has them, so that both give the same answers."""
+    if rows.dtype == np.uint8:
+        rows = np.divide(rows, np.float32(WHITE), dtype=np.float32)
+    return np.asarray(rows, np.float64)
+
+
+def _starts(rows: NDArray[Any]) -> range:
+    return range(0, len(rows), _BLOCK_ROWS)

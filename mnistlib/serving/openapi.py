@@ -1,0 +1,116 @@
+"""What a service takes and answers, as OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.0)."""
+
+from typing import Any
+
+import mnistlib
+from mnistlib.serving.model import ServedModel
+
+_BYTES = {"type": "string", "format": "binary"}
+_ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message", "where"],
+            "properties": {
+                "code": {"type": "string"},
+                "message": {"type": "string"},
+                "where": {"type": ["string", "null"]},
+            },
+        }
+    },
+}
+_REFUSALS = {
+    "400": "The body can't be read",
+    "401": "The token is missing or wrong",
+    "408": "The body has not come in time",
+    "413": "The body, or what is packed in it, is too large",
+    "415": "The body is of a kind that is not taken",
+    "422": "The body says something that the model can't take; the answer says where",
+    "500": "The service has failed",
+    "503": "Too many requests wait; Retry-After says when to ask again",
+}
+
+
+def description_of(model: ServedModel) -> dict[str, Any]:
+    """Return the description of a model's service."""
+    value = {"type": "number"} | ({"minimum": 0, "maximum": 1} if model.shape else {})
+    row = {"type": "array", "items": value, "minItems": model.width, "maxItems": model.width}
+    data = {"type": "array", "items": row, "minItems": 1}
+    rows = {"type": "object", "required": ["data"], "properties": {"data": data}}
+    pictures = {"application/octet-stream": {"schema": _BYTES}, "image/png": {"schema": _BYTES}} if model.shape else {}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": f"Scoring with {model.name}", "version": mnistlib.__version__},
+        "paths": {
+            "/score": {
+                "post": {
+                    "summary": "Label rows of numbers, IDX images or one PNG picture",
+                    "parameters": [_proba(model)],
+                    "requestBody": {"required": True, "content": {"application/json": {"schema": rows}} | pictures},
+                    "responses": _answers(_labels(model)),
+                }
+            },
+            "/look": {
+                "post": {
+                    "summary": "What the model sees in a PNG picture, and what it makes of it",
+                    "requestBody": {"required": True, "content": {"image/png": {"schema": _BYTES}}},
+                    "responses": _answers({"type": "object", "required": ["label", "probabilities", "pixels"]}),
+                }
+            },
+            "/model": {"get": _get("What the model is", {"type": "object"})},
+            "/health": {"get": _get("Whether the service is up", {"type": "object"})},
+            "/metrics": {"get": _get("Counters for Prometheus", {"type": "string"}, kind="text/plain")},
+            "/swagger.json": {"get": _get("This description", {"type": "object"})},
+            "/": {"get": _get("A page to draw on", {"type": "string"}, kind="text/html")},
+            "/report": {
+                "get": _get(
+                    "The report of the run that made the model", {"type": "string"}, kind="text/html", refusals=("404",)
+                )
+            },
+        },
+        "components": {
+            "schemas": {"Error": _ERROR},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{}, {"token": []}],
+    }
+
+
+def _proba(model: ServedModel) -> dict[str, Any]:
+    allowed = ["0", "1"] if model.has_probabilities else ["0"]
+    return {"name": "proba", "in": "query", "description": "1 adds probabilities", "schema": {"enum": allowed}}
+
+
+def _labels(model: ServedModel) -> dict[str, Any]:
+    labels = {"type": "array", "items": {"enum": model.labels} if model.labels else {}}
+    probabilities = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
+    more = {
+        "type": "object",
+        "required": ["labels", "probabilities", "classes"],
+        "properties": {"labels": labels, "probabilities": probabilities, "classes": {"type": "array"}},
+    }
+    return {"anyOf": [labels, more]}
+
+
+def _answers(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"200": _content("The answer", schema)} | {status: _error(text) for status, text in _REFUSALS.items()}
+
+
+def _get(
+    summary: str, schema: dict[str, Any], *, kind: str = "application/json", refusals: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    refused = {status: _error("There is none") for status in refusals}
+    return {
+        "summary": summary,
+        "responses": {"200": _content("The answer", schema, kind), "401": _error(_REFUSALS["401"])} | refused,
+    }
+
+
+def _error(text: str) -> dict[str, Any]:
+    return _content(text, {"$ref": "#/components/schemas/Error"})
+
+
+def _content(text: str, schema: dict[str, Any], kind: str = "application/json") -> dict[str, Any]:
+    return {"description": text, "content": {kind: {"schema": schema}}}

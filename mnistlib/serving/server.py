@@ -1,0 +1,116 @@
+"""The process of a service: where it listens, and how it ends."""
+
+import ipaddress
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from mnistlib.errors import DeploymentError
+
+#: Seconds that requests in flight are given to be answered, once the process is told to end.
+PATIENCE = 30
+
+_log = logging.getLogger("mnistlib")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that takes connections.
+
+    Raises
+    ------
+    DeploymentError
+        If that address can't be had; the message says why and what to do.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        raise DeploymentError(
+            f"can't listen on {host} port {port}: {error}. Name another --port (0 takes any that is free) or --host"
+        ) from error
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches an address.
+
+    Examples
+    --------
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0")
+    (True, True, False)
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def address_of(listening: socket.socket) -> str:
+    """Return the address of a socket as a browser takes it."""
+    host, port = listening.getsockname()[:2]
+    if ipaddress.ip_address(host).is_unspecified:
+        host = socket.gethostname()
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def serve(app: ASGIApp, listening: socket.socket, *, ready: Callable[[], None]) -> None:
+    """Answer requests until SIGTERM or Ctrl-C, then finish those that have come.
+
+    Parameters
+    ----------
+    app : ASGI application
+        What answers.
+    listening : socket
+        Where it listens; closed at the end.
+    ready : callable
+        Called once connections are taken.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If Ctrl-C ended it.
+    """
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=PATIENCE,
+    )
+    server = _Server(config, ready)
+    server.run(sockets=[listening])
+    if server.interrupted:
+        raise KeyboardInterrupt
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self.interrupted = False
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """End on a signal without passing it on: uvicorn would raise it again, and die of a SIGTERM it has obeyed."""
+
+        def end(number: int, frame: FrameType | None) -> None:
+            self.interrupted = number == signal.SIGINT
+            _log.info("finishing what has come, then ending")
+            self.handle_exit(number, frame)
+
+        before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
