@@ -7,6 +7,7 @@ from mnistlib.backends.plan import Plan
 from mnistlib.jobs import Job
 from mnistlib.models import Models
 from mnistlib.runs import Run, RunRecord, RunResult
+from mnistlib.services import Services
 
 
 class Backend(ABC):
@@ -91,6 +92,11 @@ class Backend(ABC):
     @abstractmethod
     def models(self) -> Models:
         """The registered models."""
+
+    @property
+    @abstractmethod
+    def services(self) -> Services:
+        """The deployed services."""
 
     def run(
         self,

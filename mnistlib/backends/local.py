@@ -12,6 +12,7 @@ from weakref import WeakSet
 
 from mnistlib.artifacts import read_verified
 from mnistlib.backends.base import Backend
+from mnistlib.backends.local_services import LocalServices
 from mnistlib.backends.plan import Plan
 from mnistlib.errors import JobFailedError, MnistlibError, ModelError, RunStateError
 from mnistlib.files import publish
@@ -255,7 +256,8 @@ class LocalBackend(Backend):
         if tracking_uri is None:
             tracking_uri = uri_of_environment()
         self._mirror = MlflowMirror(tracking_uri, self._store) if tracking_uri else None
-        self._models = ModelRegistry(self._store.folder / _MODELS)
+        self._services = LocalServices(self._store.folder)
+        self._models = ModelRegistry(self._store.folder / _MODELS, self._services)
         self._workers = ThreadPoolExecutor(max_workers, thread_name_prefix="mnistlib")
         _WORKERS.add(self._workers)
 
@@ -323,6 +325,11 @@ class LocalBackend(Backend):
     def models(self) -> ModelRegistry:
         """The registered models, in ``.models`` of the runs folder."""
         return self._models
+
+    @property
+    def services(self) -> LocalServices:
+        """The deployed services, each a process of this machine, in ``.services`` of the runs folder."""
+        return self._services
 
     def _handle(self, folder: Path, *, own: bool = False) -> LocalRun:
         return LocalRun(self._store, folder, self._models, self._mirror, own=own)

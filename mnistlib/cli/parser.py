@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 #: Commands with actions, and the action that is meant where none is named.
-_USUAL_ACTION = {"runs": "list", "models": "list"}
+_USUAL_ACTION = {"runs": "list", "models": "list", "services": "list"}
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -29,6 +29,9 @@ def make_parser() -> argparse.ArgumentParser:
     _add_show(commands)
     _add_report(commands)
     _add_serve(commands)
+    _add_score(commands)
+    _add_deploy(commands)
+    _add_services_commands(commands)
     _add_doctor(commands)
     _add_node(commands)
     return parser
@@ -210,6 +213,57 @@ def _add_serve(commands: Any) -> None:
     _add_data_folder(serve)
     _add_runs(serve)
     _add_json(serve)
+
+
+def _add_score(commands: Any) -> None:
+    score = _add(commands, "score", "ask a service for the label of each image in files", module="score")
+    score.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE_OR_URL",
+        help="IDX (plain or gzip), PNG or JSON; an address that ends in /score is the service that is asked",
+    )
+    score.add_argument("--service", help="a deployed service, or its address (default: $MNISTLIB_SERVICE or port 8000)")
+    score.add_argument("--token", help="what the service wants as Authorization: Bearer (default: $MNISTLIB_TOKEN)")
+    score.add_argument("--proba", action="store_true", help="print how probable each answer is")
+    _add_place(score)
+
+
+def _add_deploy(commands: Any) -> None:
+    deploy = _add(commands, "deploy", "start a service that answers with a registered model", module="services")
+    deploy.add_argument("model", metavar="NAME[:VERSION]", help="a registered model, by default its newest version")
+    deploy.add_argument("--name", help="what to call the service (default: like the model)")
+    deploy.add_argument("--replace", action="store_true", help="let it take the place of a service of that name")
+    local = deploy.add_argument_group("on local")
+    local.add_argument("--port", type=int, help="where it listens (default: any that is free)")
+    first = deploy.add_argument_group("on azureml")
+    first.add_argument("--cpu-cores", type=float, metavar="N", help="of its container (default: 1)")
+    first.add_argument("--memory-gb", type=float, metavar="N", help="of its container (default: 1)")
+    first.add_argument("--no-auth", dest="auth", action="store_false", default=None, help="let anybody ask")
+    first.add_argument(
+        "--no-code", action="store_true", default=None, help="let the service's own server load the model"
+    )
+    second = deploy.add_argument_group("on azureml-v2")
+    second.add_argument("--instance-type", metavar="SIZE", help="of its machines (default: Standard_DS3_v2)")
+    second.add_argument("--instance-count", type=_positive, metavar="N", help="how many (default: 1)")
+    second.add_argument("--traffic", type=int, metavar="PERCENT", help="share of requests, of one that replaces (100)")
+    _add_place(deploy)
+
+
+def _add_services_commands(commands: Any) -> None:
+    group = commands.add_parser("services", help="list, show and delete deployed services, and print their logs")
+    actions = group.add_subparsers(title="actions", metavar="ACTION", required=True)
+    every = _add(actions, "list", "print the deployed services", module="services", function="services_list")
+    show = _add(actions, "show", "print what is known of a service", module="services", function="services_show")
+    logs = _add(actions, "logs", "print what a service has said", module="services", function="services_logs")
+    delete = _add(actions, "delete", "end services and forget them", module="services", function="services_delete")
+    for parser in (show, logs):
+        parser.add_argument("service", help="name of a service")
+    delete.add_argument("chosen", nargs="+", metavar="SERVICE", help="name of a service")
+    for parser in (every, show):
+        _add_place(parser)
+    for parser in (logs, delete):
+        _add_runs(parser)
 
 
 def _add_doctor(commands: Any) -> None:

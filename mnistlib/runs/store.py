@@ -237,7 +237,7 @@ class RunStore:
             return True
         path = self._lock_path(token)
         try:
-            held = _is_held(path)
+            held = is_held(path)
         except FileNotFoundError:
             return False
         if not held:
@@ -249,7 +249,7 @@ class RunStore:
         return self.folder / _PROCESSES / f"{token}.lock"
 
 
-def _is_held(path: Path) -> bool:
+def is_held(path: Path) -> bool:
     """Whether some process holds the lock on a file."""
     if sys.platform == "win32":
         path.stat()

@@ -22,6 +22,7 @@ from mnistlib.jobs.job import job_from_json
 from mnistlib.models import Models, require_model_name
 from mnistlib.runs import Run, RunRecord, RunStatus, default_runs_folder
 from mnistlib.runs.record import now, require_experiment_name
+from mnistlib.services import Services
 
 #: How a job's data set can come to the node on every service.
 DATA_WAYS = ("upload", "fetch")
@@ -182,6 +183,11 @@ class CloudBackend(Backend):
     def models(self) -> Models:
         """The registered models."""
         return self._service.models
+
+    @property
+    def services(self) -> Services:
+        """The deployed services."""
+        return self._service.services
 
     def _data_of(self, job: Job, *, download: bool) -> dict[str, Path]:
         """Return the files of a job's data set that are to be sent; none where the node has or fetches them.

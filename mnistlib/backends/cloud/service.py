@@ -14,6 +14,7 @@ from mnistlib.backends.cloud.specification import EnvironmentSpecification
 from mnistlib.jobs import SweepJob
 from mnistlib.models import Models, ModelVersion
 from mnistlib.runs import RunStatus
+from mnistlib.services import Services
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,3 +205,8 @@ class CloudService(ABC):
     @abstractmethod
     def models(self) -> Models:
         """The registered models."""
+
+    @property
+    def services(self) -> Services:
+        """The deployed services."""
+        raise NotImplementedError

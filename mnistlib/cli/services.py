@@ -1,0 +1,75 @@
+"""The commands about deployed services: deploy, and services list, show, logs, delete."""
+
+import argparse
+import inspect
+from typing import Any
+
+from mnistlib.cli.models import version_of
+from mnistlib.cli.output import backend_of, print_json
+from mnistlib.cli.tables import format_table
+from mnistlib.errors import JobError
+from mnistlib.services import Service, service_name_of
+
+#: Options of the command that a backend's own ``deploy`` takes or does not.
+_OWN = ("port", "cpu_cores", "memory_gb", "auth", "no_code", "instance_type", "instance_count", "traffic")
+
+
+def deploy(options: argparse.Namespace) -> None:
+    """Deploy a registered model and print where it answers."""
+    services = backend_of(options).services
+    given = {name: value for name in _OWN if (value := getattr(options, name)) is not None}
+    taken = inspect.signature(services.deploy).parameters
+    for name in given:
+        if name not in taken:
+            flag = {"auth": "no-auth"}.get(name, name.replace("_", "-"))
+            raise JobError(f"--{flag} means nothing to this backend: leave it out, or name another --backend")
+    version = version_of(options, options.model)
+    service = services.deploy(version, options.name or service_name_of(version.name), replace=options.replace, **given)
+    if options.json:
+        print_json(**_facts(service))
+    else:
+        print(f"service      {service.name}")
+        print(f"model        {service.model}")
+        print(f"scoring uri  {service.scoring_uri}")
+
+
+def services_list(options: argparse.Namespace) -> None:
+    """Print the deployed services."""
+    services = backend_of(options).services.list()
+    if options.json:
+        print_json(services=[_facts(service) for service in services])
+        return
+    rows = [[service.name, service.model, service.status, service.scoring_uri] for service in services]
+    print(format_table(["service", "model", "status", "scoring uri"], rows), end="")
+
+
+def services_show(options: argparse.Namespace) -> None:
+    """Print what is known of a service."""
+    facts = _facts(backend_of(options).services.get(options.service))
+    if options.json:
+        print_json(**facts)
+        return
+    width = max(map(len, facts))
+    print("".join(f"{name.replace('_', ' '):<{width}}  {value}\n" for name, value in facts.items()), end="")
+
+
+def services_logs(options: argparse.Namespace) -> None:
+    """Print what a service has said."""
+    print(backend_of(options).services.get(options.service).logs(), end="")
+
+
+def services_delete(options: argparse.Namespace) -> None:
+    """End services and forget them."""
+    known = backend_of(options).services
+    for service in [known.get(name) for name in options.chosen]:
+        service.delete()
+        print(f"{service.name}  deleted")
+
+
+def _facts(service: Service) -> dict[str, Any]:
+    return {
+        "name": service.name,
+        "model": service.model,
+        "status": service.status,
+        "scoring_uri": service.scoring_uri,
+    }
