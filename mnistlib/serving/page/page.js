@@ -1,0 +1,180 @@
+// The page as a whole: what follows on a stroke, on a click, and on silence of the server.
+
+const SETTLED = 700; // milliseconds without a new stroke or answer until an answer is read aloud
+
+let known = null; // what the server has said of its model, as text; it may come back with another
+let view = null;
+let spoken = 0;
+let [asking, behind] = [false, false];
+
+const drawing = new Drawing(changed);
+
+function say(message) {
+  find("trouble").textContent = message;
+  find("trouble").hidden = !message;
+}
+
+function speak(words, { after = 0 } = {}) {
+  clearTimeout(spoken);
+  spoken = setTimeout(() => (find("spoken").textContent = words), after);
+}
+
+function changed() {
+  requestAnimationFrame(repaint);
+  find("undo").disabled = find("clear").disabled = drawing.empty;
+  find("invitation").hidden = !drawing.empty;
+  if (drawing.empty) {
+    view.showNothing();
+    speak("The sheet is empty");
+  }
+  follow();
+}
+
+function repaint() {
+  const sheet = find("sheet");
+  const size = Math.round(sheet.clientWidth * devicePixelRatio);
+  sheet.width = sheet.height = size; // which empties it
+  drawing.paint(sheet.getContext("2d"), size);
+}
+
+// Ask about the newest drawing, one question at a time: answers can't overtake each other, and the last one is of the
+// drawing as it is.
+async function follow() {
+  behind = true;
+  if (asking) return;
+  asking = true;
+  find("answer").ariaBusy = "true";
+  while (behind) {
+    behind = false;
+    const sheet = drawing.sheets;
+    try {
+      const answer = await persist(look, { say, signIn });
+      if (answer && sheet === drawing.sheets) speak(view.show(answer), { after: SETTLED });
+    } catch (trouble) {
+      say(trouble.message);
+    }
+  }
+  asking = false;
+  find("answer").ariaBusy = "false";
+}
+
+async function look() {
+  if (!known) await meet();
+  if (drawing.empty) return null;
+  try {
+    behind = false;
+    const body = await drawing.png();
+    return JSON.parse(await ask("look", { method: "POST", body, headers: { "Content-Type": "image/png" } }));
+  } catch (trouble) {
+    if (trouble.lost) known = null;
+    throw trouble;
+  }
+}
+
+let met = null; // what the page shows now
+async function meet() {
+  known = await ask("model");
+  if (known === met) return;
+  met = known;
+  const model = JSON.parse(known);
+  const digits = model.classes.every((name) => /^[0-9]$/.test(name));
+  find("title").textContent = document.title = digits ? "Draw a digit" : "Draw, and see what it is taken for";
+  find("facts").replaceChildren(...factsOf(model).map((fact) => element("span", {}, fact)));
+  find("tabs").hidden = !model.report;
+  find("with-images").hidden = !model.shape;
+  find("no-images").hidden = Boolean(model.shape);
+  if (model.shape) view = new AnswerView(model);
+  find("report").querySelector("iframe")?.remove();
+  show(model.report && !find("report").hidden ? "report" : "draw");
+}
+
+function factsOf({ model, metrics, trained_on: data, run_id: run }) {
+  const facts = [model];
+  if (metrics.accuracy !== undefined) facts.push(`${percent(metrics.accuracy, 2)} of test images right`);
+  if (data) facts.push(`trained on ${data}`);
+  if (run) facts.push(`run ${run}`);
+  return facts;
+}
+
+function signIn() {
+  const form = find("sign-in");
+  find("token-refused").textContent = sessionStorage.getItem(KEPT_TOKEN) ? "The server does not take this token." : "";
+  say("");
+  form.hidden = false;
+  find("draw").hidden = find("report").hidden = true;
+  find("token").value = "";
+  find("token").focus();
+  return new Promise((done) => {
+    form.onsubmit = (event) => {
+      event.preventDefault();
+      sessionStorage.setItem(KEPT_TOKEN, find("token").value.trim());
+      form.hidden = true;
+      if (met) show("draw");
+      done();
+    };
+  });
+}
+
+function show(name) {
+  for (const each of ["draw", "report"]) {
+    const chosen = each === name;
+    find(each).hidden = !chosen;
+    find(`${each}-tab`).ariaSelected = String(chosen);
+    find(`${each}-tab`).tabIndex = chosen ? 0 : -1;
+  }
+  if (name === "report") showReport();
+}
+
+// In a frame that may run nothing. It is of this origin only so that it can be made as high as what it holds.
+async function showReport() {
+  const panel = find("report");
+  if (panel.querySelector("iframe")) return;
+  const note = find("report-note");
+  note.hidden = false;
+  note.textContent = "The report is being fetched.";
+  try {
+    const srcdoc = await ask("report");
+    const frame = element("iframe", { sandbox: "allow-same-origin", title: "Report of the run", srcdoc });
+    frame.onload = () => {
+      const content = frame.contentDocument.documentElement;
+      new ResizeObserver(() => (frame.style.height = `${content.offsetHeight}px`)).observe(content);
+    };
+    if (!panel.querySelector("iframe")) panel.append(frame);
+    note.hidden = true;
+  } catch (trouble) {
+    note.textContent = trouble.message;
+  }
+}
+
+function listen() {
+  const sheet = find("sheet");
+  drawWithPointer(sheet, drawing);
+  drawWithKeys(sheet, find("pen"), drawing, speak);
+  new ResizeObserver(repaint).observe(sheet);
+  find("undo").onclick = () => drawing.undo();
+  find("clear").onclick = () => {
+    drawing.clear();
+    sheet.focus({ preventScroll: true });
+  };
+  document.addEventListener("keydown", (event) => {
+    const undone = (event.ctrlKey || event.metaKey) && !event.shiftKey && event.key.toLowerCase() === "z";
+    if (!undone || find("draw").hidden) return;
+    event.preventDefault();
+    drawing.undo();
+  });
+  const names = ["draw", "report"];
+  for (const [place, name] of names.entries()) {
+    find(`${name}-tab`).onclick = () => show(name);
+    find(`${name}-tab`).onkeydown = (event) => {
+      const last = names.length - 1;
+      const next = { ArrowRight: (place + 1) % names.length, ArrowLeft: (place + last) % names.length, Home: 0, End: last };
+      if (!(event.key in next)) return;
+      event.preventDefault();
+      show(names[next[event.key]]);
+      find(`${names[next[event.key]]}-tab`).focus();
+    };
+  }
+}
+
+listen();
+await persist(meet, { say, signIn });
