@@ -76,8 +76,13 @@ def run_notebook(
     return book
 
 
+def pictures_in(path: Path) -> list[str]:
+    """Return the names of the pictures that a notebook draws for the gallery: tags of cells that are files' names."""
+    return [tag for cell in code_cells(path) for tag in tags_of(cell) if tag.endswith(".png")]
+
+
 def pictures(book: Any) -> Iterator[tuple[str, bytes]]:
-    """Yield the pictures that the tagged cells of a notebook have drawn, each tag being the name of a file."""
+    """Yield the pictures that a notebook that was run has drawn for the gallery, with their names."""
     for cell in book.cells:
         for name in tags_of(cell):
             if name.endswith(".png"):

@@ -10,9 +10,9 @@ import pytest
 
 from mnistlib.backends import BACKENDS
 from tests.azureml import require_sdk
-from tests.gallery import GALLERY
+from tests.gallery import GALLERY, draw
 from tests.loopback import LOOPBACK, ON_THE_PATH, install
-from tests.notebooks import BOOKS, WHERE, code_cells, pictures, run_notebook, tags_of, told_ways
+from tests.notebooks import BOOKS, WHERE, code_cells, pictures_in, run_notebook, tags_of, told_ways
 
 README = (GALLERY.parent.parent / "README.md").read_text()
 TITLES = [path.stem for path in BOOKS]
@@ -82,9 +82,6 @@ def test_the_notebook_runs_without_a_network_and_without_a_warning(
     said = [output for cell in book.cells for output in cell.get("outputs", ()) if output.get("name") == "stderr"]
     assert said == []
     assert asked(tmp_path) <= LOOPBACK
-    for name, content in pictures(book):
-        assert (GALLERY / name).is_file(), "draw the pictures as CONTRIBUTING.md says"
-        assert len(content) < _LARGEST
 
 
 @pytest.mark.usefixtures("needs")
@@ -95,10 +92,18 @@ def test_a_cell_that_fails_and_a_host_that_is_asked_are_seen(tmp_path: Path, env
     assert asked(tmp_path) == {"nowhere.invalid"}
 
 
-def test_the_gallery_has_the_pictures_that_the_notebooks_draw() -> None:
-    drawn = {name for path in BOOKS for cell in code_cells(path) for name in tags_of(cell)} - {WHERE}
-    assert {path.name for path in GALLERY.iterdir()} == drawn
+def test_the_gallery_has_the_pictures_that_the_notebooks_draw_and_the_readme_shows() -> None:
+    drawn = {name for path in BOOKS for name in pictures_in(path)}
+    assert {path.name for path in GALLERY.iterdir()} == drawn, "draw them as CONTRIBUTING.md says"
     assert set(re.findall(r"docs/gallery/([^)\s]+)", README)) <= drawn
+
+
+@pytest.mark.usefixtures("needs")
+def test_the_command_for_the_gallery_draws_its_pictures(tmp_path: Path) -> None:
+    draw(tmp_path / "gallery")
+    drawn = {path.name: path.stat().st_size for path in (tmp_path / "gallery").iterdir()}
+    assert set(drawn) == {path.name for path in GALLERY.iterdir()}
+    assert max(drawn.values()) < _LARGEST
 
 
 @pytest.mark.usefixtures("needs")
