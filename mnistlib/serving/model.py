@@ -129,7 +129,9 @@ class _Linear:
     def of(cls, classifier: Any) -> "_Linear | None":
         from sklearn.linear_model import LogisticRegression
 
-        if type(classifier) is not LogisticRegression or len(classifier.coef_) != len(classifier.classes_):
+        if type(classifier) is not LogisticRegression or classifier.coef_.shape[0] != len(classifier.classes_):
+            return None
+        if not isinstance(classifier.coef_, np.ndarray):  # sparsify() was called
             return None
         coefficients = np.asarray(classifier.coef_, np.float64)
         return cls(
