@@ -51,7 +51,8 @@ def _client(options: argparse.Namespace, address: str | None = None) -> tuple[Sc
     if _is_web(named):
         return ScoringClient(named, token=token), _is_ours(named)
     service = backend_of(options).services.get(named)
-    return ScoringClient(service.scoring_uri, token=token or service.key), service.takes_idx
+    client = ScoringClient(service.scoring_uri, token=token) if token else service.client()
+    return client, service.takes_idx
 
 
 def _answer(
