@@ -1,11 +1,12 @@
 """What deployed services are in a workspace, whatever the SDK: what is shipped for one, and how one is found."""
 
+import logging
 import re
 import secrets
 import sys
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,8 @@ def run(raw):
 #: What a workspace may call a service; nothing else is asked for.
 _ANY_NAME = re.compile(r"[A-Za-z0-9-]+")
 _LAST_LINES = 10
+
+_log = logging.getLogger("mnistlib")
 
 
 class AzureServices(Services):
@@ -113,6 +116,25 @@ class AzureServices(Services):
                 f"there is a service {name!r} already: replace it with replace=True (--replace), or choose another name"
             )
         return True
+
+    @contextmanager
+    def _making(self, name: str) -> Iterator[None]:
+        """Say what there may be, and costs money, where somebody ends the wait for a service."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            _log.warning("service %s may still be made: mnistlib services delete %s ends it", name, name)
+            raise
+
+    def _deleted(self, name: str, delete: Callable[[], None]) -> str:
+        """Delete what has not come to answer, and return what has become of it."""
+        try:
+            delete()
+        except ServiceNotFoundError:
+            pass  # it never came to be, or somebody was quicker
+        except ServiceError as error:
+            return f"It can't be deleted either ({error}), and may cost money: mnistlib services delete {name}"
+        return "It is deleted again"
 
     @abstractmethod
     def _names(self) -> Sequence[str]:

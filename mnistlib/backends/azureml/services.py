@@ -4,7 +4,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,7 @@ class AzureMLServices(AzureServices):
         registered = self._registered(model)
         if no_code:
             _require_framework(registered)
-        with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
+        with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder, self._making(name):
             # Of tags, not properties: a service's properties never change, not even with what it is replaced by.
             started = self._start(
                 name,
@@ -97,15 +97,12 @@ class AzureMLServices(AzureServices):
                 deployment_config=_settings(cpu_cores=cpu_cores, memory_gb=memory_gb, auth_enabled=auth, tags=tags),
                 overwrite=replaces,
             )
+            reason = self._why_not(name, started)
         service = self._handle(name)
-        reason = self._why_not(name, started)
         if reason is None:
             return service
         tail = last_lines(service.logs)
-        end = "What it was to replace may answer no longer" if replaces else "It is deleted again"
-        if not replaces:
-            with suppress(ServiceError):
-                service.delete()
+        end = "What it was to replace may answer no longer" if replaces else self._deleted(name, service.delete)
         raise DeploymentError(f"service {name} does not start: {reason}. {end}", log_tail=tail)
 
     def _registered(self, model: ModelVersion) -> Any:
