@@ -100,7 +100,8 @@ class ScoringApp:
         self._metrics = Metrics([route.path for route in routes])
         self._batcher = Batcher(model, most_waiting=self._limits.most_waiting, observe=self._metrics.scored)
         handlers: Any = {HTTPException: _by_router, Refusal: _refused, Exception: _failed}
-        app: ASGIApp = Starlette(routes=routes, exception_handlers=handlers)
+        app = Starlette(routes=routes, exception_handlers=handlers)
+        app.router.redirect_slashes = False  # a path that is not known is refused, in the one shape
         self._app = self._metrics.around(app if token is None else _guarded(app, token))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -179,7 +180,7 @@ class ScoringApp:
 
     async def _describe(self, request: Request) -> Response:
         """Answer what the page must know of the model."""
-        model, weights = self._model, self._model.weights
+        model, weights, intercepts = self._model, self._model.weights, self._model.intercepts
         told = model.description
         return _json(
             {
@@ -187,6 +188,7 @@ class ScoringApp:
                 "classes": model.classes,
                 "shape": model.shape,
                 "weights": None if weights is None else weights.astype(np.float32),
+                "intercepts": None if intercepts is None else intercepts.astype(np.float32),
                 "metrics": dict(told.metrics) if told else {},
                 "run_id": model.run_id,
                 "trained_on": told.dataset if told else None,
@@ -233,13 +235,14 @@ class _Endpoint:
 
 def _guarded(app: ASGIApp, token: str) -> ASGIApp:
     """Return an app that refuses requests without the token."""
-    expected = f"Bearer {token}".encode()
+    expected = token.encode()
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in _OPEN:
-            given = (header(scope, b"authorization") or "").encode("latin-1")
+            scheme, _, given = (header(scope, b"authorization") or "").partition(" ")
             # In a time that does not tell how much of it was right.
-            if not hmac.compare_digest(given, expected):
+            right = hmac.compare_digest(given.strip().encode("latin-1"), expected)
+            if scheme.lower() != "bearer" or not right:
                 refusal = Refusal(401, "token", "Authorization: Bearer with the service's token is missing or wrong")
                 await _answer(refusal, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
                 return
@@ -249,7 +252,8 @@ def _guarded(app: ASGIApp, token: str) -> ASGIApp:
 
 
 async def _refused(request: Request, refusal: Refusal) -> Response:
-    _log.info("%s %s: %d %s", request.method, request.url.path, refusal.status, refusal)
+    # The path as it came, not as a URL with the host that the request names, which may be none; and on one line.
+    _log.info("%s %r: %d %s", request.method, request.scope["path"], refusal.status, refusal)
     headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
     if refusal.status in (408, 413):
         headers["Connection"] = "close"  # the rest of the body is not read
@@ -257,7 +261,7 @@ async def _refused(request: Request, refusal: Refusal) -> Response:
 
 
 async def _by_router(request: Request, error: HTTPException) -> Response:
-    message = f"{request.method} {request.url.path}: {error.detail}"
+    message = f"{request.method} {request.scope['path']}: {error.detail}"
     return _answer(Refusal(error.status_code, "path" if error.status_code == 404 else "method", message), error.headers)
 
 

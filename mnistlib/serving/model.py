@@ -87,6 +87,11 @@ class ServedModel:
         """What each number counts for each class against the others, shape (k, width); None if that can't be said."""
         return None if self._linear is None else self._linear.weights
 
+    @property
+    def intercepts(self) -> NDArray[np.float64] | None:
+        """What each class has before any number counts, against the others, shape (k,); None like the weights."""
+        return None if self._linear is None else self._linear.intercept - self._linear.intercept.mean()
+
     def score(self, rows: NDArray[Any], *, proba: bool) -> Scores:
         """Return what the model says of rows.
 
@@ -124,7 +129,9 @@ class _Linear:
     def of(cls, classifier: Any) -> "_Linear | None":
         from sklearn.linear_model import LogisticRegression
 
-        if type(classifier) is not LogisticRegression or len(classifier.coef_) != len(classifier.classes_):
+        if type(classifier) is not LogisticRegression or classifier.coef_.shape[0] != len(classifier.classes_):
+            return None
+        if not isinstance(classifier.coef_, np.ndarray):  # sparsify() was called
             return None
         coefficients = np.asarray(classifier.coef_, np.float64)
         return cls(

@@ -57,9 +57,10 @@ class AnswerView {
     find("label").textContent = "";
     find("certainty").textContent = "nothing drawn yet";
     find("no-probabilities").hidden = true;
+    find("bars").hidden = false;
     this.#showSeen(null);
-    this.#showBars(null, -1);
-    this.#showEvidence(null, -1);
+    this.#showBars(null, null);
+    this.#showEvidence(null, null);
   }
 
   // Return the answer in words.
@@ -69,6 +70,7 @@ class AnswerView {
     find("label").textContent = name;
     find("certainty").textContent = probabilities ? `${percent(probabilities[index], 1)} sure` : "";
     find("no-probabilities").hidden = Boolean(probabilities);
+    find("bars").hidden = !probabilities;
     this.#showSeen(pixels);
     this.#showBars(probabilities, index);
     this.#showEvidence(pixels, index);
@@ -88,7 +90,6 @@ class AnswerView {
   }
 
   #showBars(probabilities, chosen) {
-    find("bars").hidden = Boolean(!probabilities && chosen >= 0);
     this.#bars.forEach(({ row }, index) => {
       const [, bar, value] = row.children;
       bar.style.setProperty("--share", probabilities?.[index] ?? 0);
@@ -101,7 +102,7 @@ class AnswerView {
   #showEvidence(pixels, chosen) {
     if (!this.#model.weights) return;
     const parts = this.#model.weights.map((row) => row.map((weight, i) => weight * (pixels?.[i] ?? 1)));
-    const sums = parts.map((row) => row.reduce((a, b) => a + b, 0));
+    const sums = parts.map((row, index) => row.reduce((a, b) => a + b, this.#model.intercepts[index]));
     const largest = Math.max(...sums.map(Math.abs)) || 1;
     this.#maps.forEach(({ row, canvas, balance, sum }, index) => {
       paintPixels(canvas, this.#model.shape, (i) => this.#colour(parts[index][i], pixels?.[i] ?? 0));
@@ -112,7 +113,7 @@ class AnswerView {
       row.classList.toggle("chosen", index === chosen);
     });
     find("reading").textContent = pixels
-      ? "Coloured is the drawing’s ink, by what it says for this class rather than the others; below is the sum of it."
+      ? "The drawing’s ink, coloured by what it says for each class rather than the others. The number is the sum of it, and of the head start that the class has in any drawing."
       : "Nothing is drawn yet, so these are the weights themselves: where each class wants ink, and where it wants none.";
   }
 

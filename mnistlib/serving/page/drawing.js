@@ -38,8 +38,10 @@ class Drawing {
 
   undo() {
     this.#open = false;
-    if (this.#strokes.pop()) this.#changed();
+    if (this.empty) return;
+    this.#strokes.pop();
     if (this.empty) this.sheets += 1;
+    this.#changed();
   }
 
   clear() {

@@ -2,8 +2,9 @@
 
 const SETTLED = 700; // milliseconds without a new stroke or answer until an answer is read aloud
 
-let known = null; // what the server has said of its model, as text; it may come back with another
-let view = null;
+let told = null; // what the server has said of its model, as text
+let lost = true; // it may come back with another model
+let [model, view] = [null, null];
 let spoken = 0;
 let [asking, behind] = [false, false];
 
@@ -43,7 +44,7 @@ async function follow() {
   behind = true;
   if (asking) return;
   asking = true;
-  find("answer").ariaBusy = "true";
+  find("answer").setAttribute("aria-busy", "true");
   while (behind) {
     behind = false;
     const sheet = drawing.sheets;
@@ -55,44 +56,43 @@ async function follow() {
     }
   }
   asking = false;
-  find("answer").ariaBusy = "false";
+  find("answer").setAttribute("aria-busy", "false");
 }
 
 async function look() {
-  if (!known) await meet();
-  if (drawing.empty) return null;
+  if (lost) await meet();
+  if (drawing.empty || !model.shape) return null;
   try {
     behind = false;
     const body = await drawing.png();
     return JSON.parse(await ask("look", { method: "POST", body, headers: { "Content-Type": "image/png" } }));
   } catch (trouble) {
-    if (trouble.lost) known = null;
+    lost ||= trouble.lost;
     throw trouble;
   }
 }
 
-let met = null; // what the page shows now
 async function meet() {
-  known = await ask("model");
-  if (known === met) return;
-  met = known;
-  const model = JSON.parse(known);
+  const text = await ask("model");
+  lost = false;
+  if (text === told) return;
+  model = JSON.parse(text);
+  told = text;
   const digits = model.classes.every((name) => /^[0-9]$/.test(name));
   find("title").textContent = document.title = digits ? "Draw a digit" : "Draw, and see what it is taken for";
   find("facts").replaceChildren(...factsOf(model).map((fact) => element("span", {}, fact)));
-  find("tabs").hidden = !model.report;
   find("with-images").hidden = !model.shape;
   find("no-images").hidden = Boolean(model.shape);
   if (model.shape) view = new AnswerView(model);
   find("report").querySelector("iframe")?.remove();
-  show(model.report && !find("report").hidden ? "report" : "draw");
+  show("draw");
 }
 
-function factsOf({ model, metrics, trained_on: data, run_id: run }) {
-  const facts = [model];
+function factsOf({ model: name, metrics, trained_on: data, run_id: run }) {
+  const facts = [name];
   if (metrics.accuracy !== undefined) facts.push(`${percent(metrics.accuracy, 2)} of test images right`);
   if (data) facts.push(`trained on ${data}`);
-  if (run) facts.push(`run ${run}`);
+  if (run && !name.includes(run)) facts.push(`run ${run}`);
   return facts;
 }
 
@@ -101,7 +101,7 @@ function signIn() {
   find("token-refused").textContent = sessionStorage.getItem(KEPT_TOKEN) ? "The server does not take this token." : "";
   say("");
   form.hidden = false;
-  find("draw").hidden = find("report").hidden = true;
+  find("tabs").hidden = find("draw").hidden = find("report").hidden = true;
   find("token").value = "";
   find("token").focus();
   return new Promise((done) => {
@@ -109,17 +109,18 @@ function signIn() {
       event.preventDefault();
       sessionStorage.setItem(KEPT_TOKEN, find("token").value.trim());
       form.hidden = true;
-      if (met) show("draw");
+      if (model) show("draw");
       done();
     };
   });
 }
 
 function show(name) {
+  find("tabs").hidden = !model.report;
   for (const each of ["draw", "report"]) {
     const chosen = each === name;
     find(each).hidden = !chosen;
-    find(`${each}-tab`).ariaSelected = String(chosen);
+    find(`${each}-tab`).setAttribute("aria-selected", chosen);
     find(`${each}-tab`).tabIndex = chosen ? 0 : -1;
   }
   if (name === "report") showReport();
@@ -177,4 +178,4 @@ function listen() {
 }
 
 listen();
-await persist(meet, { say, signIn });
+persist(meet, { say, signIn }).catch((trouble) => say(trouble.message));
