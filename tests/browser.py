@@ -45,11 +45,11 @@ def open_browser(profile: Path) -> Iterator[Any]:
         driver.quit()
 
 
-def look(browser: Any, address: str, *, width: int = DESKTOP, scheme: str = "light") -> None:
+def look(browser: Any, address: str, *, width: int = DESKTOP, scheme: str = "light", density: int = 1) -> None:
     """Open a page as somebody with that screen and those wishes sees it."""
     media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width == PHONE}
+    size = {"width": width, "height": 900, "deviceScaleFactor": density, "mobile": width == PHONE}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     browser.get_log("browser")  # forget what the page before has complained of
     browser.get(address)

@@ -42,7 +42,7 @@ def told_ways(path: Path) -> list[str]:
 def run_notebook(
     path: Path, folder: Path, *, where: str | None = None, environment: Mapping[str, str] | None = None
 ) -> Any:
-    """Run a notebook in a copy of its folder, and return it with its outputs; an error in a cell is raised.
+    """Run a notebook among copies of its folder's files, and return it with its outputs; an error in a cell is raised.
 
     No service of its own outlives it.
 
@@ -51,7 +51,7 @@ def run_notebook(
     path : Path
         The notebook.
     folder : Path
-        Where the copy is made.
+        Where the copies are made.
     where : str, optional
         Code for the cell that says where it runs.
     environment : mapping of str to str, optional
@@ -60,7 +60,10 @@ def run_notebook(
     import nbclient
     import nbformat
 
-    here = shutil.copytree(path.parent, folder / path.stem)
+    here = folder / path.stem
+    here.mkdir()
+    for file in filter(Path.is_file, path.parent.iterdir()):
+        shutil.copy(file, here)
     book: Any = nbformat.read(path, as_version=4)
     if where is not None:
         (cell,) = (cell for cell in book.cells if WHERE in tags_of(cell))

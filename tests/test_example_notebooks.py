@@ -95,7 +95,7 @@ def test_a_cell_that_fails_and_a_host_that_is_asked_are_seen(tmp_path: Path, env
 def test_the_gallery_has_the_pictures_that_the_notebooks_draw_and_the_readme_shows() -> None:
     drawn = {name for path in BOOKS for name in pictures_in(path)}
     assert {path.name for path in GALLERY.iterdir()} == drawn, "draw them as CONTRIBUTING.md says"
-    assert set(re.findall(r"docs/gallery/([^)\s]+)", README)) <= drawn
+    assert set(re.findall(r"docs/gallery/([^)\s]+)", README)) == drawn
 
 
 @pytest.mark.usefixtures("needs")

@@ -1,8 +1,10 @@
 """The web application of a service: its paths, and what they answer."""
 
+import asyncio
 import hmac
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
@@ -34,6 +36,7 @@ from mnistlib.serving.refusals import Refusal
 
 PNG = "image/png"
 
+_READERS = 2  # what is large is read by so few at a time, since each takes many times the memory of what has come
 _INLINE_BYTES = 65_536  # larger bodies are read in another thread, so that small ones need not wait for them
 #: What anybody may ask for where a token is needed: what a browser opens first, and what watches over the process.
 _OPEN = frozenset(("/", "/health"))
@@ -87,6 +90,7 @@ class ScoringApp:
         self._limits = limits or Limits()
         self._make_report = report
         self._report: str | None = None
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="reading")
         routes = [
             Route("/", self._page, methods=["GET"]),
             Route("/score", _Endpoint(self._score), methods=["POST"]),
@@ -118,7 +122,7 @@ class ScoringApp:
         body = await self._body(scope, receive)
         # A picture is small packed, and large when it is not.
         inline = kind != PNG and len(body) <= _INLINE_BYTES
-        rows = self._rows(body, kind) if inline else await run_in_threadpool(self._rows, body, kind)
+        rows = self._rows(body, kind) if inline else await self._read(body, kind)
         scores = await self._batcher.score(rows, proba=proba)
         if scores.probabilities is None:
             return orjson.dumps(scores.labels.tolist())
@@ -134,7 +138,7 @@ class ScoringApp:
         """Answer what the model sees in a picture, and what it makes of it."""
         if media_type(scope) != PNG:
             raise Refusal(415, "media_type", f"only {PNG} is taken here")
-        rows = await run_in_threadpool(self._rows, await self._body(scope, receive), PNG)
+        rows = await self._read(await self._body(scope, receive), PNG)
         scores = await self._batcher.score(rows, proba=self._model.has_probabilities)
         probabilities = None if scores.probabilities is None else scores.probabilities[0].tolist()
         return orjson.dumps(
@@ -148,6 +152,9 @@ class ScoringApp:
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         return await read_body(scope, receive, most_bytes=self._limits.most_bytes, patience=self._limits.patience)
+
+    async def _read(self, body: bytes, kind: str) -> NDArray[Any]:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._rows, body, kind)
 
     def _wants_probabilities(self, scope: Scope) -> bool:
         if not scope["query_string"]:

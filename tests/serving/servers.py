@@ -67,6 +67,17 @@ class Server:
         headers = {"Content-Type": kind} | options.pop("headers", {})
         return self.session.post(self.url(path), data=body, headers=headers, timeout=_SECONDS, **options)
 
+    def metrics(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+        """Return what the service counts: name and labels -> value."""
+        from prometheus_client.parser import text_string_to_metric_families
+
+        families = text_string_to_metric_families(self.get("/metrics").text)
+        return {(s.name, frozenset(s.labels.items())): s.value for family in families for s in family.samples}
+
+    def count(self, name: str = "mnistlib_requests_total", **labels: str) -> float:
+        """Return one of the counts; by default, of requests answered."""
+        return self.metrics().get((name, frozenset(labels.items())), 0.0)
+
     def connect(self) -> socket.socket:
         return socket.create_connection(self.address, timeout=_SECONDS)
 

@@ -1,12 +1,15 @@
 """The page, in a real browser, over the real service."""
 
+import io
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from mnistlib import LocalBackend, TrainJob, load_dataset
 from mnistlib.artifacts import SavedModel, load_model
@@ -14,7 +17,7 @@ from mnistlib.backends.local import LocalRun
 from mnistlib.report import write_report
 from mnistlib.runs.context import OUTPUTS
 from mnistlib.serving.page import content_security_policy, make_page
-from tests.browser import PHONE, brightness, look, requests, wait, widths
+from tests.browser import DESKTOP, PHONE, brightness, look, requests, wait, widths
 from tests.serving.drawing import Mouse, strokes_of
 
 pytest.importorskip("starlette", reason="the extra serve is not installed")
@@ -32,7 +35,7 @@ READY = "document.querySelector('#draw:not([hidden])')"
 
 
 @contextmanager
-def serving(app: ScoringApp, *, port: int = 0) -> Iterator[str]:
+def serving(app: Any, *, port: int = 0) -> Iterator[str]:
     """Give the address of a service that runs in a thread."""
     listening = listen("127.0.0.1", port)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=5))
@@ -233,6 +236,58 @@ def test_arrows_go_from_tab_to_tab_and_the_report_is_shown_with_its_styles(brows
     assert complaints(browser) == []
 
 
+class Watched:
+    """An application that notes what pictures it is asked about, and how many at a time."""
+
+    def __init__(self, app: ScoringApp) -> None:
+        self._app = app
+        self._asked = 0
+        self.most_asked = 0
+        self.pictures: list[bytes] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def received() -> Any:
+            message = await receive()
+            self.pictures[-1] += message.get("body", b"")
+            return message
+
+        if scope["path"] != "/look":
+            await self._app(scope, receive, send)
+            return
+        self.pictures.append(b"")
+        self._asked += 1
+        self.most_asked = max(self._asked, self.most_asked)
+        await self._app(scope, received, send)
+        self._asked -= 1
+
+    def last(self) -> NDArray[np.float32]:
+        from PIL import Image
+
+        return np.asarray(Image.open(io.BytesIO(self.pictures[-1])).convert("L"), np.float32)
+
+
+def test_one_question_at_a_time_and_the_last_is_of_the_drawing_as_it_is(browser: Any, run: LocalRun) -> None:
+    app = Watched(app_of(run))
+    with serving(app) as address:
+        look(browser, address)
+        draw(browser, [[(0.5, 0.1 + 0.02 * step)] for step in range(40)])
+        wait(browser, ANSWERED)
+    assert app.most_asked == 1
+    assert np.flatnonzero((app.last() < 128).any(axis=1))[-1] == pytest.approx(280 * (0.1 + 0.02 * 39 + 0.04), abs=2)
+
+
+def test_what_is_sent_depends_on_no_screen(browser: Any, run: LocalRun) -> None:
+    app, pictures = Watched(app_of(run)), []
+    with serving(app) as address:
+        for width, density, scheme in ((DESKTOP, 1, "light"), (PHONE, 3, "dark")):
+            look(browser, address, width=width, density=density, scheme=scheme)
+            draw(browser, SEVEN)
+            wait(browser, ANSWERED)
+            pictures.append(app.last())
+    assert pictures[0].shape == (280, 280)
+    assert np.abs(pictures[0] - pictures[1]).mean() < 2
+
+
 def test_a_service_with_a_token_is_asked_with_it(browser: Any, run: LocalRun) -> None:
     with serving(app_of(run, token="right")) as address:
         look(browser, address)
@@ -267,6 +322,7 @@ def test_a_server_that_is_busy_is_asked_again(browser: Any, run: LocalRun) -> No
         look(browser, address)
         draw(browser, SEVEN)
         wait(browser, "document.getElementById('trouble').innerText.includes('busy')")
+        assert text(browser, "certainty") == "waiting for an answer"
     with serving(app_of(run), port=int(address.rstrip("/").rpartition(":")[2])):
         wait(browser, ANSWERED)
         assert text(browser, "label") == "7"

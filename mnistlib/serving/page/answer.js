@@ -2,8 +2,7 @@
 
 const FOR = [47, 115, 242], AGAINST = [240, 100, 16]; // as in the report: told apart by all who see colours, and most others
 const CLIPPED = 0.97; // of the weights get less than full colour: pixels that are rarely ink lie far above
-const PALE = 0.7; // below 1, so that what says a little is seen too
-const SHADOW = 46; // opacity, of 255, of ink that speaks neither for nor against
+const SHADOW = 40; // opacity, of 255, of ink that speaks neither for nor against
 
 const find = (id) => document.getElementById(id);
 const percent = (share, digits) => `${(100 * share).toFixed(digits)}%`;
@@ -63,6 +62,10 @@ class AnswerView {
     this.#showEvidence(null, null);
   }
 
+  expect() {
+    if (find("label").textContent === "") find("certainty").textContent = "waiting for an answer";
+  }
+
   // Return the answer in words.
   show({ label, probabilities, pixels }) {
     const index = this.#indexOf(label, probabilities);
@@ -105,7 +108,7 @@ class AnswerView {
     const sums = parts.map((row, index) => row.reduce((a, b) => a + b, this.#model.intercepts[index]));
     const largest = Math.max(...sums.map(Math.abs)) || 1;
     this.#maps.forEach(({ row, canvas, balance, sum }, index) => {
-      paintPixels(canvas, this.#model.shape, (i) => this.#colour(parts[index][i], pixels?.[i] ?? 0));
+      paintPixels(canvas, this.#model.shape, (i) => this.#colour(parts[index][i], pixels?.[i]));
       canvas.setAttribute("aria-label", `Weights of ${this.#model.classes[index]}${pixels ? " on the drawing" : ""}`);
       sum.textContent = pixels ? signed(sums[index]) : "";
       balance.style.setProperty("--share", pixels ? sums[index] / largest : 0);
@@ -119,7 +122,9 @@ class AnswerView {
 
   #colour(value, ink) {
     const strength = Math.min(1, Math.abs(value) / this.#strongest);
-    const opacity = 255 * strength ** PALE;
+    if (ink === undefined) return [...(value > 0 ? FOR : AGAINST), 255 * strength];
+    // The root, since few pixels of a drawing say much, and the many that say a little decide too.
+    const opacity = 255 * Math.sqrt(strength);
     return opacity > SHADOW * ink ? [...(value > 0 ? FOR : AGAINST), opacity] : [128, 128, 128, SHADOW * ink];
   }
 }

@@ -1,6 +1,7 @@
 // The page as a whole: what follows on a stroke, on a click, and on silence of the server.
 
 const SETTLED = 700; // milliseconds without a new stroke or answer until an answer is read aloud
+const REPORT_PATIENCE = 120; // seconds: the server scores the whole test set for it
 
 let told = null; // what the server has said of its model, as text
 let lost = true; // it may come back with another model
@@ -11,6 +12,7 @@ let [asking, behind] = [false, false];
 const drawing = new Drawing(changed);
 
 function say(message) {
+  if (find("trouble").textContent === message) return; // which a screen reader would read again
   find("trouble").textContent = message;
   find("trouble").hidden = !message;
 }
@@ -27,6 +29,8 @@ function changed() {
   if (drawing.empty) {
     view.showNothing();
     speak("The sheet is empty");
+  } else {
+    view.expect();
   }
   follow();
 }
@@ -96,7 +100,12 @@ function factsOf({ model: name, metrics, trained_on: data, run_id: run }) {
   return facts;
 }
 
+let signingIn = null;
 function signIn() {
+  return (signingIn ??= askForToken().finally(() => (signingIn = null)));
+}
+
+function askForToken() {
   const form = find("sign-in");
   find("token-refused").textContent = sessionStorage.getItem(KEPT_TOKEN) ? "The server does not take this token." : "";
   say("");
@@ -127,24 +136,28 @@ function show(name) {
 }
 
 // In a frame that may run nothing. It is of this origin only so that it can be made as high as what it holds.
+let fetching = false;
 async function showReport() {
   const panel = find("report");
-  if (panel.querySelector("iframe")) return;
+  if (fetching || panel.querySelector("iframe")) return;
+  fetching = true;
   const note = find("report-note");
   note.hidden = false;
   note.textContent = "The report is being fetched.";
   try {
-    const srcdoc = await ask("report");
+    const srcdoc = await persist(() => ask("report", { patience: REPORT_PATIENCE }), { say, signIn });
     const frame = element("iframe", { sandbox: "allow-same-origin", title: "Report of the run", srcdoc });
     frame.onload = () => {
       const content = frame.contentDocument.documentElement;
-      new ResizeObserver(() => (frame.style.height = `${content.offsetHeight}px`)).observe(content);
+      content.style.overflow = "hidden";
+      new ResizeObserver(() => (frame.style.height = `${content.offsetHeight + 1}px`)).observe(content);
     };
-    if (!panel.querySelector("iframe")) panel.append(frame);
+    panel.append(frame);
     note.hidden = true;
   } catch (trouble) {
     note.textContent = trouble.message;
   }
+  fetching = false;
 }
 
 function listen() {

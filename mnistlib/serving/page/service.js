@@ -1,6 +1,6 @@
 // The page's own server: what it answers, and what may keep it from answering.
 
-const PATIENCE = 10_000; // milliseconds without an answer
+const PATIENCE = 10; // seconds without an answer
 const LONGEST_WAIT = 4; // seconds between two tries
 const KEPT_TOKEN = "mnistlib-token";
 
@@ -13,18 +13,16 @@ class Trouble extends Error {
 }
 
 // Return the text of an answer, or throw what is wrong in words for whoever draws.
-async function ask(path, options = {}) {
+async function ask(path, { patience = PATIENCE, ...options } = {}) {
   const token = sessionStorage.getItem(KEPT_TOKEN);
   const headers = { ...options.headers, ...(token && { Authorization: `Bearer ${token}` }) };
   let answer, text;
   try {
-    answer = await fetch(path, { ...options, headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
+    answer = await fetch(path, { ...options, headers, cache: "no-store", signal: AbortSignal.timeout(1000 * patience) });
     text = await answer.text();
   } catch {
-    throw new Trouble("The server can’t be reached. The page goes on trying, and your drawing is kept.", {
-      again: true,
-      lost: true,
-    });
+    const message = "The server can’t be reached. The page goes on trying, and your drawing is kept.";
+    throw new Trouble(message, { again: true, lost: true });
   }
   if (answer.ok) return text;
   if (answer.status === 401) throw new Trouble("The server does not take this token.", { token: true });
