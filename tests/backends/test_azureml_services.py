@@ -95,7 +95,7 @@ def test_a_service_that_does_not_start_tells_why_and_is_gone_again(place: Place)
         damaged(place.model).deploy("digits")
     reason, *tail = str(caught.value).splitlines()
     assert reason.startswith("service digits does not start: ")
-    assert "It is deleted again" in reason
+    assert "Nothing is left of it" in reason
     assert any("model digits:1 was changed after it was registered" in line for line in tail)
     assert 1 < len(tail) <= 10
     assert place.names() == []
@@ -262,7 +262,7 @@ def answering(service: Any) -> str:
 def test_a_successor_that_does_not_start_gets_no_traffic_and_is_gone_again(place: Place) -> None:
     service: Any = place.model.deploy("digits")
     for traffic in (100, 50):
-        with pytest.raises(DeploymentError, match="It is deleted again"):
+        with pytest.raises(DeploymentError, match="Nothing is left of it"):
             damaged(place.model).deploy("digits", replace=True, traffic=traffic)
         assert service.traffic == {"version-1": 100}
         assert service.predict(IMAGES).shape == (len(IMAGES),)

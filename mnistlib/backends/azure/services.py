@@ -112,9 +112,7 @@ class AzureServices(Services):
         if self._look(name) is None:
             return False
         if not replace:
-            raise DeploymentError(
-                f"there is a service {name!r} already: replace it with replace=True (--replace), or choose another name"
-            )
+            raise is_taken(name)
         return True
 
     @contextmanager
@@ -134,7 +132,7 @@ class AzureServices(Services):
             pass  # it never came to be, or somebody was quicker
         except ServiceError as error:
             return f"It can't be deleted either ({error}), and may cost money: mnistlib services delete {name}"
-        return "It is deleted again"
+        return "Nothing is left of it"
 
     @abstractmethod
     def _names(self) -> Sequence[str]:
@@ -147,6 +145,13 @@ class AzureServices(Services):
     @abstractmethod
     def _handle(self, name: str) -> Service:
         """Return a handle on a service."""
+
+
+def is_taken(name: str) -> DeploymentError:
+    """Return the error that a name is taken."""
+    return DeploymentError(
+        f"there is a service {name!r} already: replace it with replace=True (--replace), or choose another name"
+    )
 
 
 def stage_service(model: ModelVersion) -> Shipment:

@@ -31,6 +31,7 @@ from mnistlib.services import ServiceStatus
 _HAS_FAILED, _NOT_FOLLOWED = "non-successful terminal state", "operation information not known"
 
 _PATIENCE = 30 * 60  # seconds until a service that is still being made is no longer waited for: an image takes long
+_LOOK = "what has become of it is shown by: mnistlib services"
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 
 
@@ -131,7 +132,7 @@ class AzureMLServices(AzureServices):
     def _why_not(self, name: str, started: Any) -> str | None:
         """Wait until a service answers, and return None; or why it never will."""
         try:
-            return self._calls.make(f"waiting for service {name}", lambda: _followed(started))
+            return self._calls.make(f"waiting for service {name} ({_LOOK})", lambda: _followed(started))
         except _NotFollowedError:
             return self._seen(name)
 
@@ -140,7 +141,7 @@ class AzureMLServices(AzureServices):
         deadline, pause = time.monotonic() + _PATIENCE, _FIRST_PAUSE
         while (status := self._handle(name).status) is ServiceStatus.STARTING:
             if time.monotonic() > deadline:
-                raise ServiceError(f"service {name} is still being made. Look with: mnistlib services list")
+                raise ServiceError(f"service {name} is still being made ({_LOOK})")
             time.sleep(pause)
             pause = min(_LONGEST_PAUSE, 2 * pause)
         if status is ServiceStatus.RUNNING:

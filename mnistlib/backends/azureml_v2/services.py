@@ -4,7 +4,6 @@ import secrets
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from mnistlib.backends.azure.services import (
     ENTRY_SCRIPT,
     AzureServices,
     is_same,
+    is_taken,
     last_lines,
     new_tags,
     service_specification,
@@ -118,14 +118,14 @@ class AzureMLv2Services(AzureServices):
             "looking for the environment", lambda: ensure_environment(self._client, service_specification())
         )
         with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
-            code = CodeConfiguration(code=str(written(shipment, Path(folder))), scoring_script=ENTRY_SCRIPT)
+            source = written(shipment, Path(folder))
 
             def settings() -> Any:  # made anew for each try: the SDK changes them
                 return ManagedOnlineDeployment(
                     name=deployment,
                     endpoint_name=name,
                     model=f"azureml:{model.id}",
-                    code_configuration=copy(code),
+                    code_configuration=CodeConfiguration(code=str(source), scoring_script=ENTRY_SCRIPT),
                     environment=environment,
                     tags=dict(tags),
                     **machines,
@@ -141,7 +141,9 @@ class AzureMLv2Services(AzureServices):
 
         def once() -> None:
             there = _settled(look)
-            if there is None or there.provisioning_state != _SUCCEEDED or not is_same(there.tags, tags):
+            if there is not None and not is_same(there.tags, tags):
+                raise is_taken(name)  # somebody was quicker; to make an endpoint anew would change that one
+            if there is None or there.provisioning_state != _SUCCEEDED:
                 _finish(self._client.online_endpoints.begin_create_or_update(endpoint))
 
         self._calls.make(f"making the endpoint of service {name}", once)
