@@ -109,7 +109,7 @@ def memory(process: int) -> int:
 
 
 def soak(address: Address, process: int, kinds: Sequence[bytes]) -> tuple[int, int]:
-    """Send as many requests as in an hour, of each kind in turn; return how many, and by how many bytes the server grew.
+    """Send as many requests as in an hour, of each kind in turn; return how many, and the bytes the server grew by.
 
     What it takes in the first tenth, its allocator's caches among it, does not count.
     """
