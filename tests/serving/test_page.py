@@ -30,6 +30,7 @@ from mnistlib.serving.server import address_of, listen  # noqa: E402
 
 ONE = [[(0.5, 0.15), (0.5, 0.5), (0.5, 0.85)]]
 SEVEN = [[(0.25, 0.2), (0.5, 0.2), (0.75, 0.2), (0.6, 0.5), (0.45, 0.85)]]
+UNCLEAR = [[(0.3, 0.2), (0.7, 0.2)], [(0.5, 0.2), (0.5, 0.8)]]
 ANSWERED = "document.querySelector('#answer[aria-busy=false] #label:not(:empty)')"
 READY = "document.querySelector('#draw:not([hidden])')"
 
@@ -156,14 +157,16 @@ def test_no_request_leaves_the_server_of_the_page(browser: Any, address: str) ->
     assert asked == {address, f"{address}model", f"{address}look", f"{address}report"}
 
 
-def test_the_answer_is_the_class_with_the_largest_sum(browser: Any, address: str) -> None:
+def test_the_sums_of_the_classes_are_what_makes_the_model_so_sure(browser: Any, address: str) -> None:
     look(browser, address)
-    draw(browser, SEVEN)
+    draw(browser, UNCLEAR)
     wait(browser, ANSWERED)
-    sums = browser.execute_script("return [...document.querySelectorAll('#maps span')].map((sum) => sum.innerText)")
-    numbers = [float(number.replace("−", "-")) for number in sums]
-    assert str(numbers.index(max(numbers))) == text(browser, "label")
-    assert abs(sum(numbers)) < 0.1 * len(numbers)  # rounded, each is what speaks for a class against the others
+    shown = browser.execute_script("return [...document.querySelectorAll('#maps span')].map((sum) => sum.innerText)")
+    sums = np.array([float(number.replace("\N{MINUS SIGN}", "-")) for number in shown])
+    probabilities = np.exp(sums) / np.exp(sums).sum()
+    assert str(probabilities.argmax()) == text(browser, "label")
+    sure = float(text(browser, "certainty").partition("%")[0]) / 100
+    assert probabilities.max() == pytest.approx(sure, abs=0.03)  # the sums are rounded
 
 
 @pytest.mark.parametrize("panel", ["draw", "report"])
