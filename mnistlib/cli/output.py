@@ -96,8 +96,8 @@ def run_json(result: RunResult) -> dict[str, Any]:
 
 
 def print_json(**content: Any) -> None:
-    """Print one JSON object."""
-    print(json.dumps(_finite(content), indent=2))
+    """Print one JSON object, at once: who started a service waits for its first word."""
+    print(json.dumps(_finite(content), indent=2), flush=True)
 
 
 def _end_workers() -> None:

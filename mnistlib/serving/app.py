@@ -1,8 +1,10 @@
 """The web application of a service: its paths, and what they answer."""
 
+import asyncio
 import hmac
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
@@ -34,6 +36,7 @@ from mnistlib.serving.refusals import Refusal
 
 PNG = "image/png"
 
+_READERS = 2  # what is large is read by so few at a time, since each takes many times the memory of what has come
 _INLINE_BYTES = 65_536  # larger bodies are read in another thread, so that small ones need not wait for them
 #: What anybody may ask for where a token is needed: what a browser opens first, and what watches over the process.
 _OPEN = frozenset(("/", "/health"))
@@ -87,6 +90,7 @@ class ScoringApp:
         self._limits = limits or Limits()
         self._make_report = report
         self._report: str | None = None
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="reading")
         routes = [
             Route("/", self._page, methods=["GET"]),
             Route("/score", _Endpoint(self._score), methods=["POST"]),
@@ -100,7 +104,8 @@ class ScoringApp:
         self._metrics = Metrics([route.path for route in routes])
         self._batcher = Batcher(model, most_waiting=self._limits.most_waiting, observe=self._metrics.scored)
         handlers: Any = {HTTPException: _by_router, Refusal: _refused, Exception: _failed}
-        app: ASGIApp = Starlette(routes=routes, exception_handlers=handlers)
+        app = Starlette(routes=routes, exception_handlers=handlers)
+        app.router.redirect_slashes = False  # a path that is not known is refused, in the one shape
         self._app = self._metrics.around(app if token is None else _guarded(app, token))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -117,7 +122,7 @@ class ScoringApp:
         body = await self._body(scope, receive)
         # A picture is small packed, and large when it is not.
         inline = kind != PNG and len(body) <= _INLINE_BYTES
-        rows = self._rows(body, kind) if inline else await run_in_threadpool(self._rows, body, kind)
+        rows = self._rows(body, kind) if inline else await self._read(body, kind)
         scores = await self._batcher.score(rows, proba=proba)
         if scores.probabilities is None:
             return orjson.dumps(scores.labels.tolist())
@@ -133,7 +138,7 @@ class ScoringApp:
         """Answer what the model sees in a picture, and what it makes of it."""
         if media_type(scope) != PNG:
             raise Refusal(415, "media_type", f"only {PNG} is taken here")
-        rows = await run_in_threadpool(self._rows, await self._body(scope, receive), PNG)
+        rows = await self._read(await self._body(scope, receive), PNG)
         scores = await self._batcher.score(rows, proba=self._model.has_probabilities)
         probabilities = None if scores.probabilities is None else scores.probabilities[0].tolist()
         return orjson.dumps(
@@ -147,6 +152,9 @@ class ScoringApp:
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         return await read_body(scope, receive, most_bytes=self._limits.most_bytes, patience=self._limits.patience)
+
+    async def _read(self, body: bytes, kind: str) -> NDArray[Any]:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._rows, body, kind)
 
     def _wants_probabilities(self, scope: Scope) -> bool:
         if not scope["query_string"]:
@@ -234,13 +242,14 @@ class _Endpoint:
 
 def _guarded(app: ASGIApp, token: str) -> ASGIApp:
     """Return an app that refuses requests without the token."""
-    expected = f"Bearer {token}".encode()
+    expected = token.encode()
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in _OPEN:
-            given = (header(scope, b"authorization") or "").encode("latin-1")
+            scheme, _, given = (header(scope, b"authorization") or "").partition(" ")
             # In a time that does not tell how much of it was right.
-            if not hmac.compare_digest(given, expected):
+            right = hmac.compare_digest(given.strip().encode("latin-1"), expected)
+            if scheme.lower() != "bearer" or not right:
                 refusal = Refusal(401, "token", "Authorization: Bearer with the service's token is missing or wrong")
                 await _answer(refusal, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
                 return
@@ -250,7 +259,8 @@ def _guarded(app: ASGIApp, token: str) -> ASGIApp:
 
 
 async def _refused(request: Request, refusal: Refusal) -> Response:
-    _log.info("%s %s: %d %s", request.method, request.url.path, refusal.status, refusal)
+    # The path as it came, not as a URL with the host that the request names, which may be none; and on one line.
+    _log.info("%s %r: %d %s", request.method, request.scope["path"], refusal.status, refusal)
     headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
     if refusal.status in (408, 413):
         headers["Connection"] = "close"  # the rest of the body is not read
@@ -258,7 +268,7 @@ async def _refused(request: Request, refusal: Refusal) -> Response:
 
 
 async def _by_router(request: Request, error: HTTPException) -> Response:
-    message = f"{request.method} {request.url.path}: {error.detail}"
+    message = f"{request.method} {request.scope['path']}: {error.detail}"
     return _answer(Refusal(error.status_code, "path" if error.status_code == 404 else "method", message), error.headers)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from starlette.types import Message, Receive, Scope
+from starlette.types import Receive, Scope
 
 from mnistlib.serving.refusals import Refusal
 
@@ -40,22 +40,17 @@ async def read_body(scope: Scope, receive: Receive, *, most_bytes: int, patience
     announced = header(scope, b"content-length") or ""
     if announced.isdecimal() and int(announced) > most_bytes:
         raise _too_large(most_bytes)
-    message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body"):
-        body: bytes = message.get("body", b"")
-        if len(body) > most_bytes:
-            raise _too_large(most_bytes)
-        return body
     try:
         async with asyncio.timeout(patience):
-            return await _joined(message, receive, most_bytes)
+            return await _joined(receive, most_bytes)
     except TimeoutError as error:
         raise Refusal(408, "timeout", f"the body has not come within {patience:g} seconds") from error
 
 
-async def _joined(message: Message, receive: Receive, most_bytes: int) -> bytes:
+async def _joined(receive: Receive, most_bytes: int) -> bytes:
     parts = bytearray()
     while True:
+        message = await receive()
         if message["type"] == "http.disconnect":
             raise Disconnected
         parts += message.get("body", b"")
@@ -63,7 +58,6 @@ async def _joined(message: Message, receive: Receive, most_bytes: int) -> bytes:
             raise _too_large(most_bytes)
         if not message.get("more_body"):
             return bytes(parts)
-        message = await receive()
 
 
 def _too_large(most_bytes: int) -> Refusal:

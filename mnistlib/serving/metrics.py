@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
+_GONE = 499  # what is counted where nobody waited for an answer, as other servers do
 _REQUESTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
@@ -58,7 +59,7 @@ class Metrics:
             if scope["type"] != "http":
                 await app(scope, receive, send)
                 return
-            status = 500  # what is answered where nothing was
+            status = _GONE
 
             async def watched(message: Message) -> None:
                 nonlocal status

@@ -10,7 +10,7 @@ from mnistlib.artifacts import SavedModel
 from mnistlib.errors import ModelError
 from mnistlib.preprocessing import WHITE
 
-_BLOCK_ROWS = 2048  # images that are made floating-point numbers at a time
+_BLOCK_ROWS = 128  # images that are made floating-point numbers at a time: as many as a processor's cache holds
 _MNIST_PIXELS = 784
 
 
@@ -129,7 +129,9 @@ class _Linear:
     def of(cls, classifier: Any) -> "_Linear | None":
         from sklearn.linear_model import LogisticRegression
 
-        if type(classifier) is not LogisticRegression or len(classifier.coef_) != len(classifier.classes_):
+        if type(classifier) is not LogisticRegression or classifier.coef_.shape[0] != len(classifier.classes_):
+            return None
+        if not isinstance(classifier.coef_, np.ndarray):  # sparsify() was called
             return None
         coefficients = np.asarray(classifier.coef_, np.float64)
         return cls(

@@ -14,10 +14,11 @@ from mnistlib.testing.azureml.process import JobProcess
 from mnistlib.testing.azureml.store import Document
 
 #: Runs in the service's process: ``init()`` once, then ``run(data)`` for each line that comes. What ``run`` returns is
-#: written as JSON, unless it is a response of the inference server's (one of Flask's), which says everything itself.
+#: written as JSON, unless it is a response of the inference server's (one of Flask's), which says everything itself. As
+#: with that server nobody can import the entry script by a name.
 _WRAPPER = """\
 import base64, importlib.util, json, os, socket, sys, traceback
-script, number = sys.argv[1:]
+script, number, imports = sys.argv[1:]
 talk = socket.socket(fileno=int(number)).makefile("rw", encoding="utf-8")
 def say(**answer):
     print(json.dumps(answer), file=talk, flush=True)
@@ -25,12 +26,12 @@ def answer_of(returned):
     if all(hasattr(returned, name) for name in ("status_code", "get_data", "headers")):
         body, headers = returned.get_data(), dict(returned.headers.items())
         return {"status": returned.status_code, "headers": headers, "body": base64.b64encode(body).decode()}
-    body = base64.b64encode(json.dumps(returned).encode()).decode()
+    body = base64.b64encode(json.dumps({} if returned is None else returned).encode()).decode()
     return {"status": 200, "headers": {"Content-Type": "application/json"}, "body": body}
-sys.path.insert(0, os.path.dirname(script))
-spec = importlib.util.spec_from_file_location("entry", script)
+sys.path[0] = os.getcwd()
+sys.path.append(imports)
+spec = importlib.util.spec_from_file_location("entry_module", script)
 entry = importlib.util.module_from_spec(spec)
-sys.modules["entry"] = entry
 spec.loader.exec_module(entry)
 entry.init()
 say()
@@ -42,6 +43,9 @@ for line in talk:
         answer = {"error": f"{type(error).__name__}: {error}"}
     say(**answer)
 """
+
+
+_JSON = {"Content-Type": "application/json"}
 
 
 class ScoringError(Exception):
@@ -63,7 +67,9 @@ class Program:
     script : Path
         The entry script.
     folder : Path
-        Where the process begins.
+        Where the process begins, and imports modules from.
+    imports : Path
+        The other folder that it imports modules from.
     variables : dict
         What it finds in its environment besides what every process there has.
     """
@@ -71,6 +77,7 @@ class Program:
     python: Path
     script: Path
     folder: Path
+    imports: Path
     variables: dict[str, str]
 
 
@@ -145,7 +152,13 @@ class Scorer:
             self._talk, other_end = socket.socketpair()
             with (self._folder / "log.txt").open("ab") as log, other_end:
                 self._process = JobProcess(
-                    [str(program.python), str(wrapper), str(program.script), str(other_end.fileno())],
+                    [
+                        str(program.python),
+                        str(wrapper),
+                        str(program.script),
+                        str(other_end.fileno()),
+                        str(program.imports),
+                    ],
                     folder=program.folder,
                     variables=variables,
                     output=log,
@@ -155,8 +168,8 @@ class Scorer:
                 raise self._ended()
             self._hear()
 
-    def score(self, data: str) -> Answer:
-        """Return what the entry script's ``run`` answers.
+    def score(self, data: bytes) -> Answer:
+        """Return what the entry script's ``run`` answers to a text.
 
         Raises
         ------
@@ -165,12 +178,17 @@ class Scorer:
         ScoringError
             If the process does not start, or ends in place of an answer. The next request starts another.
         """
+        try:
+            text = data.decode()
+        except UnicodeDecodeError as error:
+            message = f"Input cannot be decoded as UTF-8: {error}"
+            return Answer(status=400, headers=_JSON, body=json.dumps({"message": message}).encode())
         with self._lock:
             self._check_not_stopped()
             if self._process is None:
                 self.start()
             try:
-                self._talk.sendall(json.dumps(data).encode() + b"\n")
+                self._talk.sendall(json.dumps(text).encode() + b"\n")
             except OSError as error:  # it has ended since it answered last
                 raise self._ended() from error
             answer = self._hear()

@@ -47,6 +47,8 @@ def run(raw):
 
 Deploy = Callable[..., Any]
 
+needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="it looks for processes in /proc")
+
 
 def new_endpoint_name() -> str:
     return f"e-{uuid.uuid4().hex[:10]}"
@@ -238,6 +240,14 @@ def test_a_script_may_answer_with_a_response(client: Any, endpoint: Any, deploy:
     assert refused.headers["ms-azureml-model-error-statuscode"] == "422"
 
 
+def test_what_is_no_text_is_refused(endpoint: Any, deploy: Deploy, key: str) -> None:
+    deploy("blue")
+    headers = {"Authorization": f"Bearer {key}", "azureml-model-deployment": "blue"}
+    answer = requests.post(endpoint.scoring_uri, data=b"\xff", headers=headers, timeout=30)
+    assert answer.headers["ms-azureml-model-error-statuscode"] == "400"
+    assert "UTF-8" in answer.json()["message"]
+
+
 def test_model_and_environment_may_be_registered(client: Any, endpoint: Any, deploy: Deploy, tmp_path: Path) -> None:
     environment = client.environments.create_or_update(environment_of(SERVER, name=new_name("env"), version="3"))
     (tmp_path / "weights").mkdir()
@@ -309,6 +319,28 @@ def test_a_deployment_that_is_deleted_while_it_answers_ends(
         assert answer.result(timeout=30).status_code == 424
 
 
+@needs_proc
+def test_an_endpoint_that_is_deleted_while_a_deployment_starts_ends_it(
+    client: Any, endpoint: Any, deploy: Deploy, tmp_path: Path
+) -> None:
+    started = tmp_path / "started"
+    code = f"""
+        import os, pathlib, time
+        def init():
+            pathlib.Path({str(started)!r}).write_text(str(os.getpid()))
+            time.sleep(600)
+        def run(raw): pass
+    """
+    with ThreadPoolExecutor() as pool:
+        deployed = pool.submit(deploy, "slow", code)
+        wait_until(lambda: started.exists() and started.read_text())
+        assert client.online_deployments.get("slow", endpoint.name).provisioning_state == "Creating"
+        client.online_endpoints.begin_delete(endpoint.name).result()
+        with pytest.raises(ResourceNotFoundError):
+            deployed.result(timeout=30)
+    assert not is_alive(int(started.read_text()))
+
+
 PROCESSES = """\
 import os, subprocess, sys
 def init():
@@ -317,8 +349,6 @@ def init():
 def run(raw):
     return [os.getpid(), other.pid]
 """
-
-needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="it looks for processes in /proc")
 
 
 @needs_proc

@@ -44,12 +44,13 @@ def deploy(workspace: Any, tmp_path: Path, monkeypatch: Any) -> Deploy:
     (tmp_path / "words.txt").write_text("weights")
     model = Model.register(workspace, model_path="words.txt", model_name="words")
 
-    def deploy_entry(name: str, code: str, **options: Any) -> Any:
+    def deploy_entry(name: str, code: str, script: str = "score.py", **options: Any) -> Any:
         source = tmp_path / "source"
-        source.mkdir(exist_ok=True)
-        (source / "score.py").write_text(textwrap.dedent(code))
+        (source / script).parent.mkdir(parents=True, exist_ok=True)
+        (source / script).write_text(textwrap.dedent(code))
+        (source / "beside.py").write_text("word = 'beside'")
         inference = InferenceConfig(
-            entry_script="score.py", source_directory=str(source), environment=environment_of(name="serving")
+            entry_script=script, source_directory=str(source), environment=environment_of(name="serving")
         )
         settings = AciWebservice.deploy_configuration(cpu_cores=1, memory_gb=1, **options)
         service = Model.deploy(workspace, name, [model], inference, settings, overwrite=True)
@@ -75,6 +76,11 @@ def test_a_service_with_keys_asks_for_one(deploy: Deploy) -> None:
     service = deploy("locked", ENTRY, auth_enabled=True)
     assert requests.post(service.scoring_uri, data='{"data": []}', timeout=30).status_code == 401
     assert service.run('{"data": [1]}')["sum"] == 1
+
+
+def test_a_script_in_a_folder_imports_from_the_source_directory(deploy: Deploy) -> None:
+    service = deploy("nested", "import beside\ndef init(): pass\ndef run(raw): return beside.word", "sub/score.py")
+    assert service.run("{}") == "beside"
 
 
 def test_an_entry_script_that_does_not_start_fails_the_deployment(deploy: Deploy, service: AzureMLEmulator) -> None:

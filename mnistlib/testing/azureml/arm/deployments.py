@@ -1,4 +1,7 @@
-"""Deployments of online endpoints: models with their entry scripts, which really answer."""
+"""Deployments of online endpoints: models with their entry scripts, which really answer.
+
+Each is one process, however many instances it was asked for, and answers one request after the other.
+"""
 
 import functools
 import re
@@ -60,7 +63,7 @@ class Deployments:
         return JSONResponse(self._described(self._find(request)))
 
     async def put(self, request: Request) -> Response:
-        """Deploy a model, in place of what had this name."""
+        """Deploy a model, in place of what had this name; the answer comes when it has started, or has failed to."""
         endpoint, name = self._endpoint(request), request.path_params["name"]
         body = await request.json()
         properties = body["properties"]
@@ -72,26 +75,34 @@ class Deployments:
             raise Refusal(
                 501, "NotImplemented", f"the emulator covers no deployment to {properties.get('endpointComputeType')}"
             )
-        before = self._store.get("online_deployment", _key(endpoint["name"], name))
+        key = _key(endpoint["name"], name)
+        before = self._store.get("online_deployment", key)
         deployment = {
             "endpoint": endpoint["name"],
             "name": name,
             "properties": properties,
             "tags": body.get("tags") or {},
             "sku": body.get("sku") or {"name": "Default", "capacity": 1},
+            "state": "Updating" if before else "Creating",
             "created": before["created"] if before else now(),
             "modified": now(),
             **self._resolved(properties),
         }
+        self._store.put("online_deployment", key, deployment)
         error = await run_in_threadpool(self._start, deployment)
-        deployment["state"] = "Failed" if error else "Succeeded"
-        self._store.put("online_deployment", _key(endpoint["name"], name), deployment)
-        return JSONResponse(self._described(deployment), 201, headers=self._operation_of(error))
+        outcome = {"state": "Failed" if error else "Succeeded"}
+        ended = self._store.change("online_deployment", key, lambda known: known.update(outcome))
+        if ended is None:  # deleted while it started
+            raise not_found(f"The deployment {name} of the online endpoint {endpoint['name']}")
+        return JSONResponse(self._described(ended), 201, headers=self._operation_of(error))
 
     async def delete(self, request: Request) -> Response:
         """Delete a deployment that no request is led to, and end its process."""
         endpoint, name = self._endpoint(request), request.path_params["name"]
-        share = endpoint["properties"]["traffic"].get(name, 0)
+        deployment = self._store.get("online_deployment", _key(endpoint["name"], name))
+        if deployment is None:
+            return Response(status_code=204)
+        share = endpoint["properties"]["traffic"].get(deployment["name"], 0)
         if share > 0:
             raise Refusal(
                 400,
@@ -99,9 +110,6 @@ class Deployments:
                 f"The deployment {name} gets {share} % of the traffic of its endpoint and can't be deleted."
                 " Set its share to 0 first, or delete the endpoint.",
             )
-        deployment = self._store.get("online_deployment", _key(endpoint["name"], name))
-        if deployment is None:
-            return Response(status_code=204)
         await run_in_threadpool(self.remove, deployment)
         return Response(status_code=200)
 
@@ -124,20 +132,17 @@ class Deployments:
 
     def remove(self, deployment: Document) -> None:
         """Delete a deployment and end its process."""
-        key = _key(deployment["endpoint"], deployment["name"])
-        self._store.delete("online_deployment", key)
-        self._scorers.end(f"endpoints/{key}")
+        self._store.delete("online_deployment", _key(deployment["endpoint"], deployment["name"]))
+        self._scorers.end(_place(deployment))
 
     def scorer(self, deployment: Document) -> Scorer:
         """Return the process of a deployment."""
-        key = f"endpoints/{_key(deployment['endpoint'], deployment['name'])}"
-        return self._scorers.of(key, functools.partial(self._program, deployment))
+        return self._scorers.of(_place(deployment), functools.partial(self._program, deployment))
 
     def _start(self, deployment: Document) -> Document | None:
         """Start a deployment; return why it has failed, if it has."""
-        key = f"endpoints/{_key(deployment['endpoint'], deployment['name'])}"
         try:
-            self._scorers.start(key, functools.partial(self._program, deployment))
+            self._scorers.start(_place(deployment), functools.partial(self._program, deployment))
         except (ScoringError, ImageBuildError) as error:
             return {"code": "DeploymentFailed", "message": str(error), "details": []}
         return None
@@ -180,6 +185,7 @@ class Deployments:
             python=self._scorers.nodes.python_for(environment).executable,
             script=code / script,
             folder=code,
+            imports=code,
             variables={
                 "AML_APP_ROOT": str(code),
                 "AZUREML_ENTRY_SCRIPT": script,
@@ -227,6 +233,10 @@ class Deployments:
 
 def _key(endpoint: str, name: str) -> str:
     return f"{endpoint}/{name}".lower()
+
+
+def _place(deployment: Document) -> str:
+    return f"endpoints/{_key(deployment['endpoint'], deployment['name'])}"
 
 
 def _check_server(environment: Document) -> None:

@@ -109,7 +109,7 @@ class Endpoints:
         if not self._may_ask(endpoint, request.headers.get("authorization", "")):
             return JSONResponse(error_body("Unauthorized", "The endpoint's key or token is missing or wrong."), 401)
         deployment = self._deployment_for(endpoint, request.headers.get("azureml-model-deployment"))
-        data = (await request.body()).decode(errors="replace")
+        data = await request.body()
         try:
             answer = await run_in_threadpool(self._deployments.scorer(deployment).score, data)
         except EntryError as error:

@@ -6,7 +6,7 @@ import secrets
 import shutil
 import tarfile
 import uuid
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -135,7 +135,7 @@ class Webservices:
         key = request.headers.get("authorization", "").removeprefix("Bearer ")
         if service["authEnabled"] and key not in service["keys"]:
             return Response("The service's key is missing or wrong.", 401)
-        data = (await request.body()).decode(errors="replace")
+        data = await request.body()
         try:
             answer = await run_in_threadpool(self._scorer(service).score, data)
         except EntryError as error:
@@ -158,13 +158,17 @@ class Webservices:
             self._unpack(request, app)
             variables = environment.get("environmentVariables") or {}
             script = app / variables["AZUREML_ENTRY_SCRIPT"]
+            source = PurePosixPath(variables["AZUREML_ENTRY_SCRIPT"]).parts[:-1][:1]
+            imports = app.joinpath(*source)
         else:
             environment = no_code.environment_of(service["models"][0])
+            imports = app
             script, variables = no_code.write_entry(app, models)
         return Program(
             python=self._scorers.nodes.python_for(environment).executable,
             script=script,
             folder=app,
+            imports=imports,
             variables={"AZUREML_MODEL_DIR": str(models), **variables},
         )
 

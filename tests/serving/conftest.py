@@ -1,0 +1,127 @@
+"""Models of many kinds, each behind one server that all tests of a process share."""
+
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mnistlib import Dataset, LocalBackend, TrainJob, load_dataset, load_model
+from mnistlib.artifacts import SavedModel, pickle_classifier
+from tests.serving.servers import Server, serving
+
+
+@pytest.fixture(scope="session")
+def odd_models() -> ModuleType:
+    """The module of odd classifiers, under the name that a server finds it by."""
+    file = Path(__file__).with_name("odd_models.py")
+    spec = importlib.util.spec_from_file_location("odd_models", file)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["odd_models"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def digits() -> Dataset:
+    return load_dataset("digits")
+
+
+@pytest.fixture(scope="session")
+def runs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of runs with two versions of a registered model, ``digits``; tests only read it."""
+    folder = tmp_path_factory.mktemp("serving") / "runs"
+    backend = LocalBackend(folder)
+    for rate in (0.5, 5.0):
+        run = backend.submit(TrainJob(dataset="digits", regularization=rate, tol=1e-3))
+        run.wait()
+        run.register_model("digits")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def digits_model(runs_folder: Path) -> SavedModel:
+    return LocalBackend(runs_folder).models.get("digits").load()
+
+
+def _script_like(size: int) -> Any:
+    """What a script trains on images of the size of MNIST's: digits, each pixel repeated, cut to size."""
+    from sklearn.linear_model import LogisticRegression
+
+    train = load_dataset("digits").train
+    images = np.pad(np.kron(train.images[:300], np.ones((3, 3), np.uint8)), ((0, 0), (2, 2), (2, 2)))
+    assert images.shape[1:] == (size, size)
+    return LogisticRegression(max_iter=200).fit(images.reshape(300, -1) / 255, train.labels[:300])
+
+
+def _classifier(name: str) -> Any:
+    from sklearn.datasets import load_iris
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.svm import SVC, LinearSVC
+
+    X, y = load_iris(return_X_y=True)
+    if name == "iris":
+        return LogisticRegression(max_iter=1000).fit(X, y)
+    if name == "binary":
+        return LogisticRegression(max_iter=1000).fit(X, y == 1)
+    if name == "words":
+        return LogisticRegression(max_iter=1000).fit(X, np.array(["setosa", "versicolor", "virginica"])[y])
+    if name == "objects":
+        return LogisticRegression(max_iter=1000).fit(X, np.array(["setosa", "versicolor", "virginica"], object)[y])
+    if name == "sparse":
+        return LogisticRegression(max_iter=1000).fit(X, y).sparsify()
+    if name == "linear-svc":
+        return LinearSVC(random_state=0).fit(X, y)
+    if name == "svc":
+        return SVC().fit(X, y)
+    assert name == "script"
+    return _script_like(28)
+
+
+@pytest.fixture(scope="session")
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Makes the file of a model that a script has left, without a description."""
+    folder = tmp_path_factory.mktemp("models")
+
+    def make(name: str) -> Path:
+        file = folder / f"{name}.joblib"
+        if not file.exists():
+            file.write_bytes(pickle_classifier(_classifier(name)))
+        return file
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def server_of(
+    runs_folder: Path, model_file: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Server]]:
+    """Starts a server of a model, or returns the one that there is: ``digits``, or a script's model."""
+    folder, started = tmp_path_factory.mktemp("servers"), dict[str, Server]()
+    with ExitStack() as stack:
+
+        def server(name: str) -> Server:
+            if name not in started:
+                model = ["digits"] if name == "digits" else [model_file(name), "--trust"]
+                started[name] = stack.enter_context(serving(folder, *model, "--runs", runs_folder))
+            return started[name]
+
+        yield server
+
+
+@pytest.fixture
+def server(server_of: Callable[[str], Server]) -> Server:
+    """A server of the digits model; its shape is 8 x 8."""
+    return server_of("digits")
+
+
+@pytest.fixture(scope="session")
+def script_model(model_file: Callable[[str], Path]) -> SavedModel:
+    return load_model(model_file("script"), trust=True)

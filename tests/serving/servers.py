@@ -1,0 +1,196 @@
+"""Real servers in processes of their own, and what tests ask them with."""
+
+import io
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+import requests
+from numpy.typing import NDArray
+
+from mnistlib import write_idx
+
+JSON, IDX, PNG = "application/json", "application/octet-stream", "image/png"
+
+_HERE = Path(__file__).parent
+_SECONDS = 30.0
+_EXTRA = ("starlette", "uvicorn", "orjson", "prometheus_client", "PIL")
+
+
+class Server:
+    """A process of ``mnistlib serve``, and a connection to it that is kept.
+
+    Attributes
+    ----------
+    process : Popen
+        The process.
+    about : dict
+        What it has said of itself.
+    log : Path
+        What it says on stderr.
+    """
+
+    def __init__(self, process: "subprocess.Popen[bytes]", about: dict[str, Any], log: Path) -> None:
+        self.process, self.about, self.log = process, about, log
+        self.uri: str = about["scoring_uri"]
+        self.session = requests.Session()
+        self.session.trust_env = False
+
+    @property
+    def address(self) -> tuple[str, int]:
+        parts = urlsplit(self.uri)
+        assert parts.hostname
+        assert parts.port
+        return parts.hostname, parts.port
+
+    def url(self, path: str) -> str:
+        return self.uri.removesuffix("/score") + path
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        return self.session.get(self.url(path), timeout=_SECONDS, **options)
+
+    def post(self, content: Any, kind: str = JSON, *, path: str = "/score", **options: Any) -> requests.Response:
+        """Post a body; what is no bytes is sent as JSON."""
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        headers = {"Content-Type": kind} | options.pop("headers", {})
+        return self.session.post(self.url(path), data=body, headers=headers, timeout=_SECONDS, **options)
+
+    def metrics(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+        """Return what the service counts: name and labels -> value."""
+        from prometheus_client.parser import text_string_to_metric_families
+
+        families = text_string_to_metric_families(self.get("/metrics").text)
+        return {(s.name, frozenset(s.labels.items())): s.value for family in families for s in family.samples}
+
+    def count(self, name: str = "mnistlib_requests_total", **labels: str) -> float:
+        """Return one of the counts; by default, of requests answered."""
+        return self.metrics().get((name, frozenset(labels.items())), 0.0)
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(self.address, timeout=_SECONDS)
+
+    def memory(self) -> int:
+        """Return the bytes of memory that the process holds just now."""
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def peak(self) -> int:
+        """Return the most bytes of memory that the process has held so far."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal and return the exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(_SECONDS)
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return the variables of a process as a person's shell has them; unbuffered output would hide what is not sent."""
+    known = {name: value for name, value in os.environ.items() if name not in ("PYTHONUNBUFFERED", "MNISTLIB_TOKEN")}
+    paths = filter(None, [os.environ.get("PYTHONPATH"), str(_HERE)])
+    return known | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"} | more
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "mnistlib", *map(str, arguments)]
+
+
+def need_the_extra() -> None:
+    """Skip the test where the extra "serve" is not installed."""
+    for module in _EXTRA:
+        pytest.importorskip(module, reason="the serve extra is not installed", exc_type=ImportError)
+
+
+@contextmanager
+def serving(
+    folder: Path, *arguments: object, run: list[str] | None = None, variables: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """Start a server of its own, with ``mnistlib serve`` unless told otherwise, and end it."""
+    need_the_extra()
+    words = run or command("serve", *arguments, "--port", "0", "--json")
+    log = folder / f"log-{os.urandom(4).hex()}.txt"
+    with log.open("wb") as said:
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=said, env=environment(**(variables or {})))
+    try:
+        server = Server(process, _first_object(process, log), log)
+        yield server
+        server.session.close()
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        process.wait(_SECONDS)
+        assert process.stdout
+        process.stdout.close()
+
+
+def _first_object(process: "subprocess.Popen[bytes]", log: Path) -> dict[str, Any]:
+    assert process.stdout
+    deadline, text = time.monotonic() + _SECONDS, b""
+    while time.monotonic() < deadline:
+        ready, _, _ = select.select([process.stdout], [], [], 1.0)
+        part = os.read(process.stdout.fileno(), 65536) if ready else b""
+        text += part
+        with suppress(ValueError):
+            return dict(json.loads(text))
+        if ready and not part:
+            break
+    raise AssertionError(f"no server: stdout {text!r}, stderr {log.read_text()}")
+
+
+def until(happened: Callable[[], Any], what: str) -> Any:
+    """Return what a function returns once that is true; fail after half a minute."""
+    deadline = time.monotonic() + _SECONDS
+    while time.monotonic() < deadline:
+        if found := happened():
+            return found
+        time.sleep(0.005)
+    raise AssertionError(f"{what} did not happen within {_SECONDS:g} seconds")
+
+
+def idx(array: NDArray[Any]) -> bytes:
+    """Return an array as IDX bytes."""
+    file = io.BytesIO()
+    write_idx(file, array)
+    return file.getvalue()
+
+
+def png(pixels: NDArray[Any], **options: Any) -> bytes:
+    """Return pixels as a PNG file."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "PNG", **options)
+    return file.getvalue()
+
+
+def digit_picture(digit: NDArray[np.uint8], *, factor: int = 12, margin: int = 20) -> NDArray[np.uint8]:
+    """Return a small digit as a large picture, light on dark, with room around it."""
+    return np.pad(np.kron(digit, np.ones((factor, factor), np.uint8)), margin)
+
+
+def refusal(answer: requests.Response, status: int, code: str) -> dict[str, Any]:
+    """Return what is said of a request that was refused, in the one shape of all."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["Content-Type"] == JSON
+    content = answer.json()
+    assert set(content) == {"error"}
+    error: dict[str, Any] = content["error"]
+    assert set(error) == {"code", "message", "where"}
+    assert error["code"] == code
+    assert error["message"]
+    assert "Traceback" not in answer.text
+    assert 'File "' not in answer.text
+    return error

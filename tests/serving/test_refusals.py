@@ -1,0 +1,285 @@
+"""What is wrong with a request is said in one shape: status, code, message, and where."""
+
+import gzip
+import json
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.serving.servers import IDX, JSON, PNG, Server, idx, png, refusal, serving, until
+
+ROW = [0.0] * 64
+WRONG_JSON: list[tuple[bytes, int, str, str | None]] = [
+    (b"", 400, "json", "line 1, column 1"),
+    (b"{", 400, "json", "line 1, column 2"),
+    (b'{"data":\n[[1,]]}', 400, "json", "line 2, column 5"),
+    (b"data=1", 400, "json", "line 1, column 1"),
+    (b'{"data": "\xff"}', 400, "json", "byte 10"),
+    (b"[" * 100_000, 400, "json", None),
+    (b'{"data": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", 400, "json", None),
+    (b'{"data": [[' + b"9" * 10_000 + b"]]}", 400, "json", None),
+    (b"[]", 422, "type", "body"),
+    (b"null", 422, "type", "body"),
+    (b"7", 422, "type", "body"),
+    (b"{}", 422, "missing", "data"),
+    (b'{"Data": []}', 422, "missing", "data"),
+    (b'{"data": null}', 422, "type", "data"),
+    (b'{"data": {}}', 422, "type", "data"),
+    (b'{"data": []}', 422, "empty", "data"),
+    (b'{"data": [[]]}', 422, "shape", "data[0]"),
+    (b'{"data": [1]}', 422, "type", "data[0]"),
+    (b'{"data": [true]}', 422, "type", "data[0]"),
+]
+WRONG_ROWS: list[tuple[Any, str, str]] = [
+    ([ROW, ROW[:63]], "ragged", "data[1]"),
+    ([ROW[:63], ROW], "ragged", "data[0]"),
+    ([ROW[:63], ROW[:63]], "shape", "data[0]"),
+    ([ROW, [*ROW, 0]], "ragged", "data[1]"),
+    ([ROW, None], "type", "data[1]"),
+    ([ROW, "0" * 64], "type", "data[1]"),
+    ([[ROW[:8]] * 8], "shape", "data[0]"),
+    ([ROW, [[0.0]] * 64], "type", "data[1][0]"),
+    ([[*ROW[:63], True]], "type", "data[0][63]"),
+    ([[*ROW[:63], "0.5"]], "type", "data[0][63]"),
+    ([[*ROW[:63], None]], "type", "data[0][63]"),
+    ([[*ROW[:63], {}]], "type", "data[0][63]"),
+    ([ROW, [*ROW[:17], float("nan"), *ROW[:46]]], "nan", "data[1][17]"),
+    ([ROW, [*ROW[:17], float("inf"), *ROW[:46]]], "range", "data[1][17]"),
+    ([ROW, [*ROW[:17], float("-inf"), *ROW[:46]]], "range", "data[1][17]"),
+    ([ROW, [*ROW[:17], 1.0000001, *ROW[:46]]], "range", "data[1][17]"),
+    ([ROW, [*ROW[:17], -1e-9, *ROW[:46]]], "range", "data[1][17]"),
+    ([[*ROW[:63], 255]], "range", "data[0][63]"),
+    ([[*ROW[:63], 2**70]], "range", "data[0][63]"),
+    ([[*ROW[:63], 10**400]], "range", "data"),
+]
+
+
+@pytest.mark.parametrize(("body", "status", "code", "where"), WRONG_JSON, ids=range(len(WRONG_JSON)))
+def test_what_is_no_json_or_no_rows_is_told_where(
+    server: Server, body: bytes, status: int, code: str, where: str | None
+) -> None:
+    assert refusal(server.post(body), status, code)["where"] == where
+
+
+@pytest.mark.parametrize(("rows", "code", "where"), WRONG_ROWS, ids=range(len(WRONG_ROWS)))
+def test_a_row_that_is_wrong_is_told_where(server: Server, rows: Any, code: str, where: str) -> None:
+    assert refusal(server.post({"data": rows}), 422, code)["where"] == where
+
+
+def test_a_number_that_json_writes_and_no_float_holds_is_out_of_range(server: Server) -> None:
+    body = json.dumps({"data": [ROW]}).replace("[[0.0", "[[1e400").encode()
+    assert refusal(server.post(body), 422, "range")["where"] == "data[0][0]"
+
+
+def test_pixels_from_0_to_255_are_told_what_to_do(server: Server) -> None:
+    assert "divided by 255" in refusal(server.post({"data": [[255.0] * 64]}), 422, "range")["message"]
+
+
+def test_infinity_is_refused_by_a_model_that_takes_any_number(server_of: Callable[[str], Server]) -> None:
+    iris = server_of("iris")
+    assert refusal(iris.post({"data": [[1, 2, float("inf"), 4]]}), 422, "range")["where"] == "data[0][2]"
+    assert refusal(iris.post({"data": [[1, 2, 3, float("nan")]]}), 422, "nan")["where"] == "data[0][3]"
+
+
+@pytest.mark.parametrize(
+    "body", [b'\xef\xbb\xbf{"data": [%s]}', b'{"data": [[7]], "data": [%s]}', b' {"x": {}, "data": [%s]}\n']
+)
+def test_a_byte_order_mark_a_key_that_comes_twice_and_more_keys_are_as_to_the_tutorials_script(
+    server: Server, body: bytes
+) -> None:
+    assert server.post(body % json.dumps(ROW).encode()).ok
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"", 400, "idx"),
+        (b"not IDX", 400, "idx"),
+        (idx(np.zeros((2, 8, 8), np.uint8))[:-1], 400, "idx"),
+        (idx(np.zeros((2, 8, 8), np.uint8)) + b"\0", 400, "idx"),
+        (gzip.compress(idx(np.zeros((2, 8, 8), np.uint8)))[:-9], 400, "idx"),
+        (gzip.compress(b"not IDX"), 400, "idx"),
+        (b"\x1f\x8b", 400, "idx"),
+        (idx(np.zeros((2, 8, 8), np.float64)), 422, "type"),
+        (idx(np.zeros((2, 8, 8), np.int8)), 422, "type"),
+        (idx(np.zeros((2, 28, 28), np.uint8)), 422, "shape"),
+        (idx(np.zeros((2, 8, 8, 1), np.uint8)), 422, "shape"),
+        (idx(np.zeros(64, np.uint8)), 422, "shape"),
+        (b"\0\0\x08\x03" + struct.pack(">3I", 2**31, 8, 8), 413, "size"),
+        (b"\0\0\x08\x03" + struct.pack(">3I", 0, 2**32 - 1, 2**32 - 1), 400, "idx"),
+    ],
+    ids=range(14),
+)
+def test_bytes_that_are_no_images_of_the_models_size_are_refused(
+    server: Server, body: bytes, status: int, code: str
+) -> None:
+    refusal(server.post(body, IDX), status, code)
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def _empty_png(width: int, height: int, depth: int = 1) -> bytes:
+    """A picture of black pixels, as a small file whatever their number."""
+    row = b"\0" * (1 + (width * depth + 7) // 8)
+    packing = zlib.compressobj(9)
+    pixels = b"".join(packing.compress(row) for _ in range(height)) + packing.flush()
+    head = struct.pack(">2I5B", width, height, depth, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head) + _chunk(b"IDAT", pixels) + _chunk(b"IEND", b"")
+
+
+GOOD_PNG = png(np.pad(np.arange(36, dtype=np.uint8).reshape(6, 6), 1))
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"", 400, "png"),
+        (b"GIF89a", 400, "png"),
+        (b"\x89PNG\r\n\x1a\n", 400, "png"),
+        (GOOD_PNG[:40], 400, "png"),
+        (GOOD_PNG[:-32], 400, "png"),
+        (GOOD_PNG[:45] + b"\xff" * 8 + GOOD_PNG[53:], 400, "png"),
+        (_empty_png(0, 7), 400, "png"),
+        (_empty_png(8, 8), 422, "empty"),
+        (png(np.full((8, 8), 255, np.uint8)), 422, "empty"),
+        (png(np.full((8, 8, 4), 255, np.uint8)), 422, "empty"),
+        (png(np.zeros((8, 8, 4), np.uint8)), 422, "empty"),
+        (_empty_png(4001, 4001), 413, "size"),
+        (_empty_png(100_000, 100_000 // 64), 413, "size"),
+    ],
+    ids=range(13),
+)
+@pytest.mark.parametrize("path", ["/score", "/look"])
+def test_a_picture_that_can_not_be_read_is_refused(
+    server: Server, path: str, body: bytes, status: int, code: str
+) -> None:
+    refusal(server.post(body, PNG, path=path), status, code)
+
+
+@pytest.mark.parametrize(("kind", "body"), [(IDX, idx(np.zeros((1, 2, 2), np.uint8))), (PNG, GOOD_PNG)])
+def test_a_model_that_takes_no_images_says_so(server_of: Callable[[str], Server], kind: str, body: bytes) -> None:
+    assert "takes no images" in refusal(server_of("iris").post(body, kind), 422, "shape")["message"]
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "", "application/x-www-form-urlencoded", "image/jpeg", "multipart/form-data"]
+)
+def test_another_content_type_is_not_taken_and_told_which_are(server: Server, kind: str) -> None:
+    message = refusal(server.post(b"{}", kind), 415, "media_type")["message"]
+    assert JSON in message
+    refusal(server.post(b"{}", kind, path="/look"), 415, "media_type")
+
+
+def test_only_pictures_are_looked_at(server: Server) -> None:
+    refusal(server.post({"data": [ROW]}, path="/look"), 415, "media_type")
+
+
+def test_a_body_that_is_packed_by_http_is_not_taken(server: Server) -> None:
+    packed = gzip.compress(json.dumps({"data": [ROW]}).encode())
+    assert "gzip" in refusal(server.post(packed, headers={"Content-Encoding": "gzip"}), 415, "encoding")["message"]
+    assert server.post({"data": [ROW]}, headers={"Content-Encoding": "identity"}).ok
+
+
+@pytest.mark.parametrize("query", ["proba=2", "proba=", "proba=true", "proba=1&proba=0", "proba=%ff", "proba=%00"])
+def test_a_query_that_means_nothing_is_refused(server: Server, query: str) -> None:
+    assert refusal(server.post({"data": [ROW]}, path=f"/score?{query}"), 422, "query")["where"] == "proba"
+
+
+@pytest.mark.parametrize("path", ["/nosuch", "/score/", "//score", "/../etc/passwd", "/score%00", "/%ff%0a", "/SCORE"])
+def test_a_path_that_is_not_known_is_refused_and_not_redirected(server: Server, path: str) -> None:
+    refusal(server.post(b"", path=path, allow_redirects=False), 404, "path")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [("GET", "/score", "POST"), ("PUT", "/score", "POST"), ("POST", "/health", "GET"), ("TRACE", "/", "GET")],
+)
+def test_another_method_is_refused_and_told_which_is_allowed(
+    server: Server, method: str, path: str, allowed: str
+) -> None:
+    answer = server.session.request(method, server.url(path), timeout=30)
+    refusal(answer, 405, "method")
+    assert allowed in answer.headers["Allow"].split(", ")
+
+
+@pytest.mark.parametrize("host", ["[", "[::1", "a b", ""])
+def test_a_host_that_is_no_name_makes_no_difference(server: Server, host: str) -> None:
+    refusal(server.post(b"{", headers={"Host": host}), 400, "json")
+    refusal(server.post(b"", path="/nosuch", headers={"Host": host}), 404, "path")
+
+
+def test_a_path_can_not_forge_a_line_of_the_log(server: Server) -> None:
+    server.post(b"", path="/score%0amnistlib: error: forged")
+    server.post(b"{", path="/score")
+    assert "forged" not in [line[-6:] for line in server.log.read_text().splitlines() if line.startswith("mnistlib")]
+
+
+def test_a_model_that_fails_answers_500_without_a_word_of_why_and_the_log_has_it_all(
+    odd_models: Any, tmp_path: Path
+) -> None:
+    with failing(odd_models, tmp_path) as server:
+        answer = server.post({"data": [[0.7]]})
+        assert refusal(answer, 500, "internal")["where"] is None
+        assert "secret" not in answer.text
+        assert "RuntimeError" not in answer.text
+        until(lambda: "RuntimeError: a secret of process" in server.log.read_text(), "a word in the log")
+        assert server.post({"data": [[0.2]]}).json() == [0]
+
+
+def failing(odd_models: Any, folder: Path) -> Any:
+    import joblib
+
+    joblib.dump(odd_models.Failing(), folder / "failing.joblib")
+    return serving(folder, folder / "failing.joblib", "--trust")
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text() | st.just("data"), inner, max_size=3),
+    max_leaves=20,
+)
+ROWS = st.lists(
+    st.lists(st.floats() | st.integers(0, 1) | st.none() | st.text(max_size=1), min_size=63, max_size=65), max_size=3
+)
+
+
+@given(content=JSON_VALUES | st.fixed_dictionaries({"data": JSON_VALUES | ROWS}))
+def test_whatever_json_says_it_is_answered_or_refused(server: Server, content: Any) -> None:
+    _is_no_failure(server.post(content))
+
+
+@given(body=st.binary(max_size=2000), kind=st.sampled_from([JSON, IDX, PNG]))
+def test_whatever_bytes_come_they_are_answered_or_refused(server: Server, body: bytes, kind: str) -> None:
+    _is_no_failure(server.post(body, kind))
+
+
+def _damaged() -> Iterator[tuple[bytes, str]]:
+    yield json.dumps({"data": [ROW]}).encode(), JSON
+    yield idx(np.zeros((2, 8, 8), np.uint8)), IDX
+    yield gzip.compress(idx(np.zeros((2, 8, 8), np.uint8))), IDX
+    yield GOOD_PNG, PNG
+
+
+@given(st.data())
+def test_whatever_byte_of_a_good_body_is_changed_it_is_answered_or_refused(server: Server, data: st.DataObject) -> None:
+    body, kind = data.draw(st.sampled_from(list(_damaged())))
+    place = data.draw(st.integers(0, len(body) - 1))
+    changed = body[:place] + bytes([data.draw(st.integers(0, 255))]) + body[place + 1 :]
+    _is_no_failure(server.post(changed, kind))
+    if kind == PNG:
+        _is_no_failure(server.post(changed, kind, path="/look"))
+
+
+def _is_no_failure(answer: Any) -> None:
+    assert answer.status_code in (200, 400, 413, 422)
+    if answer.status_code != 200:
+        refusal(answer, answer.status_code, answer.json()["error"]["code"])
