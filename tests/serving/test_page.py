@@ -18,11 +18,12 @@ from mnistlib.report import write_report
 from mnistlib.runs.context import OUTPUTS
 from mnistlib.serving.page import content_security_policy, make_page
 from tests.browser import DESKTOP, PHONE, brightness, look, requests, wait, widths
+from tests.serving import servers
 from tests.serving.drawing import Mouse, strokes_of
 
-pytest.importorskip("starlette", reason="the extra serve is not installed")
-uvicorn = pytest.importorskip("uvicorn", reason="the extra serve is not installed")
-pytest.importorskip("orjson", reason="the extra serve is not installed")
+servers.need_the_extra()
+
+import uvicorn  # noqa: E402 - the extra has it
 
 from mnistlib.serving.app import Limits, ScoringApp  # noqa: E402 - it needs the extra
 from mnistlib.serving.model import ServedModel  # noqa: E402
@@ -121,8 +122,8 @@ def test_of_a_hundred_digits_drawn_at_least_ninety_come_out_right(
     run.wait()
     test = load_dataset("mnist", data_folder=mnist_folder.parent).test
     answers = []
-    with serving(app_of(run)) as address:
-        look(browser, address)
+    with servers.serving(tmp_path, run.id, "--runs", tmp_path / "runs") as server:
+        look(browser, server.url("/"))
         wait(browser, READY)
         with Mouse(browser) as mouse:
             for image in test.images[:100]:
@@ -338,6 +339,22 @@ def test_a_model_of_no_images_says_so_in_place_of_the_sheet(browser: Any, run: L
         wait(browser, READY)
         assert "does not take images" in text(browser, "draw")
         assert not browser.execute_script("return document.getElementById('sheet').checkVisibility()")
+
+
+def test_a_model_that_knows_some_classes_is_shown_with_their_names(browser: Any, run: LocalRun) -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    train = load_dataset("digits").train
+    known = np.isin(train.labels, (1, 4, 7))
+    classifier = LogisticRegression().fit(train.images[known].reshape(-1, 64) / 255, train.labels[known])
+    model = ServedModel(SavedModel(classifier, load_model(run.path / OUTPUTS).description), "some:1")
+    with serving(ScoringApp(model)) as address:
+        look(browser, address)
+        draw(browser, SEVEN)
+        wait(browser, ANSWERED)
+        assert text(browser, "label") == "7"
+        names = "return [...document.querySelectorAll('#bars li > :first-child')].map((name) => name.innerText)"
+        assert browser.execute_script(names) == ["1", "4", "7"]
 
 
 class Unsure:
