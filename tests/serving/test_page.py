@@ -95,6 +95,13 @@ def press(browser: Any, *keys: str) -> None:
     ActionChains(browser, duration=0).send_keys(*keys).perform()
 
 
+def press_control_z(browser: Any) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    ActionChains(browser).key_down(Keys.CONTROL).send_keys("z").key_up(Keys.CONTROL).perform()
+
+
 def draw(browser: Any, strokes: Any) -> None:
     wait(browser, READY)
     with Mouse(browser) as mouse:
@@ -200,10 +207,19 @@ def test_a_keyboard_is_enough_to_draw(browser: Any, address: str) -> None:
     assert ink(browser) == 0
 
 
-def test_undo_takes_back_one_stroke_and_clear_all(browser: Any, address: str) -> None:
-    from selenium.webdriver.common.action_chains import ActionChains
+def test_a_pen_that_is_down_goes_on_after_an_undo(browser: Any, address: str) -> None:
     from selenium.webdriver.common.keys import Keys
 
+    look(browser, address)
+    wait(browser, READY)
+    press(browser, Keys.TAB, Keys.TAB, " ", *[Keys.ARROW_DOWN] * 5)
+    press_control_z(browser)
+    assert ink(browser) == 0
+    press(browser, *[Keys.ARROW_DOWN] * 3)
+    assert ink(browser) > 0
+
+
+def test_undo_takes_back_one_stroke_and_clear_all(browser: Any, address: str) -> None:
     look(browser, address)
     draw(browser, ONE)
     one = ink(browser)
@@ -212,7 +228,7 @@ def test_undo_takes_back_one_stroke_and_clear_all(browser: Any, address: str) ->
     browser.execute_script("document.getElementById('undo').click()")
     assert ink(browser) == one
     draw(browser, SEVEN)
-    ActionChains(browser).key_down(Keys.CONTROL).send_keys("z").key_up(Keys.CONTROL).perform()
+    press_control_z(browser)
     assert ink(browser) == one
     draw(browser, SEVEN)
     browser.execute_script("document.getElementById('clear').click()")
