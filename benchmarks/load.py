@@ -24,6 +24,7 @@ class Load:
     per_second: float
     p50: float
     p99: float
+    answered: int
     failed: int
 
 
@@ -58,7 +59,10 @@ class _Connection:
 
     def received(self) -> int | None:
         """Take what has come; return the status once the answer is whole."""
-        self._answer += self._socket.recv(65_536)
+        part = self._socket.recv(65_536)
+        if not part:
+            raise ConnectionError("the server has closed the connection without an answer")
+        self._answer += part
         head, blank, body = self._answer.partition(b"\r\n\r\n")
         if not blank:
             return None
@@ -96,8 +100,8 @@ def _main() -> None:
                     key.data.send(request)
     cuts = statistics.quantiles(taken, n=100)
     elapsed = now - started
-    figures = {"per_second": len(taken) / elapsed, "p50": cuts[49] * 1e3, "p99": cuts[98] * 1e3, "failed": failed}
-    print(json.dumps(figures))
+    figures = {"per_second": len(taken) / elapsed, "p50": cuts[49] * 1e3, "p99": cuts[98] * 1e3}
+    print(json.dumps({**figures, "answered": len(taken), "failed": failed}))
 
 
 if __name__ == "__main__":

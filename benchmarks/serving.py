@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 import venv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -59,8 +59,8 @@ def ours(model: Path) -> Iterator[tuple[Address, int]]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         said = ""
-        while not said.endswith("}\n"):
-            said += process.stdout.readline()
+        while not said.endswith("}\n") and (line := process.stdout.readline()):
+            said += line
         port = int(json.loads(said)["scoring_uri"].rpartition(":")[2].partition("/")[0])
         try:
             yield ("127.0.0.1", port), process.pid
@@ -108,19 +108,36 @@ def memory(process: int) -> int:
     return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def soak(address: Address, process: int, request: bytes) -> tuple[int, int]:
-    """Send as many requests as in an hour; return how many, and by how many bytes the server has grown meanwhile.
+def soak(address: Address, process: int, kinds: Sequence[bytes]) -> tuple[int, int]:
+    """Send as many requests as in an hour, of each kind in turn; return how many, and the bytes the server grew by.
 
     What it takes in the first tenth, its allocator's caches among it, does not count.
     """
-    sent, warm = 0, 0
-    while sent < SOAK:
-        done = load(address, request, connections=CONNECTIONS, seconds=SECONDS)
-        assert done.failed == 0
-        sent += round(done.per_second * SECONDS)
-        if not warm and sent > SOAK / 10:
+    answered, warm = 0, 0
+    while answered < SOAK:
+        for request in kinds:
+            done = load(address, request, connections=CONNECTIONS, seconds=SECONDS)
+            assert done.failed == 0
+            answered += done.answered
+        if not warm and answered > SOAK / 10:
             warm = memory(process)
-    return sent, memory(process) - warm
+    return answered, memory(process) - warm
+
+
+def kinds_of(images: Any) -> list[bytes]:
+    """Return requests of all kinds: a row as JSON, images as IDX and as gzip, a picture."""
+    from PIL import Image
+
+    idx, picture = io.BytesIO(), io.BytesIO()
+    write_idx(idx, images[:100])
+    Image.fromarray(255 - images[0]).resize((280, 280)).save(picture, "PNG")
+    row = (images[0].reshape(-1) / 255).tolist()
+    return [
+        post("/score", json.dumps({"data": [row]}).encode(), "application/json"),
+        post("/score", idx.getvalue(), "application/octet-stream"),
+        post("/score?proba=1", gzip.compress(idx.getvalue()), "application/octet-stream"),
+        post("/look", picture.getvalue(), "image/png"),
+    ]
 
 
 def main() -> None:
@@ -130,15 +147,14 @@ def main() -> None:
         folder = Path(name)
         result = LocalBackend(folder / "runs").run(TrainJob(dataset="mnist", regularization=0.8))
         images = load_dataset("mnist").test.images
-        row = (images[0].reshape(-1) / 255).tolist()
-        single = post("/score", json.dumps({"data": [row]}).encode(), "application/json")
+        single, *others = kinds_of(images)
         with ours(result.model_path) as (address, process), theirs(result.model_path, folder) as other:
             loads: dict[str, list[Load]] = {"mnistlib serve": [], "azureml-inference-server-http": []}
             for _ in range(ROUNDS):
                 for server, place in zip(loads, (address, other), strict=True):
                     loads[server].append(load(place, single, connections=CONNECTIONS, seconds=SECONDS))
             many = time_batch(address, images)
-            sent, growth = soak(address, process, single)
+            sent, growth = soak(address, process, [single, *others])
     mine, peer = loads.values()
     assert not any(each.failed for each in (*mine, *peer))
     throughput = statistics.median(a.per_second / b.per_second for a, b in zip(mine, peer, strict=True))
@@ -148,7 +164,7 @@ def main() -> None:
         Bar("its p99, against the same", "at most half", f"{tail:.2f} times", tail <= 0.5),
         times_bar("10,000 images as IDX, against JSON", many.ratio("JSON", to="IDX"), 10),
         Bar(
-            f"growth of memory over {sent:,} requests",
+            f"growth of memory over {sent:,} requests of four kinds",
             f"under {MOST_GROWTH // MIB} MiB",
             f"{growth / MIB:.1f} MiB",
             growth < MOST_GROWTH,

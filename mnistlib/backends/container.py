@@ -1,6 +1,7 @@
 """A service for any machine with Docker, or with Python alone: a folder that holds all it needs."""
 
 import importlib.metadata
+import json
 import os
 import secrets
 import shlex
@@ -9,16 +10,15 @@ import sys
 from pathlib import Path
 
 from mnistlib.artifacts import MODEL_FILE, is_skops
+from mnistlib.backends.cloud.specification import REQUIRED
 from mnistlib.backends.cloud.staging import PACKAGE, package
 from mnistlib.errors import DeploymentError, MissingExtraError
 from mnistlib.models import ModelVersion
 from mnistlib.services import service_name_of
+from mnistlib.serving.packages import FASTER, PACKAGES
 
 #: What a server imports; what these need in turn is pinned with them.
-_REQUIRED = (
-    *("numpy", "scikit-learn", "scipy", "joblib", "pooch", "tqdm", "filelock"),
-    *("starlette", "uvicorn", "httptools", "uvloop", "orjson", "pillow", "prometheus-client"),
-)
+_REQUIRED = (*REQUIRED, *PACKAGES.values(), *FASTER)
 _ELSEWHERE = {"uvloop": "sys_platform != 'win32'"}
 
 _PORT = 8000
@@ -36,7 +36,7 @@ USER service
 ENV PYTHONPATH={package} PYTHONUNBUFFERED=1
 EXPOSE {port}
 HEALTHCHECK CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:{port}/health', timeout=3)"]
-CMD [{command}]
+CMD {command}
 """
 
 _README = """\
@@ -103,7 +103,7 @@ def export_service(model: ModelVersion, folder: str | os.PathLike[str]) -> Path:
     >>> sorted(path.name for path in folder.iterdir())
     ['.dockerignore', 'Dockerfile', 'README.md', 'mnistlib.zip', 'model', 'requirements.txt']
     """
-    target = Path(folder)
+    target = Path(folder).resolve()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise DeploymentError(f"{target} holds something already: name a folder that is not there yet, or an empty one")
     required = (*_REQUIRED, "skops") if is_skops(model.file) else _REQUIRED
@@ -126,6 +126,8 @@ def export_service(model: ModelVersion, folder: str | os.PathLike[str]) -> Path:
 
 def pinned(names: tuple[str, ...]) -> list[str]:
     """Return the versions that are installed here of distributions and of all that they need, as pip takes them.
+
+    What these need is what they need on this machine: on another system, pip adds what is missing.
 
     Raises
     ------
@@ -160,7 +162,8 @@ def _texts(model: ModelVersion, file: Path) -> dict[str, str]:
 
     # What a run of this package has made says so in a file beside it; of anything else, who exports it vouches for it.
     described = file.name == MODEL_FILE and model.origin is not None
-    served = [_MODEL] if described else [f"{_MODEL}/{file.name}", "--trust"]
+    # Written as a path, so that no registered model of that name is meant.
+    served = [f"./{_MODEL}"] if described else [f"./{_MODEL}/{file.name}", "--trust"]
     local = ["python", "-m", "mnistlib", "serve", *served, "--port", str(_PORT)]
     facts = {
         "model": model.id,
@@ -170,7 +173,7 @@ def _texts(model: ModelVersion, file: Path) -> dict[str, str]:
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         "package": PACKAGE,
         "port": _PORT,
-        "command": ", ".join(f'"{word}"' for word in [*local, "--host", "0.0.0.0"]),  # noqa: S104 - of a container
+        "command": json.dumps([*local, "--host", "0.0.0.0"]),  # noqa: S104 - of a container
         "local": shlex.join(local),
         "width": _width(model),
     }

@@ -74,7 +74,7 @@ def test_it_tells_three_commands_and_a_way_without_docker(folder: Path) -> None:
     told = commands(folder)
     assert [line.split()[0] for line in told[:3]] == ["docker", "docker", "curl"]
     assert "pip install -r requirements.txt" in told[3]
-    assert told[4].startswith("PYTHONPATH=mnistlib.zip venv/bin/python -m mnistlib serve model")
+    assert told[4].startswith("PYTHONPATH=mnistlib.zip venv/bin/python -m mnistlib serve ./model")
 
 
 def test_its_requirements_are_pinned_with_all_that_they_need(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """The page that a scoring service shows at its root: draw a digit, and see what the model makes of it."""
 
 import base64
+import functools
 import hashlib
 from importlib.resources import files
 from string import Template
@@ -9,6 +10,7 @@ from string import Template
 _SCRIPTS = ("drawing.js", "service.js", "answer.js", "page.js")
 
 
+@functools.cache  # it is asked for by whoever comes
 def make_page() -> bytes:
     """Return the page as one HTML document, with its style and its script in it.
 
@@ -23,6 +25,7 @@ def make_page() -> bytes:
     return page.encode()
 
 
+@functools.cache
 def content_security_policy() -> str:
     """Return what to send with the page as ``Content-Security-Policy``.
 

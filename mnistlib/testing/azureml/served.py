@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from mnistlib.testing.azureml.answers import not_found
 from mnistlib.testing.azureml.blobs import RUN_CONTAINER
 from mnistlib.testing.azureml.state import State
 from mnistlib.testing.azureml.store import Document
@@ -24,8 +25,10 @@ def models_below(state: State, folder: Path, models: list[Document]) -> Path:
 
 
 def _files_of(state: State, model: Document) -> Iterator[tuple[str, Path]]:
-    asset = state.store.get("asset", model["url"].removeprefix("aml://asset/"))
-    assert asset is not None
+    number = model["url"].removeprefix("aml://asset/")
+    asset = state.store.get("asset", number)
+    if asset is None:
+        raise not_found(f"The asset {number} of the model {model['name']}:{model['version']}")
     for artifact in asset["artifacts"]:
         prefix = artifact.get("prefix") or artifact["id"]
         is_file = state.blobs.get(RUN_CONTAINER, prefix) is not None

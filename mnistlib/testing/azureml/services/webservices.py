@@ -132,8 +132,8 @@ class Webservices:
     async def score(self, request: Request) -> Response:
         """Ask a service."""
         service = self._find(request)
-        key = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if service["authEnabled"] and key not in service["keys"]:
+        allowed = [f"Bearer {key}" for key in service["keys"]]
+        if service["authEnabled"] and request.headers.get("authorization") not in allowed:
             return Response("The service's key is missing or wrong.", 401)
         data = await request.body()
         try:
