@@ -18,11 +18,12 @@ from mnistlib.report import write_report
 from mnistlib.runs.context import OUTPUTS
 from mnistlib.serving.page import content_security_policy, make_page
 from tests.browser import DESKTOP, PHONE, brightness, look, requests, wait, widths
+from tests.serving import servers
 from tests.serving.drawing import Mouse, strokes_of
 
-pytest.importorskip("starlette", reason="the extra serve is not installed")
-uvicorn = pytest.importorskip("uvicorn", reason="the extra serve is not installed")
-pytest.importorskip("orjson", reason="the extra serve is not installed")
+servers.need_the_extra()
+
+import uvicorn  # noqa: E402 - the extra has it
 
 from mnistlib.serving.app import Limits, ScoringApp  # noqa: E402 - it needs the extra
 from mnistlib.serving.model import ServedModel  # noqa: E402
@@ -30,6 +31,7 @@ from mnistlib.serving.server import address_of, listen  # noqa: E402
 
 ONE = [[(0.5, 0.15), (0.5, 0.5), (0.5, 0.85)]]
 SEVEN = [[(0.25, 0.2), (0.5, 0.2), (0.75, 0.2), (0.6, 0.5), (0.45, 0.85)]]
+UNCLEAR = [[(0.3, 0.2), (0.7, 0.2)], [(0.5, 0.2), (0.5, 0.8)]]
 ANSWERED = "document.querySelector('#answer[aria-busy=false] #label:not(:empty)')"
 READY = "document.querySelector('#draw:not([hidden])')"
 
@@ -93,6 +95,13 @@ def press(browser: Any, *keys: str) -> None:
     ActionChains(browser, duration=0).send_keys(*keys).perform()
 
 
+def press_control_z(browser: Any) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    ActionChains(browser).key_down(Keys.CONTROL).send_keys("z").key_up(Keys.CONTROL).perform()
+
+
 def draw(browser: Any, strokes: Any) -> None:
     wait(browser, READY)
     with Mouse(browser) as mouse:
@@ -120,8 +129,8 @@ def test_of_a_hundred_digits_drawn_at_least_ninety_come_out_right(
     run.wait()
     test = load_dataset("mnist", data_folder=mnist_folder.parent).test
     answers = []
-    with serving(app_of(run)) as address:
-        look(browser, address)
+    with servers.serving(tmp_path, run.id, "--runs", tmp_path / "runs") as server:
+        look(browser, server.url("/"))
         wait(browser, READY)
         with Mouse(browser) as mouse:
             for image in test.images[:100]:
@@ -156,14 +165,16 @@ def test_no_request_leaves_the_server_of_the_page(browser: Any, address: str) ->
     assert asked == {address, f"{address}model", f"{address}look", f"{address}report"}
 
 
-def test_the_answer_is_the_class_with_the_largest_sum(browser: Any, address: str) -> None:
+def test_the_sums_of_the_classes_are_what_makes_the_model_so_sure(browser: Any, address: str) -> None:
     look(browser, address)
-    draw(browser, SEVEN)
+    draw(browser, UNCLEAR)
     wait(browser, ANSWERED)
-    sums = browser.execute_script("return [...document.querySelectorAll('#maps span')].map((sum) => sum.innerText)")
-    numbers = [float(number.replace("−", "-")) for number in sums]
-    assert str(numbers.index(max(numbers))) == text(browser, "label")
-    assert abs(sum(numbers)) < 0.1 * len(numbers)  # rounded, each is what speaks for a class against the others
+    shown = browser.execute_script("return [...document.querySelectorAll('#maps span')].map((sum) => sum.innerText)")
+    sums = np.array([float(number.replace("\N{MINUS SIGN}", "-")) for number in shown])
+    probabilities = np.exp(sums) / np.exp(sums).sum()
+    assert str(probabilities.argmax()) == text(browser, "label")
+    sure = float(text(browser, "certainty").partition("%")[0]) / 100
+    assert probabilities.max() == pytest.approx(sure, abs=0.03)  # the sums are rounded
 
 
 @pytest.mark.parametrize("panel", ["draw", "report"])
@@ -196,10 +207,19 @@ def test_a_keyboard_is_enough_to_draw(browser: Any, address: str) -> None:
     assert ink(browser) == 0
 
 
-def test_undo_takes_back_one_stroke_and_clear_all(browser: Any, address: str) -> None:
-    from selenium.webdriver.common.action_chains import ActionChains
+def test_a_pen_that_is_down_goes_on_after_an_undo(browser: Any, address: str) -> None:
     from selenium.webdriver.common.keys import Keys
 
+    look(browser, address)
+    wait(browser, READY)
+    press(browser, Keys.TAB, Keys.TAB, " ", *[Keys.ARROW_DOWN] * 5)
+    press_control_z(browser)
+    assert ink(browser) == 0
+    press(browser, *[Keys.ARROW_DOWN] * 3)
+    assert ink(browser) > 0
+
+
+def test_undo_takes_back_one_stroke_and_clear_all(browser: Any, address: str) -> None:
     look(browser, address)
     draw(browser, ONE)
     one = ink(browser)
@@ -208,7 +228,7 @@ def test_undo_takes_back_one_stroke_and_clear_all(browser: Any, address: str) ->
     browser.execute_script("document.getElementById('undo').click()")
     assert ink(browser) == one
     draw(browser, SEVEN)
-    ActionChains(browser).key_down(Keys.CONTROL).send_keys("z").key_up(Keys.CONTROL).perform()
+    press_control_z(browser)
     assert ink(browser) == one
     draw(browser, SEVEN)
     browser.execute_script("document.getElementById('clear').click()")
@@ -335,6 +355,22 @@ def test_a_model_of_no_images_says_so_in_place_of_the_sheet(browser: Any, run: L
         wait(browser, READY)
         assert "does not take images" in text(browser, "draw")
         assert not browser.execute_script("return document.getElementById('sheet').checkVisibility()")
+
+
+def test_a_model_that_knows_some_classes_is_shown_with_their_names(browser: Any, run: LocalRun) -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    train = load_dataset("digits").train
+    known = np.isin(train.labels, (1, 4, 7))
+    classifier = LogisticRegression().fit(train.images[known].reshape(-1, 64) / 255, train.labels[known])
+    model = ServedModel(SavedModel(classifier, load_model(run.path / OUTPUTS).description), "some:1")
+    with serving(ScoringApp(model)) as address:
+        look(browser, address)
+        draw(browser, SEVEN)
+        wait(browser, ANSWERED)
+        assert text(browser, "label") == "7"
+        names = "return [...document.querySelectorAll('#bars li > :first-child')].map((name) => name.innerText)"
+        assert browser.execute_script(names) == ["1", "4", "7"]
 
 
 class Unsure:
