@@ -50,11 +50,19 @@ class ScoringClient:
         self._takes_idx = takes_idx
         self._session = requests.Session()
         # A service that is busy says when to come again. Scoring changes nothing, so it may be asked twice.
-        busy = Retry(total=_TRIES_AGAIN, connect=0, read=0, status_forcelist=(503,), allowed_methods={"POST"})
+        busy = Retry(
+            total=_TRIES_AGAIN,
+            connect=0,
+            read=0,
+            status_forcelist=(503,),
+            allowed_methods={"POST"},
+            raise_on_status=False,  # what it says at last is told
+        )
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, requests.adapters.HTTPAdapter(max_retries=busy))
         if token is not None:
-            self._session.headers["Authorization"] = f"Bearer {token}"
+            # Headers are sent as Latin-1; so written, the bytes that are sent are those of UTF-8.
+            self._session.headers["Authorization"] = f"Bearer {token}".encode().decode("latin-1")
 
     def __enter__(self) -> "ScoringClient":
         return self

@@ -37,7 +37,7 @@ def serve(options: argparse.Namespace) -> None:
     from mnistlib.serving.server import address_of, is_loopback, listen
     from mnistlib.serving.server import serve as answer
 
-    token = options.token or os.environ.get(TOKEN_VARIABLE)
+    token = options.token or os.environ.get(TOKEN_VARIABLE) or None  # an empty one protects nothing
     if token is None and not options.no_auth and not is_loopback(options.host):
         raise BackendError(
             f"--host {options.host} can be reached from other machines: name a token with --token or "
