@@ -1,8 +1,9 @@
-"""Pictures of images: as text for a terminal, as PNG with matplotlib."""
+"""Pictures of images and of answers: as text for a terminal, with matplotlib for a notebook or a file."""
 
 import math
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,15 @@ from numpy.typing import NDArray
 from mnistlib.errors import MissingExtraError
 from mnistlib.files import publish
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 _INK = 96  # pixels from this value on are drawn in a terminal, which knows only ink and no ink
 _HALVES = np.array([[" ", "▄"], ["▀", "█"]])  # by ink above, ink below
 _GAP = 2  # columns between two images
+_DPI = 120
+_WRONG = "#c81e1e"  # readable as small letters, too
+_MOST_NUMBERED = 20  # classes; with more of them, the numbers in a confusion matrix would overlap
 
 
 def draw_text(images: NDArray[np.uint8], captions: Sequence[str], *, width: int = 80) -> str:
@@ -50,6 +57,91 @@ def draw_text(images: NDArray[np.uint8], captions: Sequence[str], *, width: int 
     return "".join(f"{line}\n" for line in lines)
 
 
+def draw_images(
+    images: NDArray[np.uint8],
+    captions: Sequence[str],
+    *,
+    wrong: NDArray[np.bool_] | None = None,
+    across: int | None = None,
+) -> "Figure":
+    """Draw images in a grid.
+
+    Parameters
+    ----------
+    images : ndarray of uint8, shape (n, rows, columns)
+        Pixels, 0 = background, 255 = ink.
+    captions : sequence of str, length n
+        Stands above each image.
+    wrong : ndarray of bool, shape (n,), optional
+        Which of them to draw in red.
+    across : int, optional
+        How many stand side by side; by default so many that the picture is about as high as wide.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A notebook shows it, after ``%matplotlib inline``.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    red = np.zeros(len(images), np.bool_) if wrong is None else wrong
+    across = max(1, min(len(images), across or math.ceil(math.sqrt(len(images) * 1.6))))
+    down = max(1, math.ceil(len(images) / across))
+    figure = _figure(1.2 * across, 1.45 * down)
+    cells = figure.subplots(down, across, squeeze=False).ravel()
+    for axes in cells:
+        axes.set_axis_off()
+    for axes, image, caption, is_red in zip(cells, images, captions, red, strict=False):
+        ink, letters = ("Reds", _WRONG) if is_red else ("gray_r", "black")
+        axes.imshow(image, cmap=ink, vmin=0, vmax=255, interpolation="nearest")
+        axes.set_title(caption, fontsize=8, color=letters)
+    return figure
+
+
+def draw_confusion(confusion: NDArray[np.int64], classes: Sequence[str]) -> "Figure":
+    """Draw a confusion matrix, the mistakes the redder the larger their share of the images of their class.
+
+    Parameters
+    ----------
+    confusion : ndarray of int64, shape (k, k)
+        How many images of the class of the row were taken for the class of the column, as
+        :attr:`mnistlib.evaluation.Evaluation.confusion` has it.
+    classes : sequence of str, length k
+        What the labels 0, 1, 2 … mean.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A notebook shows it, after ``%matplotlib inline``.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    count = len(classes)
+    figure = _figure(1.2 + 0.42 * count, 0.9 + 0.42 * count)
+    axes = figure.subplots()
+    # Right answers, on the diagonal, would outshine the mistakes, which are what one looks for: they are all as grey.
+    right = np.eye(count, dtype=np.bool_)
+    shares = np.where(right, 0, confusion) / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    strongest = float(shares.max()) or 1.0
+    axes.imshow(np.where(right, 0.1, np.nan), cmap="Greys", vmin=0, vmax=1)
+    axes.imshow(np.where(shares > 0, shares, np.nan), cmap="Reds", vmin=0, vmax=strongest)
+    if count <= _MOST_NUMBERED:
+        for (row, column), number in np.ndenumerate(confusion):
+            if number:
+                colour = "white" if shares[row, column] > 0.6 * strongest else "black"
+                axes.text(column, row, f"{number}", ha="center", va="center", fontsize=8, color=colour)
+    axes.set_xticks(range(count), classes, rotation=90 if max(map(len, classes)) > 2 else 0)
+    axes.set_yticks(range(count), classes)
+    axes.set(xlabel="answer", ylabel="truth")
+    return figure
+
+
 def save_png(path: str | os.PathLike[str], images: NDArray[np.uint8], captions: Sequence[str]) -> None:
     """Write a PNG that shows images in a grid.
 
@@ -57,10 +149,8 @@ def save_png(path: str | os.PathLike[str], images: NDArray[np.uint8], captions: 
     ----------
     path : str or PathLike
         The file, written whole or not at all.
-    images : ndarray of uint8, shape (n, rows, columns)
-        Pixels, 0 = background, 255 = ink.
-    captions : sequence of str, length n
-        Stands above each image.
+    images, captions
+        As :func:`draw_images` takes them.
 
     Raises
     ------
@@ -69,22 +159,19 @@ def save_png(path: str | os.PathLike[str], images: NDArray[np.uint8], captions: 
     OSError
         If the file can't be written.
     """
+    figure = draw_images(images, captions)
+    with publish(path) as file:
+        figure.savefig(file, format="png")
+
+
+def _figure(width: float, height: float) -> "Figure":
+    """Return an empty figure of a size in inches."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise MissingExtraError("a PNG", "plots") from error
-    across = max(1, min(len(images), math.ceil(math.sqrt(len(images) * 1.6))))
-    down = max(1, math.ceil(len(images) / across))
+        raise MissingExtraError("a picture", "plots") from error
     # A Figure of its own, not pyplot's: no window system, no global state.
-    figure = Figure(figsize=(1.2 * across, 1.45 * down), dpi=120, layout="constrained")
-    cells = figure.subplots(down, across, squeeze=False).ravel()
-    for axes in cells:
-        axes.set_axis_off()
-    for axes, image, caption in zip(cells, images, captions, strict=False):
-        axes.imshow(image, cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
-        axes.set_title(caption, fontsize=8)
-    with publish(path) as file:
-        figure.savefig(file, format="png")
+    return Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
 
 
 def _half_blocks(image: NDArray[np.uint8]) -> list[str]:

@@ -1,8 +1,12 @@
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.browser import open_browser
 
 # In all tests together: a few hundred examples with "ordinary", some 100,000 with "fuzz".
 # The fixtures that property tests use hold for all examples of a test, so they need no renewal between examples.
@@ -34,3 +38,10 @@ def mnist_folder() -> Path:
     if not folder.is_dir():
         pytest.skip(f"{folder} does not exist: it should hold the four real MNIST files")
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Give a real browser, the same for a whole module."""
+    with open_browser(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver

@@ -1,14 +1,17 @@
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from mnistlib import MissingExtraError
-from mnistlib.plots import draw_text, save_png
+from mnistlib.plots import draw_confusion, draw_images, draw_text, save_png
 
 IMAGES = np.zeros((3, 4, 8), np.uint8)
 IMAGES[:, 0] = 255
+CONFUSION = np.array([[5, 0, 0], [2, 2, 0], [1, 0, 9]])
 
 
 def test_two_rows_of_pixels_make_one_line_above_the_caption() -> None:
@@ -35,7 +38,64 @@ def test_a_png_is_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [tmp_path / "a.png"]
 
 
-def test_without_matplotlib_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_wrong_is_red_and_the_rest_is_grey() -> None:
+    pytest.importorskip("matplotlib")
+    figure = draw_images(IMAGES, ["a", "b as c", "d"], wrong=np.array([False, True, False]))
+    drawn = {axes.get_title(): axes.images[0].get_cmap().name for axes in figure.axes if axes.images}
+    assert drawn == {"a": "gray_r", "b as c": "Reds", "d": "gray_r"}
+    letters = [axes.title.get_color() for axes in figure.axes if axes.images]
+    assert letters[0] == letters[2] != letters[1]
+
+
+def test_as_many_images_stand_side_by_side_as_one_asks_for() -> None:
+    pytest.importorskip("matplotlib")
+    figure = draw_images(IMAGES, ["a", "b", "c"], across=1)
+    assert len({axes.get_position().x0 for axes in figure.axes}) == 1
+
+
+def test_a_confusion_matrix_has_its_numbers_and_the_names_of_its_classes() -> None:
+    pytest.importorskip("matplotlib")
+    (axes,) = draw_confusion(CONFUSION, ["o", "ki", "su"]).axes
+    assert {text.get_position(): text.get_text() for text in axes.texts} == {
+        (0, 0): "5", (0, 1): "2", (1, 1): "2", (0, 2): "1", (2, 2): "9"
+    }  # fmt: skip
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["o", "ki", "su"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("answer", "truth")
+
+
+def test_a_mistake_is_as_red_as_its_share_of_its_class() -> None:
+    pytest.importorskip("matplotlib")
+    (axes,) = draw_confusion(CONFUSION, ["o", "ki", "su"]).axes
+    shares: Any = axes.images[-1].get_array()
+    assert shares.count() == 2  # the right answers have no part in it
+    assert shares[1, 0] == 0.5
+    assert shares[2, 0] == 0.1
+
+
+def test_a_confusion_matrix_without_mistakes_or_without_images_is_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    for matrix in (np.diag([3, 4]), np.zeros((2, 2), np.int64)):
+        draw_confusion(matrix, ["a", "b"]).savefig(tmp_path / "a.png")
+
+
+def test_of_many_classes_the_numbers_are_left_out() -> None:
+    pytest.importorskip("matplotlib")
+    (axes,) = draw_confusion(np.eye(26, dtype=np.int64), [chr(ord("a") + place) for place in range(26)]).axes
+    assert not axes.texts
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda folder: save_png(folder / "a.png", IMAGES, ["a", "b", "c"]),
+        lambda folder: draw_images(IMAGES, ["a", "b", "c"]),
+        lambda folder: draw_confusion(CONFUSION, ["a", "b", "c"]),
+    ],
+    ids=["save_png", "draw_images", "draw_confusion"],
+)
+def test_without_matplotlib_the_extra_is_named(
+    draw: Callable[[Path], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(MissingExtraError, match=r'pip install "mnistlib\[plots\]"'):
-        save_png(tmp_path / "a.png", IMAGES, ["a", "b", "c"])
+        draw(tmp_path)

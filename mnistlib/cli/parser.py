@@ -32,6 +32,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_score(commands)
     _add_deploy(commands)
     _add_services_commands(commands)
+    _add_export_service(commands)
     _add_doctor(commands)
     _add_node(commands)
     return parser
@@ -248,6 +249,19 @@ def _add_deploy(commands: Any) -> None:
     second.add_argument("--instance-count", type=_positive, metavar="N", help="how many (default: 1)")
     second.add_argument("--traffic", type=int, metavar="PERCENT", help="share of requests, of one that replaces (100)")
     _add_place(deploy)
+
+
+def _add_export_service(commands: Any) -> None:
+    export = _add(
+        commands,
+        "export-service",
+        "write a folder with a Dockerfile that serves a registered model",
+        module="services",
+        function="export_service",
+    )
+    export.add_argument("model", metavar="NAME[:VERSION]", help="a registered model, by default its newest version")
+    export.add_argument("folder", metavar="DIR", help="where to; not there yet, or empty")
+    _add_place(export)
 
 
 def _add_services_commands(commands: Any) -> None:

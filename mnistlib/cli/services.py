@@ -4,6 +4,7 @@ import argparse
 import inspect
 from typing import Any
 
+from mnistlib.backends import container
 from mnistlib.cli.models import version_of
 from mnistlib.cli.output import backend_of, print_json
 from mnistlib.cli.tables import format_table
@@ -31,6 +32,15 @@ def deploy(options: argparse.Namespace) -> None:
         print(f"service      {service.name}")
         print(f"model        {service.model}")
         print(f"scoring uri  {service.scoring_uri}")
+
+
+def export_service(options: argparse.Namespace) -> None:
+    """Write a folder from which a service can be built anywhere, and print where it is."""
+    folder = container.export_service(version_of(options, options.model), options.folder)
+    if options.json:
+        print_json(folder=str(folder))
+    else:
+        print(folder)
 
 
 def services_list(options: argparse.Namespace) -> None:

@@ -1,13 +1,15 @@
 """The command serve: answer with a model until told to end."""
 
 import argparse
+import logging
 import os
+import sys
 import tempfile
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from mnistlib.artifacts import SavedModel, load_model
+from mnistlib.artifacts import MODEL_FILE, SavedModel, load_model
 from mnistlib.cli.models import version_of
 from mnistlib.cli.output import backend_of, print_json
 from mnistlib.errors import (
@@ -25,6 +27,8 @@ from mnistlib.scoring import is_loopback
 
 #: Names the token of a service, for those who would not have it seen in the list of processes.
 TOKEN_VARIABLE = "MNISTLIB_TOKEN"  # noqa: S105 - a name
+
+_log = logging.getLogger("mnistlib")
 
 _PACKAGES = ("starlette", "uvicorn", "orjson", "prometheus_client", "PIL")
 
@@ -53,9 +57,11 @@ def serve(options: argparse.Namespace) -> None:
 
     def ready() -> None:
         if options.json:
+            _log.info("answering with %s on %s", name, address)  # what is printed is for programs
             print_json(model=name, scoring_uri=f"{address}/score", page=f"{address}/", pid=os.getpid())
         else:
-            print(f"serving {name}: draw on {address}/ or POST to {address}/score (Ctrl-C ends it)", flush=True)
+            print(f"serving {name}: draw on {address}/ or POST to {address}/score (Ctrl-C ends it)")
+        sys.stdout.flush()  # whoever waits for this line reads a pipe or a file
 
     answer(app, listening, ready=ready)
 
@@ -68,8 +74,9 @@ def _model_of(options: argparse.Namespace) -> tuple[SavedModel, str, Run | None]
         unregistered = error
     else:
         return version.load(), version.id, _run_of(version.run_id, options)
-    if Path(options.model).is_file():
-        return load_model(options.model, trust=options.trust), Path(options.model).name, None
+    path = Path(options.model)
+    if path.is_file() or (path / MODEL_FILE).is_file():
+        return load_model(path, trust=options.trust), path.name, None
     try:
         run = backend_of(options).attach(options.model)
     except RunNotFoundError as error:

@@ -187,7 +187,7 @@ class ScoringApp:
 
     async def _describe(self, request: Request) -> Response:
         """Answer what the page must know of the model."""
-        model, weights = self._model, self._model.weights
+        model, weights, intercepts = self._model, self._model.weights, self._model.intercepts
         told = model.description
         return _json(
             {
@@ -195,6 +195,7 @@ class ScoringApp:
                 "classes": model.classes,
                 "shape": model.shape,
                 "weights": None if weights is None else weights.astype(np.float32),
+                "intercepts": None if intercepts is None else intercepts.astype(np.float32),
                 "metrics": dict(told.metrics) if told else {},
                 "run_id": model.run_id,
                 "trained_on": told.dataset if told else None,

@@ -10,7 +10,7 @@ from mnistlib.artifacts import SavedModel
 from mnistlib.errors import ModelError
 from mnistlib.preprocessing import WHITE
 
-_BLOCK_ROWS = 2048  # images that are made floating-point numbers at a time
+_BLOCK_ROWS = 128  # images that are made floating-point numbers at a time: as many as a processor's cache holds
 _MNIST_PIXELS = 784
 
 
@@ -86,6 +86,11 @@ class ServedModel:
     def weights(self) -> NDArray[np.float64] | None:
         """What each number counts for each class against the others, shape (k, width); None if that can't be said."""
         return None if self._linear is None else self._linear.weights
+
+    @property
+    def intercepts(self) -> NDArray[np.float64] | None:
+        """What each class has before any number counts, against the others, shape (k,); None like the weights."""
+        return None if self._linear is None else self._linear.intercept - self._linear.intercept.mean()
 
     def score(self, rows: NDArray[Any], *, proba: bool) -> Scores:
         """Return what the model says of rows.

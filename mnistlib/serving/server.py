@@ -10,6 +10,7 @@ from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
+from threadpoolctl import threadpool_limits
 
 from mnistlib.errors import DeploymentError
 
@@ -70,7 +71,9 @@ def serve(app: ASGIApp, listening: socket.socket, *, ready: Callable[[], None]) 
         timeout_graceful_shutdown=PATIENCE,
     )
     server = _Server(config, ready)
-    server.run(sockets=[listening])
+    # Rows are few at a time: further threads for them would only get in the way of those that answer.
+    with threadpool_limits(limits=1, user_api="blas"):
+        server.run(sockets=[listening])
     if server.interrupted:
         raise KeyboardInterrupt
 

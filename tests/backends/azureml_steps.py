@@ -12,10 +12,12 @@ from uuid import uuid4
 import numpy as np
 
 import mnistlib
-from mnistlib import AmlComputeSpec, RunStatus, ScriptJob, SweepJob, TrainJob
+from mnistlib import AmlComputeSpec, RunStatus, ScriptJob, ServiceStatus, SweepJob, TrainJob
 from mnistlib.backends import get_backend
 from mnistlib.backends.cloud.retries import RetryPolicy
+from mnistlib.models import ModelVersion
 from mnistlib.runs import Run
+from mnistlib.services import Service
 from tests.testing.azureml.steps import wait_until
 
 if TYPE_CHECKING:
@@ -221,6 +223,40 @@ def delete_model(scene: Scene) -> Iterator[None]:
     yield
     models.delete(name, 1)
     assert scene.backend().models.list(name) == []
+
+
+def deploy(scene: Scene) -> Iterator[None]:
+    backend, name = scene.backend(), f"s-{uuid4().hex[:8]}"
+    model = backend.models.get(KEPT)
+    yield
+    service = model.deploy(name)
+    assert service.predict(np.zeros((1, 8, 8), np.uint8)).shape == (1,)
+    known = scene.backend().services.get(name)
+    assert (known.model, known.status) == (f"{KEPT}:1", ServiceStatus.RUNNING)
+    known.delete()
+
+
+def look_at_service(scene: Scene) -> Iterator[None]:
+    services, service = scene.backend().services, deployed(scene)
+    yield
+    assert service.name in [known.name for known in services.list()]
+    assert service.status is ServiceStatus.RUNNING
+    assert service.key
+    assert f"{KEPT}:1" in service.logs()
+    service.delete()
+
+
+def delete_service(scene: Scene) -> Iterator[None]:
+    service = deployed(scene)
+    yield
+    service.delete()
+    assert service.name not in [known.name for known in scene.backend().services.list()]
+
+
+def deployed(scene: Scene) -> Service:
+    """Return a service that answers."""
+    model: ModelVersion = scene.backend().models.get(KEPT)
+    return model.deploy(f"s-{uuid4().hex[:8]}")
 
 
 def source(folder: Path) -> Path:

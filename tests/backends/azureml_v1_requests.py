@@ -9,12 +9,15 @@ from tests.backends.azureml_steps import (
     connect,
     delete_cluster,
     delete_model,
+    delete_service,
+    deploy,
     find_cluster,
     list_models,
     list_runs,
     load_model,
     look_at_logs,
     look_at_metrics,
+    look_at_service,
     make_cluster,
     register_environment,
     register_model,
@@ -58,6 +61,15 @@ REQUESTS: Mapping[Step, Sequence[str]] = {
     list_models: ("GET .*/models$",),
     load_model: ("GET .*/models$", "GET .*/assets/", "GET .*/prefix/contentinfo/"),
     delete_model: ("GET .*/models/", "DELETE .*/models/"),
+    deploy: (
+        "GET .*/services/s-[^/]+$",
+        "GET .*/models/kept:1$",
+        "POST .*/artifacts/batch/metadata/",
+        "POST .*/services$",
+        "GET .*/operations/",
+    ),
+    look_at_service: ("GET .*/services$", "GET .*/services/s-[^/]+$", "POST .*/listkeys$", "GET .*/logs$"),
+    delete_service: ("GET .*/services/s-[^/]+$", "DELETE .*/services/"),
 }
 
 #: Of each step a request that fails for good, and what the error says.
@@ -80,6 +92,9 @@ FAILURES: Mapping[Step, tuple[str, str]] = {
     list_models: ("GET .*/models$", "listing the models failed: "),
     load_model: ("GET .*/prefix/contentinfo/", "downloading model kept failed: "),
     delete_model: ("DELETE .*/models/", r"deleting model m-\w+:1 failed: "),
+    deploy: ("POST .*/services$", r"deploying service s-\w+ failed: "),
+    look_at_service: ("POST .*/listkeys$", r"fetching the keys of service s-\w+ failed: "),
+    delete_service: ("DELETE .*/services/", r"deleting service s-\w+ failed: "),
 }
 
 #: The files of a snapshot on their way to the store, by their last names, and a request that looks at one.

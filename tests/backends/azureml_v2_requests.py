@@ -9,12 +9,15 @@ from tests.backends.azureml_steps import (
     connect,
     delete_cluster,
     delete_model,
+    delete_service,
+    deploy,
     find_cluster,
     list_models,
     list_runs,
     load_model,
     look_at_logs,
     look_at_metrics,
+    look_at_service,
     make_cluster,
     register_environment,
     register_model,
@@ -54,6 +57,22 @@ REQUESTS: Mapping[Step, Sequence[str]] = {
     list_models: ("GET .*/models/[^/]+/versions$",),
     load_model: ("GET .*/versions$", "GET .*/versions/1$", "GET .*/datastores/", "POST .*/listSecrets"),
     delete_model: ("GET .*/models/[^/]+/versions$", "DELETE .*/models/"),
+    deploy: (
+        "GET .*/onlineEndpoints/s-[^/]+$",
+        "PUT .*/onlineEndpoints/s-[^/]+$",
+        "GET .*/environments/",
+        "GET .*/loopback$",
+        "GET .*/deployments/version-1$",
+        "PUT .*/deployments/version-1$",
+    ),
+    look_at_service: (
+        "GET .*/onlineEndpoints$",
+        "GET .*/onlineEndpoints/s-[^/]+$",
+        "GET .*/s-[^/]+/deployments$",
+        "POST .*/listKeys$",
+        "POST .*/getLogs$",
+    ),
+    delete_service: ("GET .*/onlineEndpoints/s-[^/]+$", "DELETE .*/onlineEndpoints/"),
 }
 
 #: Of each step a request that fails for good, and what the error says.
@@ -76,6 +95,9 @@ FAILURES: Mapping[Step, tuple[str, str]] = {
     list_models: ("GET .*/versions$", "listing the models failed: "),
     load_model: ("GET .*/datastores/", "downloading model kept:1 failed: "),
     delete_model: ("DELETE .*/models/", r"deleting model m-\w+:1 failed: "),
+    deploy: ("PUT .*/deployments/", r"deploying service s-\w+ failed: "),
+    look_at_service: ("POST .*/listKeys$", r"fetching the keys of service s-\w+ failed: "),
+    delete_service: ("DELETE .*/onlineEndpoints/", r"deleting service s-\w+ failed: "),
 }
 
 #: The files of a job's code on their way to the store, and a request that looks at one.

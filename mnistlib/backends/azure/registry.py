@@ -13,6 +13,7 @@ from mnistlib.backends.azure.calls import Calls
 from mnistlib.backends.cloud.service import Registration
 from mnistlib.errors import ServiceError
 from mnistlib.models import ModelVersion
+from mnistlib.services import Services
 
 Model = TypeVar("Model")
 
@@ -44,6 +45,7 @@ def version_of(
     created: str,
     run_id: str | None,
     read: Callable[[], bytes],
+    services: Services | None = None,
 ) -> ModelVersion:
     """Return a registered model in this package's words, by whomever it was registered."""
     origin = json.loads(properties.get(_ORIGIN) or "null")
@@ -61,6 +63,7 @@ def version_of(
         file=properties.get(_FILE, name),
         origin=origin and ModelDescription.from_content(origin),
         read=read,
+        services=services,
     )
 
 

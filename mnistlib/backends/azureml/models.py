@@ -11,6 +11,7 @@ from mnistlib.backends.azure.registry import properties_of, register_once, versi
 from mnistlib.backends.cloud.service import Registration
 from mnistlib.errors import ModelNotFoundError
 from mnistlib.models import Models, ModelVersion, require_model_name
+from mnistlib.services import Services
 
 
 class AzureMLModels(Models):
@@ -22,11 +23,14 @@ class AzureMLModels(Models):
         Whose.
     calls : Calls
         How the SDK is called.
+    services : Services
+        Where models can be deployed.
     """
 
-    def __init__(self, workspace: Any, calls: Calls) -> None:
+    def __init__(self, workspace: Any, calls: Calls, services: Services) -> None:
         self._workspace = workspace
         self._calls = calls
+        self._services = services
 
     def register(self, registration: Registration, run: Any) -> ModelVersion:
         """Register a file of a run as the next version of a name."""
@@ -108,6 +112,7 @@ class AzureMLModels(Models):
             created=str(model.created_time or ""),
             run_id=model.run_id,
             read=partial(self._read, model),
+            services=self._services,
         )
 
     def _read(self, model: Any) -> bytes:

@@ -1,7 +1,6 @@
 """azureml-core behind the words of :mod:`mnistlib.backends.cloud.service`."""
 
 import json
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -15,12 +14,14 @@ from mnistlib.backends.azure.runs import noted, remote_run, runs_of_sweep, statu
 from mnistlib.backends.azure.service import AzureService
 from mnistlib.backends.azureml.cluster import AzureMLCluster
 from mnistlib.backends.azureml.data import AzureMLData, registered_name
+from mnistlib.backends.azureml.environments import ensure_environment
 from mnistlib.backends.azureml.models import AzureMLModels
+from mnistlib.backends.azureml.services import AzureMLServices
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.service import Registration, RemoteRun, Submission
 from mnistlib.backends.cloud.specification import EnvironmentSpecification, specification_here
 from mnistlib.backends.cloud.words import CHILDREN, JOB_TYPE, new_id, properties_of
-from mnistlib.errors import JobError, ServiceError
+from mnistlib.errors import ServiceError
 from mnistlib.jobs import SweepJob, TrainJob
 from mnistlib.models import ModelVersion
 
@@ -198,7 +199,12 @@ class AzureMLService(AzureService):
     @property
     def models(self) -> AzureMLModels:
         """The models of the workspace."""
-        return AzureMLModels(self.workspace, self.calls)
+        return AzureMLModels(self.workspace, self.calls, self.services)
+
+    @property
+    def services(self) -> AzureMLServices:
+        """The deployed services of the workspace."""
+        return AzureMLServices(self.workspace, self.calls)
 
     def sdk_run(self, run_id: str) -> Any:
         """Return the SDK's own object for a run; None if there is none."""
@@ -266,20 +272,7 @@ class AzureMLService(AzureService):
 
     def _ensure_environment(self) -> Any:
         """Return the registered environment of the specification; its name tells whether it is the right one."""
-        from azureml.core import Environment
-
-        name = self.specification.name
-        try:
-            return Environment.get(self.workspace, name)
-        except Exception as error:  # a bare one is all that the SDK raises
-            if status_of(error) != NOT_FOUND:
-                raise
-            if not self.specification.conda:
-                raise JobError(f"the workspace has no environment {name!r}") from error
-        with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
-            path = Path(folder, "conda.yml")
-            path.write_text(self.specification.conda)
-            return Environment.from_conda_specification(name, str(path)).register(self.workspace)
+        return ensure_environment(self.workspace, self.specification)
 
 
 def _run_of_sweep(sweep: Submission, run_id: str, child: TrainJob) -> Submission:

@@ -4,9 +4,13 @@ import logging
 import os
 from typing import Any
 
-#: Loggers of the SDK -> the least that is worth hearing of them: one says where config.json was found, the other which
-#: of the SDK's own classes are experimental, used or not.
-_LEVELS = {"azure.ai.ml._ml_client": logging.WARNING, "azure.ai.ml._utils._experimental": logging.ERROR}
+#: Loggers of the SDK -> the least that is worth hearing of them: one says where config.json was found, one which of the
+#: SDK's own classes are experimental, used or not, and one that an endpoint is looked for.
+_LEVELS = {
+    "azure.ai.ml._ml_client": logging.WARNING,
+    "azure.ai.ml._utils._experimental": logging.ERROR,
+    "azure.ai.ml.operations._online_deployment_operations": logging.WARNING,
+}
 
 
 def open_client(config: str | os.PathLike[str] | None, credential: Any) -> Any:

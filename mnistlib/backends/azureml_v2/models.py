@@ -12,6 +12,7 @@ from mnistlib.backends.azureml_v2.rest import WorkspaceRest
 from mnistlib.backends.cloud.service import Registration
 from mnistlib.errors import ModelError, ModelNotFoundError
 from mnistlib.models import Models, ModelVersion, require_model_name
+from mnistlib.services import Services
 
 
 class AzureMLv2Models(Models):
@@ -25,12 +26,15 @@ class AzureMLv2Models(Models):
         Its plain requests. The SDK can only put a version into the archive, where azureml-core goes on to find it.
     calls : Calls
         How the SDK is called.
+    services : Services
+        Where models can be deployed.
     """
 
-    def __init__(self, client: Any, rest: WorkspaceRest, calls: Calls) -> None:
+    def __init__(self, client: Any, rest: WorkspaceRest, calls: Calls, services: Services) -> None:
         self._client = client
         self._rest = rest
         self._calls = calls
+        self._services = services
 
     def register(self, registration: Registration) -> ModelVersion:
         """Register a file of a run as the next version of a name."""
@@ -95,6 +99,7 @@ class AzureMLv2Models(Models):
             created=created.isoformat() if created else "",
             run_id=model.job_name,
             read=partial(self._read, model),
+            services=self._services,
         )
 
     def _read(self, model: Any) -> bytes:

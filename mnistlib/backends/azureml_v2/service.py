@@ -16,18 +16,18 @@ from mnistlib.backends.azure.compute import AmlComputeSpec
 from mnistlib.backends.azure.runs import CREATED, RATES, noted, remote_run, runs_of_sweep, status_of_run
 from mnistlib.backends.azure.service import AzureService
 from mnistlib.backends.azureml_v2.cluster import AzureMLv2Cluster
+from mnistlib.backends.azureml_v2.environments import ensure_environment
 from mnistlib.backends.azureml_v2.models import AzureMLv2Models
 from mnistlib.backends.azureml_v2.rest import WorkspaceRest
+from mnistlib.backends.azureml_v2.services import AzureMLv2Services
 from mnistlib.backends.cloud.digests import Digests
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.service import Registration, RemoteRun, Submission
 from mnistlib.backends.cloud.specification import EnvironmentSpecification, specification_here
 from mnistlib.backends.cloud.words import CHILDREN
-from mnistlib.errors import JobError
 from mnistlib.jobs import SweepJob
 from mnistlib.models import ModelVersion
 
-_IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:latest"
 #: What a node logs with. azureml-mlflow says which MLflow fits it; none of it need be installed here.
 _PACKAGES = ("mlflow-skinny", "azureml-mlflow")
 _ASSET = "mnistlib-data"
@@ -166,7 +166,12 @@ class AzureMLv2Service(AzureService):
     @property
     def models(self) -> AzureMLv2Models:
         """The models of the workspace."""
-        return AzureMLv2Models(self.client, self.rest, self.calls)
+        return AzureMLv2Models(self.client, self.rest, self.calls, self.services)
+
+    @property
+    def services(self) -> AzureMLv2Services:
+        """The deployed services of the workspace."""
+        return AzureMLv2Services(self.client, self.calls)
 
     def _command(self, submission: Submission, *arguments: str, inputs: Mapping[str, Any] | None = None) -> Any:
         from azure.ai.ml import Input, command
@@ -220,22 +225,7 @@ class AzureMLv2Service(AzureService):
 
     def _ensure_environment(self) -> str:
         """Return the registered environment of the specification; its name tells whether it is the right one."""
-        from azure.ai.ml.entities import Environment
-
-        name, version = self.specification.name, "1"
-        environments = self.client.environments
-        if not self.specification.conda:
-            known = found(lambda: environments.get(name, label="latest"))
-            if known is None:
-                raise JobError(f"the workspace has no environment {name!r}")
-            version = known.version
-        elif found(lambda: environments.get(name, version=version)) is None:
-            with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
-                path = Path(folder, "conda.yml")
-                path.write_text(self.specification.conda)
-                wanted = Environment(name=name, version=version, image=_IMAGE, conda_file=str(path))
-                environments.create_or_update(wanted)
-        return f"azureml:{name}:{version}"
+        return ensure_environment(self.client, self.specification)
 
     def _asset_of(self, files: Mapping[str, Path]) -> str:
         """Send data as an asset whose version is its digest, unless it is there; return what the asset is called."""

@@ -14,7 +14,7 @@ from mnistlib.errors import JobError
 _CURATED = "curated:"
 
 #: What this package imports on a node; what these need in turn comes with them.
-_REQUIRED = ("numpy", "scikit-learn", "scipy", "joblib", "pooch", "tqdm", "filelock")
+REQUIRED = ("numpy", "scikit-learn", "scipy", "joblib", "pooch", "tqdm", "filelock")
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def specification_here(*, besides: Sequence[str] = (), unpinned: Sequence[str] =
     unpinned : sequence of str
         Distributions that are needed there only, of whatever version fits.
     """
-    packages = [f"{name}=={version(name.partition('[')[0])}" for name in (*_REQUIRED, *besides)]
+    packages = [f"{name}=={version(name.partition('[')[0])}" for name in (*REQUIRED, *besides)]
     packages += unpinned
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     dependencies = [f"python={python}", "pip", {"pip": packages}]

@@ -77,7 +77,7 @@ def stage(job: Job) -> Shipment:
     JobError
         If a script's source folder is not there, or larger than a snapshot may be; the biggest files are named.
     """
-    files: dict[str, Path | bytes] = {PACKAGE: _package()}
+    files: dict[str, Path | bytes] = {PACKAGE: package()}
     content = json.loads(job.to_json())
     if isinstance(job, TrainJob | SweepJob):
         content.get("base", content)["data_folder"] = None  # of this machine
@@ -90,7 +90,7 @@ def stage(job: Job) -> Shipment:
     return shipment
 
 
-def _package() -> bytes:
+def package() -> bytes:
     """Return this package as an archive: of the same files, the same bytes."""
     root = Path(mnistlib.__file__).parent
     archive = io.BytesIO()

@@ -27,11 +27,15 @@ The same with azure-ai-ml; both SDKs see the same clusters, environments, runs a
 ``python -m mnistlib.testing.azureml`` starts it for other processes and prints the variables to export.
 
 It covers the workspace, clusters of compute, the default datastore, blobs, data sets, environments, snapshots,
-submission, runs with their logs, metrics, files and children, models, secrets, and web services on container instances;
-of azure-ai-ml command jobs, sweeps over a grid, code, data and model assets; and MLflow's tracking server.
+submission, runs with their logs, metrics, files and children, models, secrets, and web services on container instances,
+with an entry script or, for a model of scikit-learn, without; of azure-ai-ml command jobs, sweeps over a grid, code,
+data and model assets, managed online endpoints and their deployments; and MLflow's tracking server.
 Any other call is answered with 501, and says which one it was. A job sees only what was shipped: no variable of this
 process, and no package but those that its environment asks for. It is no prison: a job that wants to can read this
 machine's files, as you can.
+
+What is deployed runs for real too, in the environment that it asks for: one process each, which answers one request
+after the other. Requests and answers may be of any size here, and take as long as they like; Azure's may not.
 
 What it can't tell: how Azure words its errors, how long things take there, and what they cost.
 

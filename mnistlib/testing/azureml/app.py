@@ -17,8 +17,8 @@ from mnistlib.testing.azureml.arm.sweeps import Sweeps
 from mnistlib.testing.azureml.cluster import Clusters
 from mnistlib.testing.azureml.faults import Fault
 from mnistlib.testing.azureml.names import LOGIN_HOST, MANAGEMENT_HOST, WORKSPACE_PATH, Names
+from mnistlib.testing.azureml.scoring import Scorers
 from mnistlib.testing.azureml.services import all_routes
-from mnistlib.testing.azureml.services.webservices import Webservices
 from mnistlib.testing.azureml.state import State
 
 
@@ -36,7 +36,7 @@ def build(
     state: State,
     clusters: Clusters,
     sweeps: Sweeps,
-    webservices: Webservices,
+    scorers: Scorers,
     *,
     requests: list[Request],
     reset: Callable[[int], None],
@@ -51,7 +51,7 @@ def build(
         What it runs jobs on.
     sweeps : Sweeps
         The sweeps that it moves on.
-    webservices : Webservices
+    scorers : Scorers
         The models that it has deployed.
     requests : list of Request
         Where every request is recorded once it is answered.
@@ -59,7 +59,7 @@ def build(
         Resets the connection of the client that comes from a port.
     """
     app = Starlette(
-        routes=[*all_routes(state, clusters, webservices), *arm_routes(state, clusters, sweeps)],
+        routes=[*all_routes(state, clusters, scorers), *arm_routes(state, clusters, sweeps, scorers)],
         exception_handlers={Refusal: refuse, ClientDisconnect: gone, 404: not_covered, 405: not_covered},
     )
     # A path ends as the SDK ends it; a redirect would only be one more request.
@@ -126,7 +126,7 @@ def room_path(names: Names, host: str, path: str) -> str:
     """Return the path by which the services' rooms are told apart: without host, workspace and version.
 
     ``/history/v1.0/subscriptions/…/workspaces/loopback/runs/x`` becomes ``/history/runs/x``; paths of the management
-    host begin with ``/arm``, those of blobs with ``/blob``.
+    host begin with ``/arm``, those of blobs with ``/blob``, those of an online endpoint with ``/endpoint/NAME``.
     """
     if host == names.blob_host:
         return f"/blob{path}"
@@ -136,6 +136,8 @@ def room_path(names: Names, host: str, path: str) -> str:
         return f"/login{path}"
     if host == names.scoring_host:
         return f"/scoring{path}"
+    if host.endswith(f".{names.endpoint_domain}"):
+        return f"/endpoint/{host.partition('.')[0]}{path}"
     path = re.sub("/{2,}", "/", path)  # the SDK joins some addresses with one slash too many
     found = WORKSPACE_PATH.search(path)
     if host == MANAGEMENT_HOST:

@@ -22,8 +22,8 @@ from mnistlib.testing.azureml.cluster import Clusters, Timing
 from mnistlib.testing.azureml.faults import Faults
 from mnistlib.testing.azureml.names import Names
 from mnistlib.testing.azureml.node import ENVIRONMENTS, Nodes
+from mnistlib.testing.azureml.scoring import Scorers
 from mnistlib.testing.azureml.server import Server
-from mnistlib.testing.azureml.services.webservices import Webservices
 from mnistlib.testing.azureml.state import State
 from mnistlib.testing.azureml.tokens import Credential
 
@@ -42,7 +42,7 @@ class _Parts:
     server: Server
     clusters: Clusters
     sweeps: Sweeps
-    webservices: Webservices
+    scorers: Scorers
 
 
 class AzureMLEmulator:
@@ -191,9 +191,9 @@ class AzureMLEmulator:
         )
         clusters = Clusters(state, nodes, timing=self._timing, vm_quota=self._vm_quota)
         sweeps = Sweeps(state, clusters)
-        webservices = Webservices(state, nodes)
-        app = build(state, clusters, sweeps, webservices, requests=self.requests, reset=server.reset)
-        self._parts = _Parts(state=state, server=server, clusters=clusters, sweeps=sweeps, webservices=webservices)
+        scorers = Scorers(nodes)
+        app = build(state, clusters, sweeps, scorers, requests=self.requests, reset=server.reset)
+        self._parts = _Parts(state=state, server=server, clusters=clusters, sweeps=sweeps, scorers=scorers)
         try:
             server.start(app)
         except OSError:
@@ -211,7 +211,7 @@ class AzureMLEmulator:
         if self._parts is not None:
             self._parts.sweeps.stop()
             self._parts.clusters.stop()
-            self._parts.webservices.stop()
+            self._parts.scorers.stop()
             self._parts.server.stop()
             self._parts.state.store.close()
             self._parts = None

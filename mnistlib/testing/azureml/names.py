@@ -94,12 +94,17 @@ class Names:
 
     @property
     def scoring_host(self) -> str:
-        """The host of deployed models."""
+        """The host of web services on container instances."""
         return f"{self.workspace}.{self.region}.azurecontainer.io"
 
     @property
+    def endpoint_domain(self) -> str:
+        """What the host of every online endpoint ends in, after the endpoint's name and a dot."""
+        return f"{self.region}.inference.ml.azure.com"
+
+    @property
     def hosts(self) -> frozenset[str]:
-        """Every host that the service answers for."""
+        """Every host that the service answers for; one that begins with ``*.`` stands for many."""
         return frozenset(
             {
                 MANAGEMENT_HOST,
@@ -108,6 +113,7 @@ class Names:
                 self.discovery_host,
                 self.blob_host,
                 self.scoring_host,
+                f"*.{self.endpoint_domain}",
             }
         )
 

@@ -1,10 +1,10 @@
-"""A job's process: all that it starts ends with it, and it ends with the emulator, even one that was killed."""
+"""The process of a job or a service: all that it starts ends with it, and it ends with the emulator, even if killed."""
 
 import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -25,10 +25,18 @@ class JobProcess:
         Its whole environment.
     output : binary file
         For what it prints.
+    inherited : collection of int
+        The numbers of the open files that it shall have besides, under the same numbers.
     """
 
     def __init__(
-        self, command: Sequence[str], *, folder: Path, variables: Mapping[str, str], output: IO[bytes]
+        self,
+        command: Sequence[str],
+        *,
+        folder: Path,
+        variables: Mapping[str, str],
+        output: IO[bytes],
+        inherited: Collection[int] = (),
     ) -> None:
         self._process = subprocess.Popen(  # noqa: S603 - running what was submitted is its work
             command,
@@ -37,6 +45,7 @@ class JobProcess:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            pass_fds=inherited,
             start_new_session=True,
         )
         self._guard = subprocess.Popen(  # noqa: S603

@@ -21,7 +21,7 @@ class Proxy:
     Parameters
     ----------
     hosts : collection of str
-        The names that are answered.
+        The names that are answered; ``*.example.com`` stands for every name with one word before that.
     target : int
         The port of the service on 127.0.0.1.
     refused : list of str
@@ -61,7 +61,7 @@ class Proxy:
             head = await reader.readuntil(b"\r\n\r\n")
             method, target = head.split(b" ", 2)[:2]
             host = _host_of(method, target)
-            if method != b"CONNECT" or target.rpartition(b":")[2] != b"443" or host not in self._hosts:
+            if method != b"CONNECT" or target.rpartition(b":")[2] != b"443" or not self._is_ours(host):
                 await self._refuse(writer, f"{method.decode()} {target.decode()}", host)
             else:
                 await self._tunnel(reader, writer)
@@ -76,6 +76,9 @@ class Proxy:
         finally:
             del self._talks[writer]
             writer.close()
+
+    def _is_ours(self, host: str) -> bool:
+        return host in self._hosts or f"*.{host.partition('.')[2]}" in self._hosts
 
     async def _refuse(self, writer: asyncio.StreamWriter, call: str, host: str) -> None:
         self._refused.append(host)

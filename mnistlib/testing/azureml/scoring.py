@@ -1,60 +1,120 @@
-"""A deployed model: its entry script in a process of its own, asked over pipes."""
+"""Deployed models that answer: each one's entry script in a process of its own, asked one thing at a time."""
 
+import base64
 import json
 import shutil
-import subprocess
-import tarfile
+import socket
 import threading
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
-from mnistlib.testing.azureml.blobs import RUN_CONTAINER
 from mnistlib.testing.azureml.node import Nodes
+from mnistlib.testing.azureml.process import JobProcess
 from mnistlib.testing.azureml.store import Document
 
-#: Runs in the service's process: ``init()`` once, then ``run(data)`` for each line that comes.
+#: Runs in the service's process: ``init()`` once, then ``run(data)`` for each line that comes. What ``run`` returns is
+#: written as JSON, unless it is a response of the inference server's (one of Flask's), which says everything itself. As
+#: with that server nobody can import the entry script by a name.
 _WRAPPER = """\
-import importlib.util, json, os, sys, traceback
-answers = os.fdopen(os.dup(1), "w")
-os.dup2(2, 1)
-sys.path.insert(0, os.path.dirname(sys.argv[1]))
-spec = importlib.util.spec_from_file_location("entry", sys.argv[1])
+import base64, importlib.util, json, os, socket, sys, traceback
+script, number, imports = sys.argv[1:]
+talk = socket.socket(fileno=int(number)).makefile("rw", encoding="utf-8")
+def say(**answer):
+    print(json.dumps(answer), file=talk, flush=True)
+def answer_of(returned):
+    if all(hasattr(returned, name) for name in ("status_code", "get_data", "headers")):
+        body, headers = returned.get_data(), dict(returned.headers.items())
+        return {"status": returned.status_code, "headers": headers, "body": base64.b64encode(body).decode()}
+    body = base64.b64encode(json.dumps({} if returned is None else returned).encode()).decode()
+    return {"status": 200, "headers": {"Content-Type": "application/json"}, "body": body}
+sys.path[0] = os.getcwd()
+sys.path.append(imports)
+spec = importlib.util.spec_from_file_location("entry_module", script)
 entry = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(entry)
 entry.init()
-print(json.dumps({"status": 200, "body": "ready"}), file=answers, flush=True)
-for line in sys.stdin:
+say()
+for line in talk:
     try:
-        answer = json.dumps({"status": 200, "body": entry.run(json.loads(line))})
+        answer = answer_of(entry.run(json.loads(line)))
     except Exception as error:
         traceback.print_exc()
-        answer = json.dumps({"status": 500, "body": f"{type(error).__name__}: {error}"})
-    print(answer, file=answers, flush=True)
+        answer = {"error": f"{type(error).__name__}: {error}"}
+    say(**answer)
 """
+
+
+_JSON = {"Content-Type": "application/json"}
 
 
 class ScoringError(Exception):
     """A service whose entry script does not start, or has ended."""
 
 
+class EntryError(Exception):
+    """What an entry script's ``run`` has raised: the name of its class, and its text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """What a deployed model runs as.
+
+    Attributes
+    ----------
+    python : Path
+        The interpreter, of the environment that was asked for.
+    script : Path
+        The entry script.
+    folder : Path
+        Where the process begins, and imports modules from.
+    imports : Path
+        The other folder that it imports modules from.
+    variables : dict
+        What it finds in its environment besides what every process there has.
+    """
+
+    python: Path
+    script: Path
+    folder: Path
+    imports: Path
+    variables: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What an entry script has answered."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+#: Puts what a deployment needs below a folder, and says how to run it.
+Prepare = Callable[[Path], Program]
+
+
 class Scorer:
-    """The process of one service; one request at a time.
+    """The process of one deployment; one request at a time.
 
     Parameters
     ----------
     nodes : Nodes
-        What it needs to run.
-    service : dict
-        The service's document.
+        For the variables by which it reaches the service.
+    folder : Path
+        Its own folder.
+    prepare : callable
+        Fills that folder anew and says what to run.
     """
 
-    def __init__(self, nodes: Nodes, service: Document) -> None:
+    def __init__(self, nodes: Nodes, folder: Path, prepare: Prepare) -> None:
         self._nodes = nodes
-        self._service = service
-        self._folder = nodes.state.folder / "services" / str(service["name"])
-        self._lock = threading.Lock()
-        self._process: subprocess.Popen[str] | None = None
+        self._folder = folder
+        self._prepare = prepare
+        self._lock = threading.RLock()
+        self._process: JobProcess | None = None
+        self._talk = socket.socket()
+        self._is_stopped = False
 
     @property
     def log(self) -> str:
@@ -69,102 +129,151 @@ class Scorer:
         ------
         ScoringError
             If that fails; the message is the last line of its log.
+        ImageBuildError
+            If its environment can't be built.
         """
-        request = self._service["environmentImageRequest"]
-        environment = request.get("environment") or {}
-        python = self._nodes.python_for(environment)
-        shutil.rmtree(self._folder, ignore_errors=True)
-        for name in ("app", "models", "home", "tmp"):
-            (self._folder / name).mkdir(parents=True)
-        self._unpack(request)
-        (self._folder / "run_service.py").write_text(_WRAPPER)
-        given = environment.get("environmentVariables") or {}
-        variables = {
-            "HOME": str(self._folder / "home"),
-            "TMPDIR": str(self._folder / "tmp"),
-            "PATH": f"{python.executable.parent}:/usr/local/bin:/usr/bin:/bin",
-            "LANG": "C.UTF-8",
-            "PYTHONUNBUFFERED": "1",
-            "AZUREML_MODEL_DIR": str(self._model_folder()),
-            **self._nodes.reach(),
-            **given,
-        }
-        script = self._folder / "app" / given["AZUREML_ENTRY_SCRIPT"]
-        with (self._folder / "log.txt").open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - running what was deployed is its work
-                [str(python.executable), str(self._folder / "run_service.py"), str(script)],
-                cwd=self._folder / "app",
-                env=variables,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
-        self._answer()
-
-    def score(self, data: str) -> tuple[int, Any]:
-        """Return the status and the answer of the entry script's ``run``."""
         with self._lock:
+            self._check_not_stopped()
+            shutil.rmtree(self._folder, ignore_errors=True)
+            for name in ("home", "tmp"):
+                (self._folder / name).mkdir(parents=True)
+            program = self._prepare(self._folder)
+            wrapper = self._folder / "run_service.py"
+            wrapper.write_text(_WRAPPER)
+            variables = {
+                "HOME": str(self._folder / "home"),
+                "TMPDIR": str(self._folder / "tmp"),
+                "PATH": f"{program.python.parent}:/usr/local/bin:/usr/bin:/bin",
+                "LANG": "C.UTF-8",
+                "PYTHONUNBUFFERED": "1",
+                **self._nodes.reach(),
+                **program.variables,
+            }
+            self._talk, other_end = socket.socketpair()
+            with (self._folder / "log.txt").open("ab") as log, other_end:
+                self._process = JobProcess(
+                    [
+                        str(program.python),
+                        str(wrapper),
+                        str(program.script),
+                        str(other_end.fileno()),
+                        str(program.imports),
+                    ],
+                    folder=program.folder,
+                    variables=variables,
+                    output=log,
+                    inherited=[other_end.fileno()],
+                )
+            if self._is_stopped:
+                raise self._ended()
+            self._hear()
+
+    def score(self, data: bytes) -> Answer:
+        """Return what the entry script's ``run`` answers to a text.
+
+        Raises
+        ------
+        EntryError
+            If it raises an error.
+        ScoringError
+            If the process does not start, or ends in place of an answer. The next request starts another.
+        """
+        try:
+            text = data.decode()
+        except UnicodeDecodeError as error:
+            message = f"Input cannot be decoded as UTF-8: {error}"
+            return Answer(status=400, headers=_JSON, body=json.dumps({"message": message}).encode())
+        with self._lock:
+            self._check_not_stopped()
             if self._process is None:
                 self.start()
-            assert self._process is not None
-            assert self._process.stdin is not None
-            self._process.stdin.write(json.dumps(data) + "\n")
-            self._process.stdin.flush()
-            answer = self._answer()
-        return int(answer["status"]), answer["body"]
+            try:
+                self._talk.sendall(json.dumps(text).encode() + b"\n")
+            except OSError as error:  # it has ended since it answered last
+                raise self._ended() from error
+            answer = self._hear()
+        if "error" in answer:
+            raise EntryError(answer["error"])
+        return Answer(status=int(answer["status"]), headers=answer["headers"], body=base64.b64decode(answer["body"]))
 
     def stop(self) -> None:
-        """End the process."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            for pipe in (self._process.stdin, self._process.stdout):
-                if pipe is not None:
-                    pipe.close()
-            self._process = None
+        """End the process for good; whoever waits for its answer gets a :class:`ScoringError`."""
+        self._is_stopped = True
+        process = self._process
+        if process is not None:
+            process.end()
+        with self._lock:
+            self._end()
 
-    def _answer(self) -> Document:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+    def _check_not_stopped(self) -> None:
+        if self._is_stopped:
+            raise ScoringError("the service has been stopped")
+
+    def _hear(self) -> Document:
+        """Return the next line of the process."""
+        try:
+            with self._talk.makefile("r", encoding="utf-8") as lines:
+                line = lines.readline()
+        except ConnectionError as error:
+            raise self._ended() from error
         if not line:
-            self.stop()
-            raise ScoringError(self.log.rstrip().rpartition("\n")[2] or "the entry script ended without a word")
+            raise self._ended()
         answer: Document = json.loads(line)
         return answer
 
-    def _unpack(self, request: Document) -> None:
-        for asset in request["assets"]:
-            if asset["id"] == request["driverProgram"]:
-                continue  # the SDK's own wrapper, which needs Microsoft's image around it
-            source = self._nodes.state.blobs.file(RUN_CONTAINER, asset["url"].removeprefix("aml://artifact/"))
-            if asset.get("unpack"):
-                with tarfile.open(source) as archive:
-                    archive.extractall(self._folder / "app", filter="data")
-            else:
-                entry = (request["environment"].get("environmentVariables") or {})["AZUREML_ENTRY_SCRIPT"]
-                target = self._folder / "app" / entry
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, target)
-        for model in self._service["models"]:
-            for name, source in self._files_of(model):
-                target = self._folder / "models" / model["name"] / str(model["version"]) / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, target)
+    def _ended(self) -> ScoringError:
+        self._end()
+        return ScoringError(self.log.rstrip().rpartition("\n")[2] or "the entry script ended without a word")
 
-    def _files_of(self, model: Document) -> Iterator[tuple[str, Path]]:
-        asset = self._nodes.state.store.get("asset", model["url"].removeprefix("aml://asset/"))
-        assert asset is not None
-        for artifact in asset["artifacts"]:
-            prefix = artifact.get("prefix") or artifact["id"]
-            for name, file in self._nodes.state.blobs.below(RUN_CONTAINER, prefix):
-                whole = self._nodes.state.blobs.get(RUN_CONTAINER, prefix) is not None
-                yield (name if whole else f"{PurePosixPath(prefix).name}/{name}"), file
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.end()
+            self._process = None
+        self._talk.close()
 
-    def _model_folder(self) -> Path:
-        models = self._service["models"]
-        folder = self._folder / "models"
-        if len(models) != 1:
-            return folder
-        return folder / str(models[0]["name"]) / str(models[0]["version"])
+
+class Scorers:
+    """The processes of all deployments, each under a key of its own, which is also its folder's path.
+
+    Parameters
+    ----------
+    nodes : Nodes
+        What they need to run.
+    """
+
+    def __init__(self, nodes: Nodes) -> None:
+        self.nodes = nodes
+        self._lock = threading.Lock()
+        self._scorers: dict[str, Scorer] = {}
+
+    def start(self, key: str, prepare: Prepare) -> None:
+        """Start a deployment, in place of the one that has this key.
+
+        Raises
+        ------
+        ScoringError, ImageBuildError
+            If it does not start.
+        """
+        self.end(key)
+        self.of(key, prepare).start()
+
+    def of(self, key: str, prepare: Prepare) -> Scorer:
+        """Return a deployment's process; it starts when it is asked, if it has not yet."""
+        with self._lock:
+            if key not in self._scorers:
+                self._scorers[key] = Scorer(self.nodes, self.nodes.state.folder / key, prepare)
+            return self._scorers[key]
+
+    def end(self, key: str) -> None:
+        """End a deployment's process, if it has one."""
+        with self._lock:
+            scorer = self._scorers.pop(key, None)
+        if scorer is not None:
+            scorer.stop()
+
+    def stop(self) -> None:
+        """End all processes; another emulator's first request starts each again."""
+        with self._lock:
+            scorers = list(self._scorers.values())
+        for scorer in scorers:
+            scorer.stop()

@@ -1,12 +1,16 @@
 """What the tests of the emulator do with the SDK again and again."""
 
 import json
+import subprocess
+import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
+import pytest
 import requests
 
 from mnistlib.testing.azureml import AzureMLEmulator
@@ -75,6 +79,31 @@ def finished(run: Any) -> str:
 def log_of(run: Any, folder: Path) -> str:
     run.download_file("user_logs/std_log.txt", str(folder / "log.txt"))
     return (folder / "log.txt").read_text()
+
+
+@contextmanager
+def killable(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["subprocess.Popen[str]"]:
+    """Serve in another process, and let this one reach it."""
+    command = [sys.executable, "-m", "mnistlib.testing.azureml", "--folder", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("#"):
+                break
+            name, _, value = line.removeprefix("export ").rstrip().partition("=")
+            monkeypatch.setenv(name, value.strip("'"))
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+
+
+def is_alive(number: int) -> bool:
+    """Return whether a process runs; whoever has ended and waits to be noticed does not."""
+    with suppress(FileNotFoundError):
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
 
 
 def ask(

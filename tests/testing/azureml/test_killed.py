@@ -2,17 +2,13 @@
 
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mnistlib.testing.azureml import AzureMLEmulator
-from tests.testing.azureml.steps import finished, make_cluster, submit_text, wait_until
+from tests.testing.azureml.steps import finished, is_alive, killable, make_cluster, submit_text, wait_until
 
 core = pytest.importorskip("azureml.core", reason="the extra azureml is not installed")
 
@@ -31,30 +27,6 @@ if not again:
     first.with_suffix(".part").rename(first)
     time.sleep(600)
 """
-
-
-@contextmanager
-def killable(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["subprocess.Popen[str]"]:
-    """Serve in another process, and let this one reach it."""
-    command = [sys.executable, "-m", "mnistlib.testing.azureml", "--folder", str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.startswith("#"):
-                break
-            name, _, value = line.removeprefix("export ").rstrip().partition("=")
-            monkeypatch.setenv(name, value.strip("'"))
-        try:
-            yield process
-        finally:
-            with suppress(ProcessLookupError):
-                process.kill()
-
-
-def is_alive(number: int) -> bool:
-    with suppress(FileNotFoundError):
-        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="it looks for processes in /proc")

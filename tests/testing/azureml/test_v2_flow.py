@@ -391,7 +391,7 @@ def test_words_in_paths_match_in_any_case(service: AzureMLEmulator, client: Any,
 
 
 def test_what_is_not_covered_is_said_by_name(client: Any) -> None:
-    from azure.ai.ml.entities import ManagedOnlineEndpoint
+    from azure.ai.ml.entities import BatchEndpoint
 
-    with pytest.raises(HttpResponseError, match=r"the emulator does not cover PUT .*/onlineEndpoints/scores"):
-        client.online_endpoints.begin_create_or_update(ManagedOnlineEndpoint(name="scores"))
+    with pytest.raises(HttpResponseError, match=r"the emulator does not cover PUT .*/batchEndpoints/scores"):
+        client.batch_endpoints.begin_create_or_update(BatchEndpoint(name="scores"))

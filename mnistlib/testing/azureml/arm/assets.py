@@ -11,12 +11,13 @@ from mnistlib.testing.azureml.arm.resources import (
     AnyCaseRoute,
     container_of,
     count_up_to,
+    last_parts,
     listing,
     resource,
     routes_of_versions,
 )
 from mnistlib.testing.azureml.state import State
-from mnistlib.testing.azureml.store import Document
+from mnistlib.testing.azureml.store import Document, Store
 
 
 def path_changed() -> Refusal:
@@ -163,6 +164,14 @@ class Data:
 def snapshot_of(name: str, version: str) -> str:
     """Return the id of the snapshot that a version of code is."""
     return f"code-{name}-{version}"
+
+
+def snapshot_behind(store: Store, code_id: str) -> str:
+    """Return the id of the snapshot that a code's id stands for; refuse if there is no such code."""
+    name, version = last_parts(code_id, 2)
+    if store.get("code", f"{name}/{version}") is None:
+        raise not_found(f"The code {name}:{version}")
+    return snapshot_of(name, version)
 
 
 def _key(request: Request) -> str:

@@ -2,14 +2,14 @@
 
 import re
 
-from mnistlib.testing.azureml.answers import Refusal, not_found
-from mnistlib.testing.azureml.arm.assets import snapshot_of
+from mnistlib.testing.azureml.answers import Refusal
+from mnistlib.testing.azureml.arm.assets import snapshot_behind
+from mnistlib.testing.azureml.arm.environments import environment_of
 from mnistlib.testing.azureml.arm.places import output_place, place_of
 from mnistlib.testing.azureml.arm.resources import last_parts
 from mnistlib.testing.azureml.cluster import Clusters
 from mnistlib.testing.azureml.durations import seconds_of
 from mnistlib.testing.azureml.services.datastores import DEFAULT
-from mnistlib.testing.azureml.services.environments import find
 from mnistlib.testing.azureml.services.execution import queue
 from mnistlib.testing.azureml.state import State
 from mnistlib.testing.azureml.store import Document
@@ -48,7 +48,7 @@ def submission_of(state: State, run_id: str, job: Document, *, parent: str | Non
     configuration = {
         "command": normalized(job["command"]),
         "target": last_parts(job.get("computeId") or "/none")[0],
-        "environment": find(state.store, *_name_and_version(job["environmentId"])),
+        "environment": environment_of(state.store, job["environmentId"]),
         "environmentVariables": job.get("environmentVariables") or {},
         "maxRunDurationSeconds": seconds_of(limits["timeout"]) if limits.get("timeout") else None,
         "inputs": {name: _input(state, given) for name, given in (job.get("inputs") or {}).items()},
@@ -110,13 +110,4 @@ def _snapshot(state: State, code_id: str | None) -> str:
     if code_id is None:
         state.store.put("snapshot", _NO_CODE, {"id": _NO_CODE, "files": {}, "root": {}})
         return _NO_CODE
-    name, version = last_parts(code_id, 2)
-    if state.store.get("code", f"{name}/{version}") is None:
-        raise not_found(f"The code {name}:{version}")
-    return snapshot_of(name, version)
-
-
-def _name_and_version(environment: str) -> list[str]:
-    """Return which environment is meant; a curated one is sent in the short form, ``azureml:AzureML-NAME:VERSION``."""
-    short = environment.removeprefix("azureml:")
-    return last_parts(environment, 2) if "/" in short else short.split(":")
+    return snapshot_behind(state.store, code_id)

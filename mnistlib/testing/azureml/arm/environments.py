@@ -9,13 +9,14 @@ from mnistlib.testing.azureml.answers import Refusal, now
 from mnistlib.testing.azureml.arm.resources import (
     container_of,
     count_up_to,
+    last_parts,
     listing,
     resource,
     routes_of_versions,
 )
 from mnistlib.testing.azureml.services.environments import definition_of, find, versions_of
 from mnistlib.testing.azureml.state import State
-from mnistlib.testing.azureml.store import Document
+from mnistlib.testing.azureml.store import Document, Store
 
 #: What a version says of itself, beside the definition that decides what it is.
 _REMARKS = ("description", "tags", "properties", "isAnonymous", "isArchived", "osType")
@@ -101,6 +102,15 @@ class ArmEnvironments:
         }
         path = f"environments/{name}/versions/{version}"
         return resource(self._names, path, properties, created=remarks.get("created"))
+
+
+def environment_of(store: Store, environment_id: str) -> Document:
+    """Return the definition of the environment that an id stands for; refuse if there is none.
+
+    A curated one is sent in the short form, ``azureml:AzureML-NAME:VERSION``.
+    """
+    short = environment_id.removeprefix("azureml:")
+    return find(store, *(last_parts(environment_id, 2) if "/" in short else short.split(":")))
 
 
 def _conda_of(properties: Document) -> Document | None:

@@ -49,7 +49,9 @@ def routes_of_versions(
     return routes
 
 
-def resource(names: Names, path: str, properties: Document, *, created: str | None = None) -> Document:
+def resource(
+    names: Names, path: str, properties: Document, *, created: str | None = None, modified: str | None = None
+) -> Document:
     """Return the document of a resource.
 
     Parameters
@@ -62,6 +64,8 @@ def resource(names: Names, path: str, properties: Document, *, created: str | No
         What is special to its kind.
     created : str or None
         When it was made.
+    modified : str or None
+        When it was changed last, if it ever was.
     """
     parts = path.split("/")
     return {
@@ -69,7 +73,12 @@ def resource(names: Names, path: str, properties: Document, *, created: str | No
         "name": parts[-1],
         "type": "/".join(["Microsoft.MachineLearningServices/workspaces", *parts[::2]]),
         "properties": properties,
-        "systemData": {"createdAt": created, "createdBy": "loopback", "createdByType": "Application"},
+        "systemData": {
+            "createdAt": created,
+            "createdBy": "loopback",
+            "createdByType": "Application",
+            "lastModifiedAt": modified or created,
+        },
     }
 
 

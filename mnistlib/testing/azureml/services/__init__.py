@@ -3,6 +3,7 @@
 from starlette.routing import Route
 
 from mnistlib.testing.azureml.cluster import Clusters
+from mnistlib.testing.azureml.scoring import Scorers
 from mnistlib.testing.azureml.services.artifacts import Artifacts
 from mnistlib.testing.azureml.services.compute import Computes
 from mnistlib.testing.azureml.services.content import Snapshots
@@ -21,7 +22,7 @@ from mnistlib.testing.azureml.services.workspace import Workspaces
 from mnistlib.testing.azureml.state import State
 
 
-def all_routes(state: State, clusters: Clusters, webservices: Webservices) -> list[Route]:
+def all_routes(state: State, clusters: Clusters, scorers: Scorers) -> list[Route]:
     """Return the routes of every room."""
     return [
         *Workspaces(state).routes(),
@@ -38,5 +39,5 @@ def all_routes(state: State, clusters: Clusters, webservices: Webservices) -> li
         *MLflow(state).routes(),
         *Models(state).routes(),
         *Secrets(state).routes(),
-        *webservices.routes(),
+        *Webservices(state, scorers).routes(),
     ]

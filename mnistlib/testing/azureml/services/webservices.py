@@ -1,9 +1,12 @@
 """Web services on Azure's container instances: deployed models that answer."""
 
-import json
+import functools
 import re
 import secrets
+import shutil
+import tarfile
 import uuid
+from pathlib import Path, PurePosixPath
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -11,9 +14,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mnistlib.testing.azureml.answers import Refusal, not_found, now
+from mnistlib.testing.azureml.blobs import RUN_CONTAINER
 from mnistlib.testing.azureml.environments import ImageBuildError
-from mnistlib.testing.azureml.node import Nodes
-from mnistlib.testing.azureml.scoring import Scorer, ScoringError
+from mnistlib.testing.azureml.scoring import EntryError, Program, Scorer, Scorers, ScoringError
+from mnistlib.testing.azureml.served import models_below
+from mnistlib.testing.azureml.services import no_code
 from mnistlib.testing.azureml.state import State
 from mnistlib.testing.azureml.store import Document
 
@@ -23,11 +28,11 @@ _NAME = re.compile(r"[a-z]([-a-z0-9]{1,30}[a-z0-9])")
 class Webservices:
     """Services by name, and the processes behind them."""
 
-    def __init__(self, state: State, nodes: Nodes) -> None:
+    def __init__(self, state: State, scorers: Scorers) -> None:
+        self._state = state
         self._store = state.store
         self._names = state.names
-        self._nodes = nodes
-        self._scorers: dict[str, Scorer] = {}
+        self._scorers = scorers
 
     def routes(self) -> list[Route]:
         """Return the room's routes."""
@@ -60,6 +65,8 @@ class Webservices:
         if str(body.get("computeType")).upper() != "ACI":
             raise Refusal(501, "NotImplemented", f"the emulator covers no service of type {body.get('computeType')}")
         models = [self._model(number) for number in body["environmentImageRequest"].get("modelIds") or []]
+        if not body["environmentImageRequest"].get("environment"):
+            no_code.check_framework(models)
         service = (
             _DEFAULTS
             | body
@@ -73,12 +80,9 @@ class Webservices:
                 "keys": [secrets.token_urlsafe(24), secrets.token_urlsafe(24)],
             }
         )
-        if name in self._scorers:
-            await run_in_threadpool(self._scorers.pop(name).stop)
-        scorer = self._scorers[name] = Scorer(self._nodes, service)
         error = None
         try:
-            await run_in_threadpool(scorer.start)
+            await run_in_threadpool(self._scorers.start, _key(name), functools.partial(self._program, service))
         except (ScoringError, ImageBuildError) as failure:
             error = {"code": "DeploymentFailed", "message": str(failure), "details": []}
         service |= {"state": "Failed" if error else "Healthy", "error": error}
@@ -106,8 +110,7 @@ class Webservices:
         """Delete a service and end its process."""
         name = self._find(request)["name"]
         self._store.delete("service", name)
-        if name in self._scorers:
-            await run_in_threadpool(self._scorers.pop(name).stop)
+        await run_in_threadpool(self._scorers.end, _key(name))
         return Response(status_code=200)
 
     async def logs(self, request: Request) -> Response:
@@ -129,23 +132,59 @@ class Webservices:
     async def score(self, request: Request) -> Response:
         """Ask a service."""
         service = self._find(request)
-        key = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if service["authEnabled"] and key not in service["keys"]:
+        allowed = [f"Bearer {key}" for key in service["keys"]]
+        if service["authEnabled"] and request.headers.get("authorization") not in allowed:
             return Response("The service's key is missing or wrong.", 401)
-        data = (await request.body()).decode()
+        data = await request.body()
         try:
-            status, answer = await run_in_threadpool(self._scorer(service).score, data)
-        except ScoringError as error:
-            status, answer = 502, str(error)
-        return Response(json.dumps(answer), status, media_type="application/json")
-
-    def stop(self) -> None:
-        """End all processes; each starts again when it is asked."""
-        for scorer in self._scorers.values():
-            scorer.stop()
+            answer = await run_in_threadpool(self._scorer(service).score, data)
+        except EntryError as error:
+            return JSONResponse(str(error), 500)
+        except (ScoringError, ImageBuildError) as error:
+            return JSONResponse(str(error), 502)
+        return Response(answer.body, answer.status, answer.headers)
 
     def _scorer(self, service: Document) -> Scorer:
-        return self._scorers.setdefault(service["name"], Scorer(self._nodes, service))
+        return self._scorers.of(_key(service["name"]), functools.partial(self._program, service))
+
+    def _program(self, service: Document, folder: Path) -> Program:
+        """Put a service's script and models below a folder."""
+        request = service["environmentImageRequest"]
+        app = folder / "app"
+        app.mkdir()
+        models = models_below(self._state, folder / "models", service["models"])
+        if request.get("environment"):
+            environment = request["environment"]
+            self._unpack(request, app)
+            variables = environment.get("environmentVariables") or {}
+            script = app / variables["AZUREML_ENTRY_SCRIPT"]
+            source = PurePosixPath(variables["AZUREML_ENTRY_SCRIPT"]).parts[:-1][:1]
+            imports = app.joinpath(*source)
+        else:
+            environment = no_code.environment_of(service["models"][0])
+            imports = app
+            script, variables = no_code.write_entry(app, models)
+        return Program(
+            python=self._scorers.nodes.python_for(environment).executable,
+            script=script,
+            folder=app,
+            imports=imports,
+            variables={"AZUREML_MODEL_DIR": str(models), **variables},
+        )
+
+    def _unpack(self, request: Document, app: Path) -> None:
+        for asset in request["assets"]:
+            if asset["id"] == request["driverProgram"]:
+                continue  # the SDK's own wrapper, which needs Microsoft's image around it
+            source = self._state.blobs.file(RUN_CONTAINER, asset["url"].removeprefix("aml://artifact/"))
+            if asset.get("unpack"):
+                with tarfile.open(source) as archive:
+                    archive.extractall(app, filter="data")
+            else:
+                entry = (request["environment"].get("environmentVariables") or {})["AZUREML_ENTRY_SCRIPT"]
+                target = app / entry
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, target)
 
     def _model(self, number: str) -> Document:
         model = self._store.get("model", number)
@@ -194,7 +233,16 @@ _MODEL_DEFAULTS: Document = {
 }
 
 
+def _key(name: str) -> str:
+    return f"services/{name}"
+
+
 def _shown(service: Document) -> Document:
     """Return a service without its keys, and with all that the SDK looks for in its models."""
-    models = [_MODEL_DEFAULTS | model for model in service["models"]]
+    models = [_MODEL_DEFAULTS | model | {"resourceRequirements": _resources(model)} for model in service["models"]]
     return {key: value for key, value in service.items() if key != "keys"} | {"models": models}
+
+
+def _resources(model: Document) -> Document | None:
+    given = model.get("resourceRequirements")
+    return None if given is None else {"cpu": None, "memoryInGB": None, "gpu": None} | given

@@ -1,0 +1,235 @@
+"""Models deployed to managed online endpoints, through azure-ai-ml."""
+
+import secrets
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mnistlib.backends.azure.calls import Calls, found, pause_after, reason_of
+from mnistlib.backends.azure.services import (
+    ENTRY_SCRIPT,
+    AzureServices,
+    is_same,
+    last_lines,
+    new_tags,
+    service_specification,
+    stage_service,
+    talk_aside,
+    written,
+)
+from mnistlib.backends.azureml_v2.endpoint import EndpointService
+from mnistlib.backends.azureml_v2.environments import ensure_environment
+from mnistlib.errors import DeploymentError, ServiceError
+from mnistlib.models import ModelVersion
+
+_SUCCEEDED = "Succeeded"
+#: The service's words for the end of what it does.
+_ENDED = (_SUCCEEDED, "Failed", "Canceled")
+
+_PATIENCE = 60 * 60  # seconds until what is still being made is no longer waited for
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
+
+
+class AzureMLv2Services(AzureServices):
+    """The deployed services of a workspace: its online endpoints.
+
+    Parameters
+    ----------
+    client : azure.ai.ml.MLClient
+        Of the workspace.
+    calls : Calls
+        How the SDK is called.
+    """
+
+    def __init__(self, client: Any, calls: Calls) -> None:
+        super().__init__(calls)
+        self._client = client
+
+    def deploy(
+        self,
+        model: ModelVersion,
+        name: str,
+        *,
+        replace: bool = False,
+        instance_type: str = "Standard_DS3_v2",
+        instance_count: int = 1,
+        traffic: int = 100,
+    ) -> EndpointService:
+        """Start a service at a managed online endpoint, and wait until it answers; see :meth:`Services.deploy`.
+
+        Until the new deployment answers, one that is to be replaced does. One that does not start is deleted again, and
+        the endpoint too if it was made for it: whatever answered before goes on.
+
+        Parameters
+        ----------
+        model, name, replace
+            As :meth:`Services.deploy` takes them.
+        instance_type : str
+            Kind of machine that answers; it costs for as long as the service is there.
+        instance_count : int
+            How many of them.
+        traffic : int, default 100
+            Percent of the requests that the new deployment gets. The earlier deployments share the rest as they did,
+            and are deleted where there is none.
+
+        Raises
+        ------
+        DeploymentError
+            If the name is not allowed or taken, or the service does not start.
+        """
+        replaces = self._taken(model, name, replace=replace)
+        _require_share(traffic, replaces=replaces)
+        service, tags = self._handle(name), new_tags(model)
+        earlier = service.traffic if replaces else {}
+        deployment = _free_name(f"version-{model.version}", earlier)
+        try:
+            if not replaces:
+                self._make_endpoint(name, tags)
+            machines = {"instance_type": instance_type, "instance_count": instance_count}
+            reason = self._make_deployment(model, name, deployment, tags, **machines)
+            if reason is not None:
+                tail = last_lines(partial(service.logs_of, deployment))
+                raise DeploymentError(f"service {name} does not start: {reason}. It is deleted again", log_tail=tail)
+            self._lead(name, _shares(earlier, deployment, traffic))
+        except (DeploymentError, ServiceError):
+            with suppress(ServiceError):
+                self._undo(name, None if not replaces else deployment)
+            raise
+        if traffic == 100:
+            for each in earlier:
+                self._remove(name, each)
+        return service
+
+    def _make_endpoint(self, name: str, tags: Mapping[str, str]) -> None:
+        from azure.ai.ml.entities import ManagedOnlineEndpoint
+
+        endpoint = ManagedOnlineEndpoint(name=name, auth_mode="key", tags=dict(tags))
+        look = partial(self._look_at_endpoint, name)
+
+        def once() -> None:
+            there = _settled(look)
+            if there is None or there.provisioning_state != _SUCCEEDED or not is_same(there.tags, tags):
+                _finish(self._client.online_endpoints.begin_create_or_update(endpoint))
+
+        self._calls.make(f"making the endpoint of service {name}", once)
+
+    def _make_deployment(
+        self, model: ModelVersion, name: str, deployment: str, tags: Mapping[str, str], **machines: Any
+    ) -> str | None:
+        """Make a deployment that gets no requests yet; return why it does not start, if so."""
+        from azure.ai.ml.entities import CodeConfiguration, ManagedOnlineDeployment
+
+        environment = self._calls.make(
+            "looking for the environment", lambda: ensure_environment(self._client, service_specification())
+        )
+        deployments = self._client.online_deployments
+
+        def look() -> Any:
+            there = found(lambda: deployments.get(deployment, name))
+            return there if there is not None and is_same(there.tags, tags) else None
+
+        with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
+            source = written(stage_service(model), Path(folder))
+
+            def once() -> str | None:
+                # The answer to an earlier try may have been lost, or how it went on.
+                if (there := _settled(look)) is not None:
+                    return None if there.provisioning_state == _SUCCEEDED else "the service gives no reason"
+                wanted = ManagedOnlineDeployment(
+                    name=deployment,
+                    endpoint_name=name,
+                    model=f"azureml:{model.id}",
+                    code_configuration=CodeConfiguration(code=str(source), scoring_script=ENTRY_SCRIPT),
+                    environment=environment,
+                    tags=dict(tags),
+                    **machines,
+                )
+                try:
+                    _finish(deployments.begin_create_or_update(wanted))
+                except Exception as error:  # the SDK has many classes for it
+                    if pause_after(error) is not None or (there := _settled(look)) is None:
+                        raise
+                    return None if there.provisioning_state == _SUCCEEDED else reason_of(error)
+                return None
+
+            return self._calls.make(f"deploying service {name}", once)
+
+    def _lead(self, name: str, shares: Mapping[str, int]) -> None:
+        """Share the requests of an endpoint among its deployments."""
+
+        def once() -> None:
+            endpoint = _settled(partial(self._look_at_endpoint, name))
+            endpoint.traffic = dict(shares)
+            _finish(self._client.online_endpoints.begin_create_or_update(endpoint))
+
+        self._calls.make(f"moving the traffic of service {name}", once)
+
+    def _undo(self, name: str, deployment: str | None) -> None:
+        """Delete a deployment that has not come to answer, or all of a new service."""
+        if deployment is not None:
+            self._remove(name, deployment)
+        elif self._look(name) is not None:
+            self._handle(name).delete()
+
+    def _remove(self, name: str, deployment: str) -> None:
+        def remove() -> None:  # an earlier try may have worked, and its answer been lost
+            found(lambda: _finish(self._client.online_deployments.begin_delete(deployment, name)))
+
+        self._calls.make(f"deleting deployment {deployment} of service {name}", remove)
+
+    def _look_at_endpoint(self, name: str) -> Any:
+        return found(lambda: self._find(name))
+
+    def _names(self) -> Sequence[str]:
+        return [endpoint.name for endpoint in self._client.online_endpoints.list()]
+
+    def _find(self, name: str) -> Any:
+        return self._client.online_endpoints.get(name)
+
+    def _handle(self, name: str) -> EndpointService:
+        return EndpointService(name, partial(self.sdk_service, name), self._client, self._calls)
+
+
+def _require_share(traffic: int, *, replaces: bool) -> None:
+    if not 1 <= traffic <= 100:
+        raise DeploymentError(f"traffic must be from 1 to 100 percent, not {traffic}")
+    if traffic != 100 and not replaces:
+        raise DeploymentError("a new service has nothing that could share its traffic: leave traffic= (--traffic) out")
+
+
+def _free_name(name: str, taken: Mapping[str, int]) -> str:
+    """Return what to call a deployment: one of the same name would be changed while it answers."""
+    return f"{name}-{secrets.token_hex(2)}" if name in taken else name
+
+
+def _shares(earlier: Mapping[str, int], deployment: str, traffic: int) -> dict[str, int]:
+    """Return the shares of all deployments, whole percents that add up to 100.
+
+    Examples
+    --------
+    >>> _shares({"version-1": 60, "version-2": 40}, "version-3", 25)
+    {'version-1': 45, 'version-2': 30, 'version-3': 25}
+    """
+    total = sum(earlier.values())
+    shares = {name: share * (100 - traffic) // total for name, share in earlier.items() if share}
+    return shares | {deployment: 100 - sum(shares.values())}
+
+
+def _settled(look: Callable[[], Any]) -> Any:
+    """Return what there is when the service has stopped changing it; None if there is nothing."""
+    deadline, pause = time.monotonic() + _PATIENCE, _FIRST_PAUSE
+    while (there := look()) is not None and there.provisioning_state not in _ENDED:
+        if time.monotonic() > deadline:
+            raise ServiceError(f"{there.name} is still {there.provisioning_state}: look at it in the studio")
+        time.sleep(pause)
+        pause = min(_LONGEST_PAUSE, 2 * pause)
+    return there
+
+
+def _finish(poller: Any) -> None:
+    with talk_aside():  # a point for every look
+        poller.result()

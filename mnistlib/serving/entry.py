@@ -1,0 +1,130 @@
+"""What runs inside a deployed service: the server around it calls ``init()`` once and ``run()`` for each request.
+
+It is shipped with the package, and needs no more of the server than a way to answer with a status.
+"""
+
+import hashlib
+import importlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import mnistlib
+from mnistlib.artifacts import ModelDescription, decode_model
+from mnistlib.errors import ModelError
+from mnistlib.serving.inputs import parse_json, rows_of
+from mnistlib.serving.model import ServedModel
+from mnistlib.serving.refusals import Refusal
+
+#: Where the server says that the model's file is.
+MODEL_FOLDER_VARIABLE = "AZUREML_MODEL_DIR"
+
+#: Where a server keeps its class for an answer with a status: Microsoft's own of today, and that of its older images.
+_ANSWERS = ("azureml_inference_server_http.api.aml_response", "azureml.contrib.services.aml_response")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedDescription:
+    """What a service is told of its model.
+
+    Attributes
+    ----------
+    model : str
+        The registered model, as ``name:version``.
+    file : str
+        Name of its file, which says how it is read.
+    sha256 : str
+        SHA-256 of that file, in hexadecimal.
+    origin : ModelDescription or None
+        How it was trained.
+    """
+
+    model: str
+    file: str
+    sha256: str
+    origin: ModelDescription | None
+
+    def to_json(self) -> str:
+        """Return it as JSON, for :meth:`from_json`."""
+        return json.dumps(asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> "ServedDescription":
+        """Make it of JSON."""
+        content = json.loads(text)
+        origin = content["origin"] and ModelDescription.from_content(content["origin"])
+        return cls(**content | {"origin": origin})
+
+
+class Entry:
+    """Answers requests as the tutorial's entry script did, and says what is wrong with one that it can't answer.
+
+    Parameters
+    ----------
+    description : Path
+        A file with the JSON of a :class:`ServedDescription`.
+    """
+
+    def __init__(self, description: Path) -> None:
+        self._description = description
+        self._model: ServedModel | None = None
+
+    def init(self) -> None:
+        """Read the model, after checking that it is the one that was deployed.
+
+        Raises
+        ------
+        ModelError
+            If the server has brought another file, none, or several.
+        """
+        told = ServedDescription.from_json(self._description.read_text(encoding="utf-8"))
+        content = _file_of_the_model(told.model).read_bytes()
+        found = hashlib.sha256(content).hexdigest()
+        if found != told.sha256:
+            raise ModelError(
+                f"model {told.model} was changed after it was registered: expected SHA-256 {told.sha256}, found "
+                f"{found}. Register it again, and deploy that version"
+            )
+        self._model = ServedModel(decode_model(told.file, content, told.origin), told.model)
+        print(f"mnistlib {mnistlib.__version__} answers with model {told.model}, SHA-256 {found}", flush=True)  # noqa: T201 - to the service's log
+
+    def run(self, raw: str) -> Any:
+        """Return the labels of ``{"data": [[numbers], ...]}``.
+
+        Parameters
+        ----------
+        raw : str
+            The body of the request.
+
+        Returns
+        -------
+        list, or the server's own answer
+            The label of each row; of a bad request, what is wrong with it, with the status 400 or 422.
+        """
+        assert self._model is not None, "the server has not called init()"
+        try:
+            rows = rows_of(parse_json(raw), width=self._model.width, unit=self._model.shape is not None)
+        except Refusal as refusal:
+            return _refused(refusal)
+        return self._model.score(rows, proba=False).labels.tolist()
+
+
+def _file_of_the_model(model: str) -> Path:
+    folder = Path(os.environ[MODEL_FOLDER_VARIABLE])
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    if len(files) != 1:
+        named = ", ".join(path.relative_to(folder).as_posix() for path in files[:5]) or "none"
+        raise ModelError(f"model {model} should be one file in {folder}, found {len(files)}: {named}")
+    return files[0]
+
+
+def _refused(refusal: Refusal) -> Any:
+    for module in _ANSWERS:
+        try:
+            answer = importlib.import_module(module).AMLResponse
+        except ImportError:
+            continue
+        return answer(refusal.content, refusal.status, json_str=True)
+    raise refusal  # a server without such a class answers 500

@@ -1,0 +1,258 @@
+"""What services of both backends for Azure Machine Learning owe beside the contract, and what each has of its own."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+import requests
+
+import mnistlib
+from mnistlib import DeploymentError, ServiceNotFoundError, ServiceStatus
+from mnistlib.backends import get_backend
+from mnistlib.backends.cloud.retries import RetryPolicy
+from mnistlib.models import ModelVersion
+from tests.azureml import workspace
+from tests.backends.azureml_generations import LIMIT, TRAIN, V1, V2, Generation, made
+
+if TYPE_CHECKING:
+    from mnistlib.testing.azureml import AzureMLEmulator
+
+# What an SDK and what it brings warn of is none of ours.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+QUICK = RetryPolicy(first_pause=0.01, longest_pause=0.1)
+IMAGES = mnistlib.load_dataset("digits").test.images[:20]
+
+#: Of each generation the requests that deploy.
+DEPLOYS = {V1.name: "POST .*/services$", V2.name: "PUT .*/deployments/"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A workspace with a registered model.
+
+    Attributes
+    ----------
+    name : str
+        Of the backend.
+    """
+
+    name: str
+    service: "AzureMLEmulator"
+    backend: Any
+    model: ModelVersion
+
+    def sent(self) -> int:
+        """How many deployments have been asked for."""
+        return made(self.service, DEPLOYS[self.name])
+
+    def names(self) -> list[str]:
+        return [service.name for service in self.backend.services.list()]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Place]:
+    generation: Generation = request.param
+    folder = tmp_path_factory.mktemp("services")
+    with workspace(folder, tmp_path_factory.getbasetemp(), backend=generation.name, finished=TRAIN) as service:
+        backend: Any = get_backend(
+            generation.name, config=service.config_path, runs_folder=folder / "runs", retries=QUICK
+        )
+        (run,) = backend.runs()
+        yield Place(generation.name, service, backend, run.register_model("digits"))
+
+
+@pytest.fixture
+def place(served: Place) -> Iterator[Place]:
+    yield served
+    served.service.faults.clear()
+    for service in served.backend.services.list():
+        service.delete()
+    assert served.service.refused == []  # nobody tried to leave this machine
+
+
+on_both = pytest.mark.parametrize("served", [V1, V2], ids=lambda generation: generation.name, indirect=True)
+on_v1 = pytest.mark.parametrize("served", [V1], ids=lambda generation: generation.name, indirect=True)
+on_v2 = pytest.mark.parametrize("served", [V2], ids=lambda generation: generation.name, indirect=True)
+
+
+def damaged(model: ModelVersion) -> ModelVersion:
+    """Return a model whose file is not the one that was registered."""
+    return replace(model, sha256="0" * 64)
+
+
+@on_both
+def test_a_service_that_does_not_start_tells_why_and_is_gone_again(place: Place) -> None:
+    with pytest.raises(DeploymentError) as caught:
+        damaged(place.model).deploy("digits")
+    reason, *tail = str(caught.value).splitlines()
+    assert reason.startswith("service digits does not start: ")
+    assert "It is deleted again" in reason
+    assert any("model digits:1 was changed after it was registered" in line for line in tail)
+    assert 1 < len(tail) <= 10
+    assert place.names() == []
+
+
+@on_both
+def test_a_service_that_is_refused_leaves_nothing(place: Place) -> None:
+    place.service.faults.add("error", match=DEPLOYS[place.name], status=403)
+    with pytest.raises(mnistlib.ServiceError, match=r"deploying service digits failed: .*rights in the workspace"):
+        place.model.deploy("digits")
+    assert place.names() == []
+
+
+@on_both
+@pytest.mark.parametrize("kind", ["lost_answer", "reset_answer"])
+def test_a_deployment_whose_answer_is_lost_is_not_sent_again(place: Place, kind: Any) -> None:
+    before = place.sent()
+    fault = place.service.faults.add(kind, match=DEPLOYS[place.name])
+    service = place.model.deploy("digits")
+    assert (fault.count, place.sent()) == (1, before + 1)
+    assert np.array_equal(service.predict(IMAGES), place.model.load().predict(IMAGES))
+
+
+@on_both
+def test_a_failed_deployment_whose_answer_is_lost_has_failed(place: Place) -> None:
+    place.service.faults.add("lost_answer", match=DEPLOYS[place.name])
+    with pytest.raises(DeploymentError, match=r"service digits does not start: .*\n(.*\n)*.*was changed after"):
+        damaged(place.model).deploy("digits")
+    assert place.names() == []
+
+
+@on_both
+def test_a_taken_name_and_a_bad_one_cost_no_request_that_changes_anything(place: Place) -> None:
+    place.model.deploy("digits")
+    changing = "(PUT|PATCH|DELETE|POST .*/(services|metadata|startPendingUpload))"
+    before = made(place.service, changing)
+    for name in ("digits", "no_such"):
+        with pytest.raises(DeploymentError):
+            place.model.deploy(name)
+    assert made(place.service, changing) == before
+
+
+@on_both
+def test_a_model_that_somebody_else_registered_is_not_deployed_unchecked(place: Place) -> None:
+    before = place.sent()
+    with pytest.raises(DeploymentError, match="digits:1 was not registered by this package"):
+        replace(place.model, sha256="").deploy("digits")
+    assert (place.sent(), place.names()) == (before, [])
+
+
+@on_both
+def test_a_name_that_is_none_is_not_found(place: Place) -> None:
+    for name in ("", "../digits", "a b"):
+        with pytest.raises(ServiceNotFoundError, match="no service"):
+            place.backend.services.get(name)
+
+
+@on_both
+def test_nothing_of_an_sdk_is_printed(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.model.deploy("digits").delete()
+    assert capsys.readouterr().out == ""
+
+
+@on_v1
+def test_without_code_the_services_own_server_answers(place: Place) -> None:
+    service = place.model.deploy("digits", no_code=True)
+    assert (service.model, service.status) == ("digits:1", ServiceStatus.RUNNING)
+    assert np.array_equal(service.predict(IMAGES), place.model.load().predict(IMAGES))
+    answer = requests.post(
+        service.scoring_uri,
+        data=json.dumps({"data": (IMAGES[:1].reshape(1, -1) / 255).tolist(), "method": "predict"}),
+        headers={"Authorization": f"Bearer {service.key}"},
+        timeout=LIMIT,
+    )
+    assert answer.json() == {"predict": place.model.load().predict(IMAGES[:1]).tolist()}
+
+
+@on_v1
+def test_a_model_of_no_known_framework_is_not_deployed_without_code(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from azureml.core import Model
+
+    monkeypatch.chdir(tmp_path)
+    name = f"m-{uuid4().hex[:8]}"
+    (tmp_path / "words.txt").write_text("weights")
+    Model.register(place.backend.workspace, model_path="words.txt", model_name=name)
+    before = place.sent()
+    with pytest.raises(DeploymentError, match=f"{name}:1 does not say that it is scikit-learn's"):
+        place.backend.models.get(name).deploy("words", no_code=True)
+    assert place.sent() == before
+
+
+@on_v1
+def test_without_keys_anybody_may_ask(place: Place) -> None:
+    service: Any = place.model.deploy("digits", auth=False, cpu_cores=0.5, memory_gb=2.0)
+    assert service.key is None
+    assert service.predict(IMAGES).shape == (len(IMAGES),)
+    given = service.sdk_service.container_resource_requirements
+    assert (given.cpu, given.memory_in_gb) == (0.5, 2.0)
+
+
+@on_v1
+def test_a_service_whose_successor_does_not_start_is_left_and_can_be_replaced_again(place: Place) -> None:
+    service: Any = place.model.deploy("digits")
+    with pytest.raises(DeploymentError, match="What it was to replace may answer no longer"):
+        damaged(place.model).deploy("digits", replace=True)
+    assert place.names() == ["digits"]
+    assert service.status == "failed"
+    place.model.deploy("digits", replace=True)
+    assert service.status is ServiceStatus.RUNNING
+    assert service.predict(IMAGES).shape == (len(IMAGES),)
+
+
+@on_v2
+def test_traffic_is_moved_share_by_share(place: Place) -> None:
+    first: Any = place.model.deploy("digits")
+    assert first.traffic == {"version-1": 100}
+    second = place.backend.attach(place.model.run_id).register_model("digits")
+    service: Any = second.deploy("digits", replace=True, traffic=20)
+    assert service.traffic == {"version-1": 80, f"version-{second.version}": 20}
+    assert service.model == "digits:1"
+    assert {answering(service) for _ in range(10)} == set(service.traffic)
+    logs = service.logs()
+    assert "answers with model digits:1" in logs
+    assert f"answers with model {second.id}" in logs
+    second.deploy("digits", replace=True)
+    (left,) = service.traffic
+    assert service.traffic == {left: 100}
+    assert left.startswith(f"version-{second.version}-")  # the earlier one of this version answered until then
+    assert service.model == second.id
+
+
+def answering(service: Any) -> str:
+    """Return the name of the deployment that answers a request."""
+    answer = requests.post(
+        service.scoring_uri,
+        json={"data": (IMAGES[:1].reshape(1, -1) / 255).tolist()},
+        headers={"Authorization": f"Bearer {service.key}"},
+        timeout=LIMIT,
+    )
+    assert answer.ok, answer.text
+    return answer.headers["azureml-model-deployment"]
+
+
+@on_v2
+def test_a_successor_that_does_not_start_gets_no_traffic_and_is_gone_again(place: Place) -> None:
+    service: Any = place.model.deploy("digits")
+    for traffic in (100, 50):
+        with pytest.raises(DeploymentError, match="It is deleted again"):
+            damaged(place.model).deploy("digits", replace=True, traffic=traffic)
+        assert service.traffic == {"version-1": 100}
+        assert service.predict(IMAGES).shape == (len(IMAGES),)
+
+
+@on_v2
+def test_a_share_that_makes_no_sense_is_refused(place: Place) -> None:
+    with pytest.raises(DeploymentError, match="a new service has nothing that could share its traffic"):
+        place.model.deploy("digits", traffic=50)
+    for traffic in (0, 101, -1):
+        with pytest.raises(DeploymentError, match="traffic must be from 1 to 100 percent"):
+            place.model.deploy("digits", traffic=traffic)
+    assert place.names() == []

@@ -1,0 +1,120 @@
+"""Every example notebook runs from top to bottom without a network, and in the cloud with one cell changed."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mnistlib.backends import BACKENDS
+from tests.azureml import require_sdk
+from tests.gallery import GALLERY, draw
+from tests.loopback import LOOPBACK, ON_THE_PATH, install
+from tests.notebooks import BOOKS, WHERE, code_cells, pictures_in, run_notebook, tags_of, told_ways
+
+README = (GALLERY.parent.parent / "README.md").read_text()
+TITLES = [path.stem for path in BOOKS]
+SAYS_WHERE = 'backend = mnistlib.get_backend("local")'
+
+_LARGEST = 60_000  # bytes of a picture, which everybody who clones has to fetch
+
+
+@pytest.fixture
+def environment(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What a kernel needs to note in `hosts` whom it asks, and to leave a person's folders alone."""
+    for name in ("watch", "home"):
+        (tmp_path / name).mkdir()
+    install(tmp_path / "watch", tmp_path / "hosts", starter=ON_THE_PATH)
+    return {
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(tmp_path / "watch"), os.environ.get("PYTHONPATH")])),
+        "HOME": str(tmp_path / "home"),
+        # The fonts that matplotlib has found, which take it seconds.
+        "MPLCONFIGDIR": str(tmp_path_factory.getbasetemp() / "matplotlib"),
+    }
+
+
+@pytest.fixture
+def needs() -> None:
+    """Skip where there is nothing to run a notebook with."""
+    for module in ("nbclient", "ipykernel", "matplotlib"):
+        pytest.importorskip(module, reason=f"{module} is not installed: tox -e notebooks has it")
+
+
+def asked(tmp_path: Path) -> set[str]:
+    return set((tmp_path / "hosts").read_text().split())
+
+
+def test_there_are_notebooks() -> None:
+    assert TITLES == ["iris", "tutorial_1_train", "tutorial_2_deploy"]
+
+
+@pytest.mark.parametrize("path", BOOKS, ids=TITLES)
+def test_the_first_cell_after_the_imports_is_the_only_one_that_says_where(path: Path) -> None:
+    imports, where, *rest = code_cells(path)
+    assert "import mnistlib" in imports["source"]
+    assert (where["source"], tags_of(where)) == (SAYS_WHERE, [WHERE])
+    for cell in rest:
+        assert WHERE not in tags_of(cell)
+        assert not re.search(r"get_backend|LocalBackend|azure", cell["source"], re.IGNORECASE)
+
+
+@pytest.mark.parametrize("path", BOOKS, ids=TITLES)
+def test_every_other_way_that_is_told_is_one_that_there_is(path: Path) -> None:
+    named = re.findall(r'get_backend\("([^"]+)"', "".join(told_ways(path)))
+    assert set(named) == set(BACKENDS) - {"local"}
+
+
+def test_the_notebooks_are_stripped() -> None:
+    pytest.importorskip("nbstripout", reason="nbstripout is not installed: tox -e notebooks has it")
+    strip = [sys.executable, "-m", "nbstripout", "--extra-keys", "metadata.language_info"]
+    done = subprocess.run([*strip, "--verify", *BOOKS], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"strip them as CONTRIBUTING.md says: {done.stdout}"
+
+
+@pytest.mark.usefixtures("needs")
+@pytest.mark.parametrize("path", BOOKS, ids=TITLES)
+def test_the_notebook_runs_without_a_network_and_without_a_warning(
+    path: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    book = run_notebook(path, tmp_path, environment=environment)
+    said = [output for cell in book.cells for output in cell.get("outputs", ()) if output.get("name") == "stderr"]
+    assert said == []
+    assert asked(tmp_path) <= LOOPBACK
+
+
+@pytest.mark.usefixtures("needs")
+def test_a_cell_that_fails_and_a_host_that_is_asked_are_seen(tmp_path: Path, environment: dict[str, str]) -> None:
+    where = "import socket; socket.getaddrinfo('nowhere.invalid', 443)"
+    with pytest.raises(Exception, match="gaierror"):
+        run_notebook(BOOKS[0], tmp_path, where=where, environment=environment)
+    assert asked(tmp_path) == {"nowhere.invalid"}
+
+
+def test_the_gallery_has_the_pictures_that_the_notebooks_draw_and_the_readme_shows() -> None:
+    drawn = {name for path in BOOKS for name in pictures_in(path)}
+    assert {path.name for path in GALLERY.iterdir()} == drawn, "draw them as CONTRIBUTING.md says"
+    assert set(re.findall(r"docs/gallery/([^)\s]+)", README)) == drawn
+
+
+@pytest.mark.usefixtures("needs")
+def test_the_command_for_the_gallery_draws_its_pictures(tmp_path: Path) -> None:
+    draw(tmp_path / "gallery")
+    drawn = {path.name: path.stat().st_size for path in (tmp_path / "gallery").iterdir()}
+    assert set(drawn) == {path.name for path in GALLERY.iterdir()}
+    assert max(drawn.values()) < _LARGEST
+
+
+@pytest.mark.usefixtures("needs")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("backend", sorted(set(BACKENDS) - {"local"}))
+@pytest.mark.parametrize("path", BOOKS, ids=TITLES)
+def test_with_one_cell_changed_the_notebook_runs_in_the_cloud(
+    path: Path, backend: str, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    require_sdk(backend)
+    (way,) = (way for way in told_ways(path) if "Emulator" in way)
+    where = re.sub(r'get_backend\("[^"]+"', f'get_backend("{backend}"', way)
+    run_notebook(path, tmp_path, where=where, environment=environment)
+    assert asked(tmp_path) <= LOOPBACK
