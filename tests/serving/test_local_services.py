@@ -110,7 +110,8 @@ def test_a_service_that_is_gone_says_so(backend: LocalBackend, model: ModelVersi
     uri = service.scoring_uri
     backend.services.get("digits").delete()
     asked: list[Callable[[], Any]] = [lambda: service.status, lambda: service.model, service.logs, service.delete]
-    for ask in [*asked, partial(service.predict, digits.test.images)]:
+    asked.append(partial(service.predict, digits.test.images))
+    for ask in asked:
         with pytest.raises(ServiceNotFoundError, match="'digits'"):
             ask()
     with pytest.raises(ServiceNotFoundError, match="nothing has been deployed yet"):
