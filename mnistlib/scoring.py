@@ -1,16 +1,21 @@
 """Ask a scoring service for labels, whoever runs it."""
 
 import io
+import ipaddress
 import json
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mnistlib.errors import DataError, ScoringError
 from mnistlib.idx import write_idx
+
+if TYPE_CHECKING:
+    import requests
 
 #: What a service of Azure Machine Learning takes in one request, with room for what goes around it.
 _MOST_BYTES = 1_000_000
@@ -21,6 +26,29 @@ _TRIES_AGAIN = 4
 _SHOWN = 300  # characters of an answer that is no message of ours
 
 IDX, JSON = "application/octet-stream", "application/json"
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches an address.
+
+    Examples
+    --------
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0")
+    (True, True, False)
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def session_for(address: str) -> "requests.Session":
+    """Return what asks an address; on this machine without the proxy that the environment names for the web."""
+    import requests
+
+    session = requests.Session()
+    session.trust_env = not is_loopback(urlsplit(address).hostname or "")
+    return session
 
 
 class ScoringClient:
@@ -43,18 +71,26 @@ class ScoringClient:
     """
 
     def __init__(self, uri: str, *, token: str | None = None, takes_idx: bool = False) -> None:
-        import requests
+        from requests.adapters import HTTPAdapter
         from urllib3.util import Retry
 
         self.uri = uri
         self._takes_idx = takes_idx
-        self._session = requests.Session()
+        self._session = session_for(uri)
         # A service that is busy says when to come again. Scoring changes nothing, so it may be asked twice.
-        busy = Retry(total=_TRIES_AGAIN, connect=0, read=0, status_forcelist=(503,), allowed_methods={"POST"})
+        busy = Retry(
+            total=_TRIES_AGAIN,
+            connect=0,
+            read=0,
+            status_forcelist=(503,),
+            allowed_methods={"POST"},
+            raise_on_status=False,  # what it says at last is told
+        )
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, requests.adapters.HTTPAdapter(max_retries=busy))
+            self._session.mount(scheme, HTTPAdapter(max_retries=busy))
         if token is not None:
-            self._session.headers["Authorization"] = f"Bearer {token}"
+            # Headers are sent as Latin-1; so written, the bytes that are sent are those of UTF-8.
+            self._session.headers["Authorization"] = f"Bearer {token}".encode().decode("latin-1")
 
     def __enter__(self) -> "ScoringClient":
         return self

@@ -68,6 +68,28 @@ def test_importing_mnistlib_loads_nothing_heavy() -> None:
     assert not modules_after("import mnistlib") & {"numpy", "sklearn", "pooch", "joblib", "tqdm", "matplotlib", "scipy"}
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import mnistlib",
+        "import mnistlib; mnistlib.Service",
+        "from mnistlib.cli.parser import make_parser; make_parser()",
+    ],
+)
+def test_nothing_of_a_server_is_loaded_before_one_is_asked_for(statement: str) -> None:
+    server = {"starlette", "uvicorn", "orjson", "prometheus_client", "PIL", "requests", "mnistlib.serving"}
+    assert not modules_after(statement) & server
+
+
+@pytest.mark.parametrize("missing", ["starlette", "uvicorn", "orjson", "prometheus_client", "PIL"])
+def test_serving_without_its_extra_names_the_extra(missing: str) -> None:
+    hide = f"import sys; sys.modules[{missing!r}] = None; sys.argv = ['mnistlib', 'serve', 'nosuch']"
+    code = f"{hide}; from mnistlib.cli import main; sys.exit(main())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == 'mnistlib: error: mnistlib serve needs the "serve" extra: pip install "mnistlib[serve]"\n'
+
+
 def test_reading_idx_loads_neither_scikit_learn_nor_pooch() -> None:
     assert not modules_after("import mnistlib; mnistlib.read_idx") & {"sklearn", "pooch", "scipy", "requests"}
 

@@ -36,7 +36,7 @@ from mnistlib.runs.store import is_held
 from mnistlib.services import Service, Services, ServiceStatus, require_service_name
 
 _RECORD, _PROCESS, _READY, _LOG, _ALIVE = "service.json", "process", "ready.json", "log.txt", "alive"
-_MAKING = ".making"  # begins the names of folders that are no services yet; no service's name begins with a dot
+_MAKING = ".making"  # begins the names of folders that are no services yet, or no longer; no service's does with a dot
 
 _START_SECONDS = 120.0
 _END_SECONDS = 40.0  # more than a server gives the requests in flight
@@ -68,7 +68,7 @@ class LocalService(Service):
     def status(self) -> ServiceStatus:
         """What has become of it."""
         self._read(_RECORD)
-        return ServiceStatus.RUNNING if is_held(self._folder / _ALIVE) else ServiceStatus.FAILED
+        return ServiceStatus.RUNNING if _is_alive(self._folder) else ServiceStatus.FAILED
 
     @property
     def scoring_uri(self) -> str:
@@ -87,8 +87,16 @@ class LocalService(Service):
 
     def delete(self) -> None:
         """Let it finish what it has begun, end it and forget it; see :meth:`Service.delete`."""
-        self._read(_RECORD)
-        _end(self._folder)
+        _end(self._take_away())
+
+    def _take_away(self) -> Path:
+        """Take the name from a service, and return its folder, which has one now that the next deployment cleans up."""
+        folder = _nameless(self._folder)
+        try:
+            self._folder.rename(folder)
+        except FileNotFoundError as error:
+            raise ServiceNotFoundError(f"there is no service {self.name!r}, or no longer") from error
+        return folder
 
     def _read(self, name: str) -> dict[str, Any]:
         try:
@@ -136,8 +144,11 @@ class LocalServices(Services):
                     "let this one take its place with replace=True (--replace)"
                 )
             made = self._start(model, name, port)
-            if service._folder.exists():
-                _end(service._folder)
+            with suppress(ServiceNotFoundError):  # there was none, or it is being deleted
+                before = service._take_away()
+                made.rename(service._folder)
+                _end(before)
+                return service
             made.rename(service._folder)
         return service
 
@@ -156,7 +167,7 @@ class LocalServices(Services):
         """Return the folder of a new process that answers."""
         for left in self._folder.glob(f"{_MAKING}-{name}.*"):
             _end(left)  # whoever was making it was killed
-        folder = self._folder / f"{_MAKING}-{name}.{secrets.token_hex(4)}"
+        folder = _nameless(self._folder / name)
         folder.mkdir()
         try:
             publish_bytes(folder / _RECORD, json.dumps({"model": model.id, "created": now()}).encode())
@@ -206,10 +217,15 @@ class LocalServices(Services):
             raise DeploymentError(f"another process is deploying {name!r} just now: wait for it") from error
 
 
+def _nameless(folder: Path) -> Path:
+    """Return a folder beside that of a service, for one that is not ready yet, or that ends."""
+    return folder.with_name(f"{_MAKING}-{folder.name}.{secrets.token_hex(4)}")
+
+
 def _wait_until_ready(folder: Path, name: str) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while True:
-        alive = is_held(folder / _ALIVE)  # asked first: the process may say that it is ready, and then end
+        alive = _is_alive(folder)  # asked first: the process may say that it is ready, and then end
         with suppress(FileNotFoundError, ValueError):  # half a JSON object is none
             json.loads((folder / _READY).read_bytes())
             return
@@ -228,24 +244,36 @@ def _log_of(folder: Path) -> str:
 
 def _end(folder: Path) -> None:
     """End the process of a folder, gently, and remove the folder."""
-    number = _process_of(folder)
+    deadline = time.monotonic() + _START_SECONDS
+    # Whoever started it may have been killed before it noted the process, which then says so itself.
+    while (number := _process_of(folder)) is None and _is_alive(folder) and time.monotonic() < deadline:
+        time.sleep(_PAUSE)
     for last_word in (signal.SIGTERM, signal.SIGKILL):
-        if number is None or not is_held(folder / _ALIVE):
+        if number is None or not _is_alive(folder):
             break
         # While the lock is held, the process id is that of the process that holds it, and of no other.
         with suppress(ProcessLookupError):
             os.kill(number, last_word)
         deadline = time.monotonic() + _END_SECONDS
-        while is_held(folder / _ALIVE) and time.monotonic() < deadline:
+        while _is_alive(folder) and time.monotonic() < deadline:
             time.sleep(_PAUSE)
     if number is not None:
         with suppress(ChildProcessError):  # it is a child of another process
             os.waitpid(number, os.WNOHANG)
-    shutil.rmtree(folder)
+    # Two processes may be at it; and what stays, whatever the reason, has no service's name.
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_alive(folder: Path) -> bool:
+    try:
+        return is_held(folder / _ALIVE)
+    except FileNotFoundError:
+        return False
 
 
 def _process_of(folder: Path) -> int | None:
-    try:
+    with suppress(FileNotFoundError):
         return int((folder / _PROCESS).read_bytes())
-    except FileNotFoundError:
-        return None
+    with suppress(FileNotFoundError, ValueError):  # half a JSON object is none
+        return int(json.loads((folder / _READY).read_bytes())["pid"])
+    return None

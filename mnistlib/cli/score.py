@@ -11,7 +11,7 @@ import numpy as np
 from mnistlib.cli.output import backend_of, print_json
 from mnistlib.errors import DataError, ScoringError
 from mnistlib.idx import read_idx
-from mnistlib.scoring import IDX, JSON, ScoringClient
+from mnistlib.scoring import IDX, JSON, ScoringClient, session_for
 
 #: Names the service that is asked where none is named.
 SERVICE_VARIABLE = "MNISTLIB_SERVICE"
@@ -47,11 +47,12 @@ def score(options: argparse.Namespace) -> None:
 def _client(options: argparse.Namespace, address: str | None = None) -> tuple[ScoringClient, bool]:
     """Return a client of the service that is meant, and whether that takes files as they are."""
     named = address or options.service or os.environ.get(SERVICE_VARIABLE) or _USUAL
-    token = options.token or os.environ.get("MNISTLIB_TOKEN")
     if _is_web(named):
-        return ScoringClient(named, token=token), _is_ours(named)
+        token = options.token or os.environ.get("MNISTLIB_TOKEN")
+        uri = named if urlsplit(named).path.strip("/") else f"{named.rstrip('/')}/score"
+        return ScoringClient(uri, token=token), _is_ours(uri)
     service = backend_of(options).services.get(named)
-    client = ScoringClient(service.scoring_uri, token=token) if token else service.client()
+    client = service.client() if options.token is None else ScoringClient(service.scoring_uri, token=options.token)
     return client, service.takes_idx
 
 
@@ -91,7 +92,8 @@ def _is_ours(address: str) -> bool:
     import requests
 
     try:
-        answer = requests.get(address.rpartition("/")[0] + "/health", timeout=_SECONDS)
+        with session_for(address) as session:
+            answer = session.get(address.rpartition("/")[0] + "/health", timeout=_SECONDS)
         return answer.ok and str(answer.json()["server"]).startswith("mnistlib")
     except requests.ConnectionError as error:
         raise ScoringError(
@@ -107,7 +109,8 @@ def _read(name: str) -> bytes:
     import requests
 
     try:
-        answer = requests.get(name, timeout=_SECONDS)
+        with session_for(name) as session:
+            answer = session.get(name, timeout=_SECONDS)
         answer.raise_for_status()
     except requests.RequestException as error:
         raise DataError(f"{name} can't be fetched: {error}") from error

@@ -23,6 +23,7 @@ from mnistlib.errors import (
 from mnistlib.report import write_report
 from mnistlib.runs import Run
 from mnistlib.runs.context import OUTPUTS
+from mnistlib.scoring import is_loopback
 
 #: Names the token of a service, for those who would not have it seen in the list of processes.
 TOKEN_VARIABLE = "MNISTLIB_TOKEN"  # noqa: S105 - a name
@@ -38,10 +39,10 @@ def serve(options: argparse.Namespace) -> None:
         raise MissingExtraError("mnistlib serve", "serve")
     from mnistlib.serving.app import Limits, ScoringApp
     from mnistlib.serving.model import ServedModel
-    from mnistlib.serving.server import address_of, is_loopback, listen
+    from mnistlib.serving.server import address_of, listen
     from mnistlib.serving.server import serve as answer
 
-    token = options.token or os.environ.get(TOKEN_VARIABLE)
+    token = options.token or os.environ.get(TOKEN_VARIABLE) or None  # an empty one protects nothing
     if token is None and not options.no_auth and not is_loopback(options.host):
         raise BackendError(
             f"--host {options.host} can be reached from other machines: name a token with --token or "

@@ -72,10 +72,10 @@ class Batcher:
         batch = self._next()
         self._observe(len(batch), sum(len(asked.rows) for asked in batch))
         if self._model.quick and sum(len(asked.rows) for asked in batch) <= _QUICK_ROWS:
-            self._done(batch, _outcome(self._model, batch))
+            self._done(batch, _outcomes(self._model, batch))
             return
         loop = asyncio.get_running_loop()
-        scored = loop.run_in_executor(self._worker, _outcome, self._model, batch)
+        scored = loop.run_in_executor(self._worker, _outcomes, self._model, batch)
         scored.add_done_callback(lambda outcome: self._done(batch, outcome.result()))
 
     def _next(self) -> list[_Asked]:
@@ -88,25 +88,28 @@ class Batcher:
         batch, self._waiting = self._waiting[:count], self._waiting[count:]
         return batch
 
-    def _done(self, batch: list[_Asked], outcome: list[Scores] | Exception) -> None:
-        for place, asked in enumerate(batch):
+    def _done(self, batch: list[_Asked], outcomes: "list[Scores | Exception]") -> None:
+        for asked, outcome in zip(batch, outcomes, strict=True):
             if asked.answer.done():  # whoever asked has gone
                 continue
             if isinstance(outcome, Exception):
                 asked.answer.set_exception(outcome)
             else:
-                asked.answer.set_result(outcome[place])
+                asked.answer.set_result(outcome)
         self._busy = bool(self._waiting)
         if self._busy:
             asyncio.get_running_loop().call_soon(self._go)
 
 
-def _outcome(model: ServedModel, batch: list[_Asked]) -> list[Scores] | Exception:
-    """Return the scores of each request of a batch, or what went wrong, which each of them is to be told."""
+def _outcomes(model: ServedModel, batch: list[_Asked]) -> "list[Scores | Exception]":
+    """Return the scores of each request of a batch, or what the model raises at them."""
     try:
-        return _scored(model, batch)
+        return [*_scored(model, batch)]
     except Exception as error:  # whatever the model raises is raised again where the answer is awaited
-        return error
+        if len(batch) == 1:
+            return [error]
+    # One of them has made the model fail; the others are not to suffer for it.
+    return [_outcomes(model, [asked])[0] for asked in batch]
 
 
 def _scored(model: ServedModel, batch: list[_Asked]) -> list[Scores]:

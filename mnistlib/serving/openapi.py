@@ -39,24 +39,25 @@ def description_of(model: ServedModel) -> dict[str, Any]:
     row = {"type": "array", "items": value, "minItems": model.width, "maxItems": model.width}
     data = {"type": "array", "items": row, "minItems": 1}
     rows = {"type": "object", "required": ["data"], "properties": {"data": data}}
-    pictures = {"application/octet-stream": {"schema": _BYTES}, "image/png": {"schema": _BYTES}} if model.shape else {}
+    images = {"application/octet-stream": {"schema": _BYTES}, "image/png": {"schema": _BYTES}} if model.shape else {}
+    look = {
+        "post": {
+            "summary": "What the model sees in a PNG picture, and what it makes of it",
+            "requestBody": {"required": True, "content": {"image/png": {"schema": _BYTES}}},
+            "responses": _answers({"type": "object", "required": ["label", "probabilities", "pixels"]}),
+        }
+    }
     return {
         "openapi": "3.1.0",
         "info": {"title": f"Scoring with {model.name}", "version": mnistlib.__version__},
-        "paths": {
+        "paths": ({"/look": look} if model.shape else {})
+        | {
             "/score": {
                 "post": {
                     "summary": "Label rows of numbers, IDX images or one PNG picture",
                     "parameters": [_proba(model)],
-                    "requestBody": {"required": True, "content": {"application/json": {"schema": rows}} | pictures},
+                    "requestBody": {"required": True, "content": {"application/json": {"schema": rows}} | images},
                     "responses": _answers(_labels(model)),
-                }
-            },
-            "/look": {
-                "post": {
-                    "summary": "What the model sees in a PNG picture, and what it makes of it",
-                    "requestBody": {"required": True, "content": {"image/png": {"schema": _BYTES}}},
-                    "responses": _answers({"type": "object", "required": ["label", "probabilities", "pixels"]}),
                 }
             },
             "/model": {"get": _get("What the model is", {"type": "object"})},

@@ -3,7 +3,7 @@
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 
 from mnistlib import Dataset, LocalBackend, TrainJob, load_dataset, load_model
 from mnistlib.artifacts import SavedModel, pickle_classifier
+from tests.serving.busy import Busy
 from tests.serving.servers import Server, serving
 
 
@@ -125,3 +126,23 @@ def server(server_of: Callable[[str], Server]) -> Server:
 @pytest.fixture(scope="session")
 def script_model(model_file: Callable[[str], Path]) -> SavedModel:
     return load_model(model_file("script"), trust=True)
+
+
+@pytest.fixture
+def blocking(odd_models: Any, tmp_path: Path) -> Callable[..., AbstractContextManager[Busy]]:
+    """Starts a server whose model blocks."""
+
+    @contextmanager
+    def start(*arguments: object) -> Iterator[Busy]:
+        import joblib
+
+        (tmp_path / "calls").mkdir()
+        joblib.dump(odd_models.Blocking(tmp_path), tmp_path / "model.joblib")
+        with serving(tmp_path, tmp_path / "model.joblib", "--trust", *arguments) as server:
+            busy = Busy(server, tmp_path)
+            try:
+                yield busy
+            finally:
+                busy.close()
+
+    return start

@@ -25,7 +25,7 @@ from mnistlib import write_idx
 JSON, IDX, PNG = "application/json", "application/octet-stream", "image/png"
 
 _HERE = Path(__file__).parent
-_SECONDS = 30.0
+_SECONDS = 60.0
 _EXTRA = ("starlette", "uvicorn", "orjson", "prometheus_client", "PIL")
 
 
@@ -151,7 +151,7 @@ def _first_object(process: "subprocess.Popen[bytes]", log: Path) -> dict[str, An
 
 
 def until(happened: Callable[[], Any], what: str) -> Any:
-    """Return what a function returns once that is true; fail after half a minute."""
+    """Return what a function returns once that is true; fail after a minute."""
     deadline = time.monotonic() + _SECONDS
     while time.monotonic() < deadline:
         if found := happened():

@@ -1,22 +1,19 @@
 """Bodies that are too large, too slow, packed too well, or never whole; over bare sockets."""
 
 import gzip
-import json
 import socket
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.serving.servers import IDX, JSON, PNG, Server, digit_picture, idx, png, refusal, serving, until
-from tests.serving.test_refusals import _empty_png as empty_png
+from tests.serving.wire import GOOD, answer_of, empty_png, head
 
 MEBI = 2**20
 LIMIT = 100_000
-GOOD = json.dumps({"data": [[0.0] * 64]}).encode()
 
 #: A server of little patience, which no option of the command line makes.
 IMPATIENT = """
@@ -37,21 +34,6 @@ def small(runs_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """A server that takes small bodies only."""
     with serving(tmp_path_factory.mktemp("small"), "digits", "--runs", runs_folder, "--most-bytes", LIMIT) as server:
         yield server
-
-
-def head(length: object = None, kind: str = JSON, *more: str) -> bytes:
-    lines = ["POST /score HTTP/1.1", "Host: here", f"Content-Type: {kind}", *more]
-    lines += [] if length is None else [f"Content-Length: {length}"]
-    return "\r\n".join([*lines, "", ""]).encode()
-
-
-def answer_of(connection: socket.socket) -> tuple[int, dict[str, str], Any]:
-    """Read one answer: its status, its headers and its JSON."""
-    with connection.makefile("rb") as stream:
-        status = int(stream.readline().split()[1])
-        lines = iter(stream.readline, b"\r\n")
-        headers = {name.lower(): value.strip() for name, _, value in (line.decode().partition(":") for line in lines)}
-        return status, headers, json.loads(stream.read(int(headers["content-length"])))
 
 
 def test_a_body_that_is_announced_too_large_is_refused_before_it_is_sent(small: Server) -> None:

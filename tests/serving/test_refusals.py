@@ -3,7 +3,6 @@
 import gzip
 import json
 import struct
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.serving.servers import IDX, JSON, PNG, Server, idx, png, refusal, serving, until
+from tests.serving.wire import empty_png
 
 ROW = [0.0] * 64
 WRONG_JSON: list[tuple[bytes, int, str, str | None]] = [
@@ -123,19 +123,6 @@ def test_bytes_that_are_no_images_of_the_models_size_are_refused(
     refusal(server.post(body, IDX), status, code)
 
 
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-
-def _empty_png(width: int, height: int, depth: int = 1) -> bytes:
-    """A picture of black pixels, as a small file whatever their number."""
-    row = b"\0" * (1 + (width * depth + 7) // 8)
-    packing = zlib.compressobj(9)
-    pixels = b"".join(packing.compress(row) for _ in range(height)) + packing.flush()
-    head = struct.pack(">2I5B", width, height, depth, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head) + _chunk(b"IDAT", pixels) + _chunk(b"IEND", b"")
-
-
 GOOD_PNG = png(np.pad(np.arange(36, dtype=np.uint8).reshape(6, 6), 1))
 
 
@@ -148,13 +135,13 @@ GOOD_PNG = png(np.pad(np.arange(36, dtype=np.uint8).reshape(6, 6), 1))
         (GOOD_PNG[:40], 400, "png"),
         (GOOD_PNG[:-32], 400, "png"),
         (GOOD_PNG[:45] + b"\xff" * 8 + GOOD_PNG[53:], 400, "png"),
-        (_empty_png(0, 7), 400, "png"),
-        (_empty_png(8, 8), 422, "empty"),
+        (empty_png(0, 7), 400, "png"),
+        (empty_png(8, 8), 422, "empty"),
         (png(np.full((8, 8), 255, np.uint8)), 422, "empty"),
         (png(np.full((8, 8, 4), 255, np.uint8)), 422, "empty"),
         (png(np.zeros((8, 8, 4), np.uint8)), 422, "empty"),
-        (_empty_png(4001, 4001), 413, "size"),
-        (_empty_png(100_000, 100_000 // 64), 413, "size"),
+        (empty_png(4001, 4001), 413, "size"),
+        (empty_png(100_000, 100_000 // 64), 413, "size"),
     ],
     ids=range(13),
 )

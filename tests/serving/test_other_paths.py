@@ -1,0 +1,155 @@
+"""What a service says of itself: its health, its counts, its description, and the page."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import mnistlib
+from mnistlib import Dataset
+from tests.serving.servers import IDX, JSON, Server, idx, refusal
+
+PATHS = {"/", "/score", "/look", "/model", "/report", "/health", "/metrics", "/swagger.json"}
+
+
+def test_health_says_what_answers(server: Server) -> None:
+    answer = server.get("/health")
+    assert answer.headers["Content-Type"] == JSON
+    assert answer.json() == {"status": "ok", "model": "digits:2", "server": f"mnistlib {mnistlib.__version__}"}
+    assert "server" not in answer.headers  # which version of which server it is, is nobody's business
+
+
+def test_metrics_count_requests_by_path_and_status(server: Server) -> None:
+    def counts() -> list[float]:
+        ways = (("/score", "200"), ("/score", "422"), ("/health", "200"), ("other", "404"))
+        return [server.count(path=path, status=status) for path, status in ways]
+
+    before = counts()
+    server.post({"data": [[0] * 64]})
+    server.post({"data": []})
+    server.get("/health")
+    for path in ("/a", "/b", "/score/x"):
+        server.get(path)
+    assert [after - one for after, one in zip(counts(), before, strict=True)] == [1, 1, 1, 3]
+
+
+def test_metrics_count_rows_and_time(server: Server, digits: Dataset) -> None:
+    names = ("mnistlib_rows_scored_total", "mnistlib_batch_requests_count")
+    before = [server.count(name) for name in names]
+    seconds = server.count("mnistlib_request_seconds_count", path="/score")
+    server.post(idx(digits.test.images[:100]), IDX)
+    assert [server.count(name) for name in names] == [before[0] + 100, before[1] + 1]
+    assert server.count("mnistlib_request_seconds_count", path="/score") == seconds + 1
+    assert server.count("mnistlib_requests_in_progress") == 1  # the one that asks
+
+
+def test_metrics_are_what_prometheus_reads_and_of_few_names_whatever_is_asked(server: Server) -> None:
+    from prometheus_client.parser import text_string_to_metric_families
+
+    for number in range(50):
+        server.get(f"/{number}")
+    answer = server.get("/metrics")
+    assert answer.headers["Content-Type"].startswith("text/plain; version=")
+    families = list(text_string_to_metric_families(answer.text))
+    assert {family.name.partition("_")[0] for family in families} == {"mnistlib"}
+    paths = {sample.labels.get("path", "/") for family in families for sample in family.samples}
+    assert paths <= PATHS | {"other"}
+
+
+def test_the_description_names_every_path_and_every_refusal(server: Server) -> None:
+    content = server.get("/swagger.json").json()
+    assert content["openapi"].startswith("3.1")
+    assert set(content["paths"]) == PATHS
+    score = content["paths"]["/score"]["post"]
+    assert set(score["requestBody"]["content"]) == {JSON, IDX, "image/png"}
+    assert set(score["responses"]) == {"200", "400", "401", "408", "413", "415", "422", "500", "503"}
+    row = score["requestBody"]["content"][JSON]["schema"]["properties"]["data"]["items"]
+    assert (row["minItems"], row["maxItems"], row["items"]["maximum"]) == (64, 64, 1)
+
+
+def test_the_description_of_a_model_that_takes_numbers_promises_no_pictures(
+    server_of: Callable[[str], Server],
+) -> None:
+    paths = server_of("iris").get("/swagger.json").json()["paths"]
+    assert set(paths["/score"]["post"]["requestBody"]["content"]) == {JSON}
+    assert "/look" not in paths
+
+
+def test_the_page_may_load_nothing_from_elsewhere(server: Server) -> None:
+    answer = server.get("/")
+    assert answer.headers["Content-Type"].startswith("text/html")
+    policy = dict(rule.strip().split(" ", 1) for rule in answer.headers["Content-Security-Policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert not any("http" in places or "*" in places for places in policy.values())
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_the_model_is_told_for_the_page(server: Server, server_of: Callable[[str], Server]) -> None:
+    told = server.get("/model").json()
+    assert (told["model"], told["shape"], told["trained_on"]) == ("digits:2", [8, 8], "digits")
+    assert told["classes"] == list("0123456789")
+    assert len(told["weights"]) == 10
+    assert 0.8 < told["metrics"]["accuracy"] <= 1
+    other = server_of("svc").get("/model").json()
+    assert (other["shape"], other["weights"], other["report"]) == (None, None, False)
+
+
+def test_the_report_is_that_of_the_run_and_told_missing_where_there_is_none(
+    server: Server, server_of: Callable[[str], Server]
+) -> None:
+    answer = server.get("/report")
+    assert answer.headers["Content-Type"].startswith("text/html")
+    assert server.get("/model").json()["run_id"] in answer.text
+    refusal(server_of("svc").get("/report"), 404, "report")
+
+
+def test_head_is_answered_without_a_body(server: Server) -> None:
+    answer = server.session.head(server.url("/health"), timeout=60)
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+REQUESTS = 3000
+SOAK = 200_000
+
+
+def soak(server: Server, digits: Dataset, count: int) -> int:
+    """Ask all kinds of requests; return by how many bytes the server has grown since it was warm."""
+    from tests.serving.servers import PNG, digit_picture, png
+
+    images = digits.test.images
+    kinds: list[tuple[bytes, str, str]] = [
+        (b'{"data": [[%s]]}' % b",".join([b"0.25"] * 64), JSON, "/score"),
+        (b'{"data": [[%s]]}' % b",".join([b"0.25"] * 64), JSON, "/score?proba=1"),
+        (idx(images[:100]), IDX, "/score"),
+        (idx(images), IDX, "/score?proba=1"),
+        (png(digit_picture(images[0], factor=3, margin=5)), PNG, "/look"),
+        (b'{"data": [[1, 2]]}', JSON, "/score"),
+        (b"{", JSON, "/score"),
+        (b"noise", IDX, "/score"),
+        (b"noise", PNG, "/score"),
+        (b"", "text/plain", "/score"),
+        (b"", JSON, "/nosuch"),
+    ]
+
+    def ask(times: int) -> None:
+        for number in range(times):
+            body, kind, path = kinds[number % len(kinds)]
+            server.post(body, kind, path=path if path != "/nosuch" else f"/{number}")
+
+    ask(count // 3)
+    server.get("/metrics")
+    before = server.memory()
+    ask(count)
+    return server.memory() - before
+
+
+def test_thousands_of_requests_of_all_kinds_leave_the_memory_as_it_was(server: Server, digits: Dataset) -> None:
+    assert soak(server, digits, REQUESTS) < 3 * 2**20
+
+
+@pytest.mark.slow
+def test_an_hour_of_requests_leaves_the_memory_as_it_was(runs_folder: Path, tmp_path: Path, digits: Dataset) -> None:
+    from tests.serving.servers import serving
+
+    with serving(tmp_path, "digits", "--runs", runs_folder) as server:
+        assert soak(server, digits, SOAK) < 5 * 2**20

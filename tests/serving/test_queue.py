@@ -1,0 +1,116 @@
+"""What happens while the model is busy: a queue, refusals when it is full, and one call for all that wait."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from threading import Thread
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mnistlib.errors import ScoringError
+from mnistlib.scoring import JSON, ScoringClient
+from tests.serving.busy import Busy
+from tests.serving.servers import refusal, until
+
+Blocking = Callable[..., AbstractContextManager[Busy]]
+
+
+def test_requests_that_arrive_together_are_scored_together(blocking: Blocking) -> None:
+    with blocking() as busy:
+        busy.ask()
+        busy.wait_for_the_call(1)
+        for rows in range(1, 21):
+            busy.ask(rows)
+        until(lambda: busy.in_progress() == 22, "all requests in line")  # with the one that asks
+        busy.let_go()
+        assert busy.answers() == [(200, [1]), *((200, [1] * rows) for rows in range(1, 21))]
+        assert busy.calls() == [1, sum(range(1, 21))]
+        assert busy.server.count("mnistlib_batch_requests_sum") == 21
+        assert busy.server.count("mnistlib_batch_requests_count") == 2
+        assert busy.server.count("mnistlib_rows_scored_total") == 211
+
+
+def test_a_full_queue_refuses_at_once_and_works_again_when_it_is_empty(blocking: Blocking) -> None:
+    with blocking("--most-waiting", 3) as busy:
+        busy.ask()
+        busy.wait_for_the_call(1)
+        for _ in range(3):
+            busy.ask_and_wait_until_it_is_in_line()
+        for _ in range(2):
+            answer = busy.server.post({"data": [[0, 1]]})
+            refusal(answer, 503, "busy")
+            assert int(answer.headers["Retry-After"]) >= 1
+        assert busy.server.get("/health").ok
+        busy.let_go()
+        assert busy.answers() == [(200, [1])] * 4
+        for _ in range(5):
+            assert busy.server.post({"data": [[0, 1]]}).json() == [1]
+
+
+def test_one_that_waits_and_leaves_takes_nothing_from_the_others(blocking: Blocking) -> None:
+    with blocking() as busy:
+        first = busy.ask()
+        busy.wait_for_the_call(1)
+        second = busy.ask_and_wait_until_it_is_in_line()
+        busy.ask_and_wait_until_it_is_in_line()
+        for left in (first, second):
+            busy.leave(left)
+        busy.let_go()
+        assert busy.answers() == [(200, [1])]
+        until(lambda: busy.in_progress() == 1, "an empty line")
+        assert "Traceback" not in busy.server.log.read_text()
+
+
+def test_the_client_comes_again_when_it_is_told_to(blocking: Blocking) -> None:
+    with blocking("--most-waiting", 1) as busy:
+        busy.ask()
+        busy.wait_for_the_call(1)
+        busy.ask_and_wait_until_it_is_in_line()
+        answer: list[Any] = []
+        with ScoringClient(busy.server.uri) as client:
+            asking = Thread(target=lambda: answer.append(client.ask(b'{"data": [[0, 1]]}', JSON)))
+            asking.start()
+            until(lambda: busy.server.count(path="/score", status="503") == 1, "a refusal")
+            busy.let_go()
+            asking.join(30)
+        assert answer == [[1]]
+        assert busy.answers() == [(200, [1])] * 2
+
+
+@pytest.mark.slow
+def test_the_client_says_in_the_end_what_the_service_said(blocking: Blocking) -> None:
+    with blocking("--most-waiting", 1) as busy:
+        busy.ask()
+        busy.wait_for_the_call(1)
+        busy.ask_and_wait_until_it_is_in_line()
+        with (
+            ScoringClient(busy.server.uri) as client,
+            pytest.raises(ScoringError, match="answers 503: 1 requests wait"),
+        ):
+            client.ask(b'{"data": [[0, 1]]}', JSON)
+
+
+def test_a_request_that_makes_the_model_fail_leaves_those_beside_it_alone() -> None:
+    from mnistlib.serving.batching import Batcher
+
+    class Model:
+        quick = True
+
+        def score(self, rows: Any, *, proba: bool) -> Any:
+            from mnistlib.serving.model import Scores
+
+            if (rows > 1).any():
+                raise RuntimeError("two")
+            return Scores(rows[:, 0], None)
+
+    async def ask() -> list[Any]:
+        batcher = Batcher(Model(), most_waiting=9, observe=lambda *_: None)  # type: ignore[arg-type]
+        rows = [np.full((2, 1), value) for value in (0, 1, 2, 1)]
+        asked = [batcher.score(part, proba=False) for part in rows]
+        return list(await asyncio.gather(*asked, return_exceptions=True))
+
+    zero, one, two, again = asyncio.run(ask())
+    assert [list(scores.labels) for scores in (zero, one, again)] == [[0, 0], [1, 1], [1, 1]]
+    assert isinstance(two, RuntimeError)
