@@ -140,7 +140,7 @@ class _Linear:
             np.ascontiguousarray(coefficients.T),
             np.asarray(classifier.intercept_, np.float64),
             np.asarray(classifier.classes_),
-            coefficients - coefficients.mean(axis=0),
+            np.ascontiguousarray(coefficients - coefficients.mean(axis=0)),
         )
 
     def predict(self, rows: NDArray[np.float64]) -> NDArray[Any]:

@@ -86,7 +86,8 @@ def _proba(model: ServedModel) -> dict[str, Any]:
 
 def _labels(model: ServedModel) -> dict[str, Any]:
     labels = {"type": "array", "items": {"enum": model.labels} if model.labels else {}}
-    probabilities = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
+    # null where the model has no number: some have none of rows whose numbers are as large as numbers can be.
+    probabilities = {"type": "array", "items": {"type": "array", "items": {"type": ["number", "null"]}}}
     more = {
         "type": "object",
         "required": ["labels", "probabilities", "classes"],

@@ -92,6 +92,11 @@ def test_numbers_that_are_no_pixels_may_be_any_that_are_finite(server_of: Callab
     assert len(server_of("iris").post({"data": [[-1e300, 1e300, 255, 0]]}).json()) == 1
 
 
+def test_where_the_model_has_no_number_there_is_null(server_of: Callable[[str], Server]) -> None:
+    content = server_of("iris").post({"data": [[1e308] * 4]}, path="/score?proba=1").json()
+    assert content["probabilities"] == [[None, None, None]]
+
+
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
 @pytest.mark.parametrize("count", [0, 1, 2, 355])
 def test_idx_images_get_the_labels_that_the_saved_model_gives(

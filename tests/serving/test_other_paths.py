@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import mnistlib
@@ -90,6 +91,7 @@ def test_the_model_is_told_for_the_page(server: Server, server_of: Callable[[str
     assert told["classes"] == list("0123456789")
     assert len(told["weights"]) == 10
     assert 0.8 < told["metrics"]["accuracy"] <= 1
+    assert np.shape(server_of("iris").get("/model").json()["weights"]) == (3, 4)
     other = server_of("svc").get("/model").json()
     assert (other["shape"], other["weights"], other["report"]) == (None, None, False)
 
