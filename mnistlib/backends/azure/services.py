@@ -117,7 +117,8 @@ class AzureServices(Services):
 
     @contextmanager
     def _making(self, name: str) -> Iterator[None]:
-        """Say what there may be, and costs money, where somebody ends the wait for a service."""
+        """Say that a service is being made, and what there may be, and cost money, where somebody ends the wait."""
+        _log.info("making service %s, which takes some minutes where an image must be built first", name)
         try:
             yield
         except KeyboardInterrupt:
