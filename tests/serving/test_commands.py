@@ -209,7 +209,7 @@ def test_a_model_is_deployed_asked_listed_shown_and_deleted(runs: Path, files: P
     shown = dict(line.split("  ", 1) for line in run("services", "show", "digits", *place).splitlines())
     assert shown["model"].strip() == "digits:2"
     assert json.loads(run("services", "show", "digits", *place, "--json")) == listed
-    assert run("services", "logs", "digits", *place) == ""
+    assert run("services", "logs", "digits", *place).startswith("answering with digits:2 on ")
     assert run("services", "delete", "digits", *place) == "digits  deleted\n"
     assert "no service 'digits': nothing has been deployed yet" in run("services", "show", "digits", *place, status=1)
 
