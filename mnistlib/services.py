@@ -86,8 +86,12 @@ class Service(ABC):
         ScoringError
             If the service refuses them, or can't be reached.
         """
-        with ScoringClient(self.scoring_uri, token=self.key, takes_idx=self.takes_idx) as client:
+        with self.client() as client:
             return client.predict(images)
+
+    def client(self) -> ScoringClient:
+        """Return a client of the service, for many questions over one connection."""
+        return ScoringClient(self.scoring_uri, token=self.key, takes_idx=self.takes_idx)
 
     @abstractmethod
     def logs(self) -> str:

@@ -46,7 +46,7 @@ def test_every_command_between_words_exists() -> None:
 
 
 @pytest.mark.parametrize("backend", SDKS)
-def test_the_page_leads_to_a_registered_model(
+def test_the_page_leads_to_a_model_that_answers(
     backend: str, tmp_path: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip(SDKS[backend], reason=f"the extra {backend} is not installed")
@@ -72,6 +72,8 @@ def test_the_page_leads_to_a_registered_model(
         assert "sklearn_mnist" in printed["mnistlib models"]
         assert (here / "report.html").is_file()
         assert list((here / "model").iterdir())
+        (asked,) = [command for command in printed if "predict" in command]
+        assert len(printed[asked].split()) >= 5
         deleted = [request for request in service.requests if request.method == "DELETE"]
-        assert [request.path.rpartition("/")[2] for request in deleted] == ["cpu-cluster"]
+        assert [request.path.rpartition("/")[2] for request in deleted] == ["sklearn-mnist", "cpu-cluster"]
         assert service.refused == []

@@ -21,9 +21,9 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import filelock
 
@@ -34,6 +34,7 @@ from mnistlib.models import ModelVersion
 from mnistlib.runs.record import now
 from mnistlib.runs.store import is_held
 from mnistlib.services import Service, Services, ServiceStatus, require_service_name
+from mnistlib.serving import packages
 
 _RECORD, _PROCESS, _READY, _LOG, _ALIVE = "service.json", "process", "ready.json", "log.txt", "alive"
 _MAKING = ".making"  # begins the names of folders that are no services yet, or no longer; no service's does with a dot
@@ -122,6 +123,9 @@ class LocalServices(Services):
     def deploy(self, model: ModelVersion, name: str, *, replace: bool = False, port: int = 0) -> LocalService:
         """Start a process that answers with a model; see :meth:`Services.deploy`.
 
+        One that is to be replaced goes on until the new one answers, at another address, unless the new one is to have
+        its port.
+
         Parameters
         ----------
         model, name, replace
@@ -130,7 +134,7 @@ class LocalServices(Services):
             Where it listens, on this machine only; 0 takes any that is free.
         """
         require_service_name(name)
-        if find_spec("starlette") is None or find_spec("uvicorn") is None:
+        if not packages.are_installed():
             raise MissingExtraError("A service", "serve")
         if sys.platform == "win32":
             raise DeploymentError("on Windows a service can't outlive this process: run mnistlib serve in a window")
@@ -143,6 +147,8 @@ class LocalServices(Services):
                     f"there is a service {name!r} already, with {service.model}: choose another name, delete it, or "
                     "let this one take its place with replace=True (--replace)"
                 )
+            if port and service._folder.exists() and urlsplit(service.scoring_uri).port == port:
+                _end(service._take_away())
             made = self._start(model, name, port)
             with suppress(ServiceNotFoundError):  # there was none, or it is being deleted
                 before = service._take_away()
@@ -180,10 +186,10 @@ class LocalServices(Services):
 
     def _spawn(self, folder: Path, arguments: Sequence[str]) -> None:
         """Start a process in a session of its own, which holds the lock on ``alive`` until it ends."""
-        command = [sys.executable, "-m", "mnistlib", *arguments]
-        command += ["--json", "--backend", "local", "--runs", str(self._runs_folder.resolve())]
         import fcntl
 
+        command = [sys.executable, "-m", "mnistlib", *arguments]
+        command += ["--json", "--backend", "local", "--runs", str(self._runs_folder.resolve())]
         here = str(Path(mnistlib.__file__).parent.parent)
         variables = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))}
         variables.pop("MNISTLIB_TOKEN", None)  # whoever is on this machine may ask
@@ -191,7 +197,6 @@ class LocalServices(Services):
         alive = os.open(folder / _ALIVE, flags | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(alive, fcntl.LOCK_EX)
-            os.set_inheritable(alive, True)
             number = os.posix_spawn(
                 sys.executable,
                 command,
@@ -200,6 +205,8 @@ class LocalServices(Services):
                     (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                     (os.POSIX_SPAWN_OPEN, 1, str(folder / _READY), flags, 0o600),
                     (os.POSIX_SPAWN_OPEN, 2, str(folder / _LOG), flags, 0o600),
+                    # A copy for this child only, not for what another thread may start meanwhile.
+                    (os.POSIX_SPAWN_DUP2, alive, 3 if alive != 3 else 4),
                 ],
                 setsid=True,
             )

@@ -47,12 +47,13 @@ def score(options: argparse.Namespace) -> None:
 def _client(options: argparse.Namespace, address: str | None = None) -> tuple[ScoringClient, bool]:
     """Return a client of the service that is meant, and whether that takes files as they are."""
     named = address or options.service or os.environ.get(SERVICE_VARIABLE) or _USUAL
-    from_environment = os.environ.get("MNISTLIB_TOKEN")
     if _is_web(named):
+        token = options.token or os.environ.get("MNISTLIB_TOKEN")
         uri = named if urlsplit(named).path.strip("/") else f"{named.rstrip('/')}/score"
-        return ScoringClient(uri, token=options.token or from_environment), _is_ours(uri)
+        return ScoringClient(uri, token=token), _is_ours(uri)
     service = backend_of(options).services.get(named)
-    return ScoringClient(service.scoring_uri, token=options.token or service.key or from_environment), service.takes_idx
+    client = service.client() if options.token is None else ScoringClient(service.scoring_uri, token=options.token)
+    return client, service.takes_idx
 
 
 def _answer(

@@ -6,7 +6,6 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 from mnistlib.artifacts import MODEL_FILE, SavedModel, load_model
@@ -24,18 +23,17 @@ from mnistlib.report import write_report
 from mnistlib.runs import Run
 from mnistlib.runs.context import OUTPUTS
 from mnistlib.scoring import is_loopback
+from mnistlib.serving import packages
 
 #: Names the token of a service, for those who would not have it seen in the list of processes.
 TOKEN_VARIABLE = "MNISTLIB_TOKEN"  # noqa: S105 - a name
 
 _log = logging.getLogger("mnistlib")
 
-_PACKAGES = ("starlette", "uvicorn", "orjson", "prometheus_client", "PIL")
-
 
 def serve(options: argparse.Namespace) -> None:
     """Answer with a model until SIGTERM or Ctrl-C."""
-    if not all(map(find_spec, _PACKAGES)):
+    if not packages.are_installed():
         raise MissingExtraError("mnistlib serve", "serve")
     from mnistlib.serving.app import Limits, ScoringApp
     from mnistlib.serving.model import ServedModel
@@ -63,7 +61,17 @@ def serve(options: argparse.Namespace) -> None:
             print(f"serving {name}: draw on {address}/ or POST to {address}/score (Ctrl-C ends it)")
         sys.stdout.flush()  # whoever waits for this line reads a pipe or a file
 
-    answer(app, listening, ready=ready)
+    status = 0
+    try:
+        answer(app, listening, ready=ready)
+    except KeyboardInterrupt:
+        if not app.is_busy:
+            raise
+        status = 130
+    if app.is_busy:
+        # Whoever asked has been given up; the interpreter would wait for the model, which may never be done.
+        _log.warning("the model is still at work on what it was asked: ending without it")
+        os._exit(status)
 
 
 def _model_of(options: argparse.Namespace) -> tuple[SavedModel, str, Run | None]:

@@ -2,11 +2,10 @@
 
 import asyncio
 import hmac
-import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
 import numpy as np
@@ -23,8 +22,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 import mnistlib
 from mnistlib.errors import MnistlibError
 from mnistlib.scoring import IDX, JSON
+from mnistlib.serving.answers import failed, json_answer, json_of_scores, refused, refused_by_router
 from mnistlib.serving.batching import Batcher
 from mnistlib.serving.bodies import Disconnected, header, media_type, read_body
+from mnistlib.serving.budget import Budget, Share
 from mnistlib.serving.idx_images import rows_of_idx
 from mnistlib.serving.inputs import parse_json, rows_of
 from mnistlib.serving.metrics import CONTENT_TYPE, Metrics
@@ -37,11 +38,13 @@ from mnistlib.serving.refusals import Refusal
 PNG = "image/png"
 
 _READERS = 2  # what is large is read by so few at a time, since each takes many times the memory of what has come
-_INLINE_BYTES = 65_536  # larger bodies are read in another thread, so that small ones need not wait for them
+_INLINE_BYTES, _INLINE_ROWS = 65_536, 1024  # what is larger is done in another thread, so that others need not wait
+_HELD = 4  # times the largest body: so much of all bodies together is held at a time
+_GZIP = b"\x1f\x8b"
 #: What anybody may ask for where a token is needed: what a browser opens first, and what watches over the process.
 _OPEN = frozenset(("/", "/health"))
 
-_log = logging.getLogger("mnistlib")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +78,7 @@ class ScoringApp:
     token : str, optional
         What requests must carry as ``Authorization: Bearer``.
     report : callable, optional
-        Returns the report of the run that made the model, as HTML; MnistlibError or OSError if it can't.
+        Returns the report of the run that made the model, as HTML; MnistlibError if there is none.
     """
 
     def __init__(
@@ -88,13 +91,13 @@ class ScoringApp:
     ) -> None:
         self._model = model
         self._limits = limits or Limits()
-        self._make_report = report
-        self._report: str | None = None
+        self._report = None if report is None else _Report(report)
+        self._budget = Budget(_HELD * self._limits.most_bytes)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="reading")
         routes = [
             Route("/", self._page, methods=["GET"]),
-            Route("/score", _Endpoint(self._score), methods=["POST"]),
-            Route("/look", _Endpoint(self._look), methods=["POST"]),
+            Route("/score", _Endpoint(self._score, self._budget), methods=["POST"]),
+            Route("/look", _Endpoint(self._look, self._budget), methods=["POST"]),
             Route("/model", self._describe, methods=["GET"]),
             Route("/report", self._show_report, methods=["GET"]),
             Route("/health", self._health, methods=["GET"]),
@@ -103,42 +106,39 @@ class ScoringApp:
         ]
         self._metrics = Metrics([route.path for route in routes])
         self._batcher = Batcher(model, most_waiting=self._limits.most_waiting, observe=self._metrics.scored)
-        handlers: Any = {HTTPException: _by_router, Refusal: _refused, Exception: _failed}
+        handlers: Any = {HTTPException: refused_by_router, Refusal: refused, Exception: failed}
         app = Starlette(routes=routes, exception_handlers=handlers)
         app.router.redirect_slashes = False  # a path that is not known is refused, in the one shape
         self._app = self._metrics.around(app if token is None else _guarded(app, token))
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the model still works on what somebody has asked."""
+        return self._batcher.is_busy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         await self._app(scope, receive, send)
 
-    async def _score(self, scope: Scope, receive: Receive) -> bytes:
+    async def _score(self, scope: Scope, receive: Receive, share: Share) -> bytes:
         """Answer labels, as the tutorial's entry script does; with ``proba=1`` an object that has probabilities too."""
         proba = self._wants_probabilities(scope)
         kind = media_type(scope)
         if kind not in (JSON, IDX, PNG):
             named = f"Content-Type {kind} is" if kind else "a body without Content-Type is"
             raise Refusal(415, "media_type", f"{named} not taken: send {JSON}, {IDX} (IDX bytes) or {PNG}")
-        body = await self._body(scope, receive)
-        # A picture is small packed, and large when it is not.
-        inline = kind != PNG and len(body) <= _INLINE_BYTES
-        rows = self._rows(body, kind) if inline else await self._read(body, kind)
+        body = await self._body(scope, receive, share)
+        rows = self._rows(body, kind) if _is_small(body, kind) else await self._aside(self._rows, body, kind)
         scores = await self._batcher.score(rows, proba=proba)
-        if scores.probabilities is None:
-            return orjson.dumps(scores.labels.tolist())
-        return orjson.dumps(
-            {
-                "labels": scores.labels.tolist(),
-                "probabilities": scores.probabilities.tolist(),
-                "classes": self._model.labels,
-            }
-        )
+        if len(scores.labels) <= _INLINE_ROWS:
+            return json_of_scores(scores, self._model.labels)
+        return await self._aside(json_of_scores, scores, self._model.labels)
 
-    async def _look(self, scope: Scope, receive: Receive) -> bytes:
+    async def _look(self, scope: Scope, receive: Receive, share: Share) -> bytes:
         """Answer what the model sees in a picture, and what it makes of it."""
         if media_type(scope) != PNG:
             raise Refusal(415, "media_type", f"only {PNG} is taken here")
-        rows = await self._read(await self._body(scope, receive), PNG)
+        rows = await self._aside(self._rows, await self._body(scope, receive, share), PNG)
         scores = await self._batcher.score(rows, proba=self._model.has_probabilities)
         probabilities = None if scores.probabilities is None else scores.probabilities[0].tolist()
         return orjson.dumps(
@@ -150,11 +150,13 @@ class ScoringApp:
             option=orjson.OPT_SERIALIZE_NUMPY,
         )
 
-    async def _body(self, scope: Scope, receive: Receive) -> bytes:
-        return await read_body(scope, receive, most_bytes=self._limits.most_bytes, patience=self._limits.patience)
+    async def _body(self, scope: Scope, receive: Receive, share: Share) -> bytes:
+        limits = self._limits
+        return await read_body(scope, receive, most_bytes=limits.most_bytes, patience=limits.patience, share=share)
 
-    async def _read(self, body: bytes, kind: str) -> NDArray[Any]:
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._rows, body, kind)
+    async def _aside(self, work: Callable[..., Result], *given: Any) -> Result:
+        """Do what takes long in another thread, so that others need not wait for it."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, work, *given)
 
     def _wants_probabilities(self, scope: Scope) -> bool:
         if not scope["query_string"]:
@@ -189,55 +191,77 @@ class ScoringApp:
         """Answer what the page must know of the model."""
         model, weights, intercepts = self._model, self._model.weights, self._model.intercepts
         told = model.description
-        return _json(
+        return json_answer(
             {
                 "model": model.name,
                 "classes": model.classes,
                 "shape": model.shape,
-                "weights": None if weights is None else weights.astype(np.float32),
+                "weights": None if weights is None else weights.astype(np.float32, order="C"),
                 "intercepts": None if intercepts is None else intercepts.astype(np.float32),
                 "metrics": dict(told.metrics) if told else {},
                 "run_id": model.run_id,
                 "trained_on": told.dataset if told else None,
-                "report": self._make_report is not None,
+                "report": self._report is not None,
             }
         )
 
     async def _show_report(self, request: Request) -> Response:
-        """Answer the report of the run; made when it is first asked for."""
-        if self._make_report is None:
-            raise Refusal(404, "report", "the model comes from no run that is known here")
         if self._report is None:
-            try:
-                self._report = await run_in_threadpool(self._make_report)
-            except (MnistlibError, OSError) as error:
-                raise Refusal(404, "report", f"the report can't be made: {error}") from error
-        return Response(self._report, media_type="text/html")
+            raise Refusal(404, "report", "the model comes from no run that is known here")
+        # The page shows it in a frame; opened by itself, it may load and run nothing either.
+        policy = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+        headers = {"Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff"}
+        return Response(await self._report.text(), media_type="text/html", headers=headers)
 
     async def _health(self, request: Request) -> Response:
-        return _json({"status": "ok", "model": self._model.name, "server": f"mnistlib {mnistlib.__version__}"})
+        return json_answer({"status": "ok", "model": self._model.name, "server": f"mnistlib {mnistlib.__version__}"})
 
     async def _show_metrics(self, request: Request) -> Response:
         return Response(self._metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _swagger(self, request: Request) -> Response:
-        return _json(description_of(self._model))
+        return json_answer(description_of(self._model))
 
 
 class _Endpoint:
     """An endpoint of few steps: what a request object would parse, most requests do not need."""
 
-    def __init__(self, answer: Callable[[Scope, Receive], Any]) -> None:
+    def __init__(self, answer: Callable[[Scope, Receive, Share], Awaitable[bytes]], budget: Budget) -> None:
         self._answer = answer
+        self._budget = budget
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            body = await self._answer(scope, receive)
+            with self._budget.share() as share:
+                body = await self._answer(scope, receive, share)
         except Disconnected:
             return
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+
+class _Report:
+    """The report of a run; made when it is first asked for, once, however many ask."""
+
+    def __init__(self, make: Callable[[], str]) -> None:
+        self._make = make
+        self._making = asyncio.Lock()
+        self._made: str | None = None
+
+    async def text(self) -> str:
+        async with self._making:
+            if self._made is None:
+                try:
+                    self._made = await run_in_threadpool(self._make)
+                except MnistlibError as error:
+                    raise Refusal(404, "report", f"the report can't be made: {error}") from error
+        return self._made
+
+
+def _is_small(body: bytes, kind: str) -> bool:
+    """Return whether a body is read sooner than another thread is asked; what is small may be packed."""
+    return kind != PNG and len(body) <= _INLINE_BYTES and not body.startswith(_GZIP)
 
 
 def _guarded(app: ASGIApp, token: str) -> ASGIApp:
@@ -251,36 +275,9 @@ def _guarded(app: ASGIApp, token: str) -> ASGIApp:
             right = hmac.compare_digest(given.strip().encode("latin-1"), expected)
             if scheme.lower() != "bearer" or not right:
                 refusal = Refusal(401, "token", "Authorization: Bearer with the service's token is missing or wrong")
-                await _answer(refusal, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
+                answer = await refused(Request(scope), refusal)
+                await answer(scope, receive, send)
                 return
         await app(scope, receive, send)
 
     return guarded
-
-
-async def _refused(request: Request, refusal: Refusal) -> Response:
-    # The path as it came, not as a URL with the host that the request names, which may be none; and on one line.
-    _log.info("%s %r: %d %s", request.method, request.scope["path"], refusal.status, refusal)
-    headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
-    if refusal.status in (408, 413):
-        headers["Connection"] = "close"  # the rest of the body is not read
-    return _answer(refusal, headers)
-
-
-async def _by_router(request: Request, error: HTTPException) -> Response:
-    message = f"{request.method} {request.scope['path']}: {error.detail}"
-    return _answer(Refusal(error.status_code, "path" if error.status_code == 404 else "method", message), error.headers)
-
-
-async def _failed(request: Request, error: Exception) -> Response:
-    """Answer no more than that; the traceback is in the log."""
-    return _answer(Refusal(500, "internal", "the service has failed; its log says why"), {})
-
-
-def _answer(refusal: Refusal, headers: Any) -> Response:
-    return _json(refusal.content, status=refusal.status, headers=headers)
-
-
-def _json(content: Any, *, status: int = 200, headers: Any = None) -> Response:
-    body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
-    return Response(body, status, headers=headers, media_type=JSON)

@@ -64,9 +64,10 @@ class Batcher:
             loop.call_soon(self._go)  # after all that has arrived with this one
         return await asked.answer
 
-    def close(self) -> None:
-        """Let the worker end."""
-        self._worker.shutdown(wait=False)
+    @property
+    def is_busy(self) -> bool:
+        """Whether the model is at work."""
+        return self._busy
 
     def _go(self) -> None:
         batch = self._next()

@@ -4,6 +4,7 @@ import asyncio
 
 from starlette.types import Receive, Scope
 
+from mnistlib.serving.budget import Share
 from mnistlib.serving.refusals import Refusal
 
 
@@ -24,13 +25,14 @@ def media_type(scope: Scope) -> str:
     return (header(scope, b"content-type") or "").partition(";")[0].strip().lower()
 
 
-async def read_body(scope: Scope, receive: Receive, *, most_bytes: int, patience: float) -> bytes:
-    """Return a request's body.
+async def read_body(scope: Scope, receive: Receive, *, most_bytes: int, patience: float, share: Share) -> bytes:
+    """Return a request's body, whose bytes are taken of a share as they come.
 
     Raises
     ------
     Refusal
-        413 if it is larger than allowed, as soon as that is known; 408 if it has not come in time; 415 if it is packed.
+        413 if it is larger than allowed, as soon as that is known; 408 if it has not come in time; 415 if it is packed;
+        503 if too much is held already.
     Disconnected
         If nobody waits for an answer.
     """
@@ -42,20 +44,22 @@ async def read_body(scope: Scope, receive: Receive, *, most_bytes: int, patience
         raise _too_large(most_bytes)
     try:
         async with asyncio.timeout(patience):
-            return await _joined(receive, most_bytes)
+            return await _joined(receive, most_bytes, share)
     except TimeoutError as error:
         raise Refusal(408, "timeout", f"the body has not come within {patience:g} seconds") from error
 
 
-async def _joined(receive: Receive, most_bytes: int) -> bytes:
+async def _joined(receive: Receive, most_bytes: int, share: Share) -> bytes:
     parts = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Disconnected
-        parts += message.get("body", b"")
-        if len(parts) > most_bytes:
+        part = message.get("body", b"")
+        if len(parts) + len(part) > most_bytes:
             raise _too_large(most_bytes)
+        share.take(len(part))
+        parts += part
         if not message.get("more_body"):
             return bytes(parts)
 

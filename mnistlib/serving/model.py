@@ -73,7 +73,9 @@ class ServedModel:
             )
         self.width = int(saved.classifier.n_features_in_)
         self.shape = _shape_of(saved, self.width)
-        self.classes = list(saved.description.classes) if saved.description else list(map(str, self.labels))
+        names = saved.description.classes if saved.description else None
+        # It may have been trained on fewer classes than its data set has names for.
+        self.classes = [names[label] if names else str(label) for label in self.labels]
         self._linear = _Linear.of(saved.classifier)
         self.quick = self._linear is not None
 

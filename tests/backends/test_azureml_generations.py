@@ -137,6 +137,15 @@ def test_a_model_of_one_backend_is_one_of_the_other(pair: tuple[Any, Any], done:
         assert first.load().predict(np.zeros((1, 8, 8), np.uint8)).shape == (1,)
 
 
+def test_a_model_that_one_backend_registers_the_other_deploys(pair: tuple[Any, Any], done: Any) -> None:
+    name = f"deployed-{done.experiment}"
+    done.register_model(name)
+    service = pair[1].models.get(name).deploy(name)
+    assert service.model == f"{name}:1"
+    images = np.zeros((1, 8, 8), np.uint8)
+    assert np.array_equal(service.predict(images), pair[0].models.get(name).load().predict(images))
+
+
 def test_a_model_that_one_backend_deletes_is_gone_for_the_other(pair: tuple[Any, Any], done: Any) -> None:
     name = f"deleted-{done.experiment}"
     done.register_model(name)

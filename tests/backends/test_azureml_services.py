@@ -1,6 +1,8 @@
 """What services of both backends for Azure Machine Learning owe beside the contract, and what each has of its own."""
 
 import json
+import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +20,7 @@ from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.models import ModelVersion
 from tests.azureml import workspace
 from tests.backends.azureml_generations import LIMIT, TRAIN, V1, V2, Generation, made
+from tests.testing.azureml.steps import wait_until
 
 if TYPE_CHECKING:
     from mnistlib.testing.azureml import AzureMLEmulator
@@ -92,7 +95,7 @@ def test_a_service_that_does_not_start_tells_why_and_is_gone_again(place: Place)
         damaged(place.model).deploy("digits")
     reason, *tail = str(caught.value).splitlines()
     assert reason.startswith("service digits does not start: ")
-    assert "It is deleted again" in reason
+    assert "Nothing is left of it" in reason
     assert any("model digits:1 was changed after it was registered" in line for line in tail)
     assert 1 < len(tail) <= 10
     assert place.names() == []
@@ -154,6 +157,23 @@ def test_a_name_that_is_none_is_not_found(place: Place) -> None:
 def test_nothing_of_an_sdk_is_printed(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     place.model.deploy("digits").delete()
     assert capsys.readouterr().out == ""
+
+
+@on_both
+def test_ctrl_c_tells_how_to_end_what_goes_on(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    before, fault = place.sent(), place.service.faults.add("slow", match=DEPLOYS[place.name], seconds=2)
+
+    def interrupt() -> None:
+        assert fault.happened.wait(LIMIT)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    somebody = threading.Thread(target=interrupt)
+    somebody.start()
+    with pytest.raises(KeyboardInterrupt):
+        place.model.deploy("digits")
+    somebody.join()
+    wait_until(lambda: place.sent() > before)  # what goes on, goes on into no other test
+    assert "mnistlib services delete digits ends it" in caplog.text
 
 
 @on_v1
@@ -242,7 +262,7 @@ def answering(service: Any) -> str:
 def test_a_successor_that_does_not_start_gets_no_traffic_and_is_gone_again(place: Place) -> None:
     service: Any = place.model.deploy("digits")
     for traffic in (100, 50):
-        with pytest.raises(DeploymentError, match="It is deleted again"):
+        with pytest.raises(DeploymentError, match="Nothing is left of it"):
             damaged(place.model).deploy("digits", replace=True, traffic=traffic)
         assert service.traffic == {"version-1": 100}
         assert service.predict(IMAGES).shape == (len(IMAGES),)

@@ -21,12 +21,12 @@ import requests
 from numpy.typing import NDArray
 
 from mnistlib import write_idx
+from mnistlib.serving.packages import PACKAGES
 
 JSON, IDX, PNG = "application/json", "application/octet-stream", "image/png"
 
 _HERE = Path(__file__).parent
 _SECONDS = 60.0
-_EXTRA = ("starlette", "uvicorn", "orjson", "prometheus_client", "PIL")
 
 
 class Server:
@@ -110,7 +110,7 @@ def command(*arguments: object) -> list[str]:
 
 def need_the_extra() -> None:
     """Skip the test where the extra "serve" is not installed."""
-    for module in _EXTRA:
+    for module in PACKAGES:
         pytest.importorskip(module, reason="the serve extra is not installed", exc_type=ImportError)
 
 

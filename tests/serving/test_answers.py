@@ -53,6 +53,20 @@ def test_any_classifier_is_answered_for_as_by_the_tutorials_script(
     assert server_of(kind).post(raw.encode()).json() == tutorial(classifier, raw)
 
 
+@pytest.mark.parametrize("kind", [*KINDS, "script"])
+def test_any_classifier_is_described_for_the_page(
+    server_of: Callable[[str], Server], model_file: Callable[[str], Path], kind: str
+) -> None:
+    classifier = load_model(model_file(kind), trust=True).classifier
+    told = server_of(kind).get("/model").json()
+    assert told["classes"] == list(map(str, classifier.classes_))
+    assert (told["shape"] == [28, 28]) == (kind == "script")
+    if told["weights"] is not None:
+        scores = classifier.coef_ @ np.ones(classifier.n_features_in_) + classifier.intercept_
+        summed = np.sum(told["weights"], axis=1) + told["intercepts"]
+        np.testing.assert_allclose(summed, scores - scores.mean(), atol=1e-4)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_probabilities_are_the_classifiers_own_where_it_has_any(
     server_of: Callable[[str], Server], model_file: Callable[[str], Path], kind: str

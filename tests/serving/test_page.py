@@ -1,59 +1,38 @@
 """The page, in a real browser, over the real service."""
 
-import io
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from mnistlib import LocalBackend, TrainJob, load_dataset
 from mnistlib.artifacts import SavedModel, load_model
 from mnistlib.backends.local import LocalRun
-from mnistlib.report import write_report
 from mnistlib.runs.context import OUTPUTS
 from mnistlib.serving.page import content_security_policy, make_page
 from tests.browser import DESKTOP, PHONE, brightness, look, requests, wait, widths
+from tests.serving import servers
 from tests.serving.drawing import Mouse, strokes_of
-
-pytest.importorskip("starlette", reason="the extra serve is not installed")
-uvicorn = pytest.importorskip("uvicorn", reason="the extra serve is not installed")
-pytest.importorskip("orjson", reason="the extra serve is not installed")
-
-from mnistlib.serving.app import Limits, ScoringApp  # noqa: E402 - it needs the extra
-from mnistlib.serving.model import ServedModel  # noqa: E402
-from mnistlib.serving.server import address_of, listen  # noqa: E402
-
-ONE = [[(0.5, 0.15), (0.5, 0.5), (0.5, 0.85)]]
-SEVEN = [[(0.25, 0.2), (0.5, 0.2), (0.75, 0.2), (0.6, 0.5), (0.45, 0.85)]]
-ANSWERED = "document.querySelector('#answer[aria-busy=false] #label:not(:empty)')"
-READY = "document.querySelector('#draw:not([hidden])')"
-
-
-@contextmanager
-def serving(app: Any, *, port: int = 0) -> Iterator[str]:
-    """Give the address of a service that runs in a thread."""
-    listening = listen("127.0.0.1", port)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=5))
-    thread = threading.Thread(target=server.run, args=([listening],))
-    thread.start()
-    try:
-        yield f"{address_of(listening)}/"
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
-def app_of(run: LocalRun, **options: Any) -> ScoringApp:
-    def report() -> str:
-        return write_report(run, run.path / "report.html").read_text()
-
-    model = ServedModel(load_model(run.path / OUTPUTS), "digits:1", run_id=run.id)
-    return ScoringApp(model, report=report, **options)
+from tests.serving.pages import (
+    ANSWERED,
+    ONE,
+    READY,
+    SEVEN,
+    UNCLEAR,
+    Unsure,
+    Watched,
+    app_of,
+    app_of_model,
+    complaints,
+    draw,
+    ink,
+    press,
+    press_control_z,
+    serving,
+    text,
+)
 
 
 @pytest.fixture(scope="module")
@@ -68,39 +47,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> LocalRun:
 def address(run: LocalRun) -> Iterator[str]:
     with serving(app_of(run)) as address:
         yield address
-
-
-def text(browser: Any, id_: str) -> str:
-    return str(browser.execute_script("return document.getElementById(arguments[0]).innerText", id_))
-
-
-def ink(browser: Any) -> int:
-    """How many pixels of the sheet are inked."""
-    script = """
-    const sheet = document.getElementById("sheet");
-    return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {
-      const pixels = sheet.getContext("2d").getImageData(0, 0, sheet.width, sheet.height).data;
-      done(pixels.filter((value, i) => i % 4 === 3 && value > 127).length);
-    })));
-    """
-    return int(browser.execute_script(script))
-
-
-def press(browser: Any, *keys: str) -> None:
-    """Press keys one after the other, wherever the focus is."""
-    from selenium.webdriver.common.action_chains import ActionChains
-
-    ActionChains(browser, duration=0).send_keys(*keys).perform()
-
-
-def draw(browser: Any, strokes: Any) -> None:
-    wait(browser, READY)
-    with Mouse(browser) as mouse:
-        mouse.draw(strokes)
-
-
-def complaints(browser: Any) -> list[str]:
-    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
 
 
 def test_the_page_is_one_document_that_only_its_own_script_runs_in() -> None:
@@ -120,8 +66,8 @@ def test_of_a_hundred_digits_drawn_at_least_ninety_come_out_right(
     run.wait()
     test = load_dataset("mnist", data_folder=mnist_folder.parent).test
     answers = []
-    with serving(app_of(run)) as address:
-        look(browser, address)
+    with servers.serving(tmp_path, run.id, "--runs", tmp_path / "runs") as server:
+        look(browser, server.url("/"))
         wait(browser, READY)
         with Mouse(browser) as mouse:
             for image in test.images[:100]:
@@ -156,14 +102,16 @@ def test_no_request_leaves_the_server_of_the_page(browser: Any, address: str) ->
     assert asked == {address, f"{address}model", f"{address}look", f"{address}report"}
 
 
-def test_the_answer_is_the_class_with_the_largest_sum(browser: Any, address: str) -> None:
+def test_the_sums_of_the_classes_are_what_makes_the_model_so_sure(browser: Any, address: str) -> None:
     look(browser, address)
-    draw(browser, SEVEN)
+    draw(browser, UNCLEAR)
     wait(browser, ANSWERED)
-    sums = browser.execute_script("return [...document.querySelectorAll('#maps span')].map((sum) => sum.innerText)")
-    numbers = [float(number.replace("−", "-")) for number in sums]
-    assert str(numbers.index(max(numbers))) == text(browser, "label")
-    assert abs(sum(numbers)) < 0.1 * len(numbers)  # rounded, each is what speaks for a class against the others
+    shown = browser.execute_script("return [...document.querySelectorAll('#maps span')].map((sum) => sum.innerText)")
+    sums = np.array([float(number.replace("\N{MINUS SIGN}", "-")) for number in shown])
+    probabilities = np.exp(sums) / np.exp(sums).sum()
+    assert str(probabilities.argmax()) == text(browser, "label")
+    sure = float(text(browser, "certainty").partition("%")[0]) / 100
+    assert probabilities.max() == pytest.approx(sure, abs=0.03)  # the sums are rounded
 
 
 @pytest.mark.parametrize("panel", ["draw", "report"])
@@ -196,10 +144,19 @@ def test_a_keyboard_is_enough_to_draw(browser: Any, address: str) -> None:
     assert ink(browser) == 0
 
 
-def test_undo_takes_back_one_stroke_and_clear_all(browser: Any, address: str) -> None:
-    from selenium.webdriver.common.action_chains import ActionChains
+def test_a_pen_that_is_down_goes_on_after_an_undo(browser: Any, address: str) -> None:
     from selenium.webdriver.common.keys import Keys
 
+    look(browser, address)
+    wait(browser, READY)
+    press(browser, Keys.TAB, Keys.TAB, " ", *[Keys.ARROW_DOWN] * 5)
+    press_control_z(browser)
+    assert ink(browser) == 0
+    press(browser, *[Keys.ARROW_DOWN] * 3)
+    assert ink(browser) > 0
+
+
+def test_undo_takes_back_one_stroke_and_clear_all(browser: Any, address: str) -> None:
     look(browser, address)
     draw(browser, ONE)
     one = ink(browser)
@@ -208,7 +165,7 @@ def test_undo_takes_back_one_stroke_and_clear_all(browser: Any, address: str) ->
     browser.execute_script("document.getElementById('undo').click()")
     assert ink(browser) == one
     draw(browser, SEVEN)
-    ActionChains(browser).key_down(Keys.CONTROL).send_keys("z").key_up(Keys.CONTROL).perform()
+    press_control_z(browser)
     assert ink(browser) == one
     draw(browser, SEVEN)
     browser.execute_script("document.getElementById('clear').click()")
@@ -234,36 +191,6 @@ def test_arrows_go_from_tab_to_tab_and_the_report_is_shown_with_its_styles(brows
     press(browser, Keys.ARROW_LEFT)
     assert browser.execute_script("return document.getElementById('draw').checkVisibility()")
     assert complaints(browser) == []
-
-
-class Watched:
-    """An application that notes what pictures it is asked about, and how many at a time."""
-
-    def __init__(self, app: ScoringApp) -> None:
-        self._app = app
-        self._asked = 0
-        self.most_asked = 0
-        self.pictures: list[bytes] = []
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        async def received() -> Any:
-            message = await receive()
-            self.pictures[-1] += message.get("body", b"")
-            return message
-
-        if scope["path"] != "/look":
-            await self._app(scope, receive, send)
-            return
-        self.pictures.append(b"")
-        self._asked += 1
-        self.most_asked = max(self._asked, self.most_asked)
-        await self._app(scope, received, send)
-        self._asked -= 1
-
-    def last(self) -> NDArray[np.float32]:
-        from PIL import Image
-
-        return np.asarray(Image.open(io.BytesIO(self.pictures[-1])).convert("L"), np.float32)
 
 
 def test_one_question_at_a_time_and_the_last_is_of_the_drawing_as_it_is(browser: Any, run: LocalRun) -> None:
@@ -318,7 +245,7 @@ def test_a_server_that_goes_away_and_comes_back_answers_the_drawing_as_it_is(bro
 
 
 def test_a_server_that_is_busy_is_asked_again(browser: Any, run: LocalRun) -> None:
-    with serving(app_of(run, limits=Limits(most_waiting=0))) as address:
+    with serving(app_of(run, most_waiting=0)) as address:
         look(browser, address)
         draw(browser, SEVEN)
         wait(browser, "document.getElementById('trouble').innerText.includes('busy')")
@@ -330,28 +257,32 @@ def test_a_server_that_is_busy_is_asked_again(browser: Any, run: LocalRun) -> No
 
 def test_a_model_of_no_images_says_so_in_place_of_the_sheet(browser: Any, run: LocalRun) -> None:
     classifier = load_model(run.path / OUTPUTS).classifier
-    with serving(ScoringApp(ServedModel(SavedModel(classifier, None), "iris:1"))) as address:
+    with serving(app_of_model(SavedModel(classifier, None))) as address:
         look(browser, address)
         wait(browser, READY)
         assert "does not take images" in text(browser, "draw")
         assert not browser.execute_script("return document.getElementById('sheet').checkVisibility()")
 
 
-class Unsure:
-    """A classifier with neither weights nor probabilities."""
+def test_a_model_that_knows_some_classes_is_shown_with_their_names(browser: Any, run: LocalRun) -> None:
+    from sklearn.linear_model import LogisticRegression
 
-    def __init__(self, classifier: Any) -> None:
-        self.classes_, self.n_features_in_, self.predict = (
-            classifier.classes_,
-            classifier.n_features_in_,
-            classifier.predict,
-        )
+    train = load_dataset("digits").train
+    known = np.isin(train.labels, (1, 4, 7))
+    classifier = LogisticRegression().fit(train.images[known].reshape(-1, 64) / 255, train.labels[known])
+    description = load_model(run.path / OUTPUTS).description
+    with serving(app_of_model(SavedModel(classifier, description))) as address:
+        look(browser, address)
+        draw(browser, SEVEN)
+        wait(browser, ANSWERED)
+        assert text(browser, "label") == "7"
+        names = "return [...document.querySelectorAll('#bars li > :first-child')].map((name) => name.innerText)"
+        assert browser.execute_script(names) == ["1", "4", "7"]
 
 
 def test_what_a_model_can_not_say_is_left_out(browser: Any, run: LocalRun) -> None:
     saved = load_model(run.path / OUTPUTS)
-    model = ServedModel(SavedModel(Unsure(saved.classifier), saved.description), "digits:2")
-    with serving(ScoringApp(model)) as address:
+    with serving(app_of_model(SavedModel(Unsure(saved.classifier), saved.description))) as address:
         look(browser, address)
         draw(browser, SEVEN)
         wait(browser, ANSWERED)

@@ -207,7 +207,9 @@ def test_a_host_that_is_no_name_makes_no_difference(server: Server, host: str) -
 def test_a_path_can_not_forge_a_line_of_the_log(server: Server) -> None:
     server.post(b"", path="/score%0amnistlib: error: forged")
     server.post(b"{", path="/score")
-    assert "forged" not in [line[-6:] for line in server.log.read_text().splitlines() if line.startswith("mnistlib")]
+    noted = [line for line in server.log.read_text().splitlines() if "forged" in line]
+    assert noted
+    assert not any(line.startswith("mnistlib") for line in noted)
 
 
 def test_a_model_that_fails_answers_500_without_a_word_of_why_and_the_log_has_it_all(

@@ -1,11 +1,12 @@
 """What deployed services are in a workspace, whatever the SDK: what is shipped for one, and how one is found."""
 
+import logging
 import re
 import secrets
 import sys
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,8 @@ def run(raw):
 #: What a workspace may call a service; nothing else is asked for.
 _ANY_NAME = re.compile(r"[A-Za-z0-9-]+")
 _LAST_LINES = 10
+
+_log = logging.getLogger("mnistlib")
 
 
 class AzureServices(Services):
@@ -109,10 +112,28 @@ class AzureServices(Services):
         if self._look(name) is None:
             return False
         if not replace:
-            raise DeploymentError(
-                f"there is a service {name!r} already: replace it with replace=True (--replace), or choose another name"
-            )
+            raise is_taken(name)
         return True
+
+    @contextmanager
+    def _making(self, name: str) -> Iterator[None]:
+        """Say that a service is being made, and what there may be, and cost money, where somebody ends the wait."""
+        _log.info("making service %s, which takes some minutes where an image must be built first", name)
+        try:
+            yield
+        except KeyboardInterrupt:
+            _log.warning("service %s may still be made: mnistlib services delete %s ends it", name, name)
+            raise
+
+    def _deleted(self, name: str, delete: Callable[[], None]) -> str:
+        """Delete what has not come to answer, and return what has become of it."""
+        try:
+            delete()
+        except ServiceNotFoundError:
+            pass  # it never came to be, or somebody was quicker
+        except ServiceError as error:
+            return f"It can't be deleted either ({error}), and may cost money: mnistlib services delete {name}"
+        return "Nothing is left of it"
 
     @abstractmethod
     def _names(self) -> Sequence[str]:
@@ -125,6 +146,13 @@ class AzureServices(Services):
     @abstractmethod
     def _handle(self, name: str) -> Service:
         """Return a handle on a service."""
+
+
+def is_taken(name: str) -> DeploymentError:
+    """Return the error that a name is taken."""
+    return DeploymentError(
+        f"there is a service {name!r} already: replace it with replace=True (--replace), or choose another name"
+    )
 
 
 def stage_service(model: ModelVersion) -> Shipment:

@@ -4,9 +4,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mnistlib.backends.azure.calls import Calls, found
 from mnistlib.backends.azure.services import MODEL, talk_aside
 from mnistlib.scoring import ScoringClient
@@ -68,12 +65,11 @@ class AciService(Service):
         """What a request must carry; see :attr:`Service.key`."""
         return self._key_of(self.sdk_service)
 
-    def predict(self, images: NDArray[np.uint8]) -> NDArray[Any]:
-        """Ask the service for the label of each image; see :meth:`Service.predict`."""
+    def client(self) -> ScoringClient:
+        """Return a client of the service; see :meth:`Service.client`."""
         service = self.sdk_service
         client = _NoCodeClient if NO_CODE in (service.tags or {}) else ScoringClient
-        with client(str(service.scoring_uri), token=self._key_of(service)) as asked:
-            return asked.predict(images)
+        return client(str(service.scoring_uri), token=self._key_of(service))
 
     def logs(self) -> str:
         """Return what the service has said so far; see :meth:`Service.logs`."""

@@ -4,7 +4,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from mnistlib.services import ServiceStatus
 _HAS_FAILED, _NOT_FOLLOWED = "non-successful terminal state", "operation information not known"
 
 _PATIENCE = 30 * 60  # seconds until a service that is still being made is no longer waited for: an image takes long
+_LOOK = "what has become of it is shown by: mnistlib services"
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 
 
@@ -87,7 +88,7 @@ class AzureMLServices(AzureServices):
         registered = self._registered(model)
         if no_code:
             _require_framework(registered)
-        with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
+        with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder, self._making(name):
             # Of tags, not properties: a service's properties never change, not even with what it is replaced by.
             started = self._start(
                 name,
@@ -97,15 +98,12 @@ class AzureMLServices(AzureServices):
                 deployment_config=_settings(cpu_cores=cpu_cores, memory_gb=memory_gb, auth_enabled=auth, tags=tags),
                 overwrite=replaces,
             )
+            reason = self._why_not(name, started)
         service = self._handle(name)
-        reason = self._why_not(name, started)
         if reason is None:
             return service
         tail = last_lines(service.logs)
-        end = "What it was to replace may answer no longer" if replaces else "It is deleted again"
-        if not replaces:
-            with suppress(ServiceError):
-                service.delete()
+        end = "What it was to replace may answer no longer" if replaces else self._deleted(name, service.delete)
         raise DeploymentError(f"service {name} does not start: {reason}. {end}", log_tail=tail)
 
     def _registered(self, model: ModelVersion) -> Any:
@@ -134,7 +132,7 @@ class AzureMLServices(AzureServices):
     def _why_not(self, name: str, started: Any) -> str | None:
         """Wait until a service answers, and return None; or why it never will."""
         try:
-            return self._calls.make(f"waiting for service {name}", lambda: _followed(started))
+            return self._calls.make(f"waiting for service {name} ({_LOOK})", lambda: _followed(started))
         except _NotFollowedError:
             return self._seen(name)
 
@@ -143,7 +141,7 @@ class AzureMLServices(AzureServices):
         deadline, pause = time.monotonic() + _PATIENCE, _FIRST_PAUSE
         while (status := self._handle(name).status) is ServiceStatus.STARTING:
             if time.monotonic() > deadline:
-                raise ServiceError(f"service {name} is still being made. Look with: mnistlib services list")
+                raise ServiceError(f"service {name} is still being made ({_LOOK})")
             time.sleep(pause)
             pause = min(_LONGEST_PAUSE, 2 * pause)
         if status is ServiceStatus.RUNNING:

@@ -4,7 +4,6 @@ import secrets
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from mnistlib.backends.azure.services import (
     ENTRY_SCRIPT,
     AzureServices,
     is_same,
+    is_taken,
     last_lines,
     new_tags,
     service_specification,
@@ -23,6 +23,7 @@ from mnistlib.backends.azure.services import (
 )
 from mnistlib.backends.azureml_v2.endpoint import EndpointService
 from mnistlib.backends.azureml_v2.environments import ensure_environment
+from mnistlib.backends.cloud.staging import Shipment
 from mnistlib.errors import DeploymentError, ServiceError
 from mnistlib.models import ModelVersion
 
@@ -83,26 +84,54 @@ class AzureMLv2Services(AzureServices):
         """
         replaces = self._taken(model, name, replace=replace)
         _require_share(traffic, replaces=replaces)
-        service, tags = self._handle(name), new_tags(model)
+        service, shipment = self._handle(name), stage_service(model)
         earlier = service.traffic if replaces else {}
         deployment = _free_name(f"version-{model.version}", earlier)
+        machines = {"instance_type": instance_type, "instance_count": instance_count}
+        delete = partial(self._remove, name, deployment) if replaces else service.delete
         try:
-            if not replaces:
-                self._make_endpoint(name, tags)
-            machines = {"instance_type": instance_type, "instance_count": instance_count}
-            reason = self._make_deployment(model, name, deployment, tags, **machines)
-            if reason is not None:
-                tail = last_lines(partial(service.logs_of, deployment))
-                raise DeploymentError(f"service {name} does not start: {reason}. It is deleted again", log_tail=tail)
-            self._lead(name, _shares(earlier, deployment, traffic))
-        except (DeploymentError, ServiceError):
-            with suppress(ServiceError):
-                self._undo(name, None if not replaces else deployment)
-            raise
+            with self._making(name):
+                reason = self._make(model, name, deployment, shipment, is_new=not replaces, **machines)
+                if reason is None:
+                    self._lead(name, _shares(earlier, deployment, traffic))
+        except ServiceError as error:
+            raise ServiceError(f"{error}. {self._deleted(name, delete)}") from error
+        if reason is not None:
+            tail = last_lines(partial(service.logs_of, deployment))
+            end = self._deleted(name, delete)
+            raise DeploymentError(f"service {name} does not start: {reason}. {end}", log_tail=tail)
         if traffic == 100:
             for each in earlier:
                 self._remove(name, each)
         return service
+
+    def _make(
+        self, model: ModelVersion, name: str, deployment: str, shipment: Shipment, *, is_new: bool, **machines: Any
+    ) -> str | None:
+        """Make a deployment that gets no requests yet, and its endpoint; return why it does not start, if so."""
+        from azure.ai.ml.entities import CodeConfiguration, ManagedOnlineDeployment
+
+        tags = new_tags(model)
+        if is_new:
+            self._make_endpoint(name, tags)
+        environment = self._calls.make(
+            "looking for the environment", lambda: ensure_environment(self._client, service_specification())
+        )
+        with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
+            source = written(shipment, Path(folder))
+
+            def settings() -> Any:  # made anew for each try: the SDK changes them
+                return ManagedOnlineDeployment(
+                    name=deployment,
+                    endpoint_name=name,
+                    model=f"azureml:{model.id}",
+                    code_configuration=CodeConfiguration(code=str(source), scoring_script=ENTRY_SCRIPT),
+                    environment=environment,
+                    tags=dict(tags),
+                    **machines,
+                )
+
+            return self._make_deployment(name, deployment, settings, tags)
 
     def _make_endpoint(self, name: str, tags: Mapping[str, str]) -> None:
         from azure.ai.ml.entities import ManagedOnlineEndpoint
@@ -112,51 +141,35 @@ class AzureMLv2Services(AzureServices):
 
         def once() -> None:
             there = _settled(look)
-            if there is None or there.provisioning_state != _SUCCEEDED or not is_same(there.tags, tags):
+            if there is not None and not is_same(there.tags, tags):
+                raise is_taken(name)  # somebody was quicker; to make an endpoint anew would change that one
+            if there is None or there.provisioning_state != _SUCCEEDED:
                 _finish(self._client.online_endpoints.begin_create_or_update(endpoint))
 
         self._calls.make(f"making the endpoint of service {name}", once)
 
     def _make_deployment(
-        self, model: ModelVersion, name: str, deployment: str, tags: Mapping[str, str], **machines: Any
+        self, name: str, deployment: str, settings: Callable[[], Any], tags: Mapping[str, str]
     ) -> str | None:
-        """Make a deployment that gets no requests yet; return why it does not start, if so."""
-        from azure.ai.ml.entities import CodeConfiguration, ManagedOnlineDeployment
-
-        environment = self._calls.make(
-            "looking for the environment", lambda: ensure_environment(self._client, service_specification())
-        )
         deployments = self._client.online_deployments
 
         def look() -> Any:
             there = found(lambda: deployments.get(deployment, name))
             return there if there is not None and is_same(there.tags, tags) else None
 
-        with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
-            source = written(stage_service(model), Path(folder))
+        def once() -> str | None:
+            # The answer to an earlier try may have been lost, or how it went on.
+            if (there := _settled(look)) is not None:
+                return None if there.provisioning_state == _SUCCEEDED else "the service gives no reason"
+            try:
+                _finish(deployments.begin_create_or_update(settings()))
+            except Exception as error:  # the SDK has many classes for it
+                if pause_after(error) is not None or (there := _settled(look)) is None:
+                    raise
+                return None if there.provisioning_state == _SUCCEEDED else reason_of(error)
+            return None
 
-            def once() -> str | None:
-                # The answer to an earlier try may have been lost, or how it went on.
-                if (there := _settled(look)) is not None:
-                    return None if there.provisioning_state == _SUCCEEDED else "the service gives no reason"
-                wanted = ManagedOnlineDeployment(
-                    name=deployment,
-                    endpoint_name=name,
-                    model=f"azureml:{model.id}",
-                    code_configuration=CodeConfiguration(code=str(source), scoring_script=ENTRY_SCRIPT),
-                    environment=environment,
-                    tags=dict(tags),
-                    **machines,
-                )
-                try:
-                    _finish(deployments.begin_create_or_update(wanted))
-                except Exception as error:  # the SDK has many classes for it
-                    if pause_after(error) is not None or (there := _settled(look)) is None:
-                        raise
-                    return None if there.provisioning_state == _SUCCEEDED else reason_of(error)
-                return None
-
-            return self._calls.make(f"deploying service {name}", once)
+        return self._calls.make(f"deploying service {name}", once)
 
     def _lead(self, name: str, shares: Mapping[str, int]) -> None:
         """Share the requests of an endpoint among its deployments."""
@@ -167,13 +180,6 @@ class AzureMLv2Services(AzureServices):
             _finish(self._client.online_endpoints.begin_create_or_update(endpoint))
 
         self._calls.make(f"moving the traffic of service {name}", once)
-
-    def _undo(self, name: str, deployment: str | None) -> None:
-        """Delete a deployment that has not come to answer, or all of a new service."""
-        if deployment is not None:
-            self._remove(name, deployment)
-        elif self._look(name) is not None:
-            self._handle(name).delete()
 
     def _remove(self, name: str, deployment: str) -> None:
         def remove() -> None:  # an earlier try may have worked, and its answer been lost

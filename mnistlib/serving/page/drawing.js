@@ -20,6 +20,11 @@ class Drawing {
     return this.#strokes.length === 0;
   }
 
+  // Whether a stroke goes on; it does not if it was undone before the pen was lifted.
+  get open() {
+    return this.#open;
+  }
+
   begin(point) {
     this.#strokes.push([point]);
     this.#open = true;
@@ -27,7 +32,7 @@ class Drawing {
   }
 
   extend(points) {
-    if (!this.#open) return; // it was undone before the pen was lifted
+    if (!this.#open) return;
     this.#strokes.at(-1).push(...points);
     this.#changed();
   }
@@ -131,7 +136,8 @@ function drawWithKeys(sheet, pen, drawing, speak) {
       x = Math.min(1, Math.max(0, x + ARROWS[key][0] * STEP));
       y = Math.min(1, Math.max(0, y + ARROWS[key][1] * STEP));
     }
-    if (down) drawing.extend([[x, y]]);
+    if (down && drawing.open) drawing.extend([[x, y]]);
+    else if (down) drawing.begin([x, y]);
     show();
   };
   sheet.addEventListener("keydown", (event) => {

@@ -17,9 +17,9 @@ function say(message) {
   find("trouble").hidden = !message;
 }
 
-function speak(words, { after = 0 } = {}) {
+function speakOnceSettled(words) {
   clearTimeout(spoken);
-  spoken = setTimeout(() => (find("spoken").textContent = words), after);
+  spoken = setTimeout(() => (find("spoken").textContent = words), SETTLED);
 }
 
 function changed() {
@@ -28,7 +28,7 @@ function changed() {
   find("invitation").hidden = !drawing.empty;
   if (drawing.empty) {
     view.showNothing();
-    speak("The sheet is empty");
+    speakOnceSettled("The sheet is empty");
   } else {
     view.expect();
   }
@@ -54,7 +54,7 @@ async function follow() {
     const sheet = drawing.sheets;
     try {
       const answer = await persist(look, { say, signIn });
-      if (answer && sheet === drawing.sheets) speak(view.show(answer), { after: SETTLED });
+      if (answer && sheet === drawing.sheets) speakOnceSettled(view.show(answer));
     } catch (trouble) {
       say(trouble.message);
     }
@@ -163,13 +163,14 @@ async function showReport() {
 function listen() {
   const sheet = find("sheet");
   drawWithPointer(sheet, drawing);
-  drawWithKeys(sheet, find("pen"), drawing, speak);
+  drawWithKeys(sheet, find("pen"), drawing, (words) => (find("pen-spoken").textContent = words));
   new ResizeObserver(repaint).observe(sheet);
-  find("undo").onclick = () => drawing.undo();
-  find("clear").onclick = () => {
-    drawing.clear();
-    sheet.focus({ preventScroll: true });
-  };
+  for (const name of ["undo", "clear"]) {
+    find(name).onclick = () => {
+      drawing[name]();
+      if (drawing.empty) sheet.focus({ preventScroll: true }); // both buttons are off now, and can't keep it
+    };
+  }
   document.addEventListener("keydown", (event) => {
     const undone = (event.ctrlKey || event.metaKey) && !event.shiftKey && event.key.toLowerCase() === "z";
     if (!undone || find("draw").hidden) return;

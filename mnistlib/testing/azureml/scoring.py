@@ -149,6 +149,7 @@ class Scorer:
                 **self._nodes.reach(),
                 **program.variables,
             }
+            self._talk.close()
             self._talk, other_end = socket.socketpair()
             with (self._folder / "log.txt").open("ab") as log, other_end:
                 self._process = JobProcess(
