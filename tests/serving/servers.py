@@ -167,15 +167,6 @@ def idx(array: NDArray[Any]) -> bytes:
     return file.getvalue()
 
 
-def png(pixels: NDArray[Any], **options: Any) -> bytes:
-    """Return pixels as a PNG file."""
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "PNG", **options)
-    return file.getvalue()
-
-
 def digit_picture(digit: NDArray[np.uint8], *, factor: int = 12, margin: int = 20) -> NDArray[np.uint8]:
     """Return a small digit as a large picture, light on dark, with room around it."""
     return np.pad(np.kron(digit, np.ones((factor, factor), np.uint8)), margin)

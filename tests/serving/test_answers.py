@@ -14,7 +14,8 @@ from hypothesis.extra import numpy as arrays
 
 from mnistlib import Dataset, LocalBackend, load_model
 from mnistlib.artifacts import SavedModel
-from tests.serving.servers import IDX, JSON, PNG, Server, digit_picture, idx, png, serving
+from tests.serving.png_files import png
+from tests.serving.servers import IDX, JSON, PNG, Server, digit_picture, idx, serving
 
 KINDS = ("iris", "binary", "words", "objects", "sparse", "linear-svc", "svc")
 WITHOUT_PROBABILITIES = ("linear-svc", "svc")

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.serving.servers import IDX, JSON, PNG, Server, digit_picture, idx, png, refusal, serving, until
-from tests.serving.wire import GOOD, answer_of, empty_png, head
+from tests.serving.png_files import empty_png, png
+from tests.serving.servers import IDX, JSON, PNG, Server, digit_picture, idx, refusal, serving, until
+from tests.serving.wire import GOOD, answer_of, head
 
 MEBI = 2**20
 LIMIT = 100_000

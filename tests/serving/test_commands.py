@@ -14,7 +14,8 @@ import pytest
 
 from mnistlib import Dataset, LocalBackend
 from mnistlib.artifacts import SavedModel
-from tests.serving.servers import Server, command, digit_picture, environment, idx, png, serving
+from tests.serving.png_files import png
+from tests.serving.servers import Server, command, digit_picture, environment, idx, need_the_extra, serving
 
 
 def run(*arguments: object, status: int = 0, **variables: str) -> str:
@@ -184,6 +185,7 @@ def test_the_token_comes_from_the_option_or_the_environment(
 @pytest.fixture
 def runs(runs_folder: Path, tmp_path: Path) -> Iterator[Path]:
     """A folder of runs with the models that all tests share, and services of its own; none is left running."""
+    need_the_extra()
     folder = tmp_path / "runs"
     folder.mkdir()
     (folder / ".models").symlink_to(runs_folder / ".models")
@@ -207,7 +209,7 @@ def test_a_model_is_deployed_asked_listed_shown_and_deleted(runs: Path, files: P
     shown = dict(line.split("  ", 1) for line in run("services", "show", "digits", *place).splitlines())
     assert shown["model"].strip() == "digits:2"
     assert json.loads(run("services", "show", "digits", *place, "--json")) == listed
-    assert run("services", "logs", "digits", *place) == ""
+    assert run("services", "logs", "digits", *place).startswith("answering with digits:2 on ")
     assert run("services", "delete", "digits", *place) == "digits  deleted\n"
     assert "no service 'digits': nothing has been deployed yet" in run("services", "show", "digits", *place, status=1)
 

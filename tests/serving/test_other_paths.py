@@ -8,6 +8,7 @@ import pytest
 
 import mnistlib
 from mnistlib import Dataset
+from tests.serving.png_files import png
 from tests.serving.servers import IDX, JSON, Server, idx, refusal
 
 PATHS = {"/", "/score", "/look", "/model", "/report", "/health", "/metrics", "/swagger.json"}
@@ -116,7 +117,7 @@ SOAK = 200_000
 
 def soak(server: Server, digits: Dataset, count: int) -> int:
     """Ask all kinds of requests; return by how many bytes the server has grown since it was warm."""
-    from tests.serving.servers import PNG, digit_picture, png
+    from tests.serving.servers import PNG, digit_picture
 
     images = digits.test.images
     kinds: list[tuple[bytes, str, str]] = [

@@ -1,6 +1,7 @@
 """Any picture of a digit becomes the image that the model was trained on."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 from mnistlib import Dataset, load_dataset
 from mnistlib.artifacts import SavedModel
 from mnistlib.serving.pictures import framed, row_of_png
-from tests.serving.servers import digit_picture, need_the_extra, png
+from tests.serving.png_files import png
+from tests.serving.servers import digit_picture, need_the_extra
 
 Pixels = NDArray[np.uint8]
 
@@ -40,28 +42,27 @@ def as_mode(pixels: Pixels, mode: str, **options: Any) -> bytes:
     return file.getvalue()
 
 
-def ways(ink: Pixels) -> dict[str, bytes]:
-    """The same drawing, as the many kinds of PNG files that people and programs make."""
-    paper = 255 - ink
-    return {
-        "light on dark": png(ink),
-        "dark on light": png(paper),
-        "grey on grey": png((paper // 3 + 90).astype(np.uint8)),
-        "colour": png(np.dstack([paper, paper, np.full_like(paper, 255)])),
-        "palette": as_mode(paper, "P"),
-        "16 bits": png(paper.astype(np.uint16) * 257),
-        "16 bits, light on dark": png(ink.astype(np.uint16) * 257),
-        "black on nothing": png(with_opacity(ink, (0, 0, 0))),
-        "white on nothing": png(with_opacity(ink, (255, 255, 255))),
-        "opaque, with an alpha channel": png(np.dstack([paper, paper, paper, np.full_like(paper, 255)])),
-        "grey with an alpha channel": as_mode(paper, "LA"),
-    }
+#: The same drawing, as the many kinds of PNG files that people and programs make.
+WAYS: dict[str, Callable[[Pixels], bytes]] = {
+    "light on dark": png,
+    "dark on light": lambda ink: png(255 - ink),
+    "grey on grey": lambda ink: png(((255 - ink) // 3 + 90).astype(np.uint8)),
+    "colour": lambda ink: png(np.dstack([255 - ink, 255 - ink, np.full_like(ink, 255)])),
+    "palette": lambda ink: as_mode(255 - ink, "P"),
+    "16 bits": lambda ink: png((255 - ink).astype(np.uint16) * 257),
+    "16 bits, light on dark": lambda ink: png(ink.astype(np.uint16) * 257),
+    "16 bits of colours": lambda ink: png(np.dstack([255 - ink] * 3).astype(np.uint16) * 257),
+    "black on nothing": lambda ink: png(with_opacity(ink, (0, 0, 0))),
+    "white on nothing": lambda ink: png(with_opacity(ink, (255, 255, 255))),
+    "opaque, with an alpha channel": lambda ink: png(np.dstack([*[255 - ink] * 3, np.full_like(ink, 255)])),
+    "grey with an alpha channel": lambda ink: png(np.dstack([255 - ink, np.full_like(ink, 255)])),
+}
 
 
-@pytest.mark.parametrize("way", list(ways(np.zeros((1, 1), np.uint8))))
+@pytest.mark.parametrize("way", WAYS)
 def test_a_digit_is_seen_the_same_however_it_is_drawn(digits: Dataset, way: str) -> None:
     ink = digit_picture(digits.test.images[5])
-    np.testing.assert_allclose(seen(ways(ink)[way]), seen(png(ink)), atol=0.05)
+    np.testing.assert_allclose(seen(WAYS[way](ink)), seen(png(ink)), atol=0.05)
 
 
 def test_a_picture_of_two_colours_is_seen(digits: Dataset) -> None:

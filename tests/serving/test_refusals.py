@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.serving.servers import IDX, JSON, PNG, Server, idx, png, refusal, serving, until
-from tests.serving.wire import empty_png
+from tests.serving.png_files import empty_png, png
+from tests.serving.servers import IDX, JSON, PNG, Server, idx, refusal, serving, until
 
 ROW = [0.0] * 64
 WRONG_JSON: list[tuple[bytes, int, str, str | None]] = [

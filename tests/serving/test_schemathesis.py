@@ -11,7 +11,7 @@ from tests.serving.servers import Server, environment
 
 pytest.importorskip("schemathesis", reason="schemathesis is not installed")
 
-_SCRIPT = Path(sysconfig.get_path("scripts"), "schemathesis")
+_SCRIPT = str(Path(sysconfig.get_path("scripts"), "schemathesis"))
 
 
 @pytest.mark.parametrize("model", ["digits", "iris", "linear-svc"])
