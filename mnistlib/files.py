@@ -57,7 +57,8 @@ def publish(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         with suppress(OSError):  # of the two, the first error says what is wrong
             part.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno is not None and error.filename in (None, str(part)):
-            error.filename, error.filename2 = str(target), None  # the name that the caller knows
+            error.filename = str(target)  # the name that the caller knows
+            del error.filename2  # which, set to None, would be told of
         raise
 
 

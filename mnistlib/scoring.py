@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 #: What a service of Azure Machine Learning takes in one request, with room for what goes around it.
 _MOST_BYTES = 1_000_000
+_MOST_IDX_BYTES = 32 * 2**20  # half of what this package's server takes unless told otherwise
 _LONGEST_NUMBER = 20  # bytes of a pixel as JSON, with its comma
 
 _TIMEOUT = (10.0, 120.0)  # seconds to connect, and without a byte of the answer
@@ -49,6 +50,18 @@ def session_for(address: str) -> "requests.Session":
     session = requests.Session()
     session.trust_env = not is_loopback(urlsplit(address).hostname or "")
     return session
+
+
+class _Bearer:
+    """Adds a token to requests. What ``~/.netrc`` says of a host would take the place of a header, but not of this."""
+
+    def __init__(self, token: str) -> None:
+        # Headers are sent as Latin-1; so written, the bytes that are sent are those of UTF-8.
+        self._header = f"Bearer {token}".encode().decode("latin-1")
+
+    def __call__(self, request: "requests.PreparedRequest") -> "requests.PreparedRequest":
+        request.headers["Authorization"] = self._header
+        return request
 
 
 class ScoringClient:
@@ -89,8 +102,7 @@ class ScoringClient:
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(max_retries=busy))
         if token is not None:
-            # Headers are sent as Latin-1; so written, the bytes that are sent are those of UTF-8.
-            self._session.headers["Authorization"] = f"Bearer {token}".encode().decode("latin-1")
+            self._session.auth = _Bearer(token)
 
     def __enter__(self) -> "ScoringClient":
         return self
@@ -167,9 +179,10 @@ class ScoringClient:
 
 
 def _as_idx(images: NDArray[np.uint8]) -> Iterator[tuple[bytes, str]]:
-    if len(images):
+    step = max(1, _MOST_IDX_BYTES // max(1, images.shape[1] * images.shape[2]))
+    for start in range(0, len(images), step):
         file = io.BytesIO()
-        write_idx(file, images)
+        write_idx(file, images[start : start + step])
         yield file.getvalue(), IDX
 
 

@@ -144,8 +144,8 @@ class LocalServices(Services):
         with self._deploying(name):
             if service._folder.exists() and not replace:
                 raise DeploymentError(
-                    f"there is a service {name!r} already, with {service.model}: choose another name, delete it, or "
-                    "let this one take its place with replace=True (--replace)"
+                    f"there is a service {name!r} already, with {service.model}, {service.status}: choose another "
+                    "name, delete it, or let this one take its place with replace=True (--replace)"
                 )
             if port and service._folder.exists() and urlsplit(service.scoring_uri).port == port:
                 _end(service._take_away())
@@ -171,8 +171,7 @@ class LocalServices(Services):
 
     def _start(self, model: ModelVersion, name: str, port: int) -> Path:
         """Return the folder of a new process that answers."""
-        for left in self._folder.glob(f"{_MAKING}-{name}.*"):
-            _end(left)  # whoever was making it was killed
+        self._end_what_was_left()
         folder = _nameless(self._folder / name)
         folder.mkdir()
         try:
@@ -214,11 +213,22 @@ class LocalServices(Services):
         finally:
             os.close(alive)  # the lock is the child's now, if there is one
 
+    def _end_what_was_left(self) -> None:
+        """End what has no name because whoever made or ended it was killed: nobody holds the lock of its deployment."""
+        for folder in self._folder.glob(f"{_MAKING}-*"):
+            name = folder.name.removeprefix(f"{_MAKING}-").rpartition(".")[0]
+            with suppress(filelock.Timeout), self._lock_of(name):
+                _end(folder)
+
+    def _lock_of(self, name: str) -> filelock.BaseFileLock:
+        """Return what is held by whoever deploys a name; more than once by one process, if need be."""
+        return filelock.FileLock(self._folder / f".{name}.lock", timeout=0, is_singleton=True)
+
     @contextmanager
     def _deploying(self, name: str) -> Iterator[None]:
         self._folder.mkdir(parents=True, exist_ok=True)
         try:
-            with filelock.FileLock(self._folder / f".{name}.lock", timeout=0):
+            with self._lock_of(name):
                 yield
         except filelock.Timeout as error:
             raise DeploymentError(f"another process is deploying {name!r} just now: wait for it") from error

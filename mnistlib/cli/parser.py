@@ -201,7 +201,7 @@ def _add_serve(commands: Any) -> None:
     serve = _add(commands, "serve", "answer with a model over HTTP, with a page to draw on", module="serving")
     serve.add_argument("model", metavar="MODEL", help="NAME[:VERSION] of a registered model, a run, or a file")
     serve.add_argument("--host", default="127.0.0.1", help="where to listen (default: 127.0.0.1, this machine only)")
-    serve.add_argument("--port", type=int, default=8000, help="0 takes any that is free (default: 8000)")
+    serve.add_argument("--port", type=_port, default=8000, help="0 takes any that is free (default: 8000)")
     serve.add_argument("--token", help="what requests must carry as Authorization: Bearer (default: $MNISTLIB_TOKEN)")
     serve.add_argument("--no-auth", action="store_true", help="let anybody ask, also from other machines")
     serve.add_argument(
@@ -236,7 +236,7 @@ def _add_deploy(commands: Any) -> None:
     deploy.add_argument("--name", help="what to call the service (default: like the model)")
     deploy.add_argument("--replace", action="store_true", help="let it take the place of a service of that name")
     local = deploy.add_argument_group("on local")
-    local.add_argument("--port", type=int, help="where it listens (default: any that is free)")
+    local.add_argument("--port", type=_port, help="where it listens (default: any that is free)")
     first = deploy.add_argument_group("on azureml")
     first.add_argument("--cpu-cores", type=float, metavar="N", help="of its container (default: 1)")
     first.add_argument("--memory-gb", type=float, metavar="N", help="of its container (default: 1)")
@@ -314,6 +314,13 @@ def _positive(text: str) -> int:
     number = int(text) if text.isdecimal() else 0
     if number < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, not {text!r}")
+    return number
+
+
+def _port(text: str) -> int:
+    number = int(text) if text.isdecimal() else -1
+    if not 0 <= number <= 65_535:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 65535, not {text!r}")
     return number
 
 

@@ -20,6 +20,7 @@ _USUAL = "http://127.0.0.1:8000/score"  # where mnistlib serve listens unless to
 _PNG = "image/png"
 _PNG_BEGINS = b"\x89PNG"
 _SECONDS = 30
+_SHOWN = 300  # characters of an answer that is none
 _SHAPE = (28, 28)  # what a service that takes rows of numbers only was trained on
 
 
@@ -72,7 +73,10 @@ def _answer(
             answer = client.predict(_images(content, kind)).tolist()
     except ScoringError as error:
         raise ScoringError(f"{name}: {error}") from error
-    return answer if isinstance(answer, dict) else {"labels": answer}
+    labels = answer["labels"] if isinstance(answer, dict) and "labels" in answer else answer
+    if not isinstance(labels, list):
+        raise ScoringError(f"{name}: {client.uri} answers no list of labels: {str(answer)[:_SHOWN]}")
+    return answer if isinstance(answer, dict) else {"labels": labels}
 
 
 def _images(content: bytes, kind: str) -> Any:

@@ -2,6 +2,8 @@
 
 import argparse
 import inspect
+import signal
+from types import FrameType
 from typing import Any
 
 from mnistlib.backends import container
@@ -24,6 +26,8 @@ def deploy(options: argparse.Namespace) -> None:
         if name not in taken:
             flag = {"auth": "no-auth"}.get(name, name.replace("_", "-"))
             raise JobError(f"--{flag} means nothing to this backend: leave it out, or name another --backend")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)  # as Ctrl-C does: what is half made is ended, and what goes on is told
     version = version_of(options, options.model)
     service = services.deploy(version, options.name or service_name_of(version.name), replace=options.replace, **given)
     if options.json:
@@ -41,6 +45,10 @@ def export_service(options: argparse.Namespace) -> None:
         print_json(folder=str(folder))
     else:
         print(folder)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
 
 
 def services_list(options: argparse.Namespace) -> None:

@@ -1,6 +1,8 @@
 """Tables that fit the terminal."""
 
+import os
 import shutil
+import sys
 from collections.abc import Sequence
 
 _GAP = "  "
@@ -35,12 +37,17 @@ def format_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, width:
     plain = [["".join(c if c.isprintable() else "?" for c in cell) for cell in row] for row in rows]
     lines = [[title.removeprefix(">") for title in titles], *plain]
     widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
-    room = shutil.get_terminal_size().columns if width is None else width
+    room = _room() if width is None else width
     while sum(widths) + len(_GAP) * (len(widths) - 1) > room and max(widths) > _LEAST:
         widest = max(range(1, len(widths)), key=lambda column: widths[column], default=0)
         # The first column names the row, and a part of a name is of little use: it is cut last.
         widths[widest if widths[widest] > _LEAST else 0] -= 1
     return "".join(_line(line, widths, to_the_right) for line in lines)
+
+
+def _room() -> int:
+    """Return the columns of the terminal; of a pipe or a file, into which whole cells go, as many as there may be."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() or "COLUMNS" in os.environ else sys.maxsize
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], to_the_right: Sequence[bool]) -> str:

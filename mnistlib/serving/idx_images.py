@@ -38,14 +38,19 @@ def rows_of_idx(content: bytes, *, width: int, shape: tuple[int, int] | None, mo
     try:
         header = read_idx_header(content)
         if header.nbytes > most_bytes:
-            raise Refusal(413, "size", f"the IDX array has {header.nbytes:,} bytes, at most {most_bytes:,} are taken")
+            raise Refusal(
+                413,
+                "size",
+                f"the IDX array has {header.nbytes:,} bytes, at most {most_bytes:,} are taken",
+                where="body",
+            )
         pixels = read_idx(content)
     except IdxError as error:
-        raise Refusal(400, "idx", f"the body is not one IDX array: {error}") from error
+        raise Refusal(400, "idx", f"the body is not one IDX array: {error}", where="body") from error
     if pixels.dtype != np.uint8:
-        raise Refusal(422, "type", f"the IDX array holds {pixels.dtype}, expected unsigned bytes")
+        raise Refusal(422, "type", f"the IDX array holds {pixels.dtype}, expected unsigned bytes", where="body")
     if shape is None:
-        raise Refusal(422, "shape", f"the model takes no images, but rows of {width} numbers: send JSON")
+        raise Refusal(422, "shape", f"the model takes no images, but rows of {width} numbers: send JSON", where="body")
     if pixels.shape == shape:
         pixels = pixels[np.newaxis]
     if pixels.shape[1:] not in (shape, (width,)):
@@ -53,5 +58,6 @@ def rows_of_idx(content: bytes, *, width: int, shape: tuple[int, int] | None, mo
             422,
             "shape",
             f"the IDX array is of shape {pixels.shape}, expected (n, {shape[0]}, {shape[1]}), for any number n",
+            where="body",
         )
     return pixels.reshape(len(pixels), math.prod(shape))

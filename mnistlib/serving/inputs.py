@@ -115,10 +115,10 @@ def _value_error(numbers: NDArray[np.float64], *, unit: bool) -> Refusal:
     finite = np.isfinite(numbers)
     wrong = ~finite if not unit or not finite.all() else (numbers < 0) | (numbers > 1)
     row, column = map(int, np.argwhere(wrong)[0])
-    where, value = f"data[{row}][{column}]", numbers[row, column]
+    where, value = f"data[{row}][{column}]", float(numbers[row, column])
     if np.isnan(value):
         return Refusal(422, "nan", f"{where} is not a number (NaN)", where=where)
     if np.isinf(value):
         return Refusal(422, "range", f"{where} is infinite", where=where)
-    hint = ". Pixels from 0 to 255 must be divided by 255" if numbers.max() > 1 else ""
-    return Refusal(422, "range", f"{where} is {value:g}, expected 0 (background) to 1 (ink){hint}", where=where)
+    hint = ". Pixels from 0 to 255 must be divided by 255" if 2 <= numbers.max() <= 255 else ""
+    return Refusal(422, "range", f"{where} is {value!r}, expected 0 (background) to 1 (ink){hint}", where=where)

@@ -8,6 +8,7 @@ their 8 x 8 pixels.
 
 import io
 import math
+import struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,7 @@ MOST_PIXELS = 16_000_000
 
 _MOST_SIDE = 1024  # pixels; of a larger picture, as many are made one as it takes
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_HEAD = 24  # bytes: the signature, and the first chunk as far as columns and rows
 #: Share of the image's side that the digit's box has, where the digit is centred by its mass; 1 for those that fill it.
 _BOX_SHARE = {(8, 8): 1.0}
 _MNIST_BOX_SHARE = 20 / 28
@@ -75,7 +77,7 @@ def ink_of(content: bytes) -> NDArray[np.float32]:
         noise = _DEVIATIONS * np.median(np.abs(_border(grey) - background))
         ink = np.where(ink > noise, ink, 0)
     if ink.max() == 0:
-        raise Refusal(422, "empty", "the picture is of one colour: there is nothing to read")
+        raise Refusal(422, "empty", "the picture is of one colour: there is nothing to read", where="body")
     return np.asarray(ink / ink.max(), np.float32)
 
 
@@ -95,19 +97,23 @@ def framed(ink: NDArray[np.float32], *, shape: tuple[int, int]) -> NDArray[np.fl
 
 def _open(content: bytes) -> "Image":
     try:
-        from PIL import Image
+        from PIL import Image, UnidentifiedImageError
     except ImportError as error:
         raise MissingExtraError("Reading PNG files", "serve") from error
-    if not content.startswith(_SIGNATURE):
-        raise Refusal(400, "png", "the body is not a PNG file")
+    if not content.startswith(_SIGNATURE) or len(content) < _HEAD:
+        raise Refusal(400, "png", "the body is not a PNG file", where="body")
+    # Asked before Pillow is, which has a limit of its own, and words of its own for it.
+    columns, rows = struct.unpack(">II", content[16:24])
+    if columns * rows > MOST_PIXELS:
+        size = f"{columns} x {rows}"
+        raise Refusal(413, "size", f"the picture has {size} pixels, at most {MOST_PIXELS:,} are taken", where="body")
     try:
         picture = Image.open(io.BytesIO(content), formats=("PNG",))
-        if picture.width * picture.height > MOST_PIXELS:
-            size = f"{picture.width} x {picture.height}"
-            raise Refusal(413, "size", f"the picture has {size} pixels, at most {MOST_PIXELS:,} are taken")
         picture.load()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # each is said of a damaged file
-        raise Refusal(400, "png", f"the PNG file can't be read: {error}") from error
+    except UnidentifiedImageError as error:
+        raise Refusal(400, "png", "the PNG file can't be read: its header is damaged", where="body") from error
+    except (OSError, SyntaxError, ValueError) as error:  # each is said of a damaged file
+        raise Refusal(400, "png", f"the PNG file can't be read: {error}", where="body") from error
     if picture.mode.startswith("I"):  # 16 bits, which Pillow would cut off rather than scale
         return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
     return picture

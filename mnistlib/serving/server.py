@@ -68,6 +68,7 @@ def serve(app: ASGIApp, listening: socket.socket, *, ready: Callable[[], None]) 
         access_log=False,
         lifespan="off",
         server_header=False,
+        ws="none",
         timeout_graceful_shutdown=PATIENCE,
     )
     server = _Server(config, ready)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -150,13 +152,21 @@ def test_a_service_that_is_replaced_keeps_its_name_only(backend: LocalBackend, m
 
 def test_the_old_service_stays_where_the_new_one_does_not_start(backend: LocalBackend, model: ModelVersion) -> None:
     service = backend.models.get("digits", 1).deploy("digits")
-    taken = int(service.scoring_uri.rpartition(":")[2].partition("/")[0])
-    with pytest.raises(DeploymentError, match="did not start") as caught:
-        model.deploy("digits", replace=True, port=taken)
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        taken = somebody.getsockname()[1]
+        with pytest.raises(DeploymentError, match="did not start") as caught:
+            model.deploy("digits", replace=True, port=taken)
     assert f"port {taken}" in str(caught.value)
     assert model_that_answers(service.scoring_uri) == "digits:1"
     assert len(processes_of(runs_of(backend))) == 1
     assert left(backend) == []
+
+
+def test_a_replacement_may_have_the_port_of_the_old_one(backend: LocalBackend, model: ModelVersion) -> None:
+    before = backend.models.get("digits", 1).deploy("digits").scoring_uri
+    service = model.deploy("digits", replace=True, port=urlsplit(before).port)
+    assert service.scoring_uri == before
+    assert model_that_answers(before) == "digits:2"
 
 
 def test_a_replacement_takes_a_name_that_is_free_too(model: ModelVersion) -> None:
@@ -167,7 +177,7 @@ def test_a_replacement_takes_a_name_that_is_free_too(model: ModelVersion) -> Non
 def test_a_name_that_no_service_may_have_is_refused(backend: LocalBackend, model: ModelVersion, name: str) -> None:
     with pytest.raises(DeploymentError, match="a service's name must be"):
         model.deploy(name)
-    with pytest.raises(DeploymentError, match="a service's name must be"):
+    with pytest.raises(ServiceNotFoundError, match="no service"):
         backend.services.get(name)
 
 

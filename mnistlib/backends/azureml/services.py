@@ -83,6 +83,9 @@ class AzureMLServices(AzureServices):
         DeploymentError
             If the name is not allowed or taken, the model can't be deployed in that way, or the service does not start.
         """
+        for what, size in (("cpu_cores", cpu_cores), ("memory_gb", memory_gb)):
+            if not size > 0:
+                raise DeploymentError(f"{what} must be more than 0, not {size!r}")
         replaces = self._taken(model, name, replace=replace)
         tags = new_tags(model) | ({NO_CODE: "yes"} if no_code else {})
         registered = self._registered(model)

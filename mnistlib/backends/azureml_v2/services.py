@@ -85,7 +85,7 @@ class AzureMLv2Services(AzureServices):
         replaces = self._taken(model, name, replace=replace)
         _require_share(traffic, replaces=replaces)
         service, shipment = self._handle(name), stage_service(model)
-        earlier = service.traffic if replaces else {}
+        earlier = self._shares_of(name) if replaces else {}
         deployment = _free_name(f"version-{model.version}", earlier)
         machines = {"instance_type": instance_type, "instance_count": instance_count}
         delete = partial(self._remove, name, deployment) if replaces else service.delete
@@ -104,6 +104,14 @@ class AzureMLv2Services(AzureServices):
             for each in earlier:
                 self._remove(name, each)
         return service
+
+    def _shares_of(self, name: str) -> dict[str, int]:
+        """Return the shares of all deployments of an endpoint, also of those that get no requests, and still cost."""
+        there = self._calls.make(
+            f"listing the deployments of service {name}", lambda: list(self._client.online_deployments.list(name))
+        )
+        shares = self._handle(name).traffic
+        return {deployment.name: shares.get(deployment.name, 0) for deployment in there}
 
     def _make(
         self, model: ModelVersion, name: str, deployment: str, shipment: Shipment, *, is_new: bool, **machines: Any
@@ -201,8 +209,8 @@ class AzureMLv2Services(AzureServices):
 
 
 def _require_share(traffic: int, *, replaces: bool) -> None:
-    if not 1 <= traffic <= 100:
-        raise DeploymentError(f"traffic must be from 1 to 100 percent, not {traffic}")
+    if traffic not in range(1, 101):
+        raise DeploymentError(f"traffic must be a whole number from 1 to 100 percent, not {traffic!r}")
     if traffic != 100 and not replaces:
         raise DeploymentError("a new service has nothing that could share its traffic: leave traffic= (--traffic) out")
 
@@ -219,10 +227,15 @@ def _shares(earlier: Mapping[str, int], deployment: str, traffic: int) -> dict[s
     --------
     >>> _shares({"version-1": 60, "version-2": 40}, "version-3", 25)
     {'version-1': 45, 'version-2': 30, 'version-3': 25}
+    >>> _shares({"version-1": 42, "version-2": 58}, "version-3", 1)
+    {'version-1': 42, 'version-2': 57, 'version-3': 1}
     """
-    total = sum(earlier.values())
-    shares = {name: share * (100 - traffic) // total for name, share in earlier.items() if share}
-    return shares | {deployment: 100 - sum(shares.values())}
+    left, total = 100 - traffic, sum(earlier.values())
+    shares = {name: share * left // total for name, share in earlier.items() if share and traffic < 100}
+    # What whole percents leave over goes to those that lose most by them.
+    for name in sorted(shares, key=lambda name: -(earlier[name] * left % total))[: left - sum(shares.values())]:
+        shares[name] += 1
+    return shares | {deployment: traffic}
 
 
 def _settled(look: Callable[[], Any]) -> Any:
