@@ -24,7 +24,7 @@ from mnistlib.errors import MnistlibError
 from mnistlib.scoring import IDX, JSON
 from mnistlib.serving.answers import failed, json_answer, json_of_scores, refused, refused_by_router
 from mnistlib.serving.batching import Batcher
-from mnistlib.serving.bodies import Disconnected, header, media_type, read_body
+from mnistlib.serving.bodies import Bodies, Disconnected, header, media_type
 from mnistlib.serving.budget import Budget, Share
 from mnistlib.serving.idx_images import rows_of_idx
 from mnistlib.serving.inputs import parse_json, rows_of
@@ -92,6 +92,7 @@ class ScoringApp:
         self._model = model
         self._limits = limits or Limits()
         self._report = None if report is None else _Report(report)
+        self._bodies = Bodies(most_bytes=self._limits.most_bytes, patience=self._limits.patience)
         self._budget = Budget(_HELD * self._limits.most_bytes)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="reading")
         routes = [
@@ -116,6 +117,10 @@ class ScoringApp:
         """Whether the model still works on what somebody has asked."""
         return self._batcher.is_busy
 
+    def hurry(self) -> None:
+        """Wait for no body much longer, since the service is to end."""
+        self._bodies.hurry()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         await self._app(scope, receive, send)
@@ -127,7 +132,7 @@ class ScoringApp:
         if kind not in (JSON, IDX, PNG):
             named = f"Content-Type {kind} is" if kind else "a body without Content-Type is"
             raise Refusal(415, "media_type", f"{named} not taken: send {JSON}, {IDX} (IDX bytes) or {PNG}")
-        body = await self._body(scope, receive, share)
+        body = await self._bodies.read(scope, receive, share)
         rows = self._rows(body, kind) if _is_small(body, kind) else await self._aside(self._rows, body, kind)
         scores = await self._batcher.score(rows, proba=proba)
         if len(scores.labels) <= _INLINE_ROWS:
@@ -138,7 +143,7 @@ class ScoringApp:
         """Answer what the model sees in a picture, and what it makes of it."""
         if media_type(scope) != PNG:
             raise Refusal(415, "media_type", f"only {PNG} is taken here")
-        rows = await self._aside(self._rows, await self._body(scope, receive, share), PNG)
+        rows = await self._aside(self._rows, await self._bodies.read(scope, receive, share), PNG)
         scores = await self._batcher.score(rows, proba=self._model.has_probabilities)
         probabilities = None if scores.probabilities is None else scores.probabilities[0].tolist()
         return orjson.dumps(
@@ -149,10 +154,6 @@ class ScoringApp:
             },
             option=orjson.OPT_SERIALIZE_NUMPY,
         )
-
-    async def _body(self, scope: Scope, receive: Receive, share: Share) -> bytes:
-        limits = self._limits
-        return await read_body(scope, receive, most_bytes=limits.most_bytes, patience=limits.patience, share=share)
 
     async def _aside(self, work: Callable[..., Result], *given: Any) -> Result:
         """Do what takes long in another thread, so that others need not wait for it."""
@@ -234,7 +235,7 @@ class _Endpoint:
         try:
             with self._budget.share() as share:
                 body = await self._answer(scope, receive, share)
-        except Disconnected:
+        except (Disconnected, asyncio.CancelledError):  # the latter where the process must end without it
             return
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})

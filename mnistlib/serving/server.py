@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
-from starlette.types import ASGIApp
 from threadpoolctl import threadpool_limits
 
 from mnistlib.errors import DeploymentError
+from mnistlib.serving.app import ScoringApp
 
 #: Seconds that requests in flight are given to be answered, once the process is told to end.
 PATIENCE = 30
@@ -45,12 +45,12 @@ def address_of(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve(app: ASGIApp, listening: socket.socket, *, ready: Callable[[], None]) -> None:
+def serve(app: ScoringApp, listening: socket.socket, *, ready: Callable[[], None]) -> None:
     """Answer requests until SIGTERM or Ctrl-C, then finish those that have come.
 
     Parameters
     ----------
-    app : ASGI application
+    app : ScoringApp
         What answers.
     listening : socket
         Where it listens; closed at the end.
@@ -71,7 +71,7 @@ def serve(app: ASGIApp, listening: socket.socket, *, ready: Callable[[], None]) 
         ws="none",
         timeout_graceful_shutdown=PATIENCE,
     )
-    server = _Server(config, ready)
+    server = _Server(config, ready, app.hurry)
     # Rows are few at a time: further threads for them would only get in the way of those that answer.
     with threadpool_limits(limits=1, user_api="blas"):
         server.run(sockets=[listening])
@@ -80,14 +80,19 @@ def serve(app: ASGIApp, listening: socket.socket, *, ready: Callable[[], None]) 
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], hurry: Callable[[], None]) -> None:
         super().__init__(config)
         self.interrupted = False
         self._ready = ready
+        self._hurry = hurry
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._hurry()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

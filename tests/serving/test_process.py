@@ -67,6 +67,16 @@ def test_sigterm_finishes_a_body_that_is_still_coming(tmp_path: Path, runs_folde
         assert server.process.wait(30) == 0
 
 
+def test_a_body_that_stands_still_does_not_keep_it_from_ending(tmp_path: Path, runs_folder: Path) -> None:
+    with serving(tmp_path, "digits", "--runs", runs_folder) as server, server.connect() as connection:
+        connection.sendall(head(len(GOOD)) + GOOD[:40])
+        until(lambda: server.count("mnistlib_requests_in_progress") == 2, "a request in progress")
+        server.process.send_signal(signal.SIGTERM)
+        # Well before a body's time is over, and the server's own.
+        assert server.process.wait(15) == 0
+        assert answer_of(connection)[0] == 408
+
+
 def test_connections_that_ask_nothing_do_not_keep_it_from_ending(tmp_path: Path, runs_folder: Path) -> None:
     with serving(tmp_path, "digits", "--runs", runs_folder) as server, server.connect() as silent:
         server.get("/health")
@@ -108,7 +118,6 @@ def test_a_port_that_is_taken_is_told_in_one_line(runs_folder: Path, server: Ser
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--port", "99999"), "port 99999"),
         (("--host", "203.0.113.1", "--no-auth"), "203.0.113.1"),
         (("--host", "0.0.0.0"), "--no-auth"),
         (("--host", "::"), "--token"),
@@ -119,6 +128,13 @@ def test_where_it_can_or_may_not_listen_is_told_in_one_line(
     runs_folder: Path, arguments: tuple[str, ...], said: str
 ) -> None:
     assert said in refused("digits", "--runs", runs_folder, *arguments)
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "http"])
+def test_a_port_that_is_none_is_wrong_usage(port: str) -> None:
+    done = subprocess.run(command("serve", "m", "--port", port), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "expected a number from 0 to 65535" in done.stderr
 
 
 def test_an_empty_token_protects_nothing(runs_folder: Path) -> None:
