@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -150,11 +152,22 @@ def test_a_service_that_is_replaced_keeps_its_name_only(backend: LocalBackend, m
 
 def test_the_old_service_stays_where_the_new_one_does_not_start(backend: LocalBackend, model: ModelVersion) -> None:
     service = backend.models.get("digits", 1).deploy("digits")
-    taken = int(service.scoring_uri.rpartition(":")[2].partition("/")[0])
-    with pytest.raises(DeploymentError, match="did not start") as caught:
-        model.deploy("digits", replace=True, port=taken)
+    with socket.create_server(("127.0.0.1", 0)) as another:
+        taken = another.getsockname()[1]
+        with pytest.raises(DeploymentError, match="did not start") as caught:
+            model.deploy("digits", replace=True, port=taken)
     assert f"port {taken}" in str(caught.value)
     assert model_that_answers(service.scoring_uri) == "digits:1"
+    assert len(processes_of(runs_of(backend))) == 1
+    assert left(backend) == []
+
+
+def test_a_replacement_may_have_the_port_of_the_old_service(backend: LocalBackend, model: ModelVersion) -> None:
+    uri = backend.models.get("digits", 1).deploy("digits").scoring_uri
+    port = urlsplit(uri).port
+    assert port
+    assert model.deploy("digits", replace=True, port=port).scoring_uri == uri
+    assert model_that_answers(uri) == "digits:2"
     assert len(processes_of(runs_of(backend))) == 1
     assert left(backend) == []
 
