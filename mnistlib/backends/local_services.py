@@ -164,10 +164,10 @@ class LocalServices(Services):
 
     def get(self, name: str) -> LocalService:
         """Return a handle on a service; see :meth:`Services.get`."""
-        require_service_name(name)
-        if not (self._folder / name / _RECORD).exists():
+        known = {service.name: service for service in self.list()}
+        if name not in known:
             raise ServiceNotFoundError(self.what_there_is(name))
-        return LocalService(self._folder / name)
+        return known[name]
 
     def _start(self, model: ModelVersion, name: str, port: int) -> Path:
         """Return the folder of a new process that answers."""

@@ -18,7 +18,14 @@ _SCRIPT = str(Path(sysconfig.get_path("scripts"), "schemathesis"))
 def test_every_path_does_what_the_description_says_to_whatever_is_sent(
     server_of: Callable[[str], Server], model: str, tmp_path: Path
 ) -> None:
-    words = [_SCRIPT, "run", server_of(model).url("/swagger.json"), "--no-color", "--max-examples", "200"]
+    words: list[str] = [
+        str(_SCRIPT),
+        "run",
+        server_of(model).url("/swagger.json"),
+        "--no-color",
+        "--max-examples",
+        "200",
+    ]
     # Of the bytes of a PNG or IDX file the description can only say that they are bytes; most are refused.
     words += ["--checks", "all", "--exclude-checks", "positive_data_acceptance"]
     done = subprocess.run(
