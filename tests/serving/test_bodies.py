@@ -1,9 +1,11 @@
 """Bodies that are too large, too slow, packed too well, or never whole; over bare sockets."""
 
 import gzip
+import select
 import socket
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +67,18 @@ def test_a_chunked_body_of_a_good_size_is_answered(small: Server) -> None:
     with small.connect() as connection:
         connection.sendall(head(None, JSON, "Transfer-Encoding: chunked") + chunks + b"0\r\n\r\n")
         assert answer_of(connection)[0] == 200
+
+
+def test_more_bodies_than_are_held_at_a_time_are_refused_until_there_is_room(small: Server) -> None:
+    with ExitStack() as stack:
+        connections = [stack.enter_context(small.connect()) for _ in range(6)]
+        for connection in connections:  # each body all but whole
+            connection.sendall(head(LIMIT) + b" " * (LIMIT - 1))
+        refused, _, _ = select.select(connections, [], [], 60)
+        status, headers, content = answer_of(refused[0])
+        assert (status, content["error"]["code"]) == (503, "busy")
+        assert int(headers["retry-after"]) >= 1
+    until(lambda: small.post(GOOD.ljust(LIMIT)).ok, "room for a body")
 
 
 @pytest.mark.parametrize("over", [1, 50 * MEBI])

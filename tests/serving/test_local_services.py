@@ -152,8 +152,8 @@ def test_a_service_that_is_replaced_keeps_its_name_only(backend: LocalBackend, m
 
 def test_the_old_service_stays_where_the_new_one_does_not_start(backend: LocalBackend, model: ModelVersion) -> None:
     service = backend.models.get("digits", 1).deploy("digits")
-    with socket.create_server(("127.0.0.1", 0)) as somebody:
-        taken = somebody.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as another:
+        taken = another.getsockname()[1]
         with pytest.raises(DeploymentError, match="did not start") as caught:
             model.deploy("digits", replace=True, port=taken)
     assert f"port {taken}" in str(caught.value)
@@ -162,11 +162,14 @@ def test_the_old_service_stays_where_the_new_one_does_not_start(backend: LocalBa
     assert left(backend) == []
 
 
-def test_a_replacement_may_have_the_port_of_the_old_one(backend: LocalBackend, model: ModelVersion) -> None:
-    before = backend.models.get("digits", 1).deploy("digits").scoring_uri
-    service = model.deploy("digits", replace=True, port=urlsplit(before).port)
-    assert service.scoring_uri == before
-    assert model_that_answers(before) == "digits:2"
+def test_a_replacement_may_have_the_port_of_the_old_service(backend: LocalBackend, model: ModelVersion) -> None:
+    uri = backend.models.get("digits", 1).deploy("digits").scoring_uri
+    port = urlsplit(uri).port
+    assert port
+    assert model.deploy("digits", replace=True, port=port).scoring_uri == uri
+    assert model_that_answers(uri) == "digits:2"
+    assert len(processes_of(runs_of(backend))) == 1
+    assert left(backend) == []
 
 
 def test_a_replacement_takes_a_name_that_is_free_too(model: ModelVersion) -> None:
