@@ -52,6 +52,15 @@ def session_for(address: str) -> "requests.Session":
     return session
 
 
+def cause_of(error: BaseException) -> str:
+    """Return what a failed request comes down to: the system's own words, without those of libraries around them."""
+    while (inner := getattr(error, "reason", None) or (error.args[0] if error.args else None)) is not None:
+        if not isinstance(inner, BaseException):
+            break
+        error = inner
+    return str(error).rpartition(": ")[2] or type(error).__name__
+
+
 class _Bearer:
     """Adds a token to requests. What ``~/.netrc`` says of a host would take the place of a header, but not of this."""
 
@@ -162,7 +171,7 @@ class ScoringClient:
             )
         except requests.RequestException as error:
             raise ScoringError(
-                f"{self.uri} can't be reached: {error}. Is the service running? mnistlib services list"
+                f"{self.uri} can't be reached ({cause_of(error)}). Is the service running? mnistlib services list"
             ) from error
         if not answer.ok:
             raise ScoringError(f"{self.uri} answers {answer.status_code}: {_message(answer.text)}")

@@ -22,8 +22,11 @@ _REQUIRED = (*REQUIRED, *PACKAGES.values(), *FASTER)
 _ELSEWHERE = {"uvloop": "sys_platform != 'win32'"}
 
 _PORT = 8000
-_MODEL = "model"  # the folder that holds it
 _REQUIREMENTS = "requirements.txt"
+#: Beside a model's file: the report of the run that made it.
+REPORT = "report.html"
+#: A request to try the service with.
+_EXAMPLE = "example.json"
 
 _DOCKERFILE = """\
 FROM python:{python}-slim
@@ -49,12 +52,12 @@ Build, start and ask it:
 ```
 docker build -t {name} .
 docker run --rm -p {port}:{port} -e MNISTLIB_TOKEN=secret {name}
-curl -H "Authorization: Bearer secret" -H "Content-Type: application/json" -d '{{"data": [[0, 0, ...]]}}' \
-http://127.0.0.1:{port}/score
+curl -H "Authorization: Bearer secret" -H "Content-Type: application/json" -d @{example} http://127.0.0.1:{port}/score
 ```
 
-A row has {width}. `http://127.0.0.1:{port}/` is a page to draw on, `/swagger.json` says all that it takes. Put your
-own secret in place of `secret`: it is what requests must carry.
+`{example}` has one row, of {width}.
+`http://127.0.0.1:{port}/` is a page to draw on, `/swagger.json` says all that it takes. Put your own secret in place of
+`secret`: it is what requests must carry.
 
 Without Docker, in an environment of its own (Python {python}; this machine only, and without a token):
 
@@ -65,7 +68,7 @@ PYTHONPATH={package} venv/bin/{local}
 """
 
 
-def export_service(model: ModelVersion, folder: str | os.PathLike[str]) -> Path:
+def export_service(model: ModelVersion, folder: str | os.PathLike[str], *, report: str | None = None) -> Path:
     """Write a folder from which a service can be built anywhere.
 
     It holds a Dockerfile, the model, this package, the versions of all it needs as they are installed here, and a
@@ -77,6 +80,8 @@ def export_service(model: ModelVersion, folder: str | os.PathLike[str]) -> Path:
         A registered model.
     folder : str or PathLike
         Where to; it must not be there yet, or be empty.
+    report : str, optional
+        The report of the run that made the model, as HTML, which the service is to show.
 
     Returns
     -------
@@ -101,7 +106,7 @@ def export_service(model: ModelVersion, folder: str | os.PathLike[str]) -> Path:
     >>> result = run.result()
     >>> folder = export_service(run.register_model("digits"), tempfile.mkdtemp() + "/service")
     >>> sorted(path.name for path in folder.iterdir())
-    ['.dockerignore', 'Dockerfile', 'README.md', 'mnistlib.zip', 'model', 'requirements.txt']
+    ['.dockerignore', 'Dockerfile', 'README.md', 'digits-1', 'example.json', 'mnistlib.zip', 'requirements.txt']
     """
     target = Path(folder).resolve()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -111,7 +116,11 @@ def export_service(model: ModelVersion, folder: str | os.PathLike[str]) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     made = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
-        file = model.download(made / _MODEL)
+        file = model.download(made / f"{model.name}-{model.version}")
+        if report is not None:
+            file.with_name(REPORT).write_text(report, encoding="utf-8")
+        width = int(model.load().classifier.n_features_in_)
+        (made / _EXAMPLE).write_text(json.dumps({"data": [[0.0] * width]}) + "\n", encoding="utf-8")
         (made / PACKAGE).write_bytes(package())
         (made / _REQUIREMENTS).write_text(requirements, encoding="utf-8")
         (made / ".dockerignore").write_text("venv\n", encoding="utf-8")
@@ -163,7 +172,7 @@ def _texts(model: ModelVersion, file: Path) -> dict[str, str]:
     # What a run of this package has made says so in a file beside it; of anything else, who exports it vouches for it.
     described = file.name == MODEL_FILE and model.origin is not None
     # Written as a path, so that no registered model of that name is meant.
-    served = [f"./{_MODEL}"] if described else [f"./{_MODEL}/{file.name}", "--trust"]
+    served = [f"./{file.parent.name}"] if described else [f"./{file.parent.name}/{file.name}", "--trust"]
     local = ["python", "-m", "mnistlib", "serve", *served, "--port", str(_PORT)]
     facts = {
         "model": model.id,
@@ -173,6 +182,7 @@ def _texts(model: ModelVersion, file: Path) -> dict[str, str]:
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         "package": PACKAGE,
         "port": _PORT,
+        "example": _EXAMPLE,
         "command": json.dumps([*local, "--host", "0.0.0.0"]),  # noqa: S104 - of a container
         "local": shlex.join(local),
         "width": _width(model),

@@ -261,6 +261,7 @@ def _add_export_service(commands: Any) -> None:
     )
     export.add_argument("model", metavar="NAME[:VERSION]", help="a registered model, by default its newest version")
     export.add_argument("folder", metavar="DIR", help="where to; not there yet, or empty")
+    _add_data_folder(export)
     _add_place(export)
 
 

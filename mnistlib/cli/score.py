@@ -11,7 +11,7 @@ import numpy as np
 from mnistlib.cli.output import backend_of, print_json
 from mnistlib.errors import DataError, ScoringError
 from mnistlib.idx import read_idx
-from mnistlib.scoring import IDX, JSON, ScoringClient, session_for
+from mnistlib.scoring import IDX, JSON, ScoringClient, cause_of, session_for
 
 #: Names the service that is asked where none is named.
 SERVICE_VARIABLE = "MNISTLIB_SERVICE"
@@ -101,7 +101,8 @@ def _is_ours(address: str) -> bool:
         return answer.ok and str(answer.json()["server"]).startswith("mnistlib")
     except requests.ConnectionError as error:
         raise ScoringError(
-            f"{address} can't be reached: {error}. Start one with mnistlib serve MODEL, or name another --service"
+            f"{address} can't be reached ({cause_of(error)}). Start one with mnistlib serve MODEL, or name another "
+            "--service"
         ) from error
     except (requests.RequestException, ValueError, KeyError, TypeError):  # whatever else answers has no such page
         return False

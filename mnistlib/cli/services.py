@@ -9,6 +9,7 @@ from typing import Any
 from mnistlib.backends import container
 from mnistlib.cli.models import version_of
 from mnistlib.cli.output import backend_of, print_json
+from mnistlib.cli.serving import report_of, run_of
 from mnistlib.cli.tables import format_table
 from mnistlib.errors import JobError
 from mnistlib.services import Service, service_name_of
@@ -40,7 +41,9 @@ def deploy(options: argparse.Namespace) -> None:
 
 def export_service(options: argparse.Namespace) -> None:
     """Write a folder from which a service can be built anywhere, and print where it is."""
-    folder = container.export_service(version_of(options, options.model), options.folder)
+    version = version_of(options, options.model)
+    run = run_of(version.run_id, options)
+    folder = container.export_service(version, options.folder, report=report_of(run, options)() if run else None)
     if options.json:
         print_json(folder=str(folder))
     else:

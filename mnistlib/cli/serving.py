@@ -6,9 +6,12 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from mnistlib.artifacts import MODEL_FILE, SavedModel, load_model
+from mnistlib.backends.container import REPORT
 from mnistlib.cli.models import version_of
 from mnistlib.cli.output import backend_of, print_json
 from mnistlib.errors import (
@@ -46,10 +49,11 @@ def serve(options: argparse.Namespace) -> None:
             f"--host {options.host} can be reached from other machines: name a token with --token or "
             f"${TOKEN_VARIABLE}, or say --no-auth to let anybody ask"
         )
-    saved, name, run = _model_of(options)
-    model = ServedModel(saved, name, run_id=run.id if run else None)
+    served = _served(options)
+    name = served.name
+    model = ServedModel(served.model, name, run_id=served.run_id)
     limits = Limits(most_bytes=options.most_bytes, most_waiting=options.most_waiting)
-    app = ScoringApp(model, limits=limits, token=None if options.no_auth else token, report=_report_of(run, options))
+    app = ScoringApp(model, limits=limits, token=None if options.no_auth else token, report=served.report)
     listening = listen(options.host, options.port)
     address = address_of(listening)
 
@@ -74,40 +78,58 @@ def serve(options: argparse.Namespace) -> None:
         os._exit(status)
 
 
-def _model_of(options: argparse.Namespace) -> tuple[SavedModel, str, Run | None]:
-    """Return what the options mean, a registered model, a file or a run; with its name and the run that made it."""
+@dataclass(frozen=True, kw_only=True)
+class _Served:
+    """What is served: a model, what it is called, and how to get the report of the run that made it."""
+
+    model: SavedModel
+    name: str
+    run_id: str | None = None
+    report: Callable[[], str] | None = None
+
+
+def _served(options: argparse.Namespace) -> _Served:
+    """Return what the options mean: a registered model, a file or a run."""
     try:
         version = version_of(options, options.model)
     except (ModelNotFoundError, ModelError) as error:  # the latter of a name that no model may have, such as a path
         unregistered = error
     else:
-        return version.load(), version.id, _run_of(version.run_id, options)
+        run = run_of(version.run_id, options)
+        return _Served(
+            model=version.load(),
+            name=version.id,
+            run_id=version.run_id,
+            report=report_of(run, options) if run else None,
+        )
     path = Path(options.model)
     if path.is_file() or (path / MODEL_FILE).is_file():
-        return load_model(path, trust=options.trust), path.name, None
+        report = (path if path.is_dir() else path.parent) / REPORT
+        read = partial(report.read_text, encoding="utf-8") if report.is_file() else None
+        return _Served(model=load_model(path, trust=options.trust), name=path.name, report=read)
     try:
         run = backend_of(options).attach(options.model)
     except RunNotFoundError as error:
-        raise ModelNotFoundError(
-            f"{options.model!r} is no registered model, no file and no run: {unregistered}"
-        ) from error
-    return load_model(run.local_folder() / OUTPUTS, trust=options.trust), f"run {run.id}", run
+        reason = unregistered if isinstance(unregistered, ModelNotFoundError) else error
+        raise ModelNotFoundError(f"{options.model!r} is no registered model, no file and no run: {reason}") from error
+    saved = load_model(run.local_folder() / OUTPUTS, trust=options.trust)
+    return _Served(model=saved, name=f"run {run.id}", run_id=run.id, report=report_of(run, options))
 
 
-def _run_of(run_id: str, options: argparse.Namespace) -> Run | None:
+def run_of(run_id: str, options: argparse.Namespace) -> Run | None:
+    """Return the run that made a model; None where it is not there any more."""
     try:
         return backend_of(options).attach(run_id)
     except MnistlibError:  # it was deleted, or a service has no answer: the model answers without it
         return None
 
 
-def _report_of(run: Run | None, options: argparse.Namespace) -> Callable[[], str] | None:
-    if run is None:
-        return None
+def report_of(run: Run, options: argparse.Namespace) -> Callable[[], str]:
+    """Return what makes the report of a run, as HTML."""
 
     def report() -> str:
         with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
-            file = write_report(run, Path(folder, "report.html"), data_folder=options.data_folder)
+            file = write_report(run, Path(folder, REPORT), data_folder=options.data_folder)
             return file.read_text(encoding="utf-8")
 
     return report

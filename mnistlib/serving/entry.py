@@ -6,7 +6,7 @@ It is shipped with the package, and needs no more of the server than a way to an
 import hashlib
 import importlib
 import json
-import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,6 @@ from mnistlib.errors import ModelError
 from mnistlib.serving.inputs import parse_json, rows_of
 from mnistlib.serving.model import ServedModel
 from mnistlib.serving.refusals import Refusal
-
-#: Where the server says that the model's file is.
-MODEL_FOLDER_VARIABLE = "AZUREML_MODEL_DIR"
-
-#: Where a server keeps its class for an answer with a status: Microsoft's own of today, and that of its older images.
-_ANSWERS = ("azureml_inference_server_http.api.aml_response", "azureml.contrib.services.aml_response")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,10 +59,16 @@ class Entry:
     ----------
     description : Path
         A file with the JSON of a :class:`ServedDescription`.
+    folder : Path
+        Where the server has put the model's file.
+    answers : sequence of str
+        Modules, one of which may be there, whose ``AMLResponse`` is the server's class for an answer with a status.
     """
 
-    def __init__(self, description: Path) -> None:
+    def __init__(self, description: Path, *, folder: Path, answers: Sequence[str]) -> None:
         self._description = description
+        self._folder = folder
+        self._answers = answers
         self._model: ServedModel | None = None
 
     def init(self) -> None:
@@ -80,7 +80,7 @@ class Entry:
             If the server has brought another file, none, or several.
         """
         told = ServedDescription.from_json(self._description.read_text(encoding="utf-8"))
-        content = _file_of_the_model(told.model).read_bytes()
+        content = _file_of_the_model(told.model, self._folder).read_bytes()
         found = hashlib.sha256(content).hexdigest()
         if found != told.sha256:
             raise ModelError(
@@ -107,12 +107,11 @@ class Entry:
         try:
             rows = rows_of(parse_json(raw), width=self._model.width, unit=self._model.shape is not None)
         except Refusal as refusal:
-            return _refused(refusal)
+            return _refused(refusal, self._answers)
         return self._model.score(rows, proba=False).labels.tolist()
 
 
-def _file_of_the_model(model: str) -> Path:
-    folder = Path(os.environ[MODEL_FOLDER_VARIABLE])
+def _file_of_the_model(model: str, folder: Path) -> Path:
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     if len(files) != 1:
         named = ", ".join(path.relative_to(folder).as_posix() for path in files[:5]) or "none"
@@ -120,8 +119,8 @@ def _file_of_the_model(model: str) -> Path:
     return files[0]
 
 
-def _refused(refusal: Refusal) -> Any:
-    for module in _ANSWERS:
+def _refused(refusal: Refusal, answers: Sequence[str]) -> Any:
+    for module in answers:
         try:
             answer = importlib.import_module(module).AMLResponse
         except ImportError:

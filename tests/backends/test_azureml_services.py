@@ -273,6 +273,6 @@ def test_a_share_that_makes_no_sense_is_refused(place: Place) -> None:
     with pytest.raises(DeploymentError, match="a new service has nothing that could share its traffic"):
         place.model.deploy("digits", traffic=50)
     for traffic in (0, 101, -1):
-        with pytest.raises(DeploymentError, match="traffic must be from 1 to 100 percent"):
+        with pytest.raises(DeploymentError, match="traffic must be a whole number from 1 to 100 percent"):
             place.model.deploy("digits", traffic=traffic)
     assert place.names() == []

@@ -29,13 +29,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ModelVersion:
 
 @pytest.fixture(scope="module")
 def folder(model: ModelVersion, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_service(model, tmp_path_factory.mktemp("exported") / "service")
+    return export_service(model, tmp_path_factory.mktemp("exported") / "service", report="<p>a report</p>")
 
 
 def commands(folder: Path) -> list[str]:
     """Return the commands that its README shows, in their order."""
     blocks = re.findall(r"```\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
-    return [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    return [line for block in blocks for line in block.splitlines()]
 
 
 @contextmanager
@@ -60,7 +60,7 @@ def words_of_container(folder: Path) -> list[str]:
     return words[1:]
 
 
-def assert_it_answers(address: str, model: ModelVersion) -> None:
+def assert_it_answers(address: str, model: ModelVersion, folder: Path) -> None:
     images = load_dataset("digits").test.images[:20]
     content = {"data": (images.reshape(20, -1) / 255).tolist()}
     # The container listens on all addresses; this machine is one that reaches it.
@@ -68,13 +68,20 @@ def assert_it_answers(address: str, model: ModelVersion) -> None:
     answer = requests.post(local, json=content, headers={"Authorization": "Bearer secret"}, timeout=30)
     assert answer.json() == model.load().predict(images).tolist()
     assert requests.post(local, json=content, timeout=30).status_code == 401
+    # The README's third command, as curl sends it.
+    example = (folder / "example.json").read_bytes()
+    headers = {"Authorization": "Bearer secret", "Content-Type": "application/json"}
+    assert len(requests.post(local, data=example, headers=headers, timeout=30).json()) == 1
+    base = local.removesuffix("/score")
+    assert requests.get(f"{base}/health", timeout=30).json()["model"] == "sklearn_digits-1"
+    assert requests.get(f"{base}/report", headers=headers, timeout=30).text == "<p>a report</p>"
 
 
 def test_it_tells_three_commands_and_a_way_without_docker(folder: Path) -> None:
     told = commands(folder)
     assert [line.split()[0] for line in told[:3]] == ["docker", "docker", "curl"]
     assert "pip install -r requirements.txt" in told[3]
-    assert told[4].startswith("PYTHONPATH=mnistlib.zip venv/bin/python -m mnistlib serve ./model")
+    assert told[4].startswith("PYTHONPATH=mnistlib.zip venv/bin/python -m mnistlib serve ./sklearn_digits-1")
 
 
 def test_its_requirements_are_pinned_with_all_that_they_need(folder: Path) -> None:
@@ -87,7 +94,7 @@ def test_its_requirements_are_pinned_with_all_that_they_need(folder: Path) -> No
 
 def test_its_command_serves_from_what_is_in_the_folder(folder: Path, model: ModelVersion) -> None:
     with started(sys.executable, folder, words_of_container(folder)) as address:
-        assert_it_answers(address, model)
+        assert_it_answers(address, model, folder)
 
 
 @pytest.mark.slow
@@ -97,7 +104,7 @@ def test_its_command_serves_in_a_fresh_virtual_environment(folder: Path, model: 
     pip = shlex.split(re.sub(r"^.*&& venv/bin/", "", commands(folder)[3]))
     subprocess.run([python, "-m", *pip], cwd=folder, check=True)
     with started(python, folder, words_of_container(folder)) as address:
-        assert_it_answers(address, model)
+        assert_it_answers(address, model, folder)
 
 
 def test_a_folder_that_holds_something_is_left_alone(model: ModelVersion, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 import mnistlib
 from mnistlib import LocalBackend, ModelError, ScoringError, TrainJob
-from mnistlib.backends.azure.services import ENTRY_SCRIPT, stage_service
+from mnistlib.backends.azure.services import ANSWERS, ENTRY_SCRIPT, stage_service
 from mnistlib.models import ModelVersion
 from mnistlib.scoring import ScoringClient
 from mnistlib.serving.entry import Entry, ServedDescription
@@ -42,7 +42,7 @@ class Place:
 
     @property
     def entry(self) -> Entry:
-        return Entry(self.shipped / "service.json")
+        return Entry(self.shipped / "service.json", folder=self.models, answers=ANSWERS)
 
 
 @pytest.fixture
