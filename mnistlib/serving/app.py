@@ -197,7 +197,7 @@ class ScoringApp:
                 "model": model.name,
                 "classes": model.classes,
                 "shape": model.shape,
-                "weights": None if weights is None else weights.astype(np.float32, order="C"),
+                "weights": None if weights is None else weights.astype(np.float32),
                 "intercepts": None if intercepts is None else intercepts.astype(np.float32),
                 "metrics": dict(told.metrics) if told else {},
                 "run_id": model.run_id,
