@@ -112,7 +112,7 @@ def test_head_is_answered_without_a_body(server: Server) -> None:
 
 
 REQUESTS = 3000
-SOAK = 200_000
+SOAK = 100_000
 
 
 def soak(server: Server, digits: Dataset, count: int) -> int:
