@@ -1,3 +1,4 @@
+import errno
 import os
 import stat
 import subprocess
@@ -55,6 +56,12 @@ def test_an_error_in_the_block_leaves_the_old_file_and_nothing_else(path: Path, 
         write_half_and_raise(path, error)
     assert path.read_bytes() == b"old"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_error_of_the_system_names_the_file_that_the_caller_knows_and_no_other(path: Path) -> None:
+    with pytest.raises(OSError, match="No space left on device") as caught, publish(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert str(caught.value).endswith(f"device: {str(path)!r}")
 
 
 def test_an_error_in_the_block_leaves_no_new_file(path: Path) -> None:

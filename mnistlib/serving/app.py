@@ -91,7 +91,7 @@ class ScoringApp:
     ) -> None:
         self._model = model
         self._limits = limits or Limits()
-        self._report = None if report is None else _Report(report)
+        self._report = None if report is None else Report(report)
         self._bodies = Bodies(most_bytes=self._limits.most_bytes, patience=self._limits.patience)
         self._budget = Budget(_HELD * self._limits.most_bytes)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="reading")
@@ -242,7 +242,7 @@ class _Endpoint:
         await send({"type": "http.response.body", "body": body})
 
 
-class _Report:
+class Report:
     """The report of a run; made when it is first asked for, once, however many ask."""
 
     def __init__(self, make: Callable[[], str]) -> None:
@@ -251,6 +251,7 @@ class _Report:
         self._made: str | None = None
 
     async def text(self) -> str:
+        """Return it, as HTML."""
         async with self._making:
             if self._made is None:
                 try:

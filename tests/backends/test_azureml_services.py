@@ -259,6 +259,37 @@ def answering(service: Any) -> str:
 
 
 @on_v2
+def test_the_new_deployment_gets_what_was_asked_for_it_and_the_others_the_rest(place: Place) -> None:
+    service: Any = place.model.deploy("digits")
+    for traffic in (25, 25, 1):
+        before = set(service.traffic)
+        place.model.deploy("digits", replace=True, traffic=traffic)
+        (new,) = set(service.traffic) - before
+        assert service.traffic[new] == traffic
+        assert sum(service.traffic.values()) == 100
+
+
+@on_v2
+def test_a_deployment_that_was_left_without_traffic_goes_with_the_next(place: Place) -> None:
+    service: Any = place.model.deploy("digits")
+    place.model.deploy("digits", replace=True, traffic=50)
+    client = place.backend.ml_client
+    endpoint = client.online_endpoints.get("digits")
+    endpoint.traffic = {"version-1": 100}  # as somebody may in the studio
+    client.online_endpoints.begin_create_or_update(endpoint).result()
+    place.model.deploy("digits", replace=True)
+    assert [deployment.name for deployment in client.online_deployments.list("digits")] == list(service.traffic)
+
+
+@on_v1
+@pytest.mark.parametrize("size", [{"cpu_cores": 0}, {"memory_gb": -1}])
+def test_a_container_of_no_size_is_refused(place: Place, size: dict[str, Any]) -> None:
+    with pytest.raises(DeploymentError, match="must be more than 0"):
+        place.model.deploy("digits", **size)
+    assert place.names() == []
+
+
+@on_v2
 def test_a_successor_that_does_not_start_gets_no_traffic_and_is_gone_again(place: Place) -> None:
     service: Any = place.model.deploy("digits")
     for traffic in (100, 50):

@@ -43,6 +43,12 @@ def test_the_table_fits_the_terminal(registered: str, columns: int, monkeypatch:
     assert max(map(len, run("models").stdout.splitlines())) <= columns
 
 
+def test_a_table_that_goes_into_a_pipe_is_whole(registered: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    run("register", registered, "a" * 120)
+    assert "a" * 120 in run("models").stdout
+
+
 def test_list_json_has_all_that_is_known(registered: str) -> None:
     assert run("models", "--json").stdout == run("models", "list", "--json").stdout
     models = json.loads(run("models", "list", "--json").stdout)["models"]

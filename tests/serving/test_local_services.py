@@ -244,6 +244,17 @@ def test_what_a_deployment_that_was_killed_has_left_the_next_one_cleans_up(backe
     service.delete()
 
 
+def test_what_was_left_of_one_name_the_deployment_of_another_cleans_up(backend: LocalBackend) -> None:
+    deploying = deploy_elsewhere(runs_of(backend), "digits")
+    until(lambda: processes_of(runs_of(backend)), "a process of the service")
+    deploying.kill()
+    said_by(deploying)
+    service = backend.models.get("digits").deploy("another")
+    assert processes_of(runs_of(backend)) == [process_of(backend, "another")]
+    assert left(backend) == []
+    service.delete()
+
+
 def test_two_processes_that_delete_one_service_at_once_both_come_to_an_end(
     backend: LocalBackend, model: ModelVersion
 ) -> None:

@@ -106,6 +106,30 @@ def test_the_report_is_that_of_the_run_and_told_missing_where_there_is_none(
     refusal(server_of("svc").get("/report"), 404, "report")
 
 
+def test_the_report_may_load_and_run_nothing_where_it_is_opened_by_itself(server: Server) -> None:
+    policy = server.get("/report").headers["Content-Security-Policy"]
+    assert policy.startswith("sandbox; default-src 'none';")
+
+
+def test_a_report_is_made_once_however_many_ask() -> None:
+    import asyncio
+
+    from mnistlib.serving.app import Report
+
+    made: list[int] = []
+
+    def make() -> str:
+        made.append(1)
+        return "a report"
+
+    async def ask_three_times() -> list[str]:
+        report = Report(make)
+        return [*await asyncio.gather(report.text(), report.text(), report.text())]
+
+    assert asyncio.run(ask_three_times()) == ["a report"] * 3
+    assert made == [1]
+
+
 def test_head_is_answered_without_a_body(server: Server) -> None:
     answer = server.session.head(server.url("/health"), timeout=60)
     assert (answer.status_code, answer.content) == (200, b"")
