@@ -15,7 +15,7 @@ import pytest
 
 import mnistlib
 from mnistlib import LocalBackend, ModelError, ScoringError, TrainJob
-from mnistlib.backends.azure.services import ANSWERS, ENTRY_SCRIPT, stage_service
+from mnistlib.backends.azure.deployments import ANSWERS, ENTRY_SCRIPT, stage_service
 from mnistlib.models import ModelVersion
 from mnistlib.scoring import ScoringClient
 from mnistlib.serving.entry import Entry, ServedDescription

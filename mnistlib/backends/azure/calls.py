@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mnistlib.backends.cloud.retries import RetryPolicy, persist
 from mnistlib.errors import MnistlibError, ServiceError
@@ -81,6 +81,28 @@ class Calls:
                 raise  # a bug of ours
             advice = ". Check who you are signed in as, and its rights in the workspace" if status in _FORBIDDEN else ""
             raise ServiceError(f"{what} failed: {reason_of(error)}{advice}") from error
+
+    def make_once(self, what: str, call: Callable[[], object], *, unless: Callable[[], object]) -> Any:
+        """Make a call that changes something; not again where it had worked, and only its answer was lost.
+
+        Parameters
+        ----------
+        what : str
+            What is done, for errors.
+        call : callable
+            Does it.
+        unless : callable
+            Asked before each further try: returns what an earlier one has made, or something false.
+        """
+        tries: list[None] = []
+
+        def once() -> object:
+            if tries and (there := unless()):
+                return there
+            tries.append(None)
+            return call()
+
+        return self.make(what, once)
 
 
 def is_installed(module: str) -> bool:

@@ -91,19 +91,11 @@ def register_once(
     make, delete : callable
         Register it; remove a version.
     """
-    tries: list[None] = []
 
     def mine() -> list[Model]:
         return [model for model in known() if _token_of(model) == properties[_TOKEN]]
 
-    def once() -> None:
-        # The answer to an earlier try may have been lost after the work was done.
-        if tries and mine():
-            return
-        tries.append(None)
-        make()
-
-    calls.make(what, once)
+    calls.make_once(what, make, unless=mine)
     # An SDK tries again by itself, too, and registers once more what it has had no answer to.
     registered = calls.make(what, mine)
     if not registered:

@@ -76,16 +76,9 @@ class AzureService(CloudService):
         self, submission: Submission, *, is_there: Callable[[], object], start: Callable[[], object]
     ) -> None:
         """Start a run; not again where the answer to an earlier try was lost after the work was done."""
-        tries: list[None] = []
-
-        def once() -> None:
-            if tries and is_there():
-                return
-            tries.append(None)
-            start()
-
-        self.calls.make(
+        self.calls.make_once(
             f"submitting run {submission.run_id} (whether it was is shown by: mnistlib runs show "
             f"{submission.run_id} --backend {self.name})",
-            once,
+            start,
+            unless=is_there,
         )

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mnistlib.backends.azure.calls import Calls, found
-from mnistlib.backends.azure.services import MODEL, talk_aside
+from mnistlib.backends.azure.deployments import MODEL, talk_aside
 from mnistlib.scoring import ScoringClient
 from mnistlib.services import Service, ServiceStatus
 

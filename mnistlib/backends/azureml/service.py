@@ -14,9 +14,9 @@ from mnistlib.backends.azure.runs import noted, remote_run, runs_of_sweep, statu
 from mnistlib.backends.azure.service import AzureService
 from mnistlib.backends.azureml.cluster import AzureMLCluster
 from mnistlib.backends.azureml.data import AzureMLData, registered_name
+from mnistlib.backends.azureml.deployments import AzureMLServices
 from mnistlib.backends.azureml.environments import ensure_environment
 from mnistlib.backends.azureml.models import AzureMLModels
-from mnistlib.backends.azureml.services import AzureMLServices
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.service import Registration, RemoteRun, Submission
 from mnistlib.backends.cloud.specification import EnvironmentSpecification, specification_here

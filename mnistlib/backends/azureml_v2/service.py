@@ -16,10 +16,10 @@ from mnistlib.backends.azure.compute import AmlComputeSpec
 from mnistlib.backends.azure.runs import CREATED, RATES, noted, remote_run, runs_of_sweep, status_of_run
 from mnistlib.backends.azure.service import AzureService
 from mnistlib.backends.azureml_v2.cluster import AzureMLv2Cluster
+from mnistlib.backends.azureml_v2.deployments import AzureMLv2Services
 from mnistlib.backends.azureml_v2.environments import ensure_environment
 from mnistlib.backends.azureml_v2.models import AzureMLv2Models
 from mnistlib.backends.azureml_v2.rest import WorkspaceRest
-from mnistlib.backends.azureml_v2.services import AzureMLv2Services
 from mnistlib.backends.cloud.digests import Digests
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.service import Registration, RemoteRun, Submission

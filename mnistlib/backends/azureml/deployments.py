@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mnistlib.backends.azure.calls import Calls, found, reason_of
-from mnistlib.backends.azure.services import (
+from mnistlib.backends.azure.deployments import (
     ENTRY_SCRIPT,
     AzureServices,
     is_same,
@@ -120,17 +120,13 @@ class AzureMLServices(AzureServices):
         """Ask for a service; not again where the answer to an earlier try was lost after the work was done."""
         from azureml.core import Model
 
-        tries: list[None] = []
+        def mine() -> Any:
+            there = found(lambda: self._find(name))
+            return there if there is not None and is_same(there.tags, tags) else None
 
-        def once() -> Any:
-            if tries:
-                there = found(lambda: self._find(name))
-                if there is not None and is_same(there.tags, tags):
-                    return there
-            tries.append(None)
-            return Model.deploy(self._workspace, name, **options)
-
-        return self._calls.make(f"deploying service {name}", once)
+        return self._calls.make_once(
+            f"deploying service {name}", lambda: Model.deploy(self._workspace, name, **options), unless=mine
+        )
 
     def _why_not(self, name: str, started: Any) -> str | None:
         """Wait until a service answers, and return None; or why it never will."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mnistlib.backends.azure.calls import Calls, found, pause_after, reason_of
-from mnistlib.backends.azure.services import (
+from mnistlib.backends.azure.deployments import (
     ENTRY_SCRIPT,
     AzureServices,
     is_same,
