@@ -155,7 +155,7 @@ def pinned(names: tuple[str, ...]) -> list[str]:
         try:
             distribution = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError as error:
-            if named and name not in _ELSEWHERE:
+            if named and name not in FASTER:
                 raise MissingExtraError("A service", "serve") from error
             continue  # a requirement of another system, or of an extra that is not installed
         marker = f"; {_ELSEWHERE[known]}" if known in _ELSEWHERE else ""

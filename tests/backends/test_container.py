@@ -15,8 +15,10 @@ import requests
 
 from mnistlib import DeploymentError, LocalBackend, ModelVersion, TrainJob, load_dataset
 from mnistlib.backends.container import export_service, pinned
+from mnistlib.serving.packages import are_installed
 
-pytest.importorskip("uvicorn", reason="what is exported is pinned to what is here: the extra serve")
+if not are_installed():
+    pytest.skip("what is exported is pinned to what is here: the extra serve", allow_module_level=True)
 
 
 @pytest.fixture(scope="module")
