@@ -9,7 +9,7 @@ import pytest
 import mnistlib
 from mnistlib import Dataset
 from tests.serving.png_files import png
-from tests.serving.servers import IDX, JSON, Server, idx, refusal
+from tests.serving.servers import IDX, JSON, Server, idx, need_the_extra, refusal
 
 PATHS = {"/", "/score", "/look", "/model", "/report", "/health", "/metrics", "/swagger.json"}
 
@@ -112,6 +112,7 @@ def test_the_report_may_load_and_run_nothing_where_it_is_opened_by_itself(server
 
 
 def test_a_report_is_made_once_however_many_ask() -> None:
+    need_the_extra()
     import asyncio
 
     from mnistlib.serving.app import Report
