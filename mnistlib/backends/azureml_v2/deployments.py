@@ -229,13 +229,18 @@ def _shares(earlier: Mapping[str, int], deployment: str, traffic: int) -> dict[s
     {'version-1': 45, 'version-2': 30, 'version-3': 25}
     >>> _shares({"version-1": 42, "version-2": 58}, "version-3", 1)
     {'version-1': 42, 'version-2': 57, 'version-3': 1}
+
+    Where nobody else answers, there is nothing to share:
+
+    >>> _shares({"version-1": 0}, "version-2", 25)
+    {'version-2': 100}
     """
     left, total = 100 - traffic, sum(earlier.values())
     shares = {name: share * left // total for name, share in earlier.items() if share and traffic < 100}
     # What whole percents leave over goes to those that lose most by them.
     for name in sorted(shares, key=lambda name: -(earlier[name] * left % total))[: left - sum(shares.values())]:
         shares[name] += 1
-    return shares | {deployment: traffic}
+    return shares | {deployment: traffic if shares else 100}
 
 
 def _settled(look: Callable[[], Any]) -> Any:
