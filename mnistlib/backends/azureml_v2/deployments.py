@@ -152,7 +152,7 @@ class AzureMLv2Services(AzureServices):
             if there is not None and not is_same(there.tags, tags):
                 raise is_taken(name)  # somebody was quicker; to make an endpoint anew would change that one
             if there is None or there.provisioning_state != _SUCCEEDED:
-                _finish(self._client.online_endpoints.begin_create_or_update(endpoint))
+                _finish(self._client.online_endpoints.begin_create_or_update, endpoint)
 
         self._calls.make(f"making the endpoint of service {name}", once)
 
@@ -170,7 +170,7 @@ class AzureMLv2Services(AzureServices):
             if (there := _settled(look)) is not None:
                 return None if there.provisioning_state == _SUCCEEDED else "the service gives no reason"
             try:
-                _finish(deployments.begin_create_or_update(settings()))
+                _finish(deployments.begin_create_or_update, settings())
             except Exception as error:  # the SDK has many classes for it
                 if pause_after(error) is not None or (there := _settled(look)) is None:
                     raise
@@ -185,13 +185,13 @@ class AzureMLv2Services(AzureServices):
         def once() -> None:
             endpoint = _settled(partial(self._look_at_endpoint, name))
             endpoint.traffic = dict(shares)
-            _finish(self._client.online_endpoints.begin_create_or_update(endpoint))
+            _finish(self._client.online_endpoints.begin_create_or_update, endpoint)
 
         self._calls.make(f"moving the traffic of service {name}", once)
 
     def _remove(self, name: str, deployment: str) -> None:
         def remove() -> None:  # an earlier try may have worked, and its answer been lost
-            found(lambda: _finish(self._client.online_deployments.begin_delete(deployment, name)))
+            found(lambda: _finish(self._client.online_deployments.begin_delete, deployment, name))
 
         self._calls.make(f"deleting deployment {deployment} of service {name}", remove)
 
@@ -254,6 +254,7 @@ def _settled(look: Callable[[], Any]) -> Any:
     return there
 
 
-def _finish(poller: Any) -> None:
-    with talk_aside():  # a point for every look
-        poller.result()
+def _finish(begin: Callable[..., Any], *given: Any) -> None:
+    """Begin what takes long, and wait for its end."""
+    with talk_aside():  # from its beginning on, a thread of the SDK prints a point for every look
+        begin(*given).result()
