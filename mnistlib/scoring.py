@@ -26,7 +26,10 @@ _TIMEOUT = (10.0, 120.0)  # seconds to connect, and without a byte of the answer
 _TRIES_AGAIN = 4
 _SHOWN = 300  # characters of an answer that is no message of ours
 
-IDX, JSON = "application/octet-stream", "application/json"
+IDX, JSON, PNG = "application/octet-stream", "application/json", "image/png"
+
+#: Names the token of a service, for those who would not have it seen in the list of processes.
+TOKEN_VARIABLE = "MNISTLIB_TOKEN"  # noqa: S105 - a name
 
 
 def is_loopback(host: str) -> bool:

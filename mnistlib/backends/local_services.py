@@ -33,6 +33,7 @@ from mnistlib.files import publish_bytes
 from mnistlib.models import ModelVersion
 from mnistlib.runs.record import now
 from mnistlib.runs.store import is_held
+from mnistlib.scoring import TOKEN_VARIABLE
 from mnistlib.services import Service, Services, ServiceStatus, require_service_name
 from mnistlib.serving import packages
 
@@ -191,7 +192,7 @@ class LocalServices(Services):
         command += ["--json", "--backend", "local", "--runs", str(self._runs_folder.resolve())]
         here = str(Path(mnistlib.__file__).parent.parent)
         variables = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))}
-        variables.pop("MNISTLIB_TOKEN", None)  # whoever is on this machine may ask
+        variables.pop(TOKEN_VARIABLE, None)  # whoever is on this machine may ask
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         alive = os.open(folder / _ALIVE, flags | os.O_CLOEXEC, 0o600)
         try:

@@ -11,13 +11,12 @@ import numpy as np
 from mnistlib.cli.output import backend_of, print_json
 from mnistlib.errors import DataError, ScoringError
 from mnistlib.idx import read_idx
-from mnistlib.scoring import IDX, JSON, ScoringClient, cause_of, session_for
+from mnistlib.scoring import IDX, JSON, PNG, TOKEN_VARIABLE, ScoringClient, cause_of, session_for
 
 #: Names the service that is asked where none is named.
 SERVICE_VARIABLE = "MNISTLIB_SERVICE"
 
 _USUAL = "http://127.0.0.1:8000/score"  # where mnistlib serve listens unless told otherwise
-_PNG = "image/png"
 _PNG_BEGINS = b"\x89PNG"
 _SECONDS = 30
 _SHOWN = 300  # characters of an answer that is none
@@ -49,7 +48,7 @@ def _client(options: argparse.Namespace, address: str | None = None) -> tuple[Sc
     """Return a client of the service that is meant, and whether that takes files as they are."""
     named = address or options.service or os.environ.get(SERVICE_VARIABLE) or _USUAL
     if _is_web(named):
-        token = options.token or os.environ.get("MNISTLIB_TOKEN")
+        token = options.token or os.environ.get(TOKEN_VARIABLE)
         uri = named if urlsplit(named).path.strip("/") else f"{named.rstrip('/')}/score"
         return ScoringClient(uri, token=token), _is_ours(uri)
     service = backend_of(options).services.get(named)
@@ -61,7 +60,7 @@ def _answer(
     client: ScoringClient, name: str, content: bytes, options: argparse.Namespace, *, takes_files: bool
 ) -> dict[str, Any]:
     """Return labels, and probabilities where they are wanted."""
-    kind = _PNG if content.startswith(_PNG_BEGINS) else JSON if content.lstrip()[:1] == b"{" else IDX
+    kind = PNG if content.startswith(_PNG_BEGINS) else JSON if content.lstrip()[:1] == b"{" else IDX
     try:
         if takes_files:
             answer = client.ask(content, kind, proba=options.proba)

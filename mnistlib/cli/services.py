@@ -3,6 +3,8 @@
 import argparse
 import inspect
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -27,10 +29,10 @@ def deploy(options: argparse.Namespace) -> None:
         if name not in taken:
             flag = {"auth": "no-auth"}.get(name, name.replace("_", "-"))
             raise JobError(f"--{flag} means nothing to this backend: leave it out, or name another --backend")
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _end)  # as Ctrl-C does: what is half made is ended, and what goes on is told
     version = version_of(options, options.model)
-    service = services.deploy(version, options.name or service_name_of(version.name), replace=options.replace, **given)
+    name = options.name or service_name_of(version.name)
+    with _ended_like_ctrl_c():
+        service = services.deploy(version, name, replace=options.replace, **given)
     if options.json:
         print_json(**_facts(service))
     else:
@@ -50,8 +52,20 @@ def export_service(options: argparse.Namespace) -> None:
         print(folder)
 
 
-def _end(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)
+@contextmanager
+def _ended_like_ctrl_c() -> Iterator[None]:
+    """Let other signals that end a process end what is half made, too."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    known = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # not all are everywhere
+    before = {number: signal.signal(number, end) for number in known}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def services_list(options: argparse.Namespace) -> None:

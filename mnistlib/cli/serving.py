@@ -3,7 +3,6 @@
 import argparse
 import logging
 import os
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,11 +24,8 @@ from mnistlib.errors import (
 from mnistlib.report import write_report
 from mnistlib.runs import Run
 from mnistlib.runs.context import OUTPUTS
-from mnistlib.scoring import is_loopback
+from mnistlib.scoring import TOKEN_VARIABLE, is_loopback
 from mnistlib.serving import packages
-
-#: Names the token of a service, for those who would not have it seen in the list of processes.
-TOKEN_VARIABLE = "MNISTLIB_TOKEN"  # noqa: S105 - a name
 
 _log = logging.getLogger("mnistlib")
 
@@ -62,8 +58,7 @@ def serve(options: argparse.Namespace) -> None:
             _log.info("answering with %s on %s", name, address)  # what is printed is for programs
             print_json(model=name, scoring_uri=f"{address}/score", page=f"{address}/", pid=os.getpid())
         else:
-            print(f"serving {name}: draw on {address}/ or POST to {address}/score (Ctrl-C ends it)")
-        sys.stdout.flush()  # whoever waits for this line reads a pipe or a file
+            print(f"serving {name}: draw on {address}/ or POST to {address}/score (Ctrl-C ends it)", flush=True)
 
     status = 0
     try:

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 import mnistlib
 from mnistlib.errors import MnistlibError
-from mnistlib.scoring import IDX, JSON
+from mnistlib.scoring import IDX, JSON, PNG
 from mnistlib.serving.answers import failed, json_answer, json_of_scores, refused, refused_by_router
 from mnistlib.serving.batching import Batcher
 from mnistlib.serving.bodies import Bodies, Disconnected, header, media_type
@@ -34,8 +34,6 @@ from mnistlib.serving.openapi import description_of
 from mnistlib.serving.page import content_security_policy, make_page
 from mnistlib.serving.pictures import row_of_png
 from mnistlib.serving.refusals import Refusal
-
-PNG = "image/png"
 
 _READERS = 2  # what is large is read by so few at a time, since each takes many times the memory of what has come
 _INLINE_BYTES, _INLINE_ROWS = 65_536, 1024  # what is larger is done in another thread, so that others need not wait

@@ -3,6 +3,7 @@
 from typing import Any
 
 import mnistlib
+from mnistlib.scoring import IDX, JSON, PNG
 from mnistlib.serving.model import ServedModel
 
 _BYTES = {"type": "string", "format": "binary"}
@@ -39,11 +40,11 @@ def description_of(model: ServedModel) -> dict[str, Any]:
     row = {"type": "array", "items": value, "minItems": model.width, "maxItems": model.width}
     data = {"type": "array", "items": row, "minItems": 1}
     rows = {"type": "object", "required": ["data"], "properties": {"data": data}}
-    images = {"application/octet-stream": {"schema": _BYTES}, "image/png": {"schema": _BYTES}} if model.shape else {}
+    images = {IDX: {"schema": _BYTES}, PNG: {"schema": _BYTES}} if model.shape else {}
     look = {
         "post": {
             "summary": "What the model sees in a PNG picture, and what it makes of it",
-            "requestBody": {"required": True, "content": {"image/png": {"schema": _BYTES}}},
+            "requestBody": {"required": True, "content": {PNG: {"schema": _BYTES}}},
             "responses": _answers({"type": "object", "required": ["label", "probabilities", "pixels"]}),
         }
     }
@@ -56,7 +57,7 @@ def description_of(model: ServedModel) -> dict[str, Any]:
                 "post": {
                     "summary": "Label rows of numbers, IDX images or one PNG picture",
                     "parameters": [_proba(model)],
-                    "requestBody": {"required": True, "content": {"application/json": {"schema": rows}} | images},
+                    "requestBody": {"required": True, "content": {JSON: {"schema": rows}} | images},
                     "responses": _answers(_labels(model)),
                 }
             },
@@ -100,9 +101,7 @@ def _answers(schema: dict[str, Any]) -> dict[str, Any]:
     return {"200": _content("The answer", schema)} | {status: _error(text) for status, text in _REFUSALS.items()}
 
 
-def _get(
-    summary: str, schema: dict[str, Any], *, kind: str = "application/json", refusals: tuple[str, ...] = ()
-) -> dict[str, Any]:
+def _get(summary: str, schema: dict[str, Any], *, kind: str = JSON, refusals: tuple[str, ...] = ()) -> dict[str, Any]:
     refused = {status: _error("There is none") for status in refusals}
     return {
         "summary": summary,
@@ -114,5 +113,5 @@ def _error(text: str) -> dict[str, Any]:
     return _content(text, {"$ref": "#/components/schemas/Error"})
 
 
-def _content(text: str, schema: dict[str, Any], kind: str = "application/json") -> dict[str, Any]:
+def _content(text: str, schema: dict[str, Any], kind: str = JSON) -> dict[str, Any]:
     return {"description": text, "content": {kind: {"schema": schema}}}

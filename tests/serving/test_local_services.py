@@ -20,7 +20,7 @@ from mnistlib.artifacts import pickle_classifier
 from mnistlib.errors import DeploymentError, ScoringError, ServiceNotFoundError
 from mnistlib.registry import ModelRegistry
 from mnistlib.services import ServiceStatus
-from tests.serving.servers import environment, need_the_extra, until
+from tests.serving.servers import command, environment, need_the_extra, until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a service outlives its deployer on POSIX systems only")
 
@@ -242,6 +242,17 @@ def test_what_a_deployment_that_was_killed_has_left_the_next_one_cleans_up(backe
     assert processes_of(runs_of(backend)) == [process_of(backend, "digits")]
     assert left(backend) == []
     service.delete()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_command_that_is_told_to_end_while_it_deploys_leaves_nothing(backend: LocalBackend, number: int) -> None:
+    words = command("deploy", "digits", "--runs", runs_of(backend))
+    deploying = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment())
+    until(lambda: processes_of(runs_of(backend)), "a process of the service")
+    deploying.send_signal(number)
+    assert deploying.wait(60) == 128 + number
+    assert processes_of(runs_of(backend)) == []
+    assert left(backend) == []
 
 
 def test_what_was_left_of_one_name_the_deployment_of_another_cleans_up(backend: LocalBackend) -> None:
