@@ -62,6 +62,11 @@ def publish(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         raise
 
 
+def is_unfinished(name: str) -> bool:
+    """Whether a file or folder of this name is still being made, or was left by a kill: ``.NAME.part``."""
+    return name.startswith(".") and name.endswith(".part")
+
+
 def reserve(file: BinaryIO, size: int) -> None:
     """Ask the disk at once for all the room of a new file that will be `size` bytes long.
 

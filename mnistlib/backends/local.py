@@ -24,11 +24,8 @@ from mnistlib.registry import ModelRegistry
 from mnistlib.runs import Metrics, Run, RunContext, RunRecord, RunResult, RunStatus, RunStore, read_metrics
 from mnistlib.runs.context import CANCEL_FILE, LOG_FILE
 from mnistlib.runs.handle import MODEL_OUTPUT
+from mnistlib.runs.store import MODELS
 from mnistlib.tracking import MlflowMirror, uri_of_environment
-
-# Below the runs, so that what belongs together moves together; no experiment's name begins with a dot.
-_MODELS = ".models"
-
 
 #: The workers of all backends that are still in use.
 _WORKERS: "WeakSet[ThreadPoolExecutor]" = WeakSet()
@@ -185,6 +182,7 @@ class LocalRun(Run):
         try:
             context = begin(self.path)
             if context is not None:
+                context.runs_folder = self._store.folder
                 self._cause = conclude(context, work)
                 if register_as is not None and self.record.status is RunStatus.COMPLETED:
                     self._register_at_the_end(register_as, context)
@@ -257,7 +255,7 @@ class LocalBackend(Backend):
             tracking_uri = uri_of_environment()
         self._mirror = MlflowMirror(tracking_uri, self._store) if tracking_uri else None
         self._services = LocalServices(self._store.folder)
-        self._models = ModelRegistry(self._store.folder / _MODELS, self._services)
+        self._models = ModelRegistry(self._store.folder / MODELS, self._services)
         self._workers = ThreadPoolExecutor(max_workers, thread_name_prefix="mnistlib")
         _WORKERS.add(self._workers)
 

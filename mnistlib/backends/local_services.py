@@ -32,7 +32,7 @@ from mnistlib.errors import DeploymentError, MissingExtraError, ServiceNotFoundE
 from mnistlib.files import publish_bytes
 from mnistlib.models import ModelVersion
 from mnistlib.runs.record import now
-from mnistlib.runs.store import is_held
+from mnistlib.runs.store import SERVICES, is_held
 from mnistlib.scoring import TOKEN_VARIABLE
 from mnistlib.services import Service, Services, ServiceStatus, require_service_name
 from mnistlib.serving import packages
@@ -119,7 +119,7 @@ class LocalServices(Services):
 
     def __init__(self, runs_folder: Path) -> None:
         self._runs_folder = runs_folder
-        self._folder = runs_folder / ".services"
+        self._folder = runs_folder / SERVICES
 
     def deploy(self, model: ModelVersion, name: str, *, replace: bool = False, port: int = 0) -> LocalService:
         """Start a process that answers with a model; see :meth:`Services.deploy`.

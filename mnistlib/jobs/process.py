@@ -11,16 +11,15 @@ from pathlib import Path
 
 from mnistlib.errors import JobError, ScriptFailedError
 from mnistlib.jobs.script import ScriptJob
+from mnistlib.jobs.source import left_out_error, reading, walk_source
 from mnistlib.runs import RunContext
 from mnistlib.runs.context import LOG_FILE, OUTPUTS, RUN_VARIABLE
-from mnistlib.runs.record import RECORD_FILE
 
 #: Where the script's source folder is copied to, below the run's folder.
 CODE = "code"
 
 _LOOK_EVERY = 0.05  # seconds between two looks at whether to cancel
 _GRACE = 5  # seconds from the request to end to the end by force
-_LEFT_OUT = (".git", ".hg", ".svn", ".venv", ".tox", "__pycache__", ".amlignore", ".processes", ".models")
 
 # What azureml-core's Run.get_context() prints outside of Azure in place of recording it: a number, or a list of them.
 _AZUREML_METRIC = re.compile(r"^Attempted to log (?:scalar|list) metric (.+):\n(.+)$", re.MULTILINE)
@@ -37,12 +36,12 @@ def run_script(job: ScriptJob, context: RunContext) -> bool:
     Raises
     ------
     JobError
-        If the script is not there.
+        If the script is not there or no part of its source folder, or a file of that folder may not be read.
     ScriptFailedError
         If its exit status was not 0.
     """
     arguments = [str(argument) for argument in job.arguments]
-    code = _copy_source(job, context.folder)
+    code = _copy_source(job, context.folder, context.runs_folder)
     context.log(f"running {job.script} {' '.join(arguments)}".rstrip())
     environment = os.environ | dict(job.environment)
     environment |= {RUN_VARIABLE: str(context.folder.absolute()), "PYTHONUNBUFFERED": "1"}
@@ -70,33 +69,24 @@ def run_script(job: ScriptJob, context: RunContext) -> bool:
     return finished
 
 
-def _copy_source(job: ScriptJob, folder: Path) -> Path:
+def _copy_source(job: ScriptJob, folder: Path, runs_folder: Path | None) -> Path:
     """Copy the source folder, so that what runs is what was submitted, and ``outputs`` belongs to this run alone."""
     source = Path(job.source_directory)
     if not (source / job.script).is_file():
         raise JobError(f"there is no script {job.script} in {source}: name the folder that holds it, source_directory=")
 
-    def left_out(parent: str, names: list[str]) -> list[str]:
-        at_the_top = Path(parent) == source
-        return [
-            name
-            for name in names
-            # Runs may lie below the source folder: they are no part of it.
-            if name in _LEFT_OUT or (at_the_top and name == OUTPUTS) or Path(parent, name, RECORD_FILE).is_file()
-        ]
-
     code = folder / CODE
-    shutil.copytree(source, code, ignore=left_out, copy_function=_copy_if_there)
+    for below, names in walk_source(source, runs_folder=runs_folder, follow_links=True):
+        (code / below).mkdir()
+        for name in names:
+            with reading():
+                shutil.copy2(source / below / name, code / below / name)
+    if not (code / job.script).is_file():
+        raise left_out_error(job)
     outputs = folder / OUTPUTS
     outputs.mkdir(exist_ok=True)
     (code / OUTPUTS).symlink_to(outputs.absolute(), target_is_directory=True)
     return code
-
-
-def _copy_if_there(source: str, target: str) -> None:
-    """Copy a file; not one that has gone since it was listed, nor a link to nothing, as editors leave them."""
-    with suppress(FileNotFoundError):
-        shutil.copy2(source, target)
 
 
 def _wait(process: "subprocess.Popen[bytes]", context: RunContext) -> bool:

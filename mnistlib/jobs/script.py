@@ -13,10 +13,10 @@ from mnistlib.jobs.job import Job, require_path
 class ScriptJob(Job):
     """Run a Python script, unchanged, in a process of its own.
 
-    The script runs in a copy of its source folder. What it prints becomes the run's log, what it leaves in
-    ``outputs/`` the run's outputs, and its exit status the run's. It logs metrics with
-    ``mnistlib.current_run().log_metric(...)``; scripts written for Azure ML's ``Run.get_context().log(...)`` run as
-    they are where azureml-core is installed.
+    The script runs in a copy of its source folder; runs folders, wherever they lie, are no part of that. What it prints
+    becomes the run's log, what it leaves in ``outputs/`` the run's outputs, and its exit status the run's. It logs
+    metrics with ``mnistlib.current_run().log_metric(...)``; scripts written for Azure ML's
+    ``Run.get_context().log(...)`` run as they are where azureml-core is installed.
 
     Attributes
     ----------

@@ -69,11 +69,14 @@ class RunContext:
     ----------
     script_launcher : tuple of str
         What Python is given before the name of a script that is the run's job; nothing unless a cluster needs it.
+    runs_folder : Path or None
+        The folder of runs that the run's folder lies in; None on a cluster's node.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.script_launcher: tuple[str, ...] = ()
+        self.runs_folder: Path | None = None
         self._steps: dict[str, int] | None = None
         self._lock = threading.Lock()
 

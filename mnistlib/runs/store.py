@@ -30,7 +30,13 @@ RUNS_VARIABLE = "MNISTLIB_RUNS"
 JOB_FILE = "job.json"
 PROCESS_ENDED = "the process that ran it ended before the run did"
 
-_PROCESSES = ".processes"
+#: Made in a runs folder before the first run: a folder that holds it is one.
+PROCESSES = ".processes"
+MODELS, SERVICES = ".models", ".services"
+#: Where a runs folder keeps the files of runs that are kept elsewhere.
+BROUGHT = ".cloud"
+#: All that a runs folder holds beside its experiments, whose names never begin with a dot.
+OWN_FOLDERS = (PROCESSES, MODELS, SERVICES, BROUGHT)
 _log = logging.getLogger("mnistlib")
 
 
@@ -246,7 +252,7 @@ class RunStore:
         return held
 
     def _lock_path(self, token: str) -> Path:
-        return self.folder / _PROCESSES / f"{token}.lock"
+        return self.folder / PROCESSES / f"{token}.lock"
 
 
 def is_held(path: Path) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from mnistlib.backends.base import Backend
 from mnistlib.backends.cloud.run import CloudRun, as_its_runs_say
 from mnistlib.backends.cloud.service import CloudService, RemoteRun, Submission
-from mnistlib.backends.cloud.staging import PACKAGE, stage
+from mnistlib.backends.cloud.staging import PACKAGE, Shipment, stage
 from mnistlib.backends.cloud.words import CHILDREN, CHOOSES, JOB, is_sweep, new_id, properties_of, record_of
 from mnistlib.backends.plan import Plan
 from mnistlib.datasets import CATALOG, DIGITS, NAMES, fetch_dataset
@@ -22,15 +22,13 @@ from mnistlib.jobs.job import job_from_json
 from mnistlib.models import Models, require_model_name
 from mnistlib.runs import Run, RunRecord, RunStatus, default_runs_folder
 from mnistlib.runs.record import now, require_experiment_name
+from mnistlib.runs.store import BROUGHT
 from mnistlib.services import Services
 
 #: How a job's data set can come to the node on every service.
 DATA_WAYS = ("upload", "fetch")
 #: Names the way that is meant where none is named.
 DATA_VARIABLE = "MNISTLIB_CLOUD_DATA"
-
-# Below the runs folder, where runs that lie elsewhere bring their files; no experiment's name begins with a dot.
-_BROUGHT = ".cloud"
 
 _log = logging.getLogger("mnistlib")
 
@@ -57,7 +55,7 @@ class CloudBackend(Backend):
     def __init__(self, service: CloudService, *, data: str | None = None, runs_folder: Path | None = None) -> None:
         self._service = service
         self._data = self.way_of_data(data)
-        self._folder = (runs_folder or default_runs_folder()) / _BROUGHT
+        self._runs_folder = runs_folder or default_runs_folder()
 
     @classmethod
     def way_of_data(cls, named: str | None) -> str:
@@ -93,7 +91,7 @@ class CloudBackend(Backend):
         if isinstance(job, SweepJob):
             completed = self._completed(experiment) if resume else {}
             done = [completed.get(child) for child in job.children()]
-        shipment, data = stage(job), self._data_of(job, download=True)
+        shipment, data = self._stage(job), self._data_of(job, download=True)
         self._service.prepare()
         with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
             shipment.write(Path(folder))
@@ -148,7 +146,7 @@ class CloudBackend(Backend):
 
     def plan(self, job: Job) -> Plan:
         """Return what submitting a job would do; see :meth:`Backend.plan`."""
-        shipped, data = stage(job).sizes, _sizes(self._data_of(job, download=False))
+        shipped, data = self._stage(job).sizes, _sizes(self._data_of(job, download=False))
         environment = self._service.specification
         command = f"python -m mnistlib node --service {self._service.name}"
         steps = [
@@ -189,6 +187,9 @@ class CloudBackend(Backend):
         """The deployed services."""
         return self._service.services
 
+    def _stage(self, job: Job) -> Shipment:
+        return stage(job, runs_folder=self._runs_folder)
+
     def _data_of(self, job: Job, *, download: bool) -> dict[str, Path]:
         """Return the files of a job's data set that are to be sent; none where the node has or fetches them.
 
@@ -225,7 +226,7 @@ class CloudBackend(Backend):
         }
 
     def _handle(self, run: RemoteRun) -> CloudRun:
-        return self.run_class(self._service, run, self._folder / run.run_id)
+        return self.run_class(self._service, run, self._runs_folder / BROUGHT / run.run_id)
 
 
 def _variables(job: Job) -> dict[str, str]:

@@ -9,13 +9,14 @@ import io
 import json
 import shutil
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import mnistlib
 from mnistlib.errors import JobError
 from mnistlib.jobs import Job, ScriptJob, SweepJob, TrainJob
+from mnistlib.jobs.source import IGNORE_FILE, left_out_error, reading, walk_source
 from mnistlib.runs.store import JOB_FILE
 
 #: What the package is shipped as; the node's ``PYTHONPATH`` names it.
@@ -29,10 +30,6 @@ _LEFT_AT_HOME = ("testing", "__pycache__")
 MOST_BYTES = 300 * 1024 * 1024
 MOST_FILES = 2000
 _NAMED = 5  # of the biggest files, in the error
-
-#: Beside the ignored ones, what is no part of anybody's source.
-_NEVER = (".git", ".hg", ".svn", ".venv", ".tox", "__pycache__")
-_IGNORE_FILE = ".amlignore"
 
 
 @dataclass(frozen=True)
@@ -49,33 +46,49 @@ class Shipment:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Bytes of each file."""
-        return {
-            name: len(content) if isinstance(content, bytes) else content.stat().st_size
-            for name, content in self.files.items()
-        }
+        """Bytes of each file; of one that has gone since, none."""
+        sizes = {}
+        for name, content in self.files.items():
+            with reading():
+                sizes[name] = len(content) if isinstance(content, bytes) else content.stat().st_size
+        return sizes
 
     def write(self, folder: Path) -> None:
-        """Put the files into an empty folder."""
+        """Put the files into an empty folder, but for those that have gone since.
+
+        Raises
+        ------
+        JobError
+            If one may not be read.
+        """
         for name, content in self.files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             if isinstance(content, bytes):
                 path.write_bytes(content)
             else:
-                shutil.copyfile(content, path)
+                with reading():
+                    shutil.copyfile(content, path)
 
 
-def stage(job: Job) -> Shipment:
+def stage(job: Job, *, runs_folder: Path | None = None) -> Shipment:
     """Return what a node needs to run a job.
 
     A script's environment variables are left out of its ``job.json``, which is kept among the run's files: they may be
     secrets. The service keeps them with what was submitted, for whoever may read the workspace.
 
+    Parameters
+    ----------
+    job : Job
+        What is to be run.
+    runs_folder : Path, optional
+        Where the backend keeps runs, which are no part of a script's source folder.
+
     Raises
     ------
     JobError
-        If a script's source folder is not there, or larger than a snapshot may be; the biggest files are named.
+        If a script's source folder is not there, can't be read, leaves out the script, or is larger than a snapshot
+        may be; the biggest files are named.
     """
     files: dict[str, Path | bytes] = {PACKAGE: package()}
     content = json.loads(job.to_json())
@@ -83,7 +96,7 @@ def stage(job: Job) -> Shipment:
         content.get("base", content)["data_folder"] = None  # of this machine
     if isinstance(job, ScriptJob):
         content |= {"source_directory": SOURCE, "environment": {}}
-        files |= {f"{SOURCE}/{name}": path for name, path in _source(Path(job.source_directory))}
+        files |= {f"{SOURCE}/{name}": path for name, path in _source(job, runs_folder).items()}
     files[JOB_FILE] = json.dumps(content, indent=2).encode()
     shipment = Shipment(files)
     _require_small(shipment)
@@ -109,19 +122,21 @@ def package() -> bytes:
     return archive.getvalue()
 
 
-def _source(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the files of a source folder that its ``.amlignore``, else its ``.gitignore``, does not leave out."""
+def _source(job: ScriptJob, runs_folder: Path | None) -> dict[str, Path]:
+    """Return the files of a source folder that its ``.amlignore``, else its ``.gitignore``, does not leave out."""
     import pathspec
 
+    folder = Path(job.source_directory)
     if not folder.is_dir():
         raise JobError(f"there is no folder {folder}: name the folder that holds the script, source_directory=")
-    ignore = next((file for name in (_IGNORE_FILE, ".gitignore") if (file := folder / name).is_file()), None)
+    ignore = next((file for name in (IGNORE_FILE, ".gitignore") if (file := folder / name).is_file()), None)
     lines = ignore.read_text(encoding="utf-8").splitlines() if ignore else []
     left_out = pathspec.GitIgnoreSpec.from_lines(lines)
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder)
-        if path.is_file() and not set(_NEVER).intersection(name.parts) and not left_out.match_file(name.as_posix()):
-            yield name.as_posix(), path
+    walked = walk_source(folder, runs_folder=runs_folder, ignored=left_out.match_file)
+    files = {(below / name).as_posix(): folder / below / name for below, names in walked for name in names}
+    if PurePath(job.script).as_posix() not in files and (folder / job.script).is_file():
+        raise left_out_error(job)
+    return dict(sorted(files.items()))
 
 
 def _require_small(shipment: Shipment) -> None:
@@ -134,5 +149,5 @@ def _require_small(shipment: Shipment) -> None:
         f"{len(sizes):,} files of {total / 1e6:,.0f} MB are too much to ship: at most {MOST_FILES:,} files and "
         f"{MOST_BYTES / 2**20:,.0f} MB. The biggest: "
         + ", ".join(f"{name.removeprefix(f'{SOURCE}/')} ({sizes[name] / 1e6:,.1f} MB)" for name in biggest)
-        + f". Leave out what the script does not need with a file {_IGNORE_FILE} in its source folder"
+        + f". Leave out what the script does not need with a file {IGNORE_FILE} in its source folder"
     )

@@ -5,12 +5,16 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 import mnistlib
 from mnistlib import JobError, ScriptJob, SweepJob, TrainJob
 from mnistlib.backends.cloud import staging
+from mnistlib.backends.cloud.backend import CloudBackend
+from mnistlib.backends.cloud.specification import EnvironmentSpecification
 from mnistlib.backends.cloud.staging import PACKAGE, stage
 
 TRAIN = TrainJob(dataset="digits", regularization=0.5)
@@ -123,3 +127,19 @@ def test_a_source_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     tmp_path.rmdir()
     with pytest.raises(JobError, match=r"there is no folder .*source_directory="):
         stage(job)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_the_runs_folder_of_a_backend_is_not_shipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, named: bool
+) -> None:
+    runs = tmp_path / "results"
+    runs.mkdir()
+    (runs / "notes.txt").write_text("")
+    if not named:
+        monkeypatch.setenv("MNISTLIB_RUNS", str(runs))
+    # A plan asks nobody: it takes no more of a service.
+    specification = EnvironmentSpecification("digits", "", "one that there is")
+    service: Any = SimpleNamespace(name="cluster", cluster_text="a cluster", specification=specification)
+    plan = CloudBackend(service, runs_folder=runs if named else None).plan(a_script(tmp_path))
+    assert [name for name in plan.shipped if name.startswith("source/")] == ["source/train.py"]

@@ -1,0 +1,115 @@
+"""The files of a script's source folder: a run copies them, and a cluster backend ships them.
+
+Runs are no part of a source folder, although their folder may lie in it, around it, or be it. They come and go while
+the source folder is read, and so may files of other programs: what has gone since it was listed is left out.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePath
+
+from mnistlib.errors import JobError
+from mnistlib.files import is_unfinished
+from mnistlib.jobs.script import ScriptJob
+from mnistlib.runs.context import OUTPUTS
+from mnistlib.runs.record import RECORD_FILE
+from mnistlib.runs.store import OWN_FOLDERS, PROCESSES
+
+#: Names the files that are not shipped.
+IGNORE_FILE = ".amlignore"
+
+_LEFT_OUT = frozenset((".git", ".hg", ".svn", ".venv", ".tox", "__pycache__", IGNORE_FILE))
+# Gone since it was listed, or replaced by something of another kind.
+_GONE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+
+
+def walk_source(
+    source: Path,
+    *,
+    runs_folder: Path | None = None,
+    follow_links: bool = False,
+    ignored: Callable[[str], bool] = lambda name: False,
+) -> Iterator[tuple[Path, list[str]]]:
+    """Yield each folder of a source folder, from the top down, with its files.
+
+    Left out are runs folders, runs, unfinished files, ``outputs`` at the top, and folders of other tools such as
+    ``.git``. A source folder that is itself a runs folder has all other files of it.
+
+    Parameters
+    ----------
+    source : Path
+        The source folder.
+    runs_folder : Path, optional
+        Where the backend keeps runs. Other runs folders are recognised by their content.
+    follow_links : bool, default False
+        Whether to enter folders that are symbolic links.
+    ignored : callable, optional
+        Whether to leave out a name below the source folder, with forward slashes; a folder's ends with one. Folders
+        are asked about only where they can't be read.
+
+    Yields
+    ------
+    tuple of Path and list of str
+        The folder, relative to the source folder, and the names of its regular files.
+
+    Raises
+    ------
+    JobError
+        If a folder can't be read.
+    """
+    runs = None if runs_folder is None else os.path.realpath(runs_folder)
+
+    def pass_over(error: OSError) -> None:
+        if not isinstance(error, _GONE) and not ignored(f"{Path(error.filename).relative_to(source).as_posix()}/"):
+            raise error
+
+    try:
+        for path, folders, files in os.walk(source, onerror=pass_over, followlinks=follow_links):
+            here = Path(path)
+            below = here.relative_to(source)
+            at_top = here == source
+            holds_runs = PROCESSES in folders or os.path.realpath(here) == runs
+            if not at_top and (holds_runs or RECORD_FILE in files):
+                folders.clear()
+                continue
+            left_out = {*_LEFT_OUT, *([OUTPUTS] if at_top else ()), *(OWN_FOLDERS if holds_runs else ())}
+            folders[:] = [name for name in folders if name not in left_out and not is_unfinished(name)]
+            names = [name for name in files if name not in left_out and not is_unfinished(name)]
+            # Neither a link to nothing, as editors leave them, nor a pipe.
+            yield below, [name for name in names if not ignored((below / name).as_posix()) and (here / name).is_file()]
+    except PermissionError as error:
+        raise _unreadable(error) from error
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Pass over a file of a source folder that has gone since it was listed.
+
+    Raises
+    ------
+    JobError
+        If it may not be read.
+    """
+    try:
+        yield
+    except _GONE:
+        pass
+    except PermissionError as error:
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: PermissionError) -> JobError:
+    return JobError(
+        f"cannot read {error.filename}: {error.strerror}. The whole source folder is copied: make it readable, or name "
+        "a folder that holds only what the script needs, source_directory="
+    )
+
+
+def left_out_error(job: ScriptJob) -> JobError:
+    """Return the error for a script that is no part of its source folder."""
+    return JobError(
+        f"the script {PurePath(job.script).as_posix()} is no part of the source folder {job.source_directory}: runs "
+        f"folders, runs, {OUTPUTS}, folders such as .venv and what an ignore file names are left out. Move the script, "
+        "or name the folder that holds it, source_directory="
+    )
