@@ -6,6 +6,7 @@ the file: a job's log grows while the job runs, and is read while it grows.
 
 import hashlib
 import shutil
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -48,6 +49,7 @@ class Blobs:
         self._store = store
         self._names = names
         self._tokens = tokens
+        self._commits = threading.Lock()
 
     def file(self, container: str, name: str) -> Path:
         """Return where the blob's bytes are, or would be."""
@@ -57,6 +59,26 @@ class Blobs:
         """Return the folder of the blob's blocks that are not committed yet."""
         digest = hashlib.sha256(f"{container}/{name}".encode()).hexdigest()
         return self._folder.with_name("blocks") / digest
+
+    def incoming(self) -> Path:
+        """Return where to write what a client sends, under a name of its own, until :meth:`commit` is asked for it."""
+        folder = self._folder.with_name("incoming")
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / uuid.uuid4().hex
+
+    def commit(
+        self, whole: Path, container: str, name: str, *, content_type: str, metadata: dict[str, str], only_new: bool
+    ) -> Document | None:
+        """Make a blob of a whole file and return its properties; None if `only_new` and the name is taken.
+
+        Of several who want to be the first, one is: the condition and the blob are one step, as in Azure.
+        """
+        with self._commits:
+            if only_new and self.get(container, name):
+                whole.unlink()
+                return None
+            whole.replace(self.make_room(container, name))
+            return self.note(container, name, content_type=content_type, metadata=metadata)
 
     def make_room(self, container: str, name: str) -> Path:
         """Make the blob's folder and return where its bytes belong."""

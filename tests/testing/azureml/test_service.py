@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +226,34 @@ def test_a_large_file_goes_up_in_blocks(service: AzureMLEmulator, workspace: Any
     assert [request.method for request in service.requests[before:]].count("PUT") > 10
     datastore.download(str(tmp_path / "back"), "large", show_progress=False)
     assert (tmp_path / "back" / "large" / "large.bin").read_bytes() == content
+
+
+def test_of_two_who_want_to_be_first_one_is(service: AzureMLEmulator, workspace: Any, submit: Submit) -> None:
+    run = submit("pass")
+    both_have_begun = threading.Event()
+    answers: list[int] = []
+
+    def upload() -> None:
+        def body() -> Iterator[bytes]:
+            yield b"one half, "
+            assert both_have_begun.wait(60)
+            yield b"the other"
+
+        headers = {"If-None-Match": "*", "x-ms-blob-type": "BlockBlob"}
+        answers.append(requests.put(address, data=body(), headers=headers, timeout=60).status_code)
+
+    wanted = {"paths": [{"path": "logs/first.txt"}]}
+    place = f"/artifacts/batch/metadata/ExperimentRun/dcid.{run.id}"
+    made = ask(service, "artifact/v2.0", place, method="POST", body=wanted).json()
+    address = made["artifactContentInformation"]["logs/first.txt"]["contentUri"]
+    threads = [threading.Thread(target=upload) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(list(service.folder.glob("incoming/.*.part"))) == 2)
+    both_have_begun.set()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == [201, 409]
 
 
 @pytest.mark.parametrize("mode", ["as_mount", "as_download"])

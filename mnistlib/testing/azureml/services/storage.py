@@ -105,34 +105,41 @@ class Storage:
 
     async def _put(self, request: Request, container: str, name: str) -> Response:
         part = request.query_params.get("comp")
-        if part is None and request.headers.get("if-none-match") == "*" and self._blobs.get(container, name):
-            return _error(409, "BlobAlreadyExists")
+        only_new = request.headers.get("if-none-match") == "*"
+        metadata = {key[len(_METADATA) :]: value for key, value in request.headers.items() if key.startswith(_METADATA)}
+        if part == "metadata":
+            return self._put_metadata(container, name, metadata)
+        if only_new and part in (None, "blocklist") and self._blobs.get(container, name):
+            return _error(409, "BlobAlreadyExists")  # before all of it has been sent
         staged = self._blobs.staged(container, name)
+        whole = self._blobs.incoming()
         if part == "block":
             staged.mkdir(parents=True, exist_ok=True)
             await _receive(request, staged / request.query_params["blockid"].replace("/", "_"))
             return Response(status_code=201)
-        if part == "metadata":
-            blob = self._blobs.get(container, name)
-            if blob is None:
-                return _error(404, "BlobNotFound")
-            content_type = blob["content_type"]
-        elif part == "blocklist":
+        if part == "blocklist":
             listed = ET.fromstring(await request.body())  # noqa: S314 - a test's own client wrote it
             blocks = [staged / str(block.text).replace("/", "_") for block in listed]
             if not all(block.exists() for block in blocks):
                 return _error(400, "InvalidBlockList")
-            await run_in_threadpool(_join, blocks, self._blobs.make_room(container, name))
+            await run_in_threadpool(_join, blocks, whole)
             shutil.rmtree(staged, ignore_errors=True)
-            content_type = request.headers.get("x-ms-blob-content-type", "application/octet-stream")
         elif part is None:
-            await _receive(request, self._blobs.make_room(container, name))
-            content_type = request.headers.get("x-ms-blob-content-type", "application/octet-stream")
+            await _receive(request, whole)
         else:
             return _error(501, "NotImplemented")
-        metadata = {key[len(_METADATA) :]: value for key, value in request.headers.items() if key.startswith(_METADATA)}
-        blob = self._blobs.note(container, name, content_type=content_type, metadata=metadata)
-        return Response(status_code=200 if part == "metadata" else 201, headers=_marks(blob))
+        content_type = request.headers.get("x-ms-blob-content-type", "application/octet-stream")
+        blob = self._blobs.commit(
+            whole, container, name, content_type=content_type, metadata=metadata, only_new=only_new
+        )
+        return Response(status_code=201, headers=_marks(blob)) if blob else _error(409, "BlobAlreadyExists")
+
+    def _put_metadata(self, container: str, name: str, metadata: dict[str, str]) -> Response:
+        blob = self._blobs.get(container, name)
+        if blob is None:
+            return _error(404, "BlobNotFound")
+        changed = self._blobs.note(container, name, content_type=blob["content_type"], metadata=metadata)
+        return Response(headers=_marks(changed))
 
 
 async def _receive(request: Request, target: Path) -> None:
