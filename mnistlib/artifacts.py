@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import os
+import pickle
 import platform
 import warnings
 from collections.abc import Mapping
@@ -101,7 +102,7 @@ class SavedModel:
             return np.asarray(self.classifier.classes_)[:0]  # scikit-learn refuses to be asked of nothing
         return np.asarray(self.classifier.predict(features))
 
-    def scores(self, images: NDArray[np.uint8]) -> NDArray[Any]:
+    def predict_proba(self, images: NDArray[np.uint8]) -> NDArray[Any]:
         """Return the probability of each class, shape (n, k), for images as :meth:`predict` takes them."""
         features = self._features(images)
         if not len(images):
@@ -139,12 +140,8 @@ def current_versions() -> dict[str, str]:
 
 
 def pickle_classifier(classifier: Any) -> bytes:
-    """Return the bytes of a pickle that joblib and scikit-learn read back without mnistlib."""
-    import joblib
-
-    buffer = io.BytesIO()
-    joblib.dump(classifier, buffer)
-    return buffer.getvalue()
+    """Return the bytes of a pickle that `pickle.load` and `joblib.load` read back without mnistlib."""
+    return pickle.dumps(classifier)
 
 
 def save_model(folder: Path, pickled: bytes, description: ModelDescription) -> None:

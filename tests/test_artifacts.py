@@ -26,10 +26,11 @@ def test_a_saved_model_answers_as_it_did(run: RunResult) -> None:
     assert np.mean(load_model(run.model_path).predict(test.images) == test.labels) == run.metrics["accuracy"]
 
 
-def test_loading_the_pickle_needs_no_mnistlib(run: RunResult) -> None:
+@pytest.mark.parametrize("library", ["pickle", "joblib"])
+def test_loading_the_pickle_needs_no_mnistlib(run: RunResult, library: str) -> None:
     code = (
-        "import sys, joblib; sys.modules['mnistlib'] = None; "
-        "print(joblib.load(sys.argv[1]).predict([[0.0] * 64]).shape)"
+        f"import sys, {library}; sys.modules['mnistlib'] = None; "
+        f"print({library}.load(open(sys.argv[1], 'rb')).predict([[0.0] * 64]).shape)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(run.model_path)], capture_output=True, text=True, check=True)
     assert done.stdout == "(1,)\n"
@@ -103,7 +104,7 @@ def test_of_no_images_there_are_no_labels(run: RunResult) -> None:
     none = np.zeros((0, 8, 8), np.uint8)
     assert model.predict(none).shape == (0,)
     assert model.predict(none).dtype == model.predict(np.zeros((1, 8, 8), np.uint8)).dtype
-    assert model.scores(none).shape == (0, 10)
+    assert model.predict_proba(none).shape == (0, 10)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def test_a_skops_file_loads_without_trust_and_answers_the_same(tmp_path: Path, s
     version = registered(tmp_path / "runs", solver)
     version.export_skops(tmp_path / "model.skops")
     images = load_dataset("digits").test.images
-    assert (load_model(tmp_path / "model.skops").scores(images) == version.load().scores(images)).all()
+    assert (load_model(tmp_path / "model.skops").predict_proba(images) == version.load().predict_proba(images)).all()
 
 
 def test_a_skops_output_of_a_run_is_registered_and_loads(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_onnx_gives_the_same_labels_and_probabilities(tmp_path: Path, solver: st
     model = version.load()
     assert (labels == model.predict(images)).all()
     assert probabilities.shape == (355, 10)
-    assert np.abs(probabilities - model.scores(images)).max() < 1e-5
+    assert np.abs(probabilities - model.predict_proba(images)).max() < 1e-5
 
 
 def test_what_onnx_cannot_express_is_refused() -> None:

@@ -149,7 +149,7 @@ def _samples(options: argparse.Namespace, no_run: RunNotFoundError) -> tuple[NDA
 
 def _mistakes(run: Run, options: argparse.Namespace) -> tuple[NDArray[np.uint8], list[str]]:
     model, dataset = _model_and_dataset(run, options)
-    scores = model.scores(dataset.test.images)
+    scores = model.predict_proba(dataset.test.images)
     labels = np.asarray(model.classifier.classes_)
     wrong = worst_mistakes(dataset.test.labels, scores, labels=labels, count=options.count)
     answers = labels[scores[wrong].argmax(axis=1)]

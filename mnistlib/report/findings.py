@@ -217,7 +217,7 @@ def _load(job: TrainJob, model: SavedModel, data_folder: str | os.PathLike[str] 
 
 def _judge(model: SavedModel, dataset: Dataset, images: str) -> Judgement:
     test = dataset.test
-    scores = model.scores(test.images)
+    scores = model.predict_proba(test.images)
     labels = np.asarray(model.classifier.classes_)
     answers = labels[scores.argmax(axis=1)]
     worst = worst_mistakes(test.labels, scores, labels=labels, count=MISTAKES)

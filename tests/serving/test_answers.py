@@ -126,7 +126,7 @@ def test_probabilities_of_idx_images_are_the_saved_models(
 ) -> None:
     images = digits.test.images[:50]
     content = server.post(idx(images), IDX, path="/score?proba=1").json()
-    np.testing.assert_allclose(content["probabilities"], digits_model.scores(images), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(content["probabilities"], digits_model.predict_proba(images), rtol=0, atol=1e-12)
 
 
 def test_of_no_images_there_are_no_labels_and_no_probabilities(server: Server, digits: Dataset) -> None:

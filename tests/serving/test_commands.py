@@ -79,7 +79,7 @@ def test_the_service_may_be_named_by_its_page_and_by_the_environment(
 def test_proba_says_how_sure_each_answer_is(
     server: Server, files: Path, digits: Dataset, digits_model: SavedModel, labels: list[str]
 ) -> None:
-    sure = digits_model.scores(digits.test.images[:3]).max(axis=1)
+    sure = digits_model.predict_proba(digits.test.images[:3]).max(axis=1)
     lines = run("score", files / "three.idx", server.uri, "--proba").splitlines()
     assert lines == [f"{label}  {value:.4f}" for label, value in zip(labels, sure, strict=True)]
 
