@@ -86,8 +86,9 @@ def _own_fit(estimator: Any, options: SolverOptions) -> Fit:
     complaint = ""
     if not estimator.converged_:
         complaint = (
-            f"the fit stopped after {iterations} iterations with a gradient of {estimator.gradient_norm_:.3g}, "
-            f"short of its tolerance {options.tol:g}. {_ADVICE if iterations >= options.max_iter else _ROUNDING}"
+            f"the fit stopped after {iterations} iterations with an objective {estimator.gradient_norm_:.3g} above its "
+            f"minimum, relative to itself; tolerance {options.tol:g}. "
+            f"{_ADVICE if iterations >= options.max_iter else _ROUNDING}"
         )
     return Fit(estimator.to_sklearn(), iterations, complaint)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 import warnings
 from collections.abc import Mapping
 from copy import copy
@@ -15,57 +14,86 @@ import scipy.sparse
 import sklearn.linear_model
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state, compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.linear_model._base import SparseCoefMixin
+from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mnistlib.linear.arithmetic import Arithmetic, thread_count
-from mnistlib.linear.minimize import minimize
-from mnistlib.linear.objective import Objective
+from mnistlib.linear.labels import classes_of, row_weights
+from mnistlib.linear.parameters import CONSTRAINTS, check_parameters
 from mnistlib.linear.progress import Callback, Solution
-from mnistlib.linear.rows import Rows
+from mnistlib.linear.rows import Rows, block_rows
+from mnistlib.linear.solve import Problem, solve, unsolved
 
 __all__ = ["LogisticRegression"]
 
 DTYPES = [np.float64, np.float32, np.uint8]
+# Double precision brings the objective no closer to its minimum than this.
+LEAST_TOL = float(np.finfo(np.float64).eps)
 
 
-class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
-    """Multinomial and binary logistic regression with an L2 penalty, for dense data.
+class LogisticRegression(SparseCoefMixin, ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+    """Multinomial and binary logistic regression with an L2 penalty, or none, for dense data.
 
-    A drop-in for `sklearn.linear_model.LogisticRegression` with ``solver="lbfgs"``: the same objective, the same
-    measure of convergence, and coefficients that agree as closely as both have converged.
+    A drop-in for `sklearn.linear_model.LogisticRegression` with ``solver="lbfgs"``: the same parameters, the same
+    objective, and coefficients that agree as closely as both have converged.
+
+    The order of the rows does not change the result, nor do weights in place of repeated rows, nor rows of weight zero.
+    Up to 10 million numbers in `X` all rows are read in every step, sums are carried in float64, and at the default
+    `tol` such changes move no coefficient by more than 1e-6 of the largest one; 1e-4 where `X` is float32 or bytes, or
+    where scikit-learn's coefficients move by more. In larger data some steps use rows drawn by a hash of their
+    content, and it is at most 1e-3, unless the weights are not whole numbers.
 
     Parameters
     ----------
+    penalty : "l2", "deprecated" or None, default="l2"
+        The penalty; None is the same as an infinite `C`. Anything else is refused with the scikit-learn solver that
+        does it.
     C : float, default=1.0
-        Inverse strength of the penalty: a finite number above 0.
+        Inverse strength of the penalty, above 0; infinite for none. Then the coefficients of classes that can be told
+        apart grow until the objective has fallen to next to nothing: `tol` is a share of at least a millionth of the
+        sum of the weights.
+    l1_ratio : 0 or None, default=0
+        The share of the L1 penalty.
+    dual : False
+        As scikit-learn has it for all solvers but liblinear.
     tol : float, default=1e-4
-        The fit has converged when no derivative of the objective, divided by `C` times the sum of the sample weights,
-        is larger, as in scikit-learn, nor a tenth of what a Newton step would gain, as a share of the objective.
-        Neither depends on the number of rows.
+        Convergence tolerance: the fit has converged when the objective is within this share of its minimum. The
+        distance is estimated by the Newton decrement, with the curvature at the current point (Boyd and Vandenberghe,
+        *Convex Optimization*, 9.5.1), so the estimate holds for rare classes, extreme weights and separable classes
+        too. Up to 10 million numbers in `X` the fit goes on until no coefficient would move by more than a hundredth
+        of `tol` times the largest one, if `max_iter` and rounding allow. 0 is as close as double precision comes.
     max_iter : int, default=100
-        The most iterations, each of which is one pass over the rows.
+        The most iterations. One is a step of L-BFGS or of Newton's method with a factorized Hessian, which is about one
+        pass over the rows, or a step of Newton's method by conjugate gradients, which is several. With 0, the
+        coefficients are zero, or those of the last fit with `warm_start`.
     fit_intercept : bool, default=True
         Whether to fit intercepts, which are not penalized.
+    intercept_scaling : float, default=1
+        No effect, as with all of scikit-learn's solvers but liblinear.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, which multiply the sample weights.
-    penalty, l1_ratio
-        ``"l2"`` and 0; anything else is refused with the scikit-learn solver that does it.
+    solver : str, default="auto"
+        There is one solver. It also goes by the names of scikit-learn's for this objective: "lbfgs", "newton-cg",
+        "newton-cholesky", "sag" and "saga".
+    verbose : int, default=0
+        No effect; `callback` tells how a fit goes on.
     warm_start : bool, default=False
         Whether to start at the last fit's coefficients where they have the right shape.
     random_state : int, RandomState or None, default=None
-        For the draws of rows that make the preconditioner, which change the way to the solution only. None is always
-        the same seed.
+        The seed of the draws of rows where `X` has more than 10 million numbers, which change the way to the solution
+        only. None is always the same seed.
     n_jobs : int or None, default=None
         Threads, as joblib understands it; None is as many as BLAS may use. Results have the same bits for every number.
+    multi_class : "auto", "deprecated" or "multinomial", default="auto"
+        The loss of three classes or more is multinomial, and that of two is binary.
     pixel_scale : float, default=1.0
-        What every number in `X` is multiplied with, in `fit` and in every prediction, without a copy of `X`. `coef_`
+        Factor of every number in `X`, in `fit` and in every prediction, without a copy of `X`. `coef_`
         belongs to ``X * pixel_scale``: with 1/255, to pixels between 0 and 1.
     memory_budget : int or None, default=None
         The most bytes that the outputs of many models for all rows may take in `regularization_path`, which trains as
-        many at once as fit; None is a quarter of the machine's memory. A float copy of unsigned bytes is not among
-        them: none is ever made, since making one costs more time than it saves.
+        many at once as fit; None is a quarter of the machine's memory. Copies of `X` in another precision, or with
+        centred columns, are not among them; they are made of up to 10 million numbers.
     callback : callable or None, default=None
         Is called with a `Progress` after each iteration and twice a second within long ones; returning True ends the
         fit within one pass, with the best coefficients so far.
@@ -81,13 +109,16 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     n_iter_ : int32 array of shape (1,)
         Iterations.
     converged_ : bool
-        Whether `gradient_norm_` has come down to `tol`.
+        Whether `gradient_norm_` is at most `tol`: whether the objective is, by the estimate, within this share of its
+        minimum.
     n_passes_ : float
         Passes over the rows, those over a sample of them counted as their share.
     objective_ : float
-        ``C * sum(sample_weight * log_loss) + sum(coef_ ** 2) / 2``.
+        ``C * sum(sample_weight * log_loss) + sum(coef_ ** 2) / 2``; without a penalty, the first sum.
     gradient_norm_ : float
-        What `tol` limits: the larger of the two.
+        The estimate that `tol` limits: half the squared Newton decrement, divided by the objective. It is at least
+        twice the relative fall of the objective that the last steps let expect where `X` has more than 10 million
+        numbers, since the curvature is that of rows drawn.
 
     Examples
     --------
@@ -101,31 +132,41 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
     def __init__(
         self,
+        penalty: str | None = "l2",
         *,
         C: float = 1.0,
+        l1_ratio: float | None = 0.0,
+        dual: bool = False,
         tol: float = 1e-4,
-        max_iter: int = 100,
         fit_intercept: bool = True,
+        intercept_scaling: float = 1,
         class_weight: Mapping[Any, float] | str | None = None,
-        penalty: str = "l2",
-        l1_ratio: float = 0.0,
-        warm_start: bool = False,
         random_state: Any = None,
+        solver: str = "auto",
+        max_iter: int = 100,
+        verbose: int = 0,
+        warm_start: bool = False,
         n_jobs: int | None = None,
+        multi_class: str = "auto",
         pixel_scale: float = 1.0,
         memory_budget: int | None = None,
         callback: Callback | None = None,
     ) -> None:
-        self.C = C
-        self.tol = tol
-        self.max_iter = max_iter
-        self.fit_intercept = fit_intercept
-        self.class_weight = class_weight
         self.penalty = penalty
+        self.C = C
         self.l1_ratio = l1_ratio
-        self.warm_start = warm_start
+        self.dual = dual
+        self.tol = tol
+        self.fit_intercept = fit_intercept
+        self.intercept_scaling = intercept_scaling
+        self.class_weight = class_weight
         self.random_state = random_state
+        self.solver = solver
+        self.max_iter = max_iter
+        self.verbose = verbose
+        self.warm_start = warm_start
         self.n_jobs = n_jobs
+        self.multi_class = multi_class
         self.pixel_scale = pixel_scale
         self.memory_budget = memory_budget
         self.callback = callback
@@ -136,8 +177,9 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         Parameters
         ----------
         X : array of shape (n_samples, n_features)
-            float32 and float64 are computed with as they are, unsigned bytes in float32, also from a memory map;
-            anything else is made float64. Sparse matrices are refused.
+            float32, float64 and unsigned bytes are read as they are, also from a memory map; anything else is made
+            float64. Up to 10 million numbers are computed with in float64 in the last steps; more of them in their own
+            precision, bytes in float32. Sparse matrices are refused.
         y : array of shape (n_samples,)
             The class of each sample; at least two classes.
         sample_weight : array of shape (n_samples,), optional
@@ -158,8 +200,10 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         Warns
         -----
         ConvergenceWarning
-            `max_iter` was too small, or the data too badly conditioned for `tol` in their precision.
+            `max_iter` was too small, or the precision cannot reach `tol`; the message names a `tol` within reach.
         """
+        if self.penalty is None and self.C != 1:
+            warnings.warn("Setting penalty=None will ignore the C and l1_ratio parameters", stacklevel=2)
         (solution,) = self._solve(X, y, sample_weight, [self.C])
         self._adopt(solution)
         self._warn_unless_converged()
@@ -177,45 +221,57 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
     def _solve(self, X: Any, y: Any, sample_weight: Any, rates: list[float]) -> list[Solution]:
         """Fit a model for each of the rates; set what they have in common."""
-        self._check_parameters(rates)
+        for rate in rates:
+            check_parameters({name: getattr(self, name) for name in CONSTRAINTS} | {"C": rate})
         _refuse_sparse(X)
-        X, y = validate_data(self, X, y, dtype=DTYPES)
-        check_classification_targets(y)
-        classes, labels = np.unique(y, return_inverse=True)
+        X, y = self._validated(X, y)
+        classes, labels = classes_of(y)
         if len(classes) < 2:
             raise ValueError(
                 f"Logistic regression needs at least 2 classes in y, but there is only one class: {classes[0]}. "
                 "sklearn.dummy.DummyClassifier predicts a constant."
             )
-        precision = np.dtype(np.float64 if X.dtype == np.float64 else np.float32)
-        arithmetic = Arithmetic(precision, thread_count(self.n_jobs))
-        objective = Objective(
-            Rows(X, arithmetic),
+        weights = row_weights(X, sample_weight, self.class_weight, classes, labels)
+        problem = Problem(
+            X,
             labels.astype(np.min_scalar_type(len(classes))),
             classes=len(classes),
-            C=rates,
-            arithmetic=arithmetic,
-            sample_weight=self._weights(X, sample_weight, classes, labels),
+            C=[math.inf] * len(rates) if self.penalty is None else rates,
+            weights=weights,
             fit_intercept=self.fit_intercept,
             scale=self.pixel_scale,
+            threads=thread_count(self.n_jobs),
         )
-        start = self._start(objective.shape) if self.warm_start else None
+        outputs = 1 if len(classes) == 2 else len(classes)
+        start = self._start((len(rates), outputs, X.shape[1] + 1)) if self.warm_start else None
         self.classes_ = classes
         self._dtype = np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
+        self._of_bytes = X.dtype == np.uint8
+        if self.max_iter == 0:
+            return unsolved(problem, start=start)
         seed = 0 if self.random_state is None else int(check_random_state(self.random_state).randint(1 << 31))
-        return minimize(
-            objective,
+        return solve(
+            problem,
             start=start,
-            tol=self.tol,
+            tol=max(self.tol, LEAST_TOL),
             max_iter=self.max_iter,
             callback=self.callback,
             random_state=seed,
         )
 
+    def _validated(self, X: Any, y: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        if type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biu":
+            # Nothing to convert, no NaN to look for: scikit-learn's look at them takes a tenth of a small fit.
+            X = validate_data(self, X, dtype=DTYPES)
+            check_consistent_length(X, y)
+            return X, y
+        X, y = validate_data(self, X, y, dtype=DTYPES)
+        return X, y
+
     def _adopt(self, solution: Solution) -> None:
         self.coef_ = solution.weights.astype(self._dtype)
         self.intercept_ = solution.intercept.astype(self._dtype)
-        self.n_iter_ = np.array([max(1, solution.iterations)], dtype=np.int32)
+        self.n_iter_ = np.array([min(self.max_iter, max(1, solution.iterations))], dtype=np.int32)
         self.converged_ = solution.converged
         self.n_passes_ = solution.passes
         self.objective_ = solution.objective
@@ -225,55 +281,28 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     def _warn_unless_converged(self) -> None:
         if self.converged_ or self._cancelled:
             return
-        advice = "Rounding allows no further step: give X as float64, or a larger tol."
+        advice = f"Rounding allows no further step: a tol of {2 * self.gradient_norm_:.0e} is within reach."
         if self.n_iter_[0] >= self.max_iter:
             advice = "Increase max_iter."
+        if self._of_bytes and self.pixel_scale == 1:
+            advice += " X holds bytes: with pixel_scale=1/255 they are numbers between 0 and 1, which converge faster."
         warnings.warn(
-            f"C={self.C:g}: the gradient is {self.gradient_norm_:.3g} after {self.n_iter_[0]} iterations, above "
-            f"tol={self.tol:g}. {advice}",
+            f"C={self.C:g}: the fit failed to converge: after {self.n_iter_[0]} iterations the objective is estimated "
+            f"to be {self.gradient_norm_:.3g} above its minimum, relative to itself, and tol={self.tol:g}. {advice}",
             ConvergenceWarning,
             stacklevel=3,
         )
-
-    def _check_parameters(self, rates: list[float]) -> None:
-        for name, value in [("tol", self.tol), ("pixel_scale", self.pixel_scale), *(("C", rate) for rate in rates)]:
-            _check_positive(name, value)
-        if self.memory_budget is not None:
-            _check_positive("memory_budget", self.memory_budget)
-        max_iter: Any = self.max_iter
-        if not isinstance(max_iter, numbers.Integral) or int(max_iter) < 1:
-            raise ValueError(f"max_iter needs to be a whole number from 1, not {max_iter!r}.")
-        if self.penalty != "l2" or self.l1_ratio != 0:
-            raise ValueError(
-                f"penalty={self.penalty!r} with l1_ratio={self.l1_ratio!r} is not supported, only the L2 penalty. Use "
-                'sklearn.linear_model.LogisticRegression with solver="saga" for L1 and elastic net, and with '
-                'solver="lbfgs" for no penalty.'
-            )
-
-    def _weights(
-        self, X: npt.NDArray[Any], sample_weight: Any, classes: npt.NDArray[Any], labels: npt.NDArray[np.intp]
-    ) -> npt.NDArray[Any] | None:
-        if sample_weight is None and self.class_weight is None:
-            return None
-        weights: npt.NDArray[np.float64]
-        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        if not weights.any():
-            raise ValueError("All sample weights are zero: there is nothing to fit. Give at least one above 0.")
-        if self.class_weight is None:
-            return weights
-        factors: npt.NDArray[np.float64]
-        if self.class_weight == "balanced":
-            of_classes = np.bincount(labels, weights=weights, minlength=len(classes))
-            factors = weights.sum() / (len(classes) * np.where(of_classes > 0, of_classes, np.inf))
-        else:
-            factors = compute_class_weight(self.class_weight, classes=classes, y=classes[labels])
-        return weights * factors[labels]
 
     def _start(self, shape: tuple[int, int, int]) -> npt.NDArray[np.float64] | None:
         models, outputs, columns = shape
         if not hasattr(self, "coef_") or self.coef_.shape != (outputs, columns - 1):
             return None
-        last = np.column_stack([self.coef_, self.intercept_]).astype(np.float64)
+        coefficients: Any = self.coef_
+        if scipy.sparse.issparse(coefficients):  # after `sparsify`
+            coefficients = coefficients.toarray()
+        last = np.column_stack([coefficients, self.intercept_]).astype(np.float64)
+        if not np.isfinite(last).all():
+            return None
         return np.repeat(last[None], models, axis=0)
 
     def decision_function(self, X: Any) -> npt.NDArray[Any]:
@@ -292,7 +321,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         check_is_fitted(self)
         _refuse_sparse(X)
         X = validate_data(self, X, reset=False, dtype=DTYPES)
-        rows = Rows(X, Arithmetic(np.dtype(np.float32 if X.dtype == np.float32 else np.float64)))
+        arithmetic = Arithmetic(np.dtype(np.float32 if X.dtype == np.float32 else np.float64))
+        rows = Rows(X, arithmetic, block_rows(X.shape[1], self.coef_.shape[0]))
         weights = (self.coef_ * self.pixel_scale).T.astype(rows.block(rows.slices[0]).dtype, copy=False)
         scores = np.concatenate([rows.block(block) @ weights for block in rows.slices])
         scores += self.intercept_
@@ -327,7 +357,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         """
         check_is_fitted(self)
         plain = sklearn.linear_model.LogisticRegression(
-            C=self.C,
+            C=math.inf if self.penalty is None else self.C,
             tol=self.tol,
             max_iter=self.max_iter,
             fit_intercept=self.fit_intercept,
@@ -340,11 +370,6 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             if hasattr(self, name):
                 setattr(plain, name, getattr(self, name))
         return plain
-
-
-def _check_positive(name: str, value: Any) -> None:
-    if not isinstance(value, numbers.Real) or not 0 < float(value) < math.inf:
-        raise ValueError(f"{name} needs to be a finite number above 0, not {value!r}.")
 
 
 def _refuse_sparse(X: Any) -> None:

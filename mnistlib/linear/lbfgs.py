@@ -1,98 +1,178 @@
-"""The quasi-Newton direction of one model, and the step along the directions of all of them."""
+"""Limited-memory BFGS for one model, as a state machine: the caller evaluates `trial` and passes the result to `tell`.
+
+It sees no rows. So the points of several models can be evaluated in one pass, and a descent can be stored as a value.
+"""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mnistlib.linear.arithmetic import Floats
-from mnistlib.linear.objective import Logits, Objective
+from mnistlib.linear.line_search import LineSearch, Verdict
+from mnistlib.linear.quasi_newton import NO_PAIRS, InverseHessian, Pairs, QuasiNewton
 
-__all__ = ["History", "search"]
+__all__ = ["Descent", "DescentState", "gain_ahead"]
 
-MEMORY = 20
-# A step is taken where the slope has fallen to a quarter. Each try costs exponentials only, a pass costs much more.
-SLOPE_LEFT = 0.25
-MOST_TRIES = 30
-LARGEST_GROWTH = 10.0
+# Steps over which the fall of the objective is measured.
+WINDOW = 3
+# Nearly all steps leave less of the slope at the first length.
+SLOPE_LEFT = 0.9
+# Steps without a gain that rounding would not explain, nor a smaller decrement, before the model is given up.
+MOST_IDLE_STEPS = 5
 
 
-@dataclass
-class History:
-    """The last steps of one model and the changes of the gradient over them.
+@dataclass(frozen=True, eq=False)
+class DescentState:
+    """A descent between two steps.
 
-    The two-loop recursion of limited-memory BFGS (Nocedal and Wright, *Numerical Optimization*, algorithm 7.4), with a
-    preconditioner for the first approximation of the inverse Hessian.
+    Attributes
+    ----------
+    parameters, gradient : array of shape (outputs, d + 1)
+        The point, and the gradient there.
+    value : float
+        The objective there.
+    iteration : int
+        Steps so far.
+    pairs : Pairs
+        The last steps.
+    least_decrement : float
+        The smallest decrement so far.
+    first_length : float
+        The first length to try for the next step.
+    idle : int
+        Steps without a gain since the last one with a gain.
+    values : tuple of float
+        The objective after the last steps, this one included.
     """
 
-    pairs: deque[tuple[Floats, Floats, float]] = field(default_factory=lambda: deque(maxlen=MEMORY))
-
-    def add(self, step: Floats, change: Floats) -> None:
-        """Remember a step and the change of the gradient, unless rounding has hidden that it curves upwards."""
-        curvature = float(np.vdot(step, change))
-        if curvature > 0:
-            self.pairs.append((step, change, curvature))
-
-    def direction(self, gradient: Floats, solve: Callable[[Floats], Floats]) -> Floats:
-        """Return minus the approximate inverse Hessian times `gradient`."""
-        rest = gradient
-        shares = []
-        for step, change, curvature in reversed(self.pairs):
-            share = float(np.vdot(step, rest)) / curvature
-            rest = rest - share * change
-            shares.append(share)
-        result = solve(rest)
-        for (step, change, curvature), share in zip(self.pairs, reversed(shares), strict=True):
-            result = result + (share - float(np.vdot(change, result)) / curvature) * step
-        return -result
+    parameters: Floats
+    gradient: Floats
+    value: float
+    iteration: int = 0
+    pairs: Pairs = NO_PAIRS
+    least_decrement: float = np.inf
+    first_length: float = 1.0
+    idle: int = 0
+    values: tuple[float, ...] = ()
 
 
-def search(
-    objective: Objective,
-    *,
-    start: Floats,
-    direction: Floats,
-    highest: Floats,
-    slope: Floats,
-    state: Logits,
-    change: Logits,
-) -> tuple[Floats, Floats]:
-    """Return, for each model, a step along its direction to nearly the minimum there, and the objective at it.
+def gain_ahead(values: tuple[float, ...], noise: float) -> float:
+    """Return how far the objective will still fall, if it goes on as in the last steps.
 
-    Newton's method on the derivative by the step, kept between steps that are known to be too short and too long.
-    The outputs are linear in the step, so this costs no pass.
+    The falls over the last steps, and over as many before them, are two terms of a geometric series; unless both are
+    below `noise`.
+    """
+    window = min(WINDOW, (len(values) - 1) // 2)
+    if window < 1:
+        return np.inf
+    before, last = values[-2 * window - 1] - values[-window - 1], values[-window - 1] - values[-1]
+    if max(abs(before), abs(last)) <= noise:
+        return noise
+    return last * last / (before - last) if last < before else np.inf
+
+
+class Descent:
+    """The descent of one model; and, from its last steps, an approximate inverse Hessian.
 
     Parameters
     ----------
-    objective : Objective
-        What to minimize.
-    start, direction : array of shape (models, outputs, d + 1)
-        Parameters, and a descent direction for each model.
-    highest : array of shape (models,)
-        What the objective must not exceed: a small slope alone can be found on the far side, higher up than the start.
-    slope : array of shape (models,)
-        The derivatives at `start`: negative.
-    state, change : Logits
-        The outputs of `start` and `direction`.
+    state : DescentState
+        Where to start.
+    inverse : InverseHessian
+        The first approximation.
+    balanced : callable
+        Projects a direction onto those that change the probabilities.
+    precision : float
+        The relative rounding error of the objective.
+
+    Attributes
+    ----------
+    state : DescentState
+        Where the descent is.
+    decrement : float
+        The gradient times the approximate inverse Hessian times the gradient: twice the gain of a step by the
+        quadratic model.
+    trial : array of shape (outputs, d + 1)
+        The point that comes next.
     """
-    steps = np.ones(len(slope))
-    short, long = np.zeros_like(steps), np.full_like(steps, np.inf)
-    value = np.empty_like(steps)
-    left = np.arange(len(steps))
-    for last in [False] * (MOST_TRIES - 1) + [True]:
-        here = objective.along(left, start=start, direction=direction, steps=steps, state=state, change=change)
-        value[left] = here.value
-        long[left] = np.where(here.slope > 0, steps[left], long[left])
-        short[left] = np.where(here.slope < 0, steps[left], short[left])
-        missed = (np.abs(here.slope) > SLOPE_LEFT * np.abs(slope[left])) | (here.value > highest[left])
-        if last or not missed.any():
-            break
-        newton = steps[left] - here.slope / np.maximum(here.curvature, np.finfo(float).tiny)
-        left, newton = left[missed], newton[missed]
-        farthest = np.minimum(long[left], LARGEST_GROWTH * steps[left])
-        between = np.where(np.isinf(long[left]), farthest, (short[left] + long[left]) / 2)
-        steps[left] = np.where((newton > short[left]) & (newton < farthest), newton, between)
-    return steps, value
+
+    def __init__(
+        self,
+        state: DescentState,
+        inverse: InverseHessian,
+        *,
+        balanced: Callable[[Floats], Floats],
+        precision: float,
+    ) -> None:
+        self.state = state
+        self._balanced = balanced
+        self._precision = precision
+        self.aim(inverse)
+
+    @property
+    def stalled(self) -> bool:
+        """Whether rounding keeps the model from any further gain."""
+        return self.state.idle >= MOST_IDLE_STEPS
+
+    def aim(self, inverse: InverseHessian) -> None:
+        """Choose the direction of the next step, with this approximation from here on."""
+        self.inverse = inverse
+        direction, slope = self._direct()
+        if len(self.state.pairs) and not slope < 0:
+            self.state = replace(self.state, pairs=NO_PAIRS)
+            direction, slope = self._direct()
+        self.decrement = max(0.0, -slope)
+        self._direction = direction
+        first = self.state.first_length
+        self._search = LineSearch(
+            self.state.value, slope, precision=self._precision, slope_left=SLOPE_LEFT, first=first
+        )
+        self.trial = self.state.parameters + first * direction
+
+    def _direct(self) -> tuple[Floats, float]:
+        """Return the direction from here, and the slope along it."""
+        self._corrected = QuasiNewton(self.inverse, self.state.pairs)
+        direction = -self.solve(self.state.gradient)
+        return direction, float(np.vdot(direction, self.state.gradient))
+
+    def tell(self, value: float, gradient: Floats) -> bool:
+        """Take the objective and the gradient at `trial`.
+
+        Returns
+        -------
+        bool
+            Whether the step ends here; `aim` chooses the next one. Otherwise `trial` is another point.
+        """
+        slope = float(np.vdot(self._direction, gradient))
+        verdict = self._search.tell(value, slope)
+        if verdict is Verdict.ANOTHER_LENGTH:
+            self.trial = self.state.parameters + self._search.length * self._direction
+            return False
+        start = self.state
+        if verdict is Verdict.NO_STEP:
+            idle, iteration = start.idle + 1, start.iteration + 1
+            self.state = replace(start, pairs=NO_PAIRS, first_length=1.0, idle=idle, iteration=iteration)
+            return True
+        step, change = self._search.length * self._direction, gradient - start.gradient
+        idle = start.value - value <= self._search.noise and self.decrement >= start.least_decrement / 2
+        self.state = DescentState(
+            parameters=self.trial,
+            gradient=gradient,
+            value=value,
+            iteration=start.iteration + 1,
+            pairs=start.pairs.after(step, change, precision=self._precision),
+            least_decrement=min(self.decrement, start.least_decrement),
+            first_length=self._search.next_first_length(slope),
+            idle=start.idle + 1 if idle else 0,
+            values=(*(start.values or (start.value,)), value)[-2 * WINDOW - 1 :],
+        )
+        return True
+
+    rescaled = False
+
+    def solve(self, gradient: Floats) -> Floats:
+        """Return the approximate inverse Hessian times a gradient."""
+        return self._balanced(self._corrected.solve(gradient))

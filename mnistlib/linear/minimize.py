@@ -1,206 +1,342 @@
-"""Minimize the objectives of one or several models: preconditioned limited-memory BFGS."""
+"""Minimize the objectives of one or several models: L-BFGS over shared passes, and Newton's method to its end."""
 
 from __future__ import annotations
 
-import math
-import time
 from contextlib import suppress
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from mnistlib.errors import DataError
+from mnistlib.linear.approach import approach, sample_of, starting_point
 from mnistlib.linear.arithmetic import Floats
-from mnistlib.linear.descent import Descent
+from mnistlib.linear.curvature import Diagonal, caution, small
+from mnistlib.linear.handover import Handover
+from mnistlib.linear.lbfgs import Descent, DescentState
+from mnistlib.linear.ledger import CancelledError, Ledger
+from mnistlib.linear.newton import FINAL_STEP, Newton, NewtonState
 from mnistlib.linear.objective import Objective
-from mnistlib.linear.preconditioner import Preconditioner, at_zero, near
-from mnistlib.linear.progress import Callback, Progress, Solution
-from mnistlib.linear.rows import Rows
+from mnistlib.linear.preconditioner import Preconditioner, at_zero, leaders, near
+from mnistlib.linear.progress import Callback, FitState, Solution
+from mnistlib.linear.quasi_newton import InverseHessian
 
 __all__ = ["minimize"]
 
-# The first approach is on a tenth of the rows, within these limits for each column, if the whole is much larger.
-SAMPLE_ONE_IN = 10
-SAMPLE_ROWS_PER_COLUMN = (12, 60)
-SAMPLE_SHARE = 3
-SAMPLE_ITERATIONS = 8
-# Iterations after which the preconditioner is computed anew: early, because the Hessian changes most at the start.
-REFRESH = (1, 10, 50)
-# Inside a pass, progress is reported no more often than this, in seconds.
-REPORT_EVERY = 0.5
+# Iterations after which blocks are drawn anew: early, because the Hessian changes most at the start.
+DRAW_AFTER = (1, 10, 50)
+# Iterations after which the diagonal is formed anew, with several outputs. With one, the curvature of rows that are
+# told apart falls to nothing, and with it a diagonal that is of use.
+DIAGONAL_AFTER = (6,)
+# Where the objective has fallen to this share of its value at zero weights, the classes are nearly separated.
+SEPARATED = 0.3
 
-
-class _CancelledError(Exception):
-    """The callback has asked for the end."""
+Steps = Literal["all", "first", "last"]
 
 
 def minimize(
     objective: Objective,
     *,
-    start: Floats | None = None,
+    coarse: Objective | None = None,
+    start: Floats | FitState | None = None,
     tol: float = 1e-4,
     max_iter: int = 1000,
     callback: Callback | None = None,
     random_state: int = 0,
+    first_iteration: int = 0,
+    steps: Steps = "all",
+    final_step: float = FINAL_STEP,
 ) -> list[Solution]:
     """Minimize the objective of each model.
 
     Parameters
     ----------
     objective : Objective
-        What to minimize.
-    start : array of shape (models, outputs, d + 1), optional
-        Where to start; at a rough fit to a sample of the rows unless given, or at zero where the rows are few.
+        The objective.
+    coarse : Objective, optional
+        The same in single precision, for the steps before the last ones.
+    start : array of shape (models, outputs, d + 1) or FitState, optional
+        Where to start, or a fit of the same models to the same rows to go on with. Without it, at weights of zero, or
+        where the rows are many, at a rough fit to a sample.
     tol : float
         A model has converged when its `Solution.gradient_norm` is at most this.
     max_iter : int
-        The most steps over all rows, each of which is one pass.
+        The most steps over all rows.
     callback : callable, optional
-        Is told of the progress; see `Callback`.
+        Called with a `Progress`; see `Callback`.
     random_state : int
-        The seed of the draws of rows for the sample and the preconditioner.
+        The seed of the draws of rows, where the rows are many.
+    first_iteration : int
+        Steps that have led to `start`; they count.
+    steps : "all", "first" or "last"
+        "first": L-BFGS only. "last": Newton's method only. "all": L-BFGS, then Newton's method; where the Hessian is
+        small, Newton's method only. Over many rows there is only L-BFGS.
+    final_step : float
+        Newton's method ends where no coefficient would move by more than this times `tol` times the largest one.
 
     Returns
     -------
     list of Solution
         One for each model, in order.
 
+    Raises
+    ------
+    DataError
+        The numbers in X are too large to compute with.
+
     Notes
     -----
-    L-BFGS runs into the condition of image data: neighbouring pixels are nearly the same. Here it is preconditioned,
-    at first with the Gram matrix of a sample of the rows, as in D. Boehning, "Multinomial logistic regression
-    algorithm" (1992), and after a few iterations with the Hessian's class blocks. The objective, its gradient and so
-    the test of convergence are always of all rows.
+    A small Hessian is formed and factorized: Newton's method, with several steps for each Hessian. Otherwise the first
+    steps are those of L-BFGS, which runs into the condition of most data, and is preconditioned. Where the rows are
+    cheap to read, by the diagonal of the Hessian, and the last steps are those of Newton's method by conjugate
+    gradients. Where they are many, by the Hessian's class blocks from rows that are drawn in proportion to their
+    curvature; at first by the Gram matrix of a sample, as in D. Boehning, "Multinomial logistic regression algorithm"
+    (1992).
     """
-    return _Fit(objective, tol, max_iter, callback, random_state).run(start)
+    fit = _Fit(
+        objective,
+        coarse or objective,
+        tol=tol,
+        max_iter=max_iter,
+        callback=callback,
+        random_state=random_state,
+        first_iteration=first_iteration,
+        steps=steps,
+        final_step=final_step,
+    )
+    return fit.run(start)
 
 
 class _Fit:
     """One call of `minimize`."""
 
     def __init__(
-        self, objective: Objective, tol: float, max_iter: int, callback: Callback | None, random_state: int
+        self,
+        objective: Objective,
+        coarse: Objective,
+        *,
+        tol: float,
+        max_iter: int,
+        callback: Callback | None,
+        random_state: int,
+        first_iteration: int,
+        steps: Steps,
+        final_step: float,
     ) -> None:
         self.objective = objective
+        self.coarse = coarse.beside(objective)
         self.tol = tol
         self.max_iter = max_iter
-        self.callback = callback
-        self.random = np.random.default_rng(random_state)
-        self.began = self.reported = time.perf_counter()
-        self.cancelled = False
-        self.iteration = 0
-        self.descent: Descent | None = None
-        self.first: tuple[float, float] | None = None
-        self.solutions: dict[int, Solution] = {}
-        self.left = np.arange(len(objective.C))
-
-    def run(self, start: Floats | None) -> list[Solution]:
-        self.objective.on_block = self._on_block
-        with self.objective.arithmetic.running():
-            self.descent = Descent(self.objective, *self._approach(start))
-            with suppress(_CancelledError):
-                self._descend(self.descent)
-            self._finish(self.descent, np.ones(len(self.left), dtype=bool))
-        return [self.solutions[model] for model in range(len(self.objective.C))]
-
-    def _approach(self, start: Floats | None) -> tuple[Floats, Preconditioner]:
-        """Return where to start and how to begin there, from a sample of the rows where there are many."""
-        parameters = np.zeros(self.objective.shape) if start is None else start.astype(np.float64)
-        sample = self._sample()
-        if sample is None:
-            return parameters, at_zero(self.objective)
-        preconditioner = at_zero(sample)
-        if start is None:
-            descent = Descent(sample, parameters, preconditioner)
-            for _ in range(SAMPLE_ITERATIONS):
-                descent.step()
-            parameters = descent.parameters
-        self.objective.passes += sample.passes * sample.rows.shape[0] / self.objective.rows.shape[0]
-        return parameters, preconditioner
-
-    def _sample(self) -> Objective | None:
-        whole = self.objective
-        rows, columns = whole.rows.shape
-        least, most = (each * (columns + 1) for each in SAMPLE_ROWS_PER_COLUMN)
-        size = min(max(rows // SAMPLE_ONE_IN, least), most)
-        if rows < SAMPLE_SHARE * size:
-            return None
-        chosen = np.sort(self.random.choice(rows, size, replace=False))
-        weights = None if whole.sample_weight is None else whole.sample_weight[chosen]
-        share = size if weights is None else float(np.sum(weights))
-        if not share:
-            return None
-        return Objective(
-            Rows(whole.rows.take(chosen), whole.arithmetic),
-            whole.labels[chosen],
-            classes=whole.classes,
-            C=whole.C * (whole.total_weight / share),
-            arithmetic=whole.arithmetic,
-            sample_weight=weights,
-            fit_intercept=whole.fit_intercept,
-            scale=whole.scale,
+        self.seed = random_state
+        self.first_iteration = first_iteration
+        self.steps = steps
+        self.final_step = final_step
+        self.cheap = objective.layout.cheap
+        self.by_position = False
+        self.leads = leaders(objective.strengths)
+        self.descents: dict[int, Descent] = {}
+        self.handover = Handover(
+            objective,
+            tol=tol,
+            max_iter=max_iter,
+            first_iteration=first_iteration,
+            few=steps == "first",
+            precision=float(np.finfo(coarse.arithmetic.precision).eps),
         )
+        self.ledger = Ledger(objective, tol=tol, max_iter=max_iter, callback=callback)
+        self.ledger.in_double = self.coarse is objective
+        self.on_block = None if callback is None else self.ledger.on_block
 
-    def _descend(self, descent: Descent) -> None:
-        while True:
-            done = (descent.gradient_norm <= self.tol) | descent.stalled
-            if done.any():
-                self._finish(descent, done)
-                descent.drop(done)
-            if self.cancelled or not len(self.left) or self.iteration == self.max_iter:
-                return
-            if self.iteration in REFRESH:
-                blocks = near(descent.objective, descent.state, self.random)
-                if blocks is not None:
-                    descent.use(blocks)
-            descent.step()
-            self.iteration += 1
-            self._report(descent, descent.objective.passes)
+    def run(self, start: Floats | FitState | None) -> list[Solution]:
+        """Minimize, and return the solutions in the order of the models."""
+        with self.objective.arithmetic.running(), self.coarse.arithmetic.running():
+            try:
+                for objective in (self.objective, self.coarse):
+                    objective.shards.watch(self.on_block)
+                with suppress(CancelledError):
+                    self._minimize(start)
+            finally:
+                for objective in (self.objective, self.coarse):
+                    objective.shards.watch(None)
+            return self.ledger.solutions()
 
-    def _finish(self, descent: Descent, done: npt.NDArray[np.bool_]) -> None:
-        norms = descent.gradient_norm
-        for model in np.flatnonzero(done):
-            self.solutions[int(self.left[model])] = Solution(
-                weights=descent.parameters[model, :, :-1].copy(),
-                intercept=descent.parameters[model, :, -1].copy(),
-                objective=float(descent.value[model]),
-                gradient_norm=float(norms[model]),
-                passes=descent.objective.passes,
-                iterations=self.iteration,
-                converged=bool(norms[model] <= self.tol),
-                cancelled=self.cancelled,
-            )
-        self.left = self.left[~done]
-
-    def _on_block(self, passes: float) -> None:
-        if self.descent is not None and time.perf_counter() - self.reported >= REPORT_EVERY:
-            self._report(self.descent, passes)
-            if self.cancelled:
-                raise _CancelledError
-
-    def _report(self, descent: Descent, passes: float) -> None:
-        if self.callback is None:
+    def _minimize(self, start: Floats | FitState | None) -> None:
+        begun: dict[int, NewtonState] = {}
+        if isinstance(start, FitState):
+            begun = {model: state.newton for model, state in enumerate(start.models) if state.newton is not None}
+            self._resume(start)
+        else:
+            starts = None if start is None else list(self.objective.balanced(start.astype(np.float64)))
+            if self.cheap and (self.steps == "last" or (self.steps == "all" and small(self.objective))):
+                default = [starting_point(self.objective)] * len(self.objective.C)
+                begun = {
+                    model: NewtonState(parameters, self.first_iteration)
+                    for model, parameters in enumerate(starts or default)
+                }
+                for model, state in begun.items():
+                    self.ledger.begin_newton(model, state)
+            else:
+                self._begin(starts)
+        self._descend({model: of_model for model, of_model in self.descents.items() if model not in begun})
+        if self.steps == "first" or not self.cheap:
             return
-        norms = descent.gradient_norm
-        worst = int(np.argmax(norms))
-        seconds = time.perf_counter() - self.began
-        progress = Progress(
-            iteration=self.iteration,
-            passes=passes,
-            objective=float(descent.value[worst]),
-            gradient_norm=float(norms[worst]),
-            seconds=seconds,
-            seconds_left=self._seconds_left(passes, float(norms[worst]), seconds),
-        )
-        self.cancelled = self.callback(progress) is True
-        self.reported = time.perf_counter()
+        for model in range(len(self.objective.C)):
+            if self.ledger.cancelled:
+                return
+            self._finish_by_newton(model, begun.get(model))
 
-    def _seconds_left(self, passes: float, norm: float, seconds: float) -> float | None:
-        """Extend the fall of the logarithm of the gradient since the first report as a straight line."""
-        if self.first is None:
-            self.first = passes, norm
-        passes_before, norm_before = self.first
-        if not self.tol < norm < norm_before or passes <= passes_before:
-            return None
-        rate = math.log(norm_before / norm) / (passes - passes_before)
-        left = min(math.log(norm / self.tol) / rate, self.max_iter - self.iteration)
-        return left * seconds / passes
+    def _begin(self, starts: list[Floats] | None) -> None:
+        """Set the descents at their start; in double precision where the numbers are too large for single."""
+        try:
+            self._set_out(starts)
+        except DataError:
+            if self.coarse is self.objective:
+                raise
+            self._give_up_coarse()
+            self._set_out(starts)
+
+    def _set_out(self, starts: list[Floats] | None) -> None:
+        objective = self.coarse
+        inverses: list[InverseHessian] = []
+        if not self.cheap:
+            at_first, starts = self._approach(starts)
+            inverses.extend(at_first)
+        default = [starting_point(objective)] * len(objective.C)
+        given, starts = starts is not None, starts or default
+        values, gradients = objective.evaluate(np.stack(starts))
+        worse = ~(values <= objective.at_zero_weights)
+        if given and worse.any():
+            # No curvature is left where all probabilities are 0 or 1.
+            starts = [other if bad else mine for mine, other, bad in zip(starts, default, worse, strict=True)]
+            values, gradients = objective.evaluate(np.stack(starts))
+        objective.checked(gradients)
+        if self.cheap:
+            times = caution(objective)
+            inverses.extend(Diagonal.here(objective, model, times=times) for model in range(len(starts)))
+        for model, (parameters, inverse) in enumerate(zip(starts, inverses, strict=True)):
+            state = DescentState(parameters, gradients[model], float(values[model]), self.first_iteration)
+            self.ledger.note_inverse(model, 0, parameters if self.cheap else None)
+            self._add(model, state, inverse)
+
+    def _give_up_coarse(self) -> None:
+        self.coarse = self.objective
+        self.ledger.in_double = True
+        self.handover.precision = float(np.finfo(self.objective.arithmetic.precision).eps)
+
+    def _approach(self, starts: list[Floats] | None) -> tuple[list[Preconditioner], list[Floats] | None]:
+        """Return the first preconditioners and where to start, from a sample of the rows where there are many."""
+        objective = self.coarse
+        sample, self.by_position = sample_of(objective, self.seed)
+        if sample is None:
+            return at_zero(objective), starts
+        starts, inverses = approach(sample, starts)
+        objective.passes += sample.passes * sample.layout.rows / objective.layout.rows
+        return inverses, starts
+
+    def _resume(self, state: FitState) -> None:
+        """Set the descents as they were; their preconditioners are made again."""
+        if state.in_double:
+            self._give_up_coarse()
+        self.ledger.resume(state)
+        at_first: list[Preconditioner] = []
+        if not self.cheap:
+            zero = np.zeros(self.objective.shape)
+            at_first, _ = self._approach(list(zero))
+        inverses: dict[int, InverseHessian] = {}
+        for model, of_model in enumerate(state.models):
+            if of_model.inverse_at is not None:
+                source = self.coarse.only([model if self.cheap else self.leads[model]])
+                source.evaluate(of_model.inverse_at[None])
+                inverse = self._made(source, 0, of_model.inverse_iteration)
+                assert inverse is not None
+                inverses[model] = inverse
+            elif of_model.descent is not None:
+                inverses[model] = at_first[model]
+        # After the last pass of these, so that no callback sees some of the models only, or passes that it has seen.
+        self.objective.passes = state.passes
+        for model, inverse in inverses.items():
+            descent = state.models[model].descent
+            assert descent is not None
+            self._add(model, descent, inverse)
+
+    def _add(self, model: int, state: DescentState, inverse: InverseHessian) -> None:
+        descent = Descent(state, inverse, balanced=self.objective.balanced, precision=self.handover.precision)
+        self.descents[model] = descent
+        self.ledger.note_descent(model, descent.state, self.handover.gain(descent))
+
+    def _descend(self, live: dict[int, Descent]) -> None:
+        """Take steps until each model is done, or ready for Newton's method; all models share each pass."""
+        live = {model: descent for model, descent in live.items() if not self.handover.done(descent)}
+        while live and not self.ledger.cancelled:
+            of_live = self.coarse.only(list(live))
+            values, gradients = of_live.evaluate(np.array([descent.trial for descent in live.values()]))
+            stepped = [
+                (place, model)
+                for place, (model, descent) in enumerate(live.items())
+                if descent.tell(float(values[place]), gradients[place])
+            ]
+            for place, model in stepped:
+                self._turn(of_live, place, model, live)
+            live = {model: descent for model, descent in live.items() if not self.handover.done(descent)}
+            if stepped:
+                self.ledger.report()
+
+    def _turn(self, of_live: Objective, place: int, model: int, live: dict[int, Descent]) -> None:
+        """Choose the next direction of a model that has just stepped, with another preconditioner where it is time."""
+        descent = live[model]
+        iteration = descent.state.iteration
+        inverse = None
+        if self.cheap:
+            if iteration - self.first_iteration in DIAGONAL_AFTER and self._keeps_curvature(of_live, place, descent):
+                inverse = self._made(of_live, place, iteration)
+        elif self.leads[model] == model and iteration - self.first_iteration in DRAW_AFTER:
+            inverse = self._made(of_live, place, iteration)
+        if inverse is not None:
+            for other, follower in live.items():
+                if other == model or (not self.cheap and self.leads[other] == model):
+                    follower.inverse = inverse
+                    self.ledger.note_inverse(other, iteration, descent.state.parameters)
+        descent.aim(descent.inverse)
+        self.ledger.note_descent(model, descent.state, self.handover.gain(descent))
+
+    @staticmethod
+    def _keeps_curvature(of_live: Objective, place: int, descent: Descent) -> bool:
+        """Return whether the classes still overlap, so that a diagonal from here is better than the first."""
+        return of_live.outputs > 1 and descent.state.value > SEPARATED * of_live.at_zero_weights[place]
+
+    def _made(self, objective: Objective, place: int, iteration: int) -> InverseHessian | None:
+        """Return the preconditioner after an iteration, for the model that was evaluated in this place."""
+        if self.cheap:
+            return Diagonal.here(objective, place, times=caution(objective) if iteration == 0 else 1)
+        return near(objective, place, (self.seed, iteration), by_position=self.by_position)
+
+    def _finish_by_newton(self, model: int, begun: NewtonState | None) -> None:
+        """Take the last steps of a model, from a state or from the end of its descent."""
+        coarse, fine = self.coarse.only([model]), self.objective.only([model])
+        descent = self.descents.get(model)
+        is_near = descent is not None and self.handover.near(descent)
+        if begun is not None and begun.finished:
+            return
+        if begun is None:
+            assert descent is not None
+            if self.handover.exhausted(descent):
+                return
+            begun = NewtonState(descent.state.parameters, descent.state.iteration)
+        newton = Newton(
+            fine,
+            begun,
+            tol=self.tol,
+            final_step=self.final_step,
+            coarse=fine if self.coarse is self.objective else coarse,
+            inverse=descent if is_near else None,
+        )
+        self.ledger.note_newton(model, newton)
+        while not (newton.done or self.ledger.cancelled or newton.iteration >= self.max_iter):
+            if newton.last_step_ahead:
+                newton.finish()
+            else:
+                newton.step()
+            self.ledger.note_newton(model, newton)
+            self.ledger.report()
+        if newton.in_doubt:
+            newton.estimate_anew()
+            self.ledger.note_newton(model, newton)

@@ -1,34 +1,60 @@
-"""The penalized log-loss of one or several models over the same rows, and its derivatives."""
+"""The penalized log-loss of one or several models, and its derivatives: the algebra.
+
+All that needs rows is asked of shards. Their answers are sums over all rows, so that nothing here depends on where the
+rows are.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from mnistlib.linear.arithmetic import Arithmetic, DeviceArray, Floats
-from mnistlib.linear.losses import Logistic, Loss, Softmax
-from mnistlib.linear.rows import Rows
+from mnistlib.errors import DataError
+from mnistlib.linear.arithmetic import Arithmetic, Floats
+from mnistlib.linear.layout import Layout
+from mnistlib.linear.sums import Sums
 
-__all__ = ["Along", "Logits", "Objective"]
+__all__ = ["Objective", "Point", "Shards"]
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+# An objective below this share of `C` times the sum of the weights has vanished.
+VANISHED = 1e-24
+# Without a penalty, that of classes that can be told apart falls for ever, and is small enough here.
+VANISHED_UNPENALIZED = 1e-6
+# The share of a class without weight, and the relative error of a value at zero weights in single precision.
+LEAST_SHARE = 1e-8
+ROUNDING = 1e-5
+EPS = float(np.finfo(float).eps)
 
-Logits = list[DeviceArray]
-"""One array of shape (models, outputs, rows of the block) for each block: the long axis last, where sums are fast."""
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """Parameters of one model, of shape (outputs, d + 1), with the objective and the gradient there."""
+
+    parameters: Floats
+    value: float
+    gradient: Floats
 
 
-@dataclass(frozen=True)
-class Along:
-    """The objective of each model at a step along its direction: arrays of shape (models,)."""
+class Shards(Protocol):
+    """All rows of a fit, wherever they are. The operations are methods of `Shard`."""
 
-    value: Floats
-    slope: Floats
-    curvature: Floats
+    @property
+    def layout(self) -> Layout:
+        """The grid of blocks."""
+
+    def total(self, operation: str, *arguments: Any) -> Sums:
+        """Return the sums over all blocks of the answers to a question."""
+
+    def collect(self, operation: str, *arguments: Any) -> list[Any]:
+        """Return the answer of each shard, in the order of the rows."""
+
+    def watch(self, on_block: Callable[[float], None] | None) -> None:
+        """Have `on_block` called after each block of a long operation, with the share of the blocks that is done."""
 
 
 class Objective:
@@ -42,78 +68,96 @@ class Objective:
 
     Parameters
     ----------
-    rows : Rows
-        Rows of shape (n, d).
-    labels : array of shape (n,), whole numbers
-        The class of each row, 0 to `classes` - 1.
-    classes : int
-        How many classes there are; at least 2.
+    shards : Shards
+        The rows, their labels and weights.
     C : array of shape (models,)
-        Inverse strength of the penalty of each model.
+        Inverse strength of the penalty of each model; infinite for none, and the losses count as with 1.
     arithmetic : Arithmetic
-        What computes.
-    sample_weight : array of shape (n,), optional
-        The weight of each row; 1 unless given.
+        The library and the precision of preconditioners.
+    class_weight : array of shape (classes,)
+        The sum of the sample weights of each class.
     fit_intercept : bool
         Whether the intercepts are free; zero otherwise.
-    scale : float
-        What every number in `rows` is multiplied with before a model sees it, such as 1/255 for bytes.
-    on_block : callable, optional
-        Is called with `passes` after each block; what it raises ends the pass.
-
-    Attributes
-    ----------
-    passes : float
-        Work so far: 1 for a product with all rows and one with all rows transposed, whatever the number of models.
     """
 
     def __init__(
         self,
-        rows: Rows,
-        labels: npt.NDArray[Any],
+        shards: Shards,
         *,
-        classes: int,
         C: npt.ArrayLike,
         arithmetic: Arithmetic,
-        sample_weight: npt.NDArray[Any] | None = None,
+        class_weight: Floats,
         fit_intercept: bool = True,
-        scale: float = 1.0,
-        on_block: Callable[[float], None] | None = None,
     ) -> None:
-        self.rows = rows
-        self.labels = labels
-        self.classes = classes
-        self.C = np.atleast_1d(np.asarray(C, dtype=np.float64))
+        self.shards = shards
+        self.layout = shards.layout
         self.arithmetic = arithmetic
-        self.sample_weight = sample_weight
+        self.class_weight = class_weight
+        self.total_weight = float(class_weight.sum())
         self.fit_intercept = fit_intercept
-        self.scale = scale
-        self.on_block = on_block
-        self.passes = 0.0
-        self.outputs = 1 if classes == 2 else classes
-        self._loss: Loss = (Logistic if classes == 2 else Softmax)(arithmetic.namespace)
-        self.total_weight = float(len(labels) if sample_weight is None else np.sum(sample_weight, dtype=float))
+        self.outputs = self.layout.outputs
+        self._work = [0.0]
+        self._at: list[Floats | None] = [None]
+        self._weigh_losses(np.atleast_1d(np.asarray(C, dtype=np.float64)))
 
-    def only(self, models: npt.NDArray[np.bool_]) -> Objective:
-        """Return the objective of some of the models; its passes go on counting from here."""
-        rest = Objective(
-            self.rows,
-            self.labels,
-            classes=self.classes,
-            C=self.C[models],
-            arithmetic=self.arithmetic,
-            sample_weight=self.sample_weight,
-            fit_intercept=self.fit_intercept,
-            scale=self.scale,
-            on_block=self.on_block,
-        )
-        rest.passes = self.passes
+    def _weigh_losses(self, strengths: Floats) -> None:
+        self.strengths = strengths
+        unpenalized = np.isinf(strengths)
+        self.C, self.penalty = np.where(unpenalized, 1.0, strengths), np.where(unpenalized, 0.0, 1.0)
+        self._factors = self.C[:, None, None]
+        self._penalty_factors = None if self.penalty.all() else self.penalty[:, None, None]
+        share = VANISHED if self.penalty.any() else VANISHED_UNPENALIZED
+        self._vanished = share * float(self.C.min()) * self.total_weight
+
+    def only(self, models: list[int]) -> Objective:
+        """Return the objective of some of the models, over the same rows; both count their passes together."""
+        if models == list(range(len(self.C))):
+            return self
+        rest = copy(self)
+        rest._weigh_losses(self.strengths[models])
         return rest
+
+    def beside(self, other: Objective) -> Objective:
+        """Return this objective, whose passes are counted together with those of another."""
+        if self is other:
+            return self
+        beside = copy(self)
+        beside._work = other._work
+        return beside
+
+    @property
+    def passes(self) -> float:
+        """Work so far: 1 for a product with all rows and one with all rows transposed, for any number of models.
+
+        Gram matrices are not counted.
+        """
+        return self._work[0]
+
+    @passes.setter
+    def passes(self, passes: float) -> None:
+        self._work[0] = passes
+
+    @property
+    def at_zero_weights(self) -> Floats:
+        """The value of each model at weights of zero and the best intercepts for them: (models,)."""
+        shares = self.class_weight / self.total_weight
+        if not self.fit_intercept:
+            shares = np.full_like(shares, 1 / len(shares))
+        losses = self.class_weight * np.log(1 / np.maximum(shares, LEAST_SHARE))
+        value: Floats = self.C * float(losses.sum()) * (1 + ROUNDING)
+        return value
+
+    def scale_of(self, value: float) -> float:
+        """Return the value that gains are compared with: the objective, but where it vanishes a trace of the weights.
+
+        The objective vanishes where all weight is on one class, and without a penalty where classes can be told apart.
+        """
+        return max(value, self._vanished)
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """The shape of parameters: (models, outputs, d + 1)."""
-        return len(self.C), self.outputs, self.rows.shape[1] + 1
+        return len(self.C), self.outputs, self.layout.columns + 1
 
     def balanced(self, parameters: Floats) -> Floats:
         """Return the equivalent parameters of least penalty, of one model or several.
@@ -121,123 +165,111 @@ class Objective:
         Adding the same to all classes changes no probability, so the outputs may as well sum to zero. Staying there
         spares the solver a direction in which the loss is flat, and makes the intercepts unique.
         """
-        balanced = parameters - parameters.mean(axis=-2, keepdims=True) if self.outputs > 1 else parameters.copy()
+        balanced = parameters.copy()
+        if self.outputs > 1:
+            balanced -= np.add.reduce(parameters, axis=-2, keepdims=True) / self.outputs
         if not self.fit_intercept:
             balanced[..., -1] = 0
         return balanced
 
-    def logits(self, parameters: Floats) -> Logits:
-        """Return the outputs for all rows: half a pass."""
-        models, outputs, columns = self.shape
-        stacked = parameters.reshape(models * outputs, columns)
-        weights = self.arithmetic.to_device(self.scale * stacked[:, :-1].T)
-        intercepts = self.arithmetic.to_device(stacked[:, -1])
+    def checked(self, sums: Floats) -> Floats:
+        """Return sums over rows; raise DataError where they have overflowed."""
+        if not np.isfinite(sums).all():
+            precision = self.arithmetic.precision
+            raise DataError(
+                f"The numbers in X, or C times the weights, are too large to compute with in {precision}. Scale X, for "
+                "example with sklearn.preprocessing.StandardScaler."
+            )
+        return sums
 
-        def work(rows: slice) -> DeviceArray:
-            long = self.arithmetic.transposed(self.rows.block(rows) @ weights)
-            long += intercepts[:, None]
-            return long.reshape(models, outputs, -1)
+    def evaluate(self, parameters: Floats) -> tuple[Floats, Floats]:
+        """Return the value (models,) and the gradient (models, outputs, d + 1) at `parameters`: one pass.
 
-        return list(self._half_pass(work, self.rows.slices))
+        All that is asked next is about these parameters.
+        """
+        self._at[0] = None  # while the pass goes on, which may be cut off
+        sums = self.shards.total("evaluate", *self._sent(parameters))
+        self._at[0] = parameters
+        self.passes += 1
+        return self._penalized(parameters, sums)
 
-    def gradient(self, parameters: Floats, logits: Logits) -> Floats:
-        """Return the gradient at `parameters`, whose outputs are `logits`: half a pass."""
-        models, outputs, columns = self.shape
+    def is_at(self, parameters: Floats) -> bool:
+        """Return whether these are the parameters of the last evaluation, of this objective or of models of it."""
+        at = self._at[0]
+        return at is not None and np.array_equal(at, parameters)
 
-        def work(block: tuple[slice, DeviceArray]) -> tuple[Floats, Floats]:
-            rows, outputs_of_block = block
-            labels = self._labels(rows)
-            each = [self._loss.residual(of_model, labels) for of_model in outputs_of_block]
-            residual = each[0] if models == 1 else self.arithmetic.namespace.concatenate(each)
-            if self.sample_weight is not None:
-                residual *= self._weights(rows)
-            product = residual @ self.rows.block(rows)
-            return np.asarray(product, dtype=np.float64), self.arithmetic.total(residual)
+    def product(self, direction: Floats) -> Floats:
+        """Return the Hessian of a single model times a direction (outputs, d + 1): one pass."""
+        (sums,) = self.shards.total("product", *self._sent(direction))
+        self.passes += 1
+        sums[:, :-1] *= self.layout.scale
+        sums *= self.C[0]
+        if self.penalty[0]:
+            sums[:, :-1] += direction[:, :-1]
+        if not self.fit_intercept:
+            sums[:, -1] = 0
+        return sums
 
-        sums = np.zeros((models * outputs, columns))
-        for product, total in self._half_pass(work, list(zip(self.rows.slices, logits, strict=True))):
-            sums[:, :-1] += product
-            sums[:, -1] += total
-        sums[:, :-1] *= self.scale
-        gradient = self.C[:, None, None] * sums.reshape(models, outputs, columns)
-        gradient[:, :, :-1] += parameters[:, :, :-1]
+    def moments(self, model: int) -> tuple[Floats, Floats]:
+        """Return the parts of the diagonal of a model's Hessian, without the penalty: one pass.
+
+        The second derivatives by the weights (outputs, d), and the mixed ones by the intercept and each parameter
+        (outputs, d + 1).
+        """
+        squares, sums = map(self.checked, self.shards.total("moments", model))
+        self.passes += 1
+        squares *= self.C[model] * self.layout.scale**2
+        sums[:, :-1] *= self.layout.scale
+        sums *= self.C[model]
+        return squares, sums
+
+    def class_hessians(self) -> Floats:
+        """Return the class blocks of a single model's Hessian: (outputs, d + 1, d + 1)."""
+        grams = self.checked(self.shards.total("grams", 0)[0])
+        grams *= self.C[0]
+        if self.layout.scale != 1:
+            grams[:, :-1] *= self.layout.scale
+            grams[:, :, :-1] *= self.layout.scale
+        np.einsum("kdd->kd", grams)[:, :-1] += self.penalty[0]
+        # Rounding leaves nothing of the curvature of a class that all rows are sure of.
+        grams[:, -1, -1] = np.maximum(grams[:, -1, -1], EPS * float(self.C[0]) * self.total_weight)
+        if not self.fit_intercept:
+            grams[:, -1] = grams[:, :, -1] = 0
+            grams[:, -1, -1] = 1
+        return grams
+
+    def hessian(self) -> Floats:
+        """Return a single model's Hessian, of outputs * (d + 1) rows and as many columns.
+
+        For several outputs it is positive definite: where the same is added to all intercepts, it bends by `C`.
+        """
+        grams = self.checked(self.shards.total("cross_grams")[0])
+        grams *= self.C[0]
+        if self.layout.scale != 1:
+            grams[:, :-1] *= self.layout.scale
+            grams[:, :, :, :-1] *= self.layout.scale
+        np.einsum("kdkd->kd", grams)[:, :-1] += self.penalty[0]
+        if self.fit_intercept:
+            grams[:, -1, :, -1] += self.C[0]
+        else:
+            grams[:, -1] = grams[:, :, :, -1] = 0
+            np.einsum("kdkd->kd", grams)[:, -1] = 1
+        size = self.outputs * self.shape[2]
+        return grams.reshape(size, size)
+
+    def _sent(self, parameters: Floats) -> tuple[Floats, Floats]:
+        stacked = parameters.reshape(-1, parameters.shape[-1])
+        return stacked[:, :-1] * self.layout.scale, stacked[:, -1]
+
+    def _penalized(self, parameters: Floats, sums: Sums) -> tuple[Floats, Floats]:
+        value, gradient = sums
+        if self.layout.scale != 1:
+            gradient[:, :, :-1] *= self.layout.scale
+        gradient *= self._factors
+        weights = parameters[:, :, :-1]
+        if self._penalty_factors is not None:
+            weights = weights * self._penalty_factors
+        gradient[:, :, :-1] += weights
         if not self.fit_intercept:
             gradient[:, :, -1] = 0
-        return gradient
-
-    def along(
-        self,
-        models: npt.NDArray[np.intp],
-        *,
-        start: Floats,
-        direction: Floats,
-        steps: Floats,
-        state: Logits,
-        change: Logits,
-    ) -> Along:
-        """Return objectives at ``start + steps * direction``, and their derivatives by the steps: no pass.
-
-        Parameters
-        ----------
-        models : array of whole numbers
-            Which models.
-        start, direction : array of shape (models, outputs, d + 1)
-            Parameters and their change, of all models.
-        steps : array of shape (models,)
-            How far to go.
-        state, change : Logits
-            The outputs of `start` and of `direction`.
-        """
-        sums = np.zeros((3, len(models)))
-        for rows, outputs, outputs_change in zip(self.rows.slices, state, change, strict=True):
-            labels = self._labels(rows)
-            for place, model in enumerate(models):
-                moved = outputs[model] + float(steps[model]) * outputs_change[model]
-                per_row = self._loss.along(moved, outputs_change[model], labels)
-                if self.sample_weight is not None:
-                    per_row = tuple(values * self._weights(rows) for values in per_row)
-                sums[:, place] += [float(self.arithmetic.total(values)) for values in per_row]
-        value, slope, curvature = sums * self.C[models]
-        start, direction, steps = start[models], direction[models], steps[models]
-        moved = start + steps[:, None, None] * direction
-        return Along(
-            value + self._penalty_product(moved, moved) / 2,
-            slope + self._penalty_product(moved, direction),
-            curvature + self._penalty_product(direction, direction),
-        )
-
-    def advance(self, state: Logits, change: Logits, steps: Floats) -> None:
-        """Move `state` along `change`, in place: no pass."""
-        steps_of_outputs = self.arithmetic.to_device(steps[:, None, None])
-
-        for block, outputs_change in zip(range(len(state)), change, strict=True):
-            state[block] += steps_of_outputs * outputs_change
-
-    def curvatures(self, model: int, state: Logits) -> Iterator[tuple[slice, DeviceArray]]:
-        """Yield, block by block, the second derivative of a model's loss by each output: (outputs, rows)."""
-        for rows, outputs in zip(self.rows.slices, state, strict=True):
-            probabilities = self._loss.probabilities(outputs[model])
-            probabilities *= 1 - probabilities
-            if self.sample_weight is not None:
-                probabilities *= self._weights(rows)
-            yield rows, probabilities
-
-    @staticmethod
-    def _penalty_product(left: Floats, right: Floats) -> Floats:
-        product: Floats = np.einsum("mkd,mkd->m", left[:, :, :-1], right[:, :, :-1])
-        return product
-
-    def _labels(self, rows: slice) -> DeviceArray:
-        return self.arithmetic.indices(self.labels[rows])
-
-    def _weights(self, rows: slice) -> DeviceArray:
-        assert self.sample_weight is not None
-        return self.arithmetic.to_device(self.sample_weight[rows])
-
-    def _half_pass(self, work: Callable[[Item], Result], blocks: list[Item]) -> Iterator[Result]:
-        before = self.passes
-        for done, result in enumerate(self.arithmetic.map(work, blocks), 1):
-            yield result
-            self.passes = before + done / len(blocks) / 2
-            if self.on_block is not None:
-                self.on_block(self.passes)
+        return self.C * value + np.add.reduce(np.vecdot(weights, weights), 1) / 2, gradient

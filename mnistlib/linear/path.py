@@ -1,4 +1,4 @@
-"""Many regularization rates in one go."""
+"""Models for many inverse strengths of the penalty, over shared passes."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def regularization_path(
     estimator: LogisticRegression | None = None,
     sample_weight: Any = None,
 ) -> list[LogisticRegression]:
-    """Fit a model for each of many regularization rates, over shared passes.
+    """Fit a model for each of many inverse strengths of the penalty, over shared passes.
 
     The classes of all models stand side by side in one matrix product, which costs far less than as many products;
-    a model that has converged leaves. Eight rates take about the time of three.
+    a model that has converged leaves. On the digits of MNIST, eight take about the time of three.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def regularization_path(
     y : array of shape (n_samples,)
         The class of each sample.
     C : sequence of float
-        The rates, in any order.
+        The inverse strengths, in any order.
     estimator : LogisticRegression, optional
         Every other parameter; it is not changed. Its callback is told about the model with the largest gradient.
     sample_weight : array of shape (n_samples,), optional
@@ -78,13 +78,13 @@ def fit_path(
     estimator: LogisticRegression | None = None,
     sample_weight: Any = None,
 ) -> list[LogisticRegression]:
-    """Do what `regularization_path` does, without a warning: `converged_` says whether each model has converged.
+    """Fit as `regularization_path` does, without a warning: `converged_` says whether each model has converged.
 
-    For whoever asks, and for threads, which share one list of warning filters.
+    For callers that handle warnings themselves, such as threads, which share one list of warning filters.
     """
     rates = list(C)
     if not rates:
-        raise ValueError("C is empty: give at least one regularization rate.")
+        raise ValueError("C is empty: give at least one number above 0.")
     shared: LogisticRegression = clone(estimator if estimator is not None else LogisticRegression())
     at_once = _models_at_once(shared.memory_budget, y)
     groups = [rates[start : start + at_once] for start in range(0, len(rates), at_once)]

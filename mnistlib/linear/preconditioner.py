@@ -7,16 +7,16 @@ stand for all of them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
-import numpy.typing as npt
 
 from mnistlib.linear.arithmetic import Arithmetic, DeviceArray, Floats
-from mnistlib.linear.objective import Logits, Objective
+from mnistlib.linear.layout import Drawn
+from mnistlib.linear.objective import Objective
 
-__all__ = ["Preconditioner", "at_zero", "near"]
+__all__ = ["Preconditioner", "at_zero", "leaders", "near"]
 
 # Rows to draw for a block: a share of all, within these limits for each column. On 60,000 digits half as many cost a
 # third more passes, and twice as many save none; the dearer a pass is, the more it pays to save one.
@@ -40,22 +40,23 @@ CHUNK = 1024
 
 @dataclass(frozen=True)
 class Preconditioner:
-    """Symmetric positive matrices in the place of the inverse Hessians, one for each model.
+    """A symmetric positive matrix in the place of an inverse Hessian.
 
     Parameters
     ----------
-    factors : list of arrays of shape (outputs, d + 1, d + 1), (1, d + 1, d + 1) or (d + 1,)
-        For each model F with ``F.T @ F`` the matrix: a block for each output, one for all of them, or its diagonal.
+    factor : array of shape (outputs, d + 1, d + 1), (1, d + 1, d + 1) or (d + 1,)
+        F with ``F.T @ F`` the matrix: a block for each output, one for all of them, or its diagonal.
     arithmetic : Arithmetic
-        What the factors belong to.
+        The library and the precision of the factor.
     """
 
-    factors: list[DeviceArray]
+    factor: DeviceArray
     arithmetic: Arithmetic
+    rescaled = False
 
-    def solve(self, model: int, gradient: Floats) -> Floats:
-        """Return the matrix of `model` times `gradient`, both of the shape (outputs, d + 1)."""
-        factor = self.factors[model]
+    def solve(self, gradient: Floats) -> Floats:
+        """Return the matrix times `gradient`, both of the shape (outputs, d + 1)."""
+        factor = self.factor
         vectors = self.arithmetic.to_device(gradient)
         if factor.ndim == 1:
             solved = factor * factor * vectors
@@ -68,120 +69,121 @@ class Preconditioner:
             )
         return np.asarray(solved, dtype=np.float64)
 
-    def only(self, models: npt.NDArray[np.bool_]) -> Preconditioner:
-        """Return the preconditioner of some of the models."""
-        return Preconditioner([self.factors[model] for model in np.flatnonzero(models)], self.arithmetic)
 
-
-def at_zero(objective: Objective) -> Preconditioner:
-    """Return the inverse of each class's Hessian where all weights are zero, which all classes share.
+def at_zero(objective: Objective) -> list[Preconditioner]:
+    """Return, for each model, the inverse of each class's Hessian where all weights are zero, which all classes share.
 
     There it is the Gram matrix of the rows, up to a factor; Boehning (1992) bounds the Hessian by the same matrix.
     Where that does not pay, its diagonal.
     """
     arithmetic = objective.arithmetic
-    rows, columns = objective.rows.shape[0], objective.shape[2]
-    whole = columns**2 <= min(SHARED_BLOCK_PAYS * rows, LARGEST_BLOCK)
-    weights = np.ones(rows) if objective.sample_weight is None else objective.sample_weight
-
-    def work(start: int) -> DeviceArray:
-        end = min(start + CHUNK, rows)
-        return _gram(objective, np.arange(start, end), weights[start:end], whole=whole)
-
-    gram = sum(arithmetic.map(work, range(0, rows, CHUNK)))
+    columns = objective.shape[2]
+    whole = columns**2 <= min(SHARED_BLOCK_PAYS * objective.layout.rows, LARGEST_BLOCK)
+    (gram,) = objective.shards.total("gram", whole)
+    gram = objective.checked(gram.astype(arithmetic.precision))
     likely = 1 / max(2, objective.outputs)
-    factors = [_factor(objective, model, likely * (1 - likely) * gram) for model in range(len(objective.C))]
-    return Preconditioner([factor[None] if whole else factor for factor in factors], arithmetic)
+    at_even_odds = arithmetic.to_device(likely * (1 - likely) * gram)
+    factors = [_factor(objective, model, at_even_odds) for model in range(len(objective.C))]
+    return [Preconditioner(factor[None] if whole else factor, arithmetic) for factor in factors]
 
 
-def near(objective: Objective, state: Logits, random: np.random.Generator) -> Preconditioner | None:
-    """Return the inverses of the Hessian's class blocks where the outputs are `state`; None where that does not pay."""
-    arithmetic = objective.arithmetic
-    rows, columns = objective.rows.shape[0], objective.shape[2]
+def near(objective: Objective, model: int, stream: tuple[int, ...], *, by_position: bool) -> Preconditioner | None:
+    """Return the inverses of the class blocks of a model where it was last evaluated; None where that does not pay.
+
+    Parameters
+    ----------
+    objective : Objective
+        The objective.
+    model : int
+        The number of the model.
+    stream : tuple of int
+        The stream of random numbers.
+    by_position : bool
+        Whether copies of a row are drawn separately.
+    """
+    rows, columns = objective.layout.rows, objective.shape[2]
     if columns**2 > min(BLOCK_PAYS * rows, LARGEST_BLOCKS // objective.outputs):
         return None
-    leaders = _leaders(objective.C)
-    drawn = {model: _draw(objective, model, state, random) for model in sorted(set(leaders))}
+    least, most = (each * columns for each in DRAW_ROWS_PER_COLUMN)
+    wanted = min(max(objective.layout.population / DRAW_ONE_IN, least), most)
+    drawn = _draw(objective, model, wanted, stream, by_position=by_position)
 
-    def work(place: tuple[int, int]) -> DeviceArray:
-        model, output = place
-        gram = _gram(objective, *drawn[model][output], whole=True)
-        return _factor(objective, model, gram, unseen=_unseen(objective, gram, len(drawn[model][output][0])))
+    def work(output: int) -> DeviceArray:
+        gram = _gram(objective, drawn, output)
+        return _factor(objective, model, gram, unseen=_unseen(objective, gram, wanted))
 
-    blocks = arithmetic.map(work, [(model, output) for model in drawn for output in range(objective.outputs)])
-    factors = {model: arithmetic.namespace.stack(list(islice(blocks, objective.outputs))) for model in drawn}
-    return Preconditioner([factors[model] for model in leaders], arithmetic)
+    arithmetic = objective.arithmetic
+    blocks = list(arithmetic.map(work, range(objective.outputs)))
+    return Preconditioner(arithmetic.namespace.stack(blocks), arithmetic)
 
 
-def _leaders(C: Floats) -> list[int]:
-    """Return for each model the one whose blocks it uses: of a few with similar rates, the one with the largest."""
-    leaders = [0] * len(C)
+def leaders(C: Floats) -> list[int]:
+    """Return for each model the one whose blocks it uses: of a few with similar C, the one with the largest."""
+    found = [0] * len(C)
     group: list[int] = []
     for model in np.argsort(-C, kind="stable").tolist():
         if len(group) == MODELS_PER_LEADER or (group and C[group[0]] > SIMILAR_RATES * C[model]):
             group = []
         group.append(model)
-        leaders[model] = group[0]
-    return leaders
+        found[model] = group[0]
+    return found
 
 
 def _draw(
-    objective: Objective, model: int, state: Logits, random: np.random.Generator
-) -> list[tuple[npt.NDArray[np.intp], npt.NDArray[np.floating]]]:
-    """Draw rows for each output of a model, with weights that make the weighted Gram matrix right on average."""
-    total = np.zeros(objective.outputs)
-    for _, curvature in objective.curvatures(model, state):
-        total += objective.arithmetic.total(curvature)
-    rows, columns = objective.rows.shape[0], objective.shape[2]
-    least, most = (each * columns for each in DRAW_ROWS_PER_COLUMN)
-    rate = min(max(rows // DRAW_ONE_IN, least), most) / np.maximum(total, np.finfo(float).tiny)
-    picked: list[list[npt.NDArray[np.intp]]] = [[] for _ in total]
-    weights: list[list[npt.NDArray[np.floating]]] = [[] for _ in total]
-    for block, curvature in objective.curvatures(model, state):
-        host = np.asarray(curvature)
-        chance = host * rate[:, None]
-        hit = random.random(host.shape, dtype=np.float32) < chance
-        for output in range(len(total)):
-            at = np.flatnonzero(hit[output])
-            picked[output].append(at + block.start)
-            weights[output].append(host[output, at] / np.minimum(1, chance[output, at]))
-    return [(np.concatenate(at), np.concatenate(w)) for at, w in zip(picked, weights, strict=True)]
+    objective: Objective, model: int, wanted: float, stream: tuple[int, ...], *, by_position: bool
+) -> list[Drawn]:
+    """Draw about `wanted` rows for each output of a model, block by block."""
+    (total,) = objective.shards.total("curvature", model)
+    rate = wanted / np.maximum(total, np.finfo(float).tiny)
+    of_shards = objective.shards.collect("draw", model, rate, stream, by_position)
+    return [of_block for drawn in of_shards for of_block in drawn]
 
 
-def _gram(
-    objective: Objective, indices: npt.NDArray[np.intp], weights: npt.NDArray[np.floating], *, whole: bool
-) -> DeviceArray:
-    """Return the weighted Gram matrix of some raw rows with a column of ones after them, or its diagonal."""
-    arithmetic = objective.arithmetic
-    columns = objective.shape[2]
-    total = arithmetic.to_device(np.zeros((columns, columns) if whole else columns))
-    for start in range(0, len(indices), CHUNK):
-        chunk = slice(start, start + CHUNK)
-        block = arithmetic.to_device(objective.rows.take(indices[chunk]))
-        total += arithmetic.gram(block, arithmetic.to_device(weights[chunk]), whole=whole)
+def _gram(objective: Objective, drawn: list[Drawn], output: int) -> DeviceArray:
+    """Return the weighted Gram matrix of the rows that an output has drawn, with a column of ones after them."""
+    arithmetic, columns = objective.arithmetic, objective.shape[2]
+    total = arithmetic.to_device(np.zeros((columns, columns)))
+    for chunk in _chunks(drawn, output):
+        rows = np.concatenate([of_block.rows[of_block.places[output]] for of_block in chunk])
+        weights = np.concatenate([of_block.weights[output] for of_block in chunk])
+        total += arithmetic.gram(arithmetic.to_device(rows), arithmetic.to_device(weights), whole=True)
     return total
 
 
-def _unseen(objective: Objective, gram: DeviceArray, drawn: int) -> float:
-    """Return what the rows that were not drawn may add to any diagonal number of a Gram matrix.
+def _chunks(drawn: list[Drawn], output: int) -> Iterator[list[Drawn]]:
+    """Yield the blocks in groups of about `CHUNK` rows that the output has drawn."""
+    group: list[Drawn] = []
+    size = 0
+    for of_block in drawn:
+        group.append(of_block)
+        size += len(of_block.places[output])
+        if size >= CHUNK:
+            yield group
+            group, size = [], 0
+    if size:
+        yield group
+
+
+def _unseen(objective: Objective, gram: DeviceArray, drawn: float) -> float:
+    """Return a bound on the contribution of rows not drawn to any diagonal number of a Gram matrix.
 
     A pixel that is dark in all the rows drawn but bright in a few of the others looks as if nothing but the penalty
     held its weight. On six million digits steps came out a thousand times too long, and took twice as many passes.
-    Only bytes share a unit: columns of floats tell nothing of one another.
+    Only bytes share a unit: columns of floats have none in common.
     """
-    if not objective.rows.of_bytes:
+    if not objective.layout.of_bytes:
         return 0.0
-    undrawn = max(0.0, 1 - drawn / objective.rows.shape[0])
-    typical = float(objective.arithmetic.namespace.diagonal(gram)[:-1].mean()) / max(1, drawn)
+    undrawn = max(0.0, 1 - drawn / objective.layout.population)
+    typical = float(objective.arithmetic.namespace.diagonal(gram)[:-1].mean()) / drawn
     return PRIOR_ROWS * undrawn * typical
 
 
 def _factor(objective: Objective, model: int, gram: DeviceArray, *, unseen: float = 0.0) -> DeviceArray:
     """Factorize the penalized Hessian of a model, or its diagonal, from the Gram matrix of raw rows."""
     arithmetic = objective.arithmetic
-    scale = np.full(objective.shape[2], objective.scale)
+    scale = np.full(objective.shape[2], objective.layout.scale)
     scale[-1] = 1
-    penalty = 1 + objective.C[model] * unseen * scale**2
+    penalty = objective.penalty[model] + objective.C[model] * unseen * scale**2
     penalty[-1] = 0
     rate = arithmetic.to_device(np.sqrt(objective.C[model]) * scale)
     return arithmetic.inverse_factor(gram, rate, arithmetic.to_device(penalty))

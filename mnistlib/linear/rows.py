@@ -1,8 +1,8 @@
 """Rows of a matrix, a block at a time, as floating-point numbers: from arrays and memory maps of floats or bytes.
 
-A floating-point copy of the whole matrix is never made. On MNIST it would not pay: bytes are read four times as fast
-from memory as floats, which makes up for converting each block anew in every pass, and a fresh copy costs ten passes'
-worth of page faults.
+A floating-point copy of many bytes is never made. On MNIST it would not pay: bytes are read four times as fast from
+memory as floats, which makes up for converting each block anew in every pass, and a fresh copy costs ten passes' worth
+of page faults.
 """
 
 from __future__ import annotations
@@ -16,11 +16,21 @@ import numpy.typing as npt
 from mnistlib.errors import DataError
 from mnistlib.linear.arithmetic import Arithmetic, DeviceArray
 
-__all__ = ["Rows"]
+__all__ = ["Rows", "block_rows"]
 
-# A block of rows, and what is computed from it, stay in a core's share of the cache; half and twice are as fast.
-BLOCK_NUMBERS = 3 << 19
-BLOCK_ROWS = (256, 8192)
+# A block of rows and its outputs stay in a core's share of the cache; half and twice are as fast.
+BLOCK_NUMBERS = 1 << 19
+BLOCK_ROWS = (64, 8192)
+# The most numbers of which a converted copy is kept.
+MOST_KEPT = 10_000_000
+# Arrays of outputs for each row that are alive at a time.
+BLOCK_OUTPUTS = 4
+
+
+def block_rows(columns: int, outputs: int) -> int:
+    """Return the number of rows in a block: a power of two, so that blocks of any two data sets can be aligned."""
+    rows = BLOCK_NUMBERS // (columns + BLOCK_OUTPUTS * outputs)
+    return int(np.clip(1 << max(0, rows.bit_length() - 1), *BLOCK_ROWS))
 
 
 class Rows:
@@ -31,16 +41,16 @@ class Rows:
     X : array of shape (n, d) of floats or unsigned bytes
         A memory map will do: it is read a block at a time.
     arithmetic : Arithmetic
-        What the blocks are for.
+        The precision and the library of the blocks.
+    step : int
+        Rows in each block but the last.
 
     Attributes
     ----------
     shape : (int, int)
         Rows and columns.
-    of_bytes : bool
-        Whether the numbers are unsigned bytes.
     slices : list of slice
-        The blocks, in order. They depend on the number of columns alone, never on the number of threads.
+        The blocks, in order.
 
     Raises
     ------
@@ -48,21 +58,29 @@ class Rows:
         `X` does not have two dimensions, or is empty.
     """
 
-    def __init__(self, X: npt.NDArray[Any], arithmetic: Arithmetic) -> None:
+    def __init__(self, X: npt.NDArray[Any], arithmetic: Arithmetic, step: int) -> None:
         if X.ndim != 2 or not X.size:
             raise DataError(f"The rows need the shape (n, d) with n and d at least 1, not {X.shape}.")
         self.shape: tuple[int, int] = X.shape
-        self.of_bytes = X.dtype == np.uint8
-        step = int(np.clip(BLOCK_NUMBERS // self.shape[1], *BLOCK_ROWS))
         self.slices = [slice(start, min(start + step, len(X))) for start in range(0, len(X), step)]
-        self._X = X
         self._arithmetic = arithmetic
         self._thread = threading.local()
+        self._lock = threading.Lock()
         # BLAS takes rows or columns that are contiguous, in either order.
         self._ready = X.dtype == arithmetic.precision and X.dtype.itemsize in X.strides
+        # Converted once for all: a single block, or larger numbers. Bytes are read faster than what they become.
+        smaller = arithmetic.precision.itemsize < X.dtype.itemsize and X.size <= MOST_KEPT
+        self._kept = not self._ready and (smaller or len(self.slices) == 1)
+        self._raw = X
+        self._X = X
 
     def block(self, rows: slice) -> DeviceArray:
         """Return the rows of one of `slices`, good until this thread asks for the next block."""
+        if self._kept:
+            with self._lock:
+                if self._kept:
+                    self._X = np.ascontiguousarray(self._X, dtype=self._arithmetic.precision)
+                    self._ready, self._kept = True, False
         if self._ready:
             return self._arithmetic.to_device(self._X[rows])
         # Into the same memory each time: a fresh array costs more in page faults than the conversion does.
@@ -72,6 +90,11 @@ class Rows:
         np.copyto(converted, self._X[rows])
         return self._arithmetic.to_device(converted)
 
+    def raw(self, rows: slice) -> npt.NDArray[Any]:
+        """Return rows as they are."""
+        return self._raw[rows]
+
     def take(self, indices: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
-        """Return a copy of the rows with these numbers, in ascending order for the sake of memory maps."""
-        return self._X[indices].astype(self._arithmetic.precision, copy=False)
+        """Return a copy of the rows with these numbers, as they are; in ascending order for the sake of memory maps."""
+        taken: npt.NDArray[Any] = self._raw[indices]
+        return taken

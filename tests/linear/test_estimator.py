@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from mnistlib.linear import LogisticRegression, Progress
+from mnistlib.linear import LogisticRegression, Progress, regularization_path
 from tests.linear.conftest import make_problem
 
 PROBLEM = make_problem(300, 6, 3)
@@ -144,7 +144,7 @@ def test_sparse_rows_are_refused_by_name() -> None:
         LogisticRegression().fit(scipy.sparse.csr_array(PROBLEM.X), PROBLEM.y)
 
 
-@pytest.mark.parametrize("parameters", [{"penalty": "l1"}, {"l1_ratio": 0.5}, {"penalty": None}])
+@pytest.mark.parametrize("parameters", [{"penalty": "l1"}, {"l1_ratio": 0.5}, {"penalty": "elasticnet"}])
 def test_other_penalties_are_refused_with_the_solver_to_use(parameters: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match='solver="saga"'):
         LogisticRegression(**parameters).fit(PROBLEM.X, PROBLEM.y)
@@ -152,12 +152,177 @@ def test_other_penalties_are_refused_with_the_solver_to_use(parameters: dict[str
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("C", 0), ("C", -1.0), ("C", np.inf), ("C", "1"), ("tol", 0.0), ("tol", np.nan), ("pixel_scale", -1),
-     ("max_iter", 0), ("max_iter", 1.5)],
+    [("C", 0), ("C", -1.0), ("C", np.nan), ("C", "1"), ("tol", -1.0), ("tol", np.nan), ("pixel_scale", -1),
+     ("max_iter", -1), ("max_iter", 1.5), ("memory_budget", 0), ("fit_intercept", "yes"), ("warm_start", "x"),
+     ("n_jobs", 3.5), ("solver", "adam"), ("multi_class", "crammer_singer"), ("penalty", "L2"), ("l1_ratio", 2),
+     ("intercept_scaling", 0), ("verbose", -1), ("dual", 1.0), ("callback", 1), ("class_weight", "even"),
+     ("random_state", "zero"), ("C", [1.0])],
 )  # fmt: skip
-def test_parameters_out_of_range_are_refused(name: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=f"{name} needs to be"):
+def test_parameters_out_of_range_are_refused_as_by_scikit_learn(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of LogisticRegression must be") as ours:
         LogisticRegression(**{name: value}).fit(PROBLEM.X, PROBLEM.y)
+    assert isinstance(ours.value, TypeError)
+
+
+@pytest.mark.parametrize("name", ["fit_intercept", "n_jobs", "tol"])
+def test_a_value_that_equals_one_of_another_type_is_refused_all_the_same(name: str) -> None:
+    accepted: dict[str, Any] = {"fit_intercept": True, "n_jobs": 1, "tol": 1.0}
+    refused: dict[str, Any] = {"fit_intercept": 1.0, "n_jobs": 1.0, "tol": "1.0"}
+    LogisticRegression(**{name: accepted[name]}).fit(PROBLEM.X, PROBLEM.y)
+    with pytest.raises(ValueError, match=name):
+        LogisticRegression(**{name: refused[name]}).fit(PROBLEM.X, PROBLEM.y)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"solver": solver} for solver in ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga", "auto")]
+    + [{"penalty": "deprecated"}, {"l1_ratio": None}, {"l1_ratio": 0}, {"dual": False}, {"intercept_scaling": 1}]
+    + [{"verbose": 2}, {"n_jobs": -1}, {"random_state": 0}]
+    + [{"multi_class": "auto"}, {"multi_class": "deprecated"}, {"multi_class": "multinomial"}],
+    ids=str,
+)
+def test_every_argument_of_scikit_learns_is_taken_where_it_means_the_same_objective(
+    parameters: dict[str, Any],
+) -> None:
+    expected = LogisticRegression().fit(PROBLEM.X, PROBLEM.y).coef_
+    np.testing.assert_array_equal(LogisticRegression(**parameters).fit(PROBLEM.X, PROBLEM.y).coef_, expected)
+
+
+@pytest.mark.parametrize(("rows", "columns", "classes"), [(300, 5, 2), (300, 5, 3), (3000, 130, 2), (3000, 30, 4)])
+def test_without_a_penalty_the_coefficients_are_scikit_learns(rows: int, columns: int, classes: int) -> None:
+    problem = make_problem(rows, columns, classes, noise=8.0)
+    plain = sklearn.linear_model.LogisticRegression(C=np.inf, tol=1e-10, max_iter=10_000).fit(problem.X, problem.y)
+    model = LogisticRegression(C=np.inf, tol=1e-8).fit(problem.X, problem.y)
+    assert model.converged_
+    np.testing.assert_allclose(model.coef_, plain.coef_, atol=1e-5 * np.abs(plain.coef_).max())
+    np.testing.assert_allclose(model.to_sklearn().predict_proba(problem.X), plain.predict_proba(problem.X), atol=1e-5)
+
+
+@pytest.mark.usefixtures("many_rows")
+def test_without_a_penalty_many_rows_are_fitted_as_well() -> None:
+    problem = make_problem(20_000, 8, 3)
+    plain = sklearn.linear_model.LogisticRegression(C=np.inf, tol=1e-10, max_iter=10_000).fit(problem.X, problem.y)
+    model = LogisticRegression(C=np.inf, tol=1e-8).fit(problem.X, problem.y)
+    assert model.converged_
+    np.testing.assert_allclose(model.coef_, plain.coef_, atol=1e-3 * np.abs(plain.coef_).max())
+
+
+def test_a_random_state_may_be_a_generator() -> None:
+    expected = LogisticRegression().fit(PROBLEM.X, PROBLEM.y).coef_
+    model = LogisticRegression(random_state=np.random.RandomState(0)).fit(PROBLEM.X, PROBLEM.y)
+    np.testing.assert_array_equal(model.coef_, expected)
+
+
+def test_no_penalty_has_two_names() -> None:
+    expected = LogisticRegression(C=np.inf).fit(PROBLEM.X, PROBLEM.y).coef_
+    np.testing.assert_array_equal(LogisticRegression(penalty=None).fit(PROBLEM.X, PROBLEM.y).coef_, expected)
+    with pytest.warns(UserWarning, match="penalty=None will ignore the C"):
+        model = LogisticRegression(penalty=None, C=0.01).fit(PROBLEM.X, PROBLEM.y)
+    np.testing.assert_array_equal(model.coef_, expected)
+
+
+@pytest.mark.parametrize("shape", [(300, 5), (100, 400), (600, 130)])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_without_a_penalty_the_fit_ends_where_classes_can_be_told_apart(shape: tuple[int, int], classes: int) -> None:
+    X = np.random.default_rng(0).normal(size=shape)
+    y = X[:, :3].argmax(axis=1) if classes == 3 else X[:, 0] > 0
+    model = LogisticRegression(C=np.inf).fit(X, y)
+    assert model.converged_
+    assert model.objective_ < 1e-6 * len(X)
+    assert np.isfinite(model.coef_).all()
+    assert model.score(X, y) == 1
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("columns", [6, 130])
+def test_without_a_penalty_columns_may_be_constant_or_repeated(columns: int, fit_intercept: bool) -> None:
+    problem = make_problem(3000, columns, 2, noise=8.0)
+    X = np.column_stack([problem.X, np.zeros(3000), np.full(3000, 3.0), problem.X[:, 0]])
+    model = LogisticRegression(C=np.inf, fit_intercept=fit_intercept).fit(X, problem.y)
+    enough = np.column_stack([problem.X, np.full(3000, 3.0)])
+    expected = LogisticRegression(C=np.inf, fit_intercept=fit_intercept).fit(enough, problem.y)
+    assert model.converged_
+    assert model.objective_ == pytest.approx(expected.objective_, rel=1e-4)
+
+
+def test_a_path_may_end_without_a_penalty() -> None:
+    one, none = regularization_path(PROBLEM.X, PROBLEM.y, C=[1.0, np.inf])
+    np.testing.assert_allclose(one.coef_, LogisticRegression().fit(PROBLEM.X, PROBLEM.y).coef_, rtol=1e-6)
+    np.testing.assert_allclose(none.coef_, LogisticRegression(C=np.inf).fit(PROBLEM.X, PROBLEM.y).coef_, rtol=1e-6)
+
+
+def test_a_path_of_an_estimator_without_a_penalty_has_none() -> None:
+    expected = LogisticRegression(penalty=None).fit(PROBLEM.X, PROBLEM.y)
+    (model,) = regularization_path(PROBLEM.X, PROBLEM.y, C=[0.01], estimator=LogisticRegression(penalty=None))
+    np.testing.assert_allclose(model.coef_, expected.coef_, rtol=1e-12)
+
+
+def test_the_penalty_may_be_given_by_position() -> None:
+    assert LogisticRegression("l2").penalty == "l2"
+
+
+def test_the_parameters_are_scikit_learns_and_a_few_more() -> None:
+    theirs = set(sklearn.linear_model.LogisticRegression().get_params())
+    ours = set(LogisticRegression().get_params())
+    assert ours - theirs == {"multi_class", "pixel_scale", "memory_budget", "callback"} - theirs
+    assert not theirs - ours
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [({"solver": "liblinear"}, 'solver="liblinear"'), ({"dual": True}, 'solver="liblinear"'),
+     ({"multi_class": "ovr"}, "OneVsRestClassifier")],
+)  # fmt: skip
+def test_other_objectives_are_refused_with_the_class_to_use(parameters: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        LogisticRegression(**parameters).fit(PROBLEM.X, PROBLEM.y)
+
+
+def test_a_tolerance_of_zero_is_as_close_as_double_precision_comes() -> None:
+    model = LogisticRegression(tol=0).fit(PROBLEM.X, PROBLEM.y)
+    assert model.converged_
+    assert model.gradient_norm_ <= np.finfo(float).eps
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_without_iterations_the_coefficients_are_zero(classes: int) -> None:
+    problem = make_problem(300, 4, classes)
+    with pytest.warns(ConvergenceWarning, match="failed to converge"):
+        model = LogisticRegression(max_iter=0).fit(problem.X, problem.y)
+    assert model.coef_.shape == (1 if classes == 2 else classes, 4)
+    assert not model.coef_.any()
+    assert not model.intercept_.any()
+    assert model.n_iter_ == [0]
+    assert model.objective_ == pytest.approx(300 * np.log(classes))
+
+
+def test_without_iterations_a_warm_start_stays_where_it_is() -> None:
+    model = LogisticRegression(warm_start=True).fit(PROBLEM.X, PROBLEM.y)
+    expected = model.coef_.copy()
+    with pytest.warns(ConvergenceWarning):
+        model.set_params(max_iter=0).fit(PROBLEM.X, PROBLEM.y)
+    np.testing.assert_allclose(model.coef_, expected, rtol=1e-12)
+
+
+def test_sparse_coefficients_predict_the_same_and_start_the_next_fit() -> None:
+    model = LogisticRegression(warm_start=True).fit(PROBLEM.X, PROBLEM.y)
+    expected = model.decision_function(PROBLEM.X)
+    model.sparsify()
+    np.testing.assert_allclose(model.decision_function(PROBLEM.X), expected)
+    model.fit(PROBLEM.X, PROBLEM.y)
+    np.testing.assert_allclose(model.densify().decision_function(PROBLEM.X), expected)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale", "named"), [(np.uint8, 1, True), (np.uint8, 1 / 255, False), (float, 1, False)]
+)
+def test_a_fit_to_bytes_that_does_not_converge_is_told_of_the_pixel_scale(
+    dtype: type, scale: float, named: bool
+) -> None:
+    X: Any = np.random.default_rng(0).integers(0, 256, (200, 20)).astype(dtype)
+    with pytest.warns(ConvergenceWarning, match="failed to converge") as warned:
+        LogisticRegression(max_iter=1, tol=1e-12, pixel_scale=scale).fit(X, PROBLEM.y[:200])
+    assert ("pixel_scale" in str(warned[0].message)) == named
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -178,13 +343,27 @@ def test_an_unfitted_model_says_so() -> None:
         LogisticRegression().predict(PROBLEM.X)
 
 
-@pytest.mark.parametrize("C", [10.0, 1000.0])
-def test_pixels_that_are_seldom_bright_do_not_hold_it_up(C: float) -> None:
+@pytest.mark.usefixtures("many_rows")
+@pytest.mark.parametrize(("C", "passes"), [(10.0, 21), (1000.0, 28)])
+def test_pixels_that_are_seldom_bright_do_not_hold_it_up(C: float, passes: int) -> None:
     random = np.random.default_rng(0)
-    common, seldom = random.integers(0, 256, (60_000, 10)), np.where(random.random((60_000, 60)) < 0.001, 255, 0)
+    rows = 200_000
+    common, seldom = random.integers(0, 256, (rows, 10)), np.where(random.random((rows, 60)) < 0.001, 255, 0)
     X = np.hstack([common, seldom]).astype(np.uint8)
     weights = random.normal(size=(70, 3)) * np.where(np.arange(70) < 10, 2, 6)[:, None]
-    y = (X / 255 @ weights + random.gumbel(size=(60_000, 3))).argmax(1)
+    y = (X / 255 @ weights + random.gumbel(size=(rows, 3))).argmax(1)
     model = LogisticRegression(C=C, pixel_scale=1 / 255).fit(X, y)
     assert model.converged_
-    assert model.n_passes_ < 21  # 25 and more than 100 if the rows that aren't drawn are forgotten
+    assert model.n_passes_ < passes  # 169 and more than 500 if the rows that are not drawn are forgotten
+
+
+@pytest.mark.parametrize("rows", [50, 20_000])
+@pytest.mark.parametrize("factor", [1e3, 1e100, 1e200, np.nan])
+def test_a_warm_start_that_is_worse_than_none_starts_anew(factor: float, rows: int) -> None:
+    problem = make_problem(rows, 4, 3)
+    model = LogisticRegression(warm_start=True).fit(problem.X, problem.y)
+    expected = model.coef_.copy()
+    model.coef_ = -factor * model.coef_
+    model.fit(problem.X, problem.y)
+    assert model.converged_
+    np.testing.assert_allclose(model.coef_, expected, atol=1e-6 * np.abs(expected).max())

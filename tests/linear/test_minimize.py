@@ -2,79 +2,383 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from mnistlib.errors import DataError
+from mnistlib.linear.approach import SAMPLE_ITERATIONS, sample_of
 from mnistlib.linear.arithmetic import Arithmetic
+from mnistlib.linear.handover import FIRST_STEPS
+from mnistlib.linear.local import LocalShards
 from mnistlib.linear.minimize import minimize
 from mnistlib.linear.progress import Progress, Solution
-from tests.linear.conftest import make_problem
+from mnistlib.linear.rows import Rows
+from mnistlib.linear.sums import Sums
+from tests.linear.conftest import LBFGS, MANY, MANY_WITHOUT_SAMPLE, NEWTON, SINGLE_FIRST, Regime, make_problem
+from tests.linear.reference import find_optimum
+
+PASSES = ("evaluate", "product", "moments")
 
 
 def parameters_of(solution: Solution) -> npt.NDArray[np.float64]:
     return np.column_stack([solution.weights, solution.intercept])[None]
 
 
-def test_each_iteration_is_one_pass(double: Arithmetic) -> None:
-    (solution,) = minimize(make_problem(200, 5, 3).objective(double), tol=1e-8)
+@dataclass(frozen=True)
+class CountingShards(LocalShards):
+    """One shard that counts the operations over all its rows."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def total(self, operation: str, *arguments: Any) -> Sums:
+        self.counts[operation] += 1
+        return super().total(operation, *arguments)
+
+
+class Stop:
+    """A callback that ends a fit at its n-th call."""
+
+    def __init__(self, call: int) -> None:
+        self.call = call
+        self.seen: list[Progress] = []
+
+    def __call__(self, progress: Progress) -> bool:
+        self.seen.append(progress)
+        return len(self.seen) == self.call
+
+
+@pytest.fixture
+def report_each_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Call callbacks after each block, of which 300 rows have five."""
+    monkeypatch.setattr("mnistlib.linear.progress.REPORT_EVERY", 0.0)
+    monkeypatch.setattr("mnistlib.linear.rows.BLOCK_ROWS", (64, 64))
+
+
+@pytest.fixture
+def report_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Call callbacks after each step only."""
+    monkeypatch.setattr("mnistlib.linear.progress.REPORT_EVERY", np.inf)
+
+
+# The optimum
+
+
+def test_each_regime_finds_the_optimum(double: Arithmetic, regime: Regime) -> None:
+    problem = regime.problem()
+    (solution,) = regime.fit(double, tol=1e-10)
+    best = find_optimum(problem.X, problem.y)
     assert solution.converged
-    assert solution.passes == solution.iterations + 1
+    assert solution.objective == pytest.approx(best.objective, rel=1e-9)
 
 
-def test_a_sample_counts_as_its_share_of_a_pass(double: Arithmetic) -> None:
-    (solution,) = minimize(make_problem(6000, 5, 3).objective(double), tol=1e-8)
-    sample = 60 * 6 / 6000
-    assert solution.passes == pytest.approx(solution.iterations + 1 + 9 * sample)
+@pytest.mark.parametrize("columns", [1500, 300])
+def test_more_columns_than_rows_are_solved(double: Arithmetic, columns: int) -> None:
+    problem = make_problem(60, columns, 3)
+    (solution,) = minimize(problem.objective(double), tol=1e-6)
+    assert solution.converged
 
 
-def test_the_gradient_norm_does_not_depend_on_the_number_of_rows(double: Arithmetic) -> None:
-    few = make_problem(100, 4, 3)
-    start = np.random.default_rng(0).normal(size=(1, 3, 5))
+@pytest.mark.usefixtures("many_rows")
+@pytest.mark.parametrize("columns", [1500, 300])
+def test_more_columns_than_rows_that_count_as_many_are_solved_without_large_matrices(
+    double: Arithmetic, columns: int
+) -> None:
+    (solution,) = minimize(make_problem(60, columns, 3).objective(double), tol=1e-6)
+    assert solution.converged
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_many_models_are_solved_as_each_alone(double: Arithmetic, regime: Regime, classes: int) -> None:
+    problem = regime.problem(classes)
+    rates = [1e-3, 0.1, 1.0, 100.0]
+    together = regime.fit(double, rates, problem=problem, tol=1e-9)
+    for rate, solution in zip(rates, together, strict=True):
+        (alone,) = regime.fit(double, rate, problem=problem, tol=1e-9)
+        assert solution.converged
+        np.testing.assert_allclose(solution.weights, alone.weights, atol=1e-6 if not regime.many else 1e-3)
+        assert solution.objective == pytest.approx(alone.objective, rel=1e-10 if not regime.many else 1e-8)
+
+
+def test_the_size_of_blocks_changes_nothing_but_rounding(
+    double: Arithmetic, regime: Regime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (large,) = regime.fit(double, tol=1e-9)
+    monkeypatch.setattr("mnistlib.linear.rows.BLOCK_ROWS", (64, 64))
+    (small,) = regime.fit(double, tol=1e-9)
+    np.testing.assert_allclose(small.weights, large.weights, atol=1e-7)
+
+
+@pytest.mark.parametrize(("threads", "precision"), [(2, np.float32), (3, np.float64)])
+def test_results_have_the_same_bits_for_every_number_of_threads(
+    regime: Regime, threads: int, precision: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mnistlib.linear.rows.BLOCK_ROWS", (64, 64))
+    (one,) = regime.fit(Arithmetic(np.dtype(precision), 1))
+    (other,) = regime.fit(Arithmetic(np.dtype(precision), threads))
+    np.testing.assert_array_equal(parameters_of(one), parameters_of(other))
+
+
+@pytest.mark.parametrize("regime", [SINGLE_FIRST], ids=str)
+def test_blocks_of_either_precision_are_worked_on_by_the_threads(
+    regime: Regime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mnistlib.linear.rows.BLOCK_ROWS", (64, 64))
+    by_main: Counter[np.dtype[Any]] = Counter()
+    of_rows = Rows.block
+
+    def block(rows: Rows, part: slice) -> Any:
+        found = of_rows(rows, part)
+        by_main[found.dtype] += threading.current_thread() is threading.main_thread()
+        return found
+
+    monkeypatch.setattr(Rows, "block", block)
+    regime.fit(Arithmetic(np.dtype(np.float64), threads=2))
+    assert by_main == {np.dtype(np.float32): 0, np.dtype(np.float64): 0}
+
+
+# Only some of the steps, and where to start
+
+
+def test_the_first_steps_alone_read_the_rows_as_often_as_a_rough_solution_needs(double: Arithmetic) -> None:
+    (rough,) = LBFGS.fit(double, tol=1e-10, steps="first")
+    (whole,) = LBFGS.fit(double, tol=1e-10)
+    assert rough.iterations == FIRST_STEPS
+    assert rough.objective == pytest.approx(whole.objective, rel=1e-3)
+
+
+def test_the_last_steps_after_the_first_reach_the_optimum(double: Arithmetic) -> None:
+    problem = LBFGS.problem()
+    (rough,) = LBFGS.fit(double, tol=1e-10, steps="first")
+    (last,) = LBFGS.fit(double, tol=1e-10, steps="last", start=parameters_of(rough))
+    assert last.converged
+    assert last.objective == pytest.approx(find_optimum(problem.X, problem.y).objective, rel=1e-9)
+
+
+@pytest.mark.parametrize("regime", [NEWTON, LBFGS], ids=str)
+def test_the_steps_that_have_led_to_the_start_count(double: Arithmetic, regime: Regime) -> None:
+    start = np.zeros((1, 3, regime.columns + 1))
+    (alone,) = regime.fit(double, start=start)
+    (counted,) = regime.fit(double, start=start, first_iteration=7)
+    assert counted.iterations == alone.iterations + 7
+    (limited,) = regime.fit(double, start=start, first_iteration=7, max_iter=9)
+    assert limited.iterations == 9
+
+
+@pytest.mark.parametrize("regime", [LBFGS, SINGLE_FIRST, MANY, MANY_WITHOUT_SAMPLE], indirect=True, ids=str)
+def test_a_start_that_is_worse_than_weights_of_zero_is_not_taken(double: Arithmetic, regime: Regime) -> None:
+    bad = 1e6 * np.random.default_rng(0).normal(size=(1, 3, regime.columns + 1))
+    (solution,) = regime.fit(double, start=bad, max_iter=0)
+    assert solution.objective <= regime.rows * np.log(3) * (1 + 1e-6)
+
+
+# The measure of convergence
+
+
+@pytest.mark.parametrize("regime", [NEWTON, LBFGS], ids=str)
+def test_the_gradient_norm_does_not_depend_on_the_number_of_rows(double: Arithmetic, regime: Regime) -> None:
+    few = regime.problem()
+    start = np.random.default_rng(0).normal(size=(1, 3, regime.columns + 1))
     norms = []
-    for copies in (1, 7):
-        many = type(few)(np.tile(few.X, (copies, 1)), np.tile(few.y, copies), 3)
-        objective = many.objective(double, 1e6 / copies)
-        norms.append(minimize(objective, start=start, max_iter=0)[0].gradient_norm)
-    assert norms[0] == pytest.approx(norms[1])
+    for copies in (1, 2):
+        many = replace(few, X=np.tile(few.X, (copies, 1)), y=np.tile(few.y, copies))
+        (solution,) = regime.fit(double, 1e6 / copies, problem=many, start=start, max_iter=0)
+        norms.append(solution.gradient_norm)
+    assert norms[0] == pytest.approx(norms[1], rel=1e-5)
 
 
-def test_a_start_at_the_solution_takes_no_iteration(double: Arithmetic) -> None:
-    objective = make_problem(200, 5, 3).objective(double)
-    (solution,) = minimize(objective, tol=1e-8)
-    (again,) = minimize(objective, start=parameters_of(solution), tol=1e-7)
-    assert again.iterations == 0
+@pytest.mark.parametrize("regime", [MANY, MANY_WITHOUT_SAMPLE], indirect=True, ids=str)
+def test_over_many_rows_a_start_at_the_solution_takes_two_steps_to_see_that_nothing_falls(
+    double: Arithmetic, regime: Regime
+) -> None:
+    (solution,) = regime.fit(double, tol=1e-8)
+    (again,) = regime.fit(double, start=parameters_of(solution), tol=1e-6)
+    assert (again.iterations, again.passes) == (2, 3)
+    np.testing.assert_allclose(again.weights, solution.weights, atol=1e-3)
+
+
+@pytest.mark.parametrize("regime", [MANY, MANY_WITHOUT_SAMPLE], indirect=True, ids=str)
+def test_over_many_rows_all_of_the_objective_may_be_left_to_gain_before_two_steps(
+    double: Arithmetic, regime: Regime
+) -> None:
+    norms = [regime.fit(double, max_iter=limit)[0].gradient_norm for limit in (0, 1, 2)]
+    assert norms[:2] == [1, 1]
+    assert norms[2] < 1
+
+
+def test_a_start_at_the_solution_takes_one_pass_and_the_last_step(double: Arithmetic) -> None:
+    (solution,) = NEWTON.fit(double, tol=1e-8)
+    (again,) = NEWTON.fit(double, start=parameters_of(solution), tol=1e-7)
+    assert (again.iterations, again.passes) == (1, 1)
     np.testing.assert_allclose(again.weights, solution.weights)
 
 
-def test_progress_falls_to_the_solution(double: Arithmetic, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mnistlib.linear.minimize.REPORT_EVERY", np.inf)
+@pytest.mark.parametrize("limit", [0, 1, 2, 4, 7])
+def test_there_are_no_more_iterations_than_allowed(double: Arithmetic, regime: Regime, limit: int) -> None:
+    (whole,) = regime.fit(double, tol=1e-6)
+    (limited,) = regime.fit(double, tol=1e-6, max_iter=limit)
+    assert limited.iterations == min(limit, whole.iterations)
+
+
+def test_the_limit_holds_where_a_free_last_step_is_left(double: Arithmetic) -> None:
+    (whole,) = NEWTON.fit(double)
+    (limited,) = NEWTON.fit(double, max_iter=whole.iterations - 1)
+    assert limited.iterations == whole.iterations - 1
+    assert limited.converged
+
+
+# Passes
+
+
+def test_each_iteration_of_newtons_method_is_one_pass(double: Arithmetic) -> None:
     seen: list[Progress] = []
-    (solution,) = minimize(make_problem(300, 5, 3).objective(double), tol=1e-6, callback=seen.append)
+    (solution,) = NEWTON.fit(double, tol=1e-8, callback=seen.append)
+    assert solution.converged
+    assert [progress.passes for progress in seen[:-1]] == [progress.iteration + 1 for progress in seen[:-1]]
+
+
+def test_the_last_step_of_newtons_method_takes_no_pass(double: Arithmetic) -> None:
+    seen: list[Progress] = []
+    (solution,) = NEWTON.fit(double, tol=1e-8, callback=seen.append)
+    assert solution.passes == seen[-2].passes
+
+
+@pytest.mark.usefixtures("report_each_step")
+def test_each_iteration_of_lbfgs_is_one_pass_and_each_diagonal_another(double: Arithmetic) -> None:
+    seen: list[Progress] = []
+    LBFGS.fit(double, problem=make_problem(200, 30, 3), tol=1e-8, callback=seen.append)
+    passes = {progress.iteration: progress.passes for progress in seen}
+    assert [passes[iteration] for iteration in (1, 2, 5, 6, 8)] == [3, 4, 7, 9, 11]
+
+
+@pytest.mark.usefixtures("many_rows")
+def test_each_iteration_over_many_rows_is_one_pass_and_a_sample_counts_as_its_share(double: Arithmetic) -> None:
+    problem = MANY.problem()
+    sample, _ = sample_of(problem.objective(double), 0)
+    assert sample is not None
+    (solution,) = MANY.fit(double, tol=1e-8)
+    share = sample.layout.rows / MANY.rows
+    assert 0 < share < 0.05
+    assert solution.passes == pytest.approx(solution.iterations + 1 + (SAMPLE_ITERATIONS + 1) * share)
+
+
+@pytest.mark.parametrize("regime", [NEWTON, LBFGS, MANY_WITHOUT_SAMPLE], indirect=True, ids=str)
+def test_passes_are_the_operations_over_all_rows(double: Arithmetic, regime: Regime) -> None:
+    objective = regime.problem().objective(double)
+    assert isinstance(objective.shards, LocalShards)
+    objective.shards = shards = CountingShards(objective.shards.shard)
+    (solution,) = minimize(objective, tol=1e-8)
+    assert solution.passes == sum(shards.counts[operation] for operation in PASSES)
+
+
+def test_passes_in_either_precision_are_counted_together(double: Arithmetic, single: Arithmetic) -> None:
+    problem = SINGLE_FIRST.problem()
+    objectives = [problem.objective(arithmetic) for arithmetic in (double, single)]
+    counts: Counter[str] = Counter()
+    for objective in objectives:
+        assert isinstance(objective.shards, LocalShards)
+        objective.shards = CountingShards(objective.shards.shard, counts)
+    (solution,) = minimize(objectives[0], coarse=objectives[1], tol=1e-8)
+    assert solution.passes == sum(counts[operation] for operation in PASSES)
+
+
+def test_a_model_that_has_converged_takes_no_more_passes(double: Arithmetic, regime: Regime) -> None:
+    easy, hard = regime.fit(double, [1e-6, 100.0], tol=1e-8)
+    assert easy.passes < hard.passes
+
+
+# Progress and the callback
+
+
+@pytest.mark.usefixtures("report_each_step")
+def test_progress_is_reported_after_each_iteration(double: Arithmetic, regime: Regime) -> None:
+    seen: list[Progress] = []
+    (solution,) = regime.fit(double, tol=1e-6, callback=seen.append)
     assert [progress.iteration for progress in seen] == list(range(1, solution.iterations + 1))
-    values = [progress.objective for progress in seen]
-    assert values == sorted(values, reverse=True)
+
+
+@pytest.mark.usefixtures("report_each_step")
+def test_the_objective_falls_to_that_of_the_solution(double: Arithmetic, regime: Regime) -> None:
+    seen: list[Progress] = []
+    (solution,) = regime.fit(double, tol=1e-6, callback=seen.append)
+    rounding = 1e-6 if regime.single else 0
+    values = np.array([progress.objective for progress in seen])
+    assert (values[1:] <= values[:-1] * (1 + rounding)).all()
     assert values[-1] == solution.objective
     assert seen[-1].gradient_norm == solution.gradient_norm
-    assert any(progress.seconds_left is not None for progress in seen)
+
+
+@pytest.mark.usefixtures("report_each_step")
+def test_the_time_left_is_estimated(double: Arithmetic, regime: Regime) -> None:
+    seen: list[Progress] = []
+    regime.fit(double, tol=1e-8, callback=seen.append)
+    assert any(progress.seconds_left for progress in seen)
 
 
 @pytest.mark.parametrize("iterations", [1, 4])
-def test_a_callback_that_returns_true_ends_the_fit_with_what_there_is(double: Arithmetic, iterations: int) -> None:
-    def stop(progress: Progress) -> bool:
-        return progress.iteration == iterations
-
-    objective = make_problem(300, 5, 3).objective(double)
-    (solution,) = minimize(objective, tol=1e-9, callback=stop)
-    assert (solution.iterations, solution.cancelled, solution.converged) == (iterations, True, False)
-    assert solution.objective < 300 * np.log(3)
-
-
-def test_a_fit_cancelled_in_the_middle_of_a_pass_keeps_the_step_before(
-    double: Arithmetic, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("true", [True, np.True_], ids=["True", "numpy.True_"])
+def test_a_callback_that_returns_true_ends_the_fit_with_what_there_is(
+    double: Arithmetic, regime: Regime, iterations: int, true: bool | np.bool_
 ) -> None:
-    monkeypatch.setattr("mnistlib.linear.minimize.REPORT_EVERY", 0.0)
+    def stop(progress: Progress) -> bool | np.bool_:
+        return true if progress.iteration == iterations else ~np.bool_(true)
+
+    (solution,) = regime.fit(double, tol=1e-20, callback=stop)
+    assert (solution.iterations, solution.cancelled, solution.converged) == (iterations, True, False)
+    assert solution.objective < regime.rows * np.log(3)
+
+
+@pytest.mark.parametrize("result", [None, 1, "yes", np.False_])
+def test_a_callback_that_returns_anything_else_does_not_end_the_fit(double: Arithmetic, result: Any) -> None:
+    def go_on(progress: Progress) -> Any:
+        return result
+
+    (solution,) = NEWTON.fit(double, callback=go_on)
+    assert not solution.cancelled
+    assert solution.converged
+
+
+@pytest.mark.usefixtures("report_each_block")
+def test_inside_a_pass_progress_counts_its_part(double: Arithmetic, regime: Regime) -> None:
+    if regime.rows > 1000:
+        pytest.skip("too many blocks")
+    stop = Stop(call=12)
+    regime.fit(double, tol=1e-9, callback=stop)
+    passes = [progress.passes for progress in stop.seen]
+    parts = {round(part % 1, 6) for part in passes}
+    assert {0.2, 0.4, 0.6, 0.8} <= parts
+
+
+@pytest.mark.usefixtures("report_each_block")
+@pytest.mark.parametrize("regime", [NEWTON, LBFGS, SINGLE_FIRST, MANY_WITHOUT_SAMPLE], indirect=True, ids=str)
+def test_a_fit_cancelled_in_the_middle_of_a_pass_keeps_the_step_before(double: Arithmetic, regime: Regime) -> None:
+    whole_steps: dict[int, set[float]] = {}  # one or, where the precision changes, two values
+    calls: list[Progress] = []
+
+    def count(progress: Progress) -> None:
+        calls.append(progress)
+        whole_steps.setdefault(progress.iteration, set()).add(progress.objective)
+
+    regime.fit(double, tol=1e-9, callback=count)
+    inside = [n for n, progress in enumerate(calls, 1) if round(progress.passes % 1, 6) and progress.iteration]
+    for call in inside[:: max(1, len(inside) // 40)]:
+        stop = Stop(call)
+        (solution,) = regime.fit(double, tol=1e-9, callback=stop)
+        assert solution.cancelled
+        assert solution.iterations == stop.seen[-1].iteration
+        assert solution.objective in whole_steps[solution.iterations]
+        (there,) = NEWTON.fit(double, problem=regime.problem(), start=parameters_of(solution), max_iter=0)
+        rounding = 1e-5 if regime.single else 1e-12
+        assert there.objective == pytest.approx(solution.objective, rel=rounding)
+
+
+@pytest.mark.usefixtures("report_each_block")
+def test_a_fit_ends_within_the_block_after_which_the_callback_asks_for_it(double: Arithmetic) -> None:
     after_two: list[Progress] = []
 
     def stop(progress: Progress) -> bool:
@@ -82,58 +386,59 @@ def test_a_fit_cancelled_in_the_middle_of_a_pass_keeps_the_step_before(
             after_two.append(progress)
         return len(after_two) == 2
 
-    objective = make_problem(40_000, 3, 3).objective(double)
-    (solution,) = minimize(objective, tol=1e-12, callback=stop)
+    (solution,) = NEWTON.fit(double, tol=1e-12, callback=stop)
     assert solution.cancelled
     assert solution.iterations == 2
     assert 0 < after_two[1].passes - after_two[0].passes < 0.5
-    assert solution.objective == after_two[0].objective
-    (there,) = minimize(objective, start=parameters_of(solution), max_iter=0)
-    assert there.objective == pytest.approx(solution.objective, rel=1e-12)
 
 
-@pytest.mark.parametrize("classes", [2, 4])
-def test_many_models_are_solved_as_each_alone(double: Arithmetic, classes: int) -> None:
-    problem = make_problem(500, 6, classes)
-    rates = [1e-3, 0.1, 1.0, 100.0]
-    together = minimize(problem.objective(double, rates), tol=1e-9)
-    for rate, solution in zip(rates, together, strict=True):
-        (alone,) = minimize(problem.objective(double, rate), tol=1e-9)
-        assert solution.converged
-        np.testing.assert_allclose(solution.weights, alone.weights, atol=1e-6)
-        assert solution.objective == pytest.approx(alone.objective, rel=1e-10)
+@pytest.mark.parametrize("call", [1, 3, 20, 40])
+def test_a_cancelled_fit_has_a_solution_for_each_model(double: Arithmetic, regime: Regime, call: int) -> None:
+    stop = Stop(call)
+    solutions = regime.fit(double, [0.1, 1.0, 10.0], tol=1e-12, callback=stop)
+    objective = regime.problem().objective(double, [0.1, 1.0, 10.0])
+    values, _ = objective.evaluate(np.concatenate([parameters_of(solution) for solution in solutions]))
+    assert all(solution.cancelled == (len(stop.seen) == call) for solution in solutions)
+    rounding = 1e-5 if regime.single else 1e-9
+    np.testing.assert_allclose([solution.objective for solution in solutions], values, rtol=rounding)
 
 
-def test_a_model_that_has_converged_takes_no_more_passes(double: Arithmetic) -> None:
-    easy, hard = minimize(make_problem(500, 6, 3).objective(double, [1e-6, 100.0]), tol=1e-8)
-    assert easy.passes < hard.passes
+def test_a_model_whose_turn_has_not_come_has_not_converged(double: Arithmetic) -> None:
+    first, second = NEWTON.fit(double, [1.0, 2.0], callback=Stop(1))
+    assert (first.iterations, second.iterations) == (1, 0)
+    assert second.cancelled
+    assert not second.converged
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3])
-def test_results_have_the_same_bits_for_every_number_of_threads(threads: int) -> None:
-    problem = make_problem(20_000, 30, 3)
-    problem = type(problem)(problem.X.astype(np.float32), problem.y, 3)
-    (one,) = minimize(problem.objective(Arithmetic(np.dtype(np.float32), 1)))
-    (other,) = minimize(problem.objective(Arithmetic(np.dtype(np.float32), threads)))
-    np.testing.assert_array_equal(one.weights, other.weights)
+# Numbers that are too large
 
 
-def test_the_size_of_blocks_changes_nothing_but_rounding(double: Arithmetic, monkeypatch: pytest.MonkeyPatch) -> None:
-    problem = make_problem(5000, 6, 3)
-    (large,) = minimize(problem.objective(double), tol=1e-9)
-    monkeypatch.setattr("mnistlib.linear.rows.BLOCK_ROWS", (64, 64))
-    (small,) = minimize(problem.objective(double), tol=1e-9)
-    np.testing.assert_allclose(small.weights, large.weights, atol=1e-7)
+@pytest.mark.parametrize("classes", [2, 3])
+def test_numbers_too_large_for_double_precision_are_refused(double: Arithmetic, regime: Regime, classes: int) -> None:
+    problem = regime.problem(classes)
+    huge = replace(problem, X=problem.X * 1e300)
+    with pytest.raises(DataError, match="too large to compute with in float64"):
+        regime.fit(double, problem=huge)
 
 
-def test_numbers_that_overflow_are_refused(single: Arithmetic) -> None:
-    problem = make_problem(50, 3, 3)
-    huge = type(problem)(problem.X.astype(np.float32) * np.float32(1e37), problem.y, 3)
+@pytest.mark.parametrize("factor", [1e25, 1e37])
+def test_numbers_too_large_for_single_precision_are_refused_in_it(
+    single: Arithmetic, regime: Regime, factor: float
+) -> None:
+    problem = regime.problem()
+    huge = replace(problem, X=problem.X.astype(np.float32) * np.float32(factor))
     with pytest.raises(DataError, match="too large to compute with in float32"):
-        minimize(huge.objective(single))
+        regime.fit(single, problem=huge)
 
 
-@pytest.mark.parametrize("columns", [1500, 300])
-def test_more_columns_than_rows_are_solved_without_large_matrices(double: Arithmetic, columns: int) -> None:
-    (solution,) = minimize(make_problem(60, columns, 3).objective(double), tol=1e-6)
-    assert solution.converged
+@pytest.mark.parametrize("factor", [1e18, 1e20, 1e25, 1e37, 1e60])
+@pytest.mark.parametrize("regime", [SINGLE_FIRST], ids=str)
+def test_steps_in_single_precision_are_given_up_where_numbers_are_too_large_for_it(
+    double: Arithmetic, regime: Regime, factor: float
+) -> None:
+    problem = regime.problem()
+    huge = replace(problem, X=problem.X * factor)
+    (expected,) = LBFGS.fit(double, problem=huge)
+    (found,) = regime.fit(double, problem=huge)
+    assert found.converged
+    assert found.objective == pytest.approx(expected.objective)

@@ -1,0 +1,95 @@
+"""When a descent by L-BFGS is done: converged, stalled, or near enough for Newton's method to take over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mnistlib.linear.lbfgs import Descent, gain_ahead
+from mnistlib.linear.objective import Objective
+
+__all__ = ["FIRST_STEPS", "Handover"]
+
+# L-BFGS hands over to Newton's method where the relative gain is below so many times the tolerance:
+# with several outputs,
+NEWTON_BELOW = 1e-4
+# with one output,
+NEWTON_BELOW_IF_ONE = 0.2
+# and where Newton's method follows in another space, with a factorized Hessian.
+NEWTON_BELOW_ELSEWHERE = 2.0
+# In single precision, below so many times the tolerance, unless the rounding error of the objective is smaller.
+NEWTON_BELOW_IF_COARSE = 1e-3
+# In any precision, at the latest at this share of the rounding error.
+NEWTON_ABOVE_NOISE = 0.1
+# Or after this share of the iterations; after so many times the cost of the Hessian's blocks, but no fewer steps than
+# this.
+NEWTON_AFTER = 0.6
+NEWTON_PAYS = 3
+MORE_STEPS = 12
+# Or after so many where others follow in another space.
+FIRST_STEPS = 20
+# Safety factor of the fall that is extrapolated from the last steps.
+CAUTION_AHEAD = 2.0
+
+
+@dataclass
+class Handover:
+    """The limits of the descents of one fit.
+
+    Parameters
+    ----------
+    objective : Objective
+        The objective.
+    tol : float
+        The tolerance.
+    max_iter, first_iteration : int
+        The most steps, and how many of them have led to the start.
+    few : bool
+        Whether other steps follow in another space.
+    precision : float
+        The relative rounding error of the objective in these steps; gradients are summed more precisely.
+    """
+
+    objective: Objective
+    tol: float
+    max_iter: int
+    first_iteration: int
+    few: bool
+    precision: float
+
+    def done(self, descent: Descent) -> bool:
+        """Return whether a model takes no more steps of L-BFGS."""
+        if descent.stalled or descent.state.iteration >= self.max_iter:
+            return True
+        if self.objective.layout.cheap:
+            return self.near(descent) or descent.state.iteration >= self._most_steps
+        return self.gain(descent) <= self.tol
+
+    def near(self, descent: Descent) -> bool:
+        """Return whether a model is so near its minimum that its last steps precondition Newton's method."""
+        below = NEWTON_BELOW_IF_ONE if self.objective.outputs == 1 else NEWTON_BELOW
+        if self.few:
+            below = NEWTON_BELOW_ELSEWHERE
+        if_coarse = min(NEWTON_BELOW_IF_COARSE * self.tol, self.precision)
+        return self.gain(descent) <= max(below * self.tol, if_coarse, NEWTON_ABOVE_NOISE * self.precision)
+
+    def exhausted(self, descent: Descent) -> bool:
+        """Return whether a model has taken all its steps, and at least one of them here."""
+        return descent.state.iteration >= self.max_iter > self.first_iteration
+
+    def gain(self, descent: Descent) -> float:
+        """Return the estimated distance of a model from its minimum, relative to its objective.
+
+        Blocks from rows that were drawn some steps ago may show too little. Then, and where no Newton step follows that
+        would show more, the last steps are extrapolated too. It is at most 1: the objective does not fall below zero.
+        """
+        gain = descent.decrement / 2
+        if not self.objective.layout.cheap or self.exhausted(descent):
+            noise = self.precision * descent.state.value
+            gain = max(gain, CAUTION_AHEAD * gain_ahead(descent.state.values, noise))
+        return min(1.0, gain / self.objective.scale_of(descent.state.value))
+
+    @property
+    def _most_steps(self) -> float:
+        most = FIRST_STEPS if self.few else max(NEWTON_PAYS * self.objective.layout.hessian_cost, MORE_STEPS)
+        left = self.max_iter - self.first_iteration
+        return self.first_iteration + min(max(NEWTON_AFTER * left, MORE_STEPS), most)

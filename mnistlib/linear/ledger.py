@@ -1,0 +1,141 @@
+"""Where each model of a fit is: for its callback, for a fit that goes on later, and for the solutions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from mnistlib.linear.arithmetic import Floats
+from mnistlib.linear.lbfgs import DescentState
+from mnistlib.linear.newton import Newton, NewtonState
+from mnistlib.linear.objective import Objective
+from mnistlib.linear.progress import Callback, Clock, FitState, ModelPoint, ModelState, Solution
+
+__all__ = ["CancelledError", "Ledger"]
+
+
+class CancelledError(Exception):
+    """Raised inside a pass when the callback cancels the fit."""
+
+
+class Ledger:
+    """The models of one fit.
+
+    Parameters
+    ----------
+    objective : Objective
+        The objective of all models.
+    tol, max_iter, callback
+        As for `minimize`.
+
+    Attributes
+    ----------
+    cancelled : bool
+        Whether the callback has cancelled the fit.
+    in_double : bool
+        Whether all steps are in double precision.
+    """
+
+    def __init__(self, objective: Objective, *, tol: float, max_iter: int, callback: Callback | None) -> None:
+        self.cancelled = False
+        self.in_double = False
+        self._objective = objective
+        self._tol = tol
+        self._callback = callback
+        self._points: dict[int, ModelPoint] = {}
+        self._states: dict[int, ModelState] = {}
+        self._newtons: dict[int, Newton] = {}
+        self._clock = Clock(tol, max_iter)
+
+    def resume(self, state: FitState) -> None:
+        """Note the models of an earlier fit."""
+        self._states = dict(enumerate(state.models))
+
+    def begin_newton(self, model: int, state: NewtonState) -> None:
+        """Note that a model waits for its first step."""
+        self._states[model] = ModelState(newton=state)
+
+    def note_descent(self, model: int, state: DescentState, gain: float) -> None:
+        """Note where a model is, and the estimated gain ahead of it."""
+        before = self._states.get(model, ModelState())
+        self._states[model] = replace(before, descent=state)
+        if before.newton is None:  # otherwise its descent is only the preconditioner of its last steps
+            self._points[model] = ModelPoint(
+                state.parameters, state.value, gain, state.iteration, self._objective.passes
+            )
+
+    def note_inverse(self, model: int, iteration: int, parameters: Floats | None) -> None:
+        """Note for which parameters, and after which iteration, the preconditioner of a model was made."""
+        before = self._states.get(model, ModelState())
+        self._states[model] = replace(before, inverse_at=parameters, inverse_iteration=iteration)
+
+    def note_newton(self, model: int, newton: Newton) -> None:
+        """Note where a model is that takes its last steps."""
+        self._newtons[model] = newton
+        self._points[model] = ModelPoint(
+            newton.parameters, newton.value, newton.gain, newton.iteration, self._objective.passes
+        )
+
+    def report(self, share: float = 0.0) -> None:
+        """Tell the callback, after a step or when this share of a pass is done."""
+        if self._callback is None:
+            return
+        worst = max(self._points.values(), key=lambda point: point.gradient_norm)
+        done = max(point.passes for point in self._points.values())
+        result = self._callback(self._clock.progress(worst, passes=done + share, state=self._state()))
+        self.cancelled = isinstance(result, bool | np.bool_) and bool(result)
+
+    def on_block(self, share: float) -> None:
+        """Tell the callback inside a long pass; raise CancelledError if it cancels the fit."""
+        if self._points and self._clock.report_due():
+            self.report(share)
+            if self.cancelled:
+                raise CancelledError
+
+    def solutions(self) -> list[Solution]:
+        """Return the solutions in the order of the models."""
+        self._evaluate_the_rest()
+        return [self._solution(self._points[model]) for model in range(len(self._objective.C))]
+
+    def _evaluate_the_rest(self) -> None:
+        """Note where the models are that no step was taken of: their turn has not come, or they had been finished."""
+        waiting = {
+            model: state.newton
+            for model, state in self._states.items()
+            if state.newton is not None and model not in self._points
+        }
+        if not waiting:
+            return
+        parameters = np.stack([state.parameters for state in waiting.values()])
+        values, _ = self._objective.only(list(waiting)).evaluate(parameters)
+        for value, (model, state) in zip(values, waiting.items(), strict=True):
+            self._points[model] = ModelPoint(
+                state.parameters, float(value), state.gain, state.iteration, self._objective.passes
+            )
+
+    def _state(self) -> FitState:
+        """Return the fit after the last step of each model; a step that is under way will be taken again."""
+        return FitState(
+            models=tuple(self._model_state(model) for model in range(len(self._objective.C))),
+            passes=self._objective.passes,
+            in_double=self.in_double,
+        )
+
+    def _model_state(self, model: int) -> ModelState:
+        state, newton = self._states[model], self._newtons.get(model)
+        if newton is None:
+            return state
+        return ModelState(state.descent, state.inverse_at, state.inverse_iteration, newton.state)
+
+    def _solution(self, point: ModelPoint) -> Solution:
+        return Solution(
+            weights=point.parameters[:, :-1].copy(),
+            intercept=point.parameters[:, -1].copy(),
+            objective=point.value,
+            gradient_norm=point.gradient_norm,
+            passes=point.passes,
+            iterations=point.iteration,
+            converged=point.gradient_norm <= self._tol,
+            cancelled=self.cancelled,
+        )

@@ -1,0 +1,95 @@
+"""The parameters of the estimator: those of scikit-learn's, as far as they mean the objective that is fitted here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from numbers import Integral, Real
+from typing import Any
+
+from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
+
+__all__ = ["CONSTRAINTS", "check_parameters"]
+
+# Names of scikit-learn's solvers for the objective that is fitted here, by one solver.
+SOLVERS = {"auto", "lbfgs", "newton-cg", "newton-cholesky", "sag", "saga"}
+CONSTRAINTS: dict[str, Any] = {
+    "penalty": [StrOptions({"l1", "l2", "elasticnet", "deprecated"}), None],
+    "C": [Interval(Real, 0, None, closed="right")],
+    "l1_ratio": [Interval(Real, 0, 1, closed="both"), None],
+    "dual": ["boolean"],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "fit_intercept": ["boolean"],
+    "intercept_scaling": [Interval(Real, 0, None, closed="neither")],
+    "class_weight": [dict, StrOptions({"balanced"}), None],
+    "random_state": ["random_state"],
+    "solver": [StrOptions(SOLVERS | {"liblinear"})],
+    "max_iter": [Interval(Integral, 0, None, closed="left")],
+    "verbose": ["verbose"],
+    "warm_start": ["boolean"],
+    "n_jobs": [None, Integral],
+    "multi_class": [StrOptions({"auto", "deprecated", "multinomial", "ovr"})],
+    "pixel_scale": [Interval(Real, 0, None, closed="neither")],
+    "memory_budget": [Interval(Real, 0, None, closed="neither"), None],
+    "callback": [callable, None],
+}
+"""What each parameter may be, in scikit-learn's terms."""
+
+# These hold arbitrary objects, which the memory of what was checked is not to keep alive.
+NOT_REMEMBERED = {"random_state", "class_weight", "callback"}
+
+
+def check_parameters(parameters: Mapping[str, Any]) -> None:
+    """Refuse what scikit-learn refuses, and what asks for another objective.
+
+    Parameters
+    ----------
+    parameters : mapping from names to values
+        All parameters of an estimator.
+
+    Raises
+    ------
+    sklearn.utils._param_validation.InvalidParameterError
+        A parameter has a value that it cannot have: a ValueError and a TypeError in one, as in scikit-learn.
+    ValueError
+        The objective is another one. The message names the class that fits it.
+    """
+    _validate({name: parameters[name] for name in NOT_REMEMBERED if parameters[name] is not None})
+    rest = tuple((name, type(value), value) for name, value in parameters.items() if name not in NOT_REMEMBERED)
+    try:
+        hash(rest)
+    except TypeError:
+        _validate({name: value for name, _, value in rest})
+    else:
+        _validate_once(rest)
+    _refuse_other_objectives(parameters)
+
+
+@lru_cache(maxsize=1024)
+def _validate_once(parameters: tuple[tuple[str, type, Any], ...]) -> None:
+    # Scikit-learn's checks take a tenth of a small fit.
+    _validate({name: value for name, _, value in parameters})
+
+
+def _validate(parameters: dict[str, Any]) -> None:
+    constraints = {name: CONSTRAINTS[name] for name in parameters}
+    validate_parameter_constraints(constraints, parameters, caller_name="LogisticRegression")
+
+
+def _refuse_other_objectives(parameters: Mapping[str, Any]) -> None:
+    penalty, l1_ratio = parameters["penalty"], parameters["l1_ratio"]
+    if penalty not in ("l2", "deprecated", None) or l1_ratio not in (0, None):
+        raise ValueError(
+            f"penalty={penalty!r} with l1_ratio={l1_ratio!r} is not supported, only the L2 penalty and none. Use "
+            'sklearn.linear_model.LogisticRegression with solver="saga" for L1 and elastic net.'
+        )
+    if parameters["solver"] == "liblinear" or parameters["dual"]:
+        raise ValueError(
+            'solver="liblinear" and dual=True are not supported: that solver penalizes the intercept too. Use '
+            'sklearn.linear_model.LogisticRegression with solver="liblinear", or leave both at their defaults.'
+        )
+    if parameters["multi_class"] == "ovr":
+        raise ValueError(
+            'multi_class="ovr" is not supported. Use sklearn.multiclass.OneVsRestClassifier(LogisticRegression()), '
+            "which fits a model of two classes for each class."
+        )

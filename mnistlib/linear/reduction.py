@@ -1,0 +1,135 @@
+"""Equivalent problems that are better conditioned or smaller: centred columns, and the space of the rows.
+
+Both leave the optimum as it is, but for a change of variables. They need a copy of X in float64, so they are for rows
+that are cheap to read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import solve_triangular
+
+from mnistlib.linear.arithmetic import Floats
+from mnistlib.linear.progress import Solution
+
+__all__ = ["Reduction", "centred", "in_row_space", "is_wide"]
+
+# Columns are centred where one lies so many times its range away from zero.
+FAR_FROM_ZERO = 100.0
+ROWS_TO_LOOK_AT = 100
+# The space of the rows pays where there are so many columns for each row.
+COLUMNS_PER_ROW = 2
+# The least pivot, relative to the largest, with which a Cholesky factor of the rows' inner products is accurate enough.
+LEAST_PIVOT = 1e-4
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """A problem with other columns, and the way back.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        The rows of the problem to solve.
+    means : array of shape (original columns,) or None
+        Subtracted column means.
+    rows : array of shape (n, original columns) or None
+        The centred rows, of which the weights are combinations; None where X has all columns.
+    basis : array of shape (n, original columns) or None
+        Orthonormal rows that span them, if they had to be formed.
+    """
+
+    X: npt.NDArray[Any]
+    means: Floats | None = None
+    rows: Floats | None = None
+    basis: Floats | None = None
+
+    def restored(self, solution: Solution, scale: float) -> Solution:
+        """Return the solution of the original problem, whose numbers are multiplied with `scale`."""
+        weights, intercept = solution.weights, solution.intercept
+        if self.basis is not None:
+            weights = weights @ self.basis
+        elif self.rows is not None:
+            weights = self._combination(weights.T, transposed=True).T @ self.rows
+        if self.means is not None:
+            intercept = intercept - scale * (weights @ self.means)
+        return replace(solution, weights=weights, intercept=intercept)
+
+    def carried(self, parameters: Floats, scale: float) -> Floats:
+        """Return parameters of the original problem, of shape (models, outputs, d + 1), as parameters of this one.
+
+        The part of the weights outside the space of the rows is dropped: it does not change any output.
+        """
+        weights, intercept = parameters[..., :-1], parameters[..., -1:]
+        if self.means is not None:
+            intercept = intercept + scale * (weights @ self.means)[..., None]
+        if self.basis is not None:
+            weights = weights @ self.basis.T
+        elif self.rows is not None:
+            weights = self._combination(self.rows @ weights.reshape(-1, weights.shape[-1]).T, transposed=False).T
+            weights = weights.reshape(*parameters.shape[:2], -1)
+        return np.concatenate([weights, intercept], axis=-1)
+
+    def _combination(self, values: Floats, *, transposed: bool) -> Floats:
+        """Return the inverse of `X`, or of its transpose, times `values`: a triangle, where no basis was formed."""
+        solved: Floats = solve_triangular(self.X, values, lower=True, trans=int(transposed), check_finite=False)
+        return solved
+
+
+def is_wide(X: npt.NDArray[Any]) -> bool:
+    """Return whether the columns are so many that the space of the rows pays."""
+    return bool(X.shape[1] >= COLUMNS_PER_ROW * len(X))
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def centred(X: npt.NDArray[Any]) -> Reduction:
+    """Return the problem with centred columns, where columns are so far from zero that it makes a difference."""
+    means = _means_to_subtract(X)
+    return Reduction(X) if means is None else Reduction(X.astype(np.float64) - means, means)
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def in_row_space(reduction: Reduction) -> Reduction:
+    """Return the problem in coordinates of the space that the rows of a problem span: as many columns as rows."""
+    rows = reduction.X.astype(np.float64, copy=False)
+    triangle = _triangle(rows)
+    if triangle is not None:
+        return Reduction(triangle, reduction.means, rows=rows)
+    basis, upper = np.linalg.qr(rows.T)
+    coordinates: Floats = np.ascontiguousarray(upper.T, dtype=np.float64)
+    return Reduction(coordinates, reduction.means, rows=rows, basis=basis.T)
+
+
+def _means_to_subtract(X: npt.NDArray[Any]) -> Floats | None:
+    if X.dtype.kind != "f":
+        return None
+    # A column that is not far from zero in some rows is not in all of them. Whether it is in all depends on no order.
+    far, _ = _far_from_zero(X[:: max(1, len(X) // ROWS_TO_LOOK_AT)])
+    if not far.any():
+        return None
+    far, varies = _far_from_zero(X)
+    if not np.any(far & varies):
+        return None
+    exact: Floats = X.mean(axis=0, dtype=np.float64)
+    return exact
+
+
+def _far_from_zero(X: npt.NDArray[Any]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Return which columns lie far from zero, for their range, and which are not constant."""
+    least, largest = X.min(axis=0), X.max(axis=0)
+    nearest = np.minimum(np.abs(least), np.abs(largest))
+    return nearest > FAR_FROM_ZERO * (largest - least), largest > least
+
+
+def _triangle(rows: Floats) -> Floats | None:
+    """Return the Cholesky factor of the inner products of rows; None where they are too close to dependent."""
+    try:
+        factor: Floats = np.asarray(np.linalg.cholesky(rows @ rows.T), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        return None
+    pivots = factor.diagonal()
+    return factor if pivots.min() > LEAST_PIVOT * pivots.max() else None

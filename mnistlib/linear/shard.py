@@ -1,0 +1,331 @@
+"""The side of the objective that sees rows: whole blocks of them, their labels, weights and outputs.
+
+A shard answers by sums over its blocks (`Nodes`) or by a few of its rows. Its only state is the probabilities at the
+parameters of the last `evaluate`: a function of the rows and of these parameters, so it can be computed again
+elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from mnistlib.linear.arithmetic import Arithmetic, DeviceArray, Floats
+from mnistlib.linear.draws import Keys, row_keys, uniform, with_positions
+from mnistlib.linear.layout import Drawn, Layout, Taken
+from mnistlib.linear.losses import Logistic, Loss, Softmax
+from mnistlib.linear.rows import Rows
+from mnistlib.linear.sums import Nodes, Sums, TreeSum
+
+__all__ = ["Shard"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Evaluation = Callable[[DeviceArray, DeviceArray], Iterable[tuple[DeviceArray, DeviceArray]]]
+"""From a block and its labels to the loss of each row and the probabilities of each output, for each model."""
+
+# A weight this many times the mean makes it likelier that its row is drawn.
+HEAVY = 10.0
+
+
+class Shard:
+    """A range of whole blocks of rows, with the state of the models on them.
+
+    Parameters
+    ----------
+    layout : Layout
+        The grid of blocks.
+    X : array of shape (n, d) of floats or unsigned bytes
+        The rows of this shard.
+    labels : array of shape (n,), whole numbers
+        The class of each row, from 0.
+    weights : array of shape (n,) or None
+        The weight of each row; None for 1.
+    first_block : int
+        The number of the first block.
+    arithmetic : Arithmetic
+        The library, the precision and the threads to compute with.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        X: npt.NDArray[Any],
+        labels: npt.NDArray[Any],
+        weights: npt.NDArray[Any] | None,
+        *,
+        first_block: int,
+        arithmetic: Arithmetic,
+    ) -> None:
+        self.layout = layout
+        self.rows = Rows(X, arithmetic, layout.block_rows)
+        self.labels = labels
+        self.weights = weights
+        self.first_block = first_block
+        self.arithmetic = arithmetic
+        self.on_block: Callable[[float], None] | None = None
+        self._loss: Loss = (Logistic if layout.classes == 2 else Softmax)(arithmetic.namespace)
+        self._likely: list[list[DeviceArray]] = []
+
+    def evaluate(self, weights: Floats, intercepts: Floats) -> Nodes:
+        """Return the sums of the loss (models,) and of its derivatives (models, outputs, d + 1). One pass.
+
+        The other questions are about the parameters of the last evaluation.
+
+        Parameters
+        ----------
+        weights : array of shape (models * outputs, d)
+            Already multiplied with the scale.
+        intercepts : array of shape (models * outputs,)
+            The intercepts.
+        """
+        evaluated = self._evaluation(weights, intercepts)
+
+        def work(rows: slice) -> tuple[list[DeviceArray], Sums]:
+            block, labels = self.rows.block(rows), self._labels(rows)
+            return self._differentiate(rows, block, labels, evaluated(block, labels))
+
+        self._likely = []
+        tree = TreeSum(self.layout.blocks)
+        for number, (likely, sums) in enumerate(self._each(work, self.rows.slices), self.first_block):
+            self._likely.append(likely)
+            tree.add(sums, number)
+        return tree.nodes
+
+    def product(self, weights: Floats, intercepts: Floats) -> Nodes:
+        """Return the Hessian of the first model's loss times a direction: (outputs, d + 1). One pass."""
+        project = self._projection(weights, intercepts)
+
+        def work(item: tuple[slice, list[DeviceArray]]) -> Sums:
+            rows, likely = item
+            block = self.rows.block(rows)
+            curved = self._loss.curve(likely[0], project(block)[0])
+            return (self._transposed(block, self._weighed(rows, curved)),)
+
+        return self._summed(work, self._known())
+
+    def moments(self, model: int) -> Nodes:
+        """Return sums weighed with the curvature p (1 - p) of the outputs of a model. One pass.
+
+        They are those of the squared columns (outputs, d), and of the columns and of ones (outputs, d + 1). Where the
+        columns are more than the rows, their squares say little one by one, and the mean stands for each.
+        """
+
+        def work(item: tuple[slice, list[DeviceArray]]) -> Sums:
+            rows, likely = item
+            block = self.rows.block(rows)
+            curvature = self._curvature(rows, likely[model])
+            if self.layout.columns < self.layout.rows:
+                squares = np.asarray(curvature @ (block * block), dtype=np.float64)
+            else:  # the mean of all columns, from their norms
+                norms = self.arithmetic.namespace.einsum("rd,rd->r", block, block)
+                mean = np.asarray(curvature @ norms, dtype=np.float64) / self.layout.columns
+                squares = np.repeat(mean[:, None], self.layout.columns, axis=1)
+            return squares, self._transposed(block, curvature)
+
+        return self._summed(work, self._known())
+
+    def grams(self, model: int) -> Nodes:
+        """Return the Gram matrices of the rows and ones, weighed with the curvature of each output of a model."""
+
+        def work(item: tuple[slice, list[DeviceArray]]) -> Sums:
+            rows, likely = item
+            block = self.rows.block(rows)
+            curvature = self._curvature(rows, likely[model])
+            return (np.asarray(self.arithmetic.grams(block, curvature), dtype=np.float64),)
+
+        return self._summed(work, self._known())
+
+    def cross_grams(self) -> Nodes:
+        """Return the loss's Hessian of the first model: (outputs, d + 1, outputs, d + 1), for few columns.
+
+        The probabilities of a row sum to 1, so p (1 - p) of an output is the sum of its products with the others, and
+        only the Gram matrices of pairs are formed.
+        """
+
+        def work(item: tuple[slice, list[DeviceArray]]) -> Sums:
+            rows, likely = item
+            block, probabilities = self.rows.block(rows), likely[0]
+            outputs, columns = len(probabilities), block.shape[1] + 1
+            left, right = _pairs(outputs)
+            mixed = self._weighed(rows, probabilities[left] * probabilities[right])
+            grams = np.asarray(self.arithmetic.grams(block, mixed), dtype=np.float64)
+            whole = np.zeros((outputs, columns, outputs, columns))
+            for k, j, gram in zip(left, right, grams, strict=True):
+                whole[k, :, k] += gram
+                whole[j, :, j] += gram
+                whole[k, :, j] = whole[j, :, k] = -gram
+            return (whole,)
+
+        return self._summed(work, self._known())
+
+    def curvature(self, model: int) -> Nodes:
+        """Return the sums of the curvature of each output of a model: (outputs,). No pass."""
+
+        def work(item: tuple[slice, list[DeviceArray]]) -> Sums:
+            rows, likely = item
+            return (self.arithmetic.total(self._curvature(rows, likely[model])),)
+
+        return self._summed(work, self._known())
+
+    def gram(self, whole: bool) -> Nodes:
+        """Return the Gram matrix of the rows and ones with their sample weights, or its diagonal. No evaluation."""
+
+        def work(rows: slice) -> Sums:
+            block = self.rows.block(rows)
+            ones = self._weighed(rows, self.arithmetic.namespace.ones_like(block[:, 0]))
+            return (np.asarray(self.arithmetic.gram(block, ones, whole=whole), dtype=np.float64),)
+
+        return self._summed(work, self.rows.slices)
+
+    def draw(self, model: int, rate: Floats, stream: tuple[int, ...], by_position: bool) -> list[Drawn]:
+        """Draw rows for each output of a model, with a chance in proportion to their curvature. Reads all rows once.
+
+        The weights returned make the Gram matrix of the rows drawn right on average. The sample weight of a row is no
+        part of its chance unless it is extreme, so that a row of weight 2 is drawn where two rows of weight 1 are.
+
+        Parameters
+        ----------
+        model : int
+            The number of the model.
+        rate : array of shape (outputs,)
+            The chance of a row of mean weight, divided by its curvature.
+        stream : tuple of int
+            The stream of random numbers.
+        by_position : bool
+            Whether copies of a row are drawn separately.
+        """
+
+        def work(item: tuple[slice, list[DeviceArray]]) -> Drawn:
+            rows, likely = item
+            probabilities = np.asarray(likely[model])
+            curvature, chance = self._chances(rows, probabilities * (1 - probabilities), rate)
+            keys = row_keys(self.rows.raw(rows))
+            if by_position:
+                keys = self._by_position(keys, rows)
+            at = [np.flatnonzero(uniform(keys, *stream, k) < of_output) for k, of_output in enumerate(chance)]
+            weights = [curvature[k, a] / np.minimum(1, chance[k, a]) for k, a in enumerate(at)]
+            needed = np.unique(np.concatenate(at))
+            places = [np.searchsorted(needed, a) for a in at]
+            return Drawn(self.rows.take(needed + rows.start), places, weights)
+
+        return list(self.arithmetic.map(work, self._known()))
+
+    def take(self, shares: Floats, stream: tuple[int, ...], by_position: bool) -> Taken:
+        """Return about the given share of the rows of each class, with their labels, weights and keys of content."""
+
+        def work(rows: slice) -> Taken:
+            keys, labels = row_keys(self.rows.raw(rows)), self.labels[rows]
+            drawn_by = self._by_position(keys, rows) if by_position else keys
+            at = np.flatnonzero(uniform(drawn_by, *stream) < shares[labels])
+            weights = None if self.weights is None else self.weights[rows][at]
+            return Taken(self.rows.take(at + rows.start), labels[at], weights, keys[at])
+
+        return Taken.joined(list(self.arithmetic.map(work, self.rows.slices)))
+
+    def _by_position(self, keys: Keys, rows: slice) -> Keys:
+        return with_positions(keys, self.first_block * self.layout.block_rows + rows.start)
+
+    def _chances(self, rows: slice, curvature: Floats, rate: Floats) -> tuple[Floats, Floats]:
+        """Return the curvature of rows with their sample weights, and the chance of each row to be drawn."""
+        chance = curvature * (rate[:, None] * self.layout.mean_weight)
+        if self.weights is None:
+            return curvature, chance
+        weights = self.weights[rows]
+        return curvature * weights, chance * np.maximum(weights / (HEAVY * self.layout.mean_weight), 1)
+
+    def _known(self) -> list[tuple[slice, list[DeviceArray]]]:
+        """Return the blocks with the probabilities of each model there."""
+        return list(zip(self.rows.slices, self._likely, strict=True))
+
+    def _differentiate(
+        self,
+        rows: slice,
+        block: DeviceArray,
+        labels: DeviceArray,
+        evaluated: Iterable[tuple[DeviceArray, DeviceArray]],
+    ) -> tuple[list[DeviceArray], Sums]:
+        losses, likely, residuals = [], [], []
+        for loss, probabilities in evaluated:
+            losses.append(self._total(rows, loss))
+            likely.append(probabilities)
+            residuals.append(self._weighed(rows, self._loss.residual(probabilities, labels)))
+        residual = residuals[0] if len(residuals) == 1 else self.arithmetic.namespace.concatenate(residuals)
+        slopes = self._transposed(block, residual).reshape(len(losses), self.layout.outputs, -1)
+        return likely, (np.array(losses), slopes)
+
+    def _evaluation(self, weights: Floats, intercepts: Floats) -> Evaluation:
+        """Return a function from a block and its labels to what the loss of each model evaluates to there."""
+        if weights.any():
+            project = self._projection(weights, intercepts)
+            return lambda block, labels: (self._loss.evaluate(of_model, labels) for of_model in project(block))
+        # Fits begin here. All rows have the same outputs, and nothing is left to compute for each but its residual.
+        xp, outputs = self.arithmetic.namespace, self.layout.outputs
+        of_models = self.arithmetic.to_device(intercepts).reshape(-1, outputs)
+        alike = [self._loss.alike(of_model) for of_model in of_models]
+        return lambda block, labels: (
+            (of_classes[labels], xp.broadcast_to(likely, (outputs, len(block)))) for of_classes, likely in alike
+        )
+
+    def _projection(self, weights: Floats, intercepts: Floats) -> Callable[[DeviceArray], DeviceArray]:
+        """Return a function from a block to its outputs, of shape (models, outputs, rows)."""
+        across, up = self.arithmetic.to_device(weights), self.arithmetic.to_device(intercepts)[:, None]
+        rows_first = self.arithmetic.rows_first(self.layout.columns, len(across))
+        down = self.arithmetic.transposed(across) if rows_first else None
+
+        def project(block: DeviceArray) -> DeviceArray:
+            outputs = across @ block.T if down is None else self.arithmetic.transposed(block @ down)
+            outputs += up
+            return outputs.reshape(-1, self.layout.outputs, len(block))
+
+        return project
+
+    def _transposed(self, block: DeviceArray, factors: DeviceArray) -> Floats:
+        """Return ``factors @ block`` with the sums of the factors as a last column, in float64."""
+        product = np.empty((len(factors), block.shape[1] + 1))
+        product[:, :-1] = factors @ block
+        product[:, -1] = self.arithmetic.total(factors)
+        return product
+
+    def _curvature(self, rows: slice, probabilities: DeviceArray) -> DeviceArray:
+        return self._weighed(rows, self._curvature_of(probabilities))
+
+    @staticmethod
+    def _curvature_of(probabilities: DeviceArray) -> DeviceArray:
+        curvature = 1 - probabilities
+        curvature *= probabilities
+        return curvature
+
+    def _total(self, rows: slice, values: DeviceArray) -> float:
+        return float(self.arithmetic.total(self._weighed(rows, values)))
+
+    def _weighed(self, rows: slice, values: DeviceArray) -> DeviceArray:
+        if self.weights is not None:
+            values *= self.arithmetic.to_device(self.weights[rows])
+        return values
+
+    def _labels(self, rows: slice) -> DeviceArray:
+        return self.arithmetic.indices(self.labels[rows])
+
+    def _summed(self, work: Callable[[Item], Sums], items: Sequence[Item]) -> Nodes:
+        tree = TreeSum(self.layout.blocks)
+        for number, sums in enumerate(self._each(work, items), self.first_block):
+            tree.add(sums, number)
+        return tree.nodes
+
+    def _each(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+        for done, result in enumerate(self.arithmetic.map(work, items), 1):
+            yield result
+            if self.on_block is not None:
+                self.on_block(done / self.layout.blocks)
+
+
+@cache
+def _pairs(outputs: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return the two outputs of each pair."""
+    left, right = np.triu_indices(outputs, 1)
+    return left, right

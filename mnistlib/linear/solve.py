@@ -1,0 +1,209 @@
+"""Fit models to rows in this process: the precision, the columns and the order of steps that suit the rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mnistlib.errors import DataError
+from mnistlib.linear.arithmetic import Arithmetic, Floats
+from mnistlib.linear.curvature import small
+from mnistlib.linear.layout import CHEAP_NUMBERS
+from mnistlib.linear.local import local_objective
+from mnistlib.linear.minimize import minimize
+from mnistlib.linear.objective import Objective
+from mnistlib.linear.progress import Callback, Solution
+from mnistlib.linear.reduction import Reduction, centred, in_row_space, is_wide
+
+__all__ = ["Problem", "solve", "unsolved"]
+
+# From so many numbers on, the first steps are faster in single precision.
+COARSE_PAYS = 1 << 15
+# Numbers in single precision, or bytes, do not deserve coefficients to more digits.
+FINAL_STEP_OF_SINGLE = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Rows in this process and the models to fit to them.
+
+    Parameters
+    ----------
+    X : array of shape (n, d) of floats or unsigned bytes
+        The rows; a memory map will do.
+    labels : array of shape (n,), whole numbers
+        The class of each row, 0 to `classes` - 1.
+    classes : int
+        The number of classes; at least 2.
+    C : list of float
+        Inverse strength of the penalty of each model; infinite for none.
+    weights : array of shape (n,) or None
+        The weight of each row; None for 1.
+    fit_intercept : bool
+        Whether the intercepts are free; zero otherwise.
+    scale : float
+        The factor of every number in X.
+    threads : int
+        Blocks of rows that are worked on at a time.
+    """
+
+    X: npt.NDArray[Any]
+    labels: npt.NDArray[Any]
+    classes: int
+    C: list[float]
+    weights: npt.NDArray[Any] | None = None
+    fit_intercept: bool = True
+    scale: float = 1.0
+    threads: int = 1
+
+    def without_weightless_rows(self) -> Problem:
+        """Return the problem without the rows whose weight is zero."""
+        if self.weights is None or self.weights.all():
+            return self
+        kept = self.weights > 0
+        return replace(self, X=self.X[kept], labels=self.labels[kept], weights=self.weights[kept])
+
+    def objective(self, precision: npt.DTypeLike) -> Objective:
+        """Return the objective, computed in a precision."""
+        return local_objective(
+            self.X,
+            self.labels,
+            classes=self.classes,
+            C=self.C,
+            arithmetic=Arithmetic(np.dtype(precision), self.threads),
+            sample_weight=self.weights,
+            fit_intercept=self.fit_intercept,
+            scale=self.scale,
+        )
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def solve(
+    problem: Problem,
+    *,
+    start: Floats | None,
+    tol: float,
+    max_iter: int,
+    callback: Callback | None,
+    random_state: int,
+) -> list[Solution]:
+    """Fit the models.
+
+    Parameters
+    ----------
+    problem : Problem
+        The rows and the models.
+    start : array of shape (models, outputs, d + 1) or None
+        Where to start.
+    tol, max_iter, callback, random_state
+        As for `minimize`.
+
+    Returns
+    -------
+    list of Solution
+        One for each model, in order.
+    """
+    options: dict[str, Any] = {"tol": tol, "max_iter": max_iter, "callback": callback, "random_state": random_state}
+    if problem.X.dtype != np.float64:
+        options["final_step"] = FINAL_STEP_OF_SINGLE
+    if problem.X.size <= 2 * CHEAP_NUMBERS:
+        problem = problem.without_weightless_rows()
+    if problem.X.size > CHEAP_NUMBERS:
+        return _solve_large(problem, start, options)
+    reduction = centred(problem.X) if problem.fit_intercept else Reduction(problem.X)
+    if callback is not None and (is_wide(problem.X) or reduction.means is not None):
+        options["callback"] = _without_state(callback)
+    if is_wide(problem.X):
+        return _solve_wide(problem, reduction, start, options)
+    return _solve_reduced(problem, reduction, start, options)
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def unsolved(problem: Problem, *, start: Floats | None) -> list[Solution]:
+    """Return the models as they are before the first step: at `start`, or at zero."""
+    objective = problem.objective(np.float64)
+    parameters = np.zeros(objective.shape) if start is None else objective.balanced(start)
+    values, _ = objective.evaluate(parameters)
+    return [
+        Solution(
+            weights=of_model[:, :-1],
+            intercept=of_model[:, -1],
+            objective=float(value),
+            gradient_norm=np.inf,
+            passes=1.0,
+            iterations=0,
+            converged=False,
+            cancelled=False,
+        )
+        for of_model, value in zip(parameters, values, strict=True)
+    ]
+
+
+def _without_state(callback: Callback) -> Callback:
+    """Return a callback that is told of no state: that of a fit to other columns is of no use to a caller."""
+    return lambda progress: callback(replace(progress, state=None))
+
+
+def _solve_large(problem: Problem, start: Floats | None, options: dict[str, Any]) -> list[Solution]:
+    """Fit the models to rows of which no copy is made."""
+    in_double = problem.objective(np.float64)
+    if problem.X.dtype == np.float64:
+        return minimize(in_double, start=start, **options)
+    in_single = problem.objective(np.float32)
+    if in_double.layout.cheap:
+        return minimize(in_double, coarse=in_single, start=start, **options)
+    return minimize(in_single, start=start, **options)
+
+
+def _solve_reduced(
+    problem: Problem, reduction: Reduction, start: Floats | None, options: dict[str, Any]
+) -> list[Solution]:
+    """Fit the models to other columns, and return the solutions for the original ones."""
+    if start is not None:
+        start = reduction.carried(start, problem.scale)
+    problem = replace(problem, X=reduction.X)
+    objective = problem.objective(np.float64)
+    all_in_double = small(objective) and objective.layout.cheap  # all steps are those of Newton's method
+    pays = problem.X.size >= COARSE_PAYS and not all_in_double
+    coarse = problem.objective(np.float32) if pays else None
+    solutions = minimize(objective, coarse=coarse, start=start, **options)
+    return [reduction.restored(solution, problem.scale) for solution in solutions]
+
+
+def _solve_wide(
+    problem: Problem, reduction: Reduction, start: Floats | None, options: dict[str, Any]
+) -> list[Solution]:
+    """Fit the models where the columns are many more than the rows.
+
+    Few steps reach a rough solution before the space of the rows is even formed; all others are cheaper in it.
+    """
+    first: list[Solution] = []
+    if problem.X.size >= COARSE_PAYS:
+        first = _rough(problem, reduction, start, options)
+    if first:
+        if any(solution.cancelled or solution.iterations >= options["max_iter"] for solution in first):
+            return first
+        start = np.stack([np.column_stack([solution.weights, solution.intercept]) for solution in first])
+        options = options | {"steps": "last", "first_iteration": max(solution.iterations for solution in first)}
+    last = _solve_reduced(problem, in_row_space(reduction), start, options)
+    if not first:
+        return last
+    rows, columns = problem.X.shape
+    return [
+        replace(after, passes=before.passes + after.passes * rows / columns)
+        for before, after in zip(first, last, strict=True)
+    ]
+
+
+def _rough(problem: Problem, reduction: Reduction, start: Floats | None, options: dict[str, Any]) -> list[Solution]:
+    """Return the solutions after a few steps in single precision; none where the numbers are too large for it."""
+    carried = None if start is None else reduction.carried(start, problem.scale)
+    reduced = replace(problem, X=reduction.X)
+    try:
+        rough = minimize(reduced.objective(np.float32), start=carried, steps="first", **options)
+    except DataError:  # too large for single precision
+        return []
+    return [reduction.restored(solution, problem.scale) for solution in rough]
