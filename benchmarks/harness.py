@@ -44,6 +44,7 @@ def time_in_turns(
     rounds: int = 15,
     most_seconds: float = 10.0,
     before_each: Callable[[], object] = lambda: None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Timings:
     """Time functions in turns, after one call of each that does not count; to free what they return counts neither.
 
@@ -57,6 +58,8 @@ def time_in_turns(
         A function that has taken this long in all has no further turns, so that a slow peer holds up nobody.
     before_each : callable, optional
         Called before each turn, outside the time.
+    clock : callable, optional
+        What tells the seconds; `time.process_time` for CPU time.
     """
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     for number in range(rounds + 1):
@@ -64,9 +67,9 @@ def time_in_turns(
             if sum(seconds[name]) > most_seconds:
                 continue
             before_each()
-            start = time.perf_counter()
+            start = clock()
             result = function()
-            elapsed = time.perf_counter() - start
+            elapsed = clock() - start
             del result
             # The first round warms up; one call is enough to know a slow function by.
             if number or elapsed > most_seconds:

@@ -1,6 +1,7 @@
 """The solver beside its peers, on the same rows in one run: ``python -m benchmarks.solver``.
 
-Peers that take minutes run once, the solver several times; its times are medians. Needs $MNISTLIB_DATA.
+Peers that take minutes run once, the solver several times; its times are medians. Needs $MNISTLIB_DATA, but for the
+bar ``everywhere``.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +26,12 @@ from sklearn.metrics import log_loss
 from sklearn.multiclass import OneVsRestClassifier
 
 from benchmarks._solver_data import Problem, enlarged, mnist, problems
+from benchmarks._solver_line import Line
+from benchmarks.everywhere import bar_everywhere
 from mnistlib.linear import LogisticRegression, Progress, regularization_path
 
 RATES = [0.002, 0.01, 0.05, 0.2, 0.5, 1.0, 2.0, 5.0]
 MEGABYTE = 1e6
-
-
-@dataclass(frozen=True)
-class Line:
-    """One measurement: what was asked, what was found, and whether the bar is cleared."""
-
-    bar: str
-    what: str
-    found: str
-    cleared: bool | None
 
 
 def timed(work: Callable[[], Any], repeats: int = 1) -> tuple[float, Any]:
@@ -280,7 +273,7 @@ def bar_bigger_than_memory(*, quick: bool, **_: Any) -> list[Line]:
     return lines
 
 
-BARS: dict[str, Callable[..., list[Line]]] = {
+BARS: dict[str, Callable[..., Iterable[Line]]] = {
     "lbfgs": bar_lbfgs,
     "liblinear": bar_liblinear,
     "intelex": bar_intelex,
@@ -289,6 +282,7 @@ BARS: dict[str, Callable[..., list[Line]]] = {
     "memory": bar_memory,
     "other": bar_other_data,
     "big": bar_bigger_than_memory,
+    "everywhere": bar_everywhere,
 }
 
 
@@ -301,14 +295,14 @@ def main() -> int:
     parser.add_argument(
         "--intelex", default=sys.executable, help="a Python with scikit-learn-intelex", metavar="PYTHON"
     )
+    parser.add_argument("--rows", default="", help="of everywhere: the data sets to compare on", metavar="REGEX")
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     lines: list[Line] = []
     for name in options.only or BARS:
-        found = BARS[name](quick=options.quick, intelex=options.intelex)
-        lines += found
-        if not options.json:
-            for line in found:
+        for line in BARS[name](quick=options.quick, intelex=options.intelex, rows=options.rows):
+            lines.append(line)
+            if not options.json:
                 mark = {True: "ok  ", False: "MISS", None: "    "}[line.cleared]
                 print(f"{mark} bar {line.bar:<4} {line.what}  {line.found}", flush=True)
     if options.json:

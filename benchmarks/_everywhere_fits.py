@@ -1,0 +1,151 @@
+"""One data set, fitted by the solver and by its peers: to a target, at the defaults, to the same distance."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression as Peer
+
+from benchmarks._everywhere_data import DataSet
+from benchmarks._everywhere_optimum import Objective
+from benchmarks.harness import time_in_turns
+from mnistlib.linear import LogisticRegression, Progress
+
+# A Hessian with more rows than this keeps newton-cholesky out.
+LARGEST_HESSIAN = 5000
+# Powers of ten that are tried as a peer's tolerance, and then the steps between two of them.
+POWERS = range(2, 13)
+STEPS = (5.0, 2.0)
+# Fits that take longer, in seconds, are tried at their own tolerance, 1e-4, and below.
+SLOW = 2.0
+# Objectives that differ less are the same: what rounding leaves of a sum over the rows.
+SAME = {np.dtype(np.float64): 1e-12, np.dtype(np.float32): 1e-7, np.dtype(np.uint8): 1e-7}
+# What the solver may take, in times of the peer, before it is stopped.
+PATIENCE_TARGET, PATIENCE_WHOLE = 3.0, 10.0
+# What the peer may take to the solver's distance, in times of the solver.
+PATIENCE_PEER = 2.0
+GRACE = 0.3
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Cost of a fitted model in CPU seconds, its iterations, and its relative distance from the optimum.
+
+    `stopped` says that it ran out of time, `stalled` that it ended by itself without reaching its target.
+    """
+
+    name: str
+    seconds: float
+    iterations: int
+    distance: float
+    run: Callable[[], Any]
+    stopped: bool = False
+    stalled: bool = False
+
+    @property
+    def failed(self) -> bool:
+        """Whether its time says nothing but how long it was tried."""
+        return self.stopped or self.stalled
+
+
+class Contest:
+    """Fits of one data set, each measured once.
+
+    Parameters
+    ----------
+    data : DataSet
+        The rows.
+    """
+
+    def __init__(self, data: DataSet) -> None:
+        self.data = data
+        self.objective = Objective(data)
+        self.optimum = self.objective.minimum()
+        self.peer_rows = data.for_peers()
+        self.same = SAME[data.X.dtype]
+        self.hessian = self.objective.outputs * (data.X.shape[1] + 1)
+
+    def peer_default(self) -> list[Fit]:
+        """Return each of scikit-learn's solvers at its defaults, the fastest first."""
+        fits = [self._measured("lbfgs", self._peer("lbfgs"))]
+        if self.hessian <= LARGEST_HESSIAN:
+            fits.append(self._measured("newton-cholesky", self._peer("newton-cholesky")))
+        return _fastest_first(fits)
+
+    def to_target(self, peer: Fit) -> Fit:
+        """Return the solver, stopped where it has reached the objective that the peer ends at."""
+        distance = max(peer.distance, self.same)
+        limit = PATIENCE_TARGET * peer.seconds + GRACE
+        target = self.optimum.objective * (1 + distance)
+        fit = self._measured("solver", partial(self._until, target, limit, tol=1e-14, max_iter=100_000))
+        failed = fit.distance > distance + self.same
+        late = fit.seconds > limit
+        return replace(fit, stopped=failed and late, stalled=failed and not late)
+
+    def whole(self, peer: Fit) -> Fit:
+        """Return the solver at its defaults, stopped where it takes far longer than the peer."""
+        limit = PATIENCE_WHOLE * peer.seconds + GRACE
+        fit = self._measured("solver", partial(self._until, -math.inf, limit))
+        return replace(fit, run=partial(self._solver), stopped=fit.seconds > limit)
+
+    def peer_to_same(self, whole: Fit, peers: list[Fit]) -> Fit | None:
+        """Return the cheapest peer that ends no farther from the optimum; None where none does in reasonable time."""
+        reached = [self._loosest(peer, whole) for peer in peers]
+        return next(iter(_fastest_first([fit for fit in reached if fit is not None])), None)
+
+    def _loosest(self, default: Fit, whole: Fit) -> Fit | None:
+        """Return a peer at the largest tolerance that brings it as close as the solver."""
+        limit = PATIENCE_PEER * whole.seconds + GRACE / 3
+        most = max(1, math.ceil(limit / default.seconds * default.iterations))
+        distance = max(whole.distance, self.same)
+        for power in POWERS if default.seconds <= SLOW else POWERS[2:]:
+            fit = self._peer_at(default.name, 10.0**-power, most)
+            if fit.distance <= distance:
+                between = (self._peer_at(default.name, step * 10.0**-power, most) for step in STEPS)
+                return next((each for each in between if each.distance <= distance), fit)
+            if fit.iterations >= most:
+                return None
+        return None
+
+    def _peer_at(self, solver: str, tol: float, max_iter: int) -> Fit:
+        return self._measured(f"{solver} {tol:.0e}", self._peer(solver, tol=tol, max_iter=max_iter))
+
+    def _peer(self, solver: str, **parameters: Any) -> Callable[[], Peer]:
+        model = Peer(C=self.data.C, solver=solver, **parameters)
+        return lambda: model.fit(self.peer_rows, self.data.y, self.data.weight)
+
+    def _solver(self, **parameters: Any) -> LogisticRegression:
+        model = LogisticRegression(C=self.data.C, **parameters)
+        return model.fit(self.data.X, self.data.y, self.data.weight)
+
+    def _until(self, target: float, limit: float, **parameters: Any) -> LogisticRegression:
+        """Fit to an objective, or for `limit` CPU seconds."""
+        end = time.process_time() + limit
+
+        def done(progress: Progress) -> bool:
+            return progress.objective <= target or time.process_time() > end
+
+        return self._solver(callback=done, **parameters)
+
+    def _measured(self, name: str, run: Callable[[], Any]) -> Fit:
+        began = time.process_time()
+        model = run()
+        seconds = time.process_time() - began
+        reached = self.objective.at(model.coef_, model.intercept_)
+        distance = reached / self.optimum.objective - 1
+        return Fit(name, seconds, int(model.n_iter_[0]), distance, run)
+
+
+def _fastest_first(fits: list[Fit]) -> list[Fit]:
+    """Return fits by time; it is measured again, in turns, where they are short."""
+    if len(fits) > 1 and max(fit.seconds for fit in fits) <= SLOW:
+        runs = {fit.name: fit.run for fit in fits}
+        timings = time_in_turns(runs, rounds=7, most_seconds=1, clock=time.process_time)
+        fits = [replace(fit, seconds=timings.median(fit.name)) for fit in fits]
+    return sorted(fits, key=lambda fit: fit.seconds)
