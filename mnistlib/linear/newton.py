@@ -37,6 +37,8 @@ FINAL_STEP = 0.01
 FINAL_GAIN = 1e-5
 # Safety factor of what the last step has left of the decrement, if the next one is to leave no more.
 CAUTION = 25.0
+# A last step that moves no intercept, which is a logarithm of odds, by more than this needs no evaluation.
+SHORT = 0.1
 # A start is given up for weights of zero if its objective is so many times theirs.
 WORSE = 2.0
 EPS = float(np.finfo(np.float64).eps)
@@ -208,16 +210,29 @@ class Newton:
         assert self._by_hessian is not None
         self._take(self._by_hessian.exact(self._point))
 
+    @property
+    def _is_short(self) -> bool:
+        """Whether the step ahead can't do harm: the penalty bounds what it moves of the weights, not of intercepts."""
+        return bool(self.objective.penalty[0] and np.abs(self._step[:, -1]).max() <= SHORT)
+
     def finish(self) -> None:
-        """Take the step ahead without an evaluation: for the last one."""
-        point = self._point
-        value = max(0.0, point.value - self.decrement / 2)
-        moved = Point(point.parameters - self._step, value, point.gradient)
-        self._move(moved, first_length=1.0, idle=0)
+        """Take the step ahead as the last one: without an evaluation, where it is short."""
+        if self._is_short:
+            point = self._point
+            value = max(0.0, point.value - self.decrement / 2)
+            moved = Point(point.parameters - self._step, value, point.gradient)
+            self._move(moved, first_length=1.0, idle=0)
+        else:
+            self._search()
         self._finished = True
 
     def step(self) -> None:
-        """Take one step."""
+        """Take one step, and choose the next one."""
+        self._search()
+        self._aim()
+
+    def _search(self) -> None:
+        """Go as far in the direction of the step ahead as pays."""
         start, slope_left = self._point, SLOPE_LEFT
         if self._by_hessian is not None:
             fast = self.decrement <= self._least_decrement / FAST
@@ -241,7 +256,6 @@ class Newton:
         idle = start.value - point.value <= search.noise and self.decrement >= self._least_decrement / 2
         idle = idle or verdict is Verdict.NO_STEP
         self._move(point, first_length=first_length, idle=self._idle + 1 if idle else 0)
-        self._aim()
 
     def _move(self, point: Point, *, first_length: float, idle: int) -> None:
         """Note a step. Nothing is computed here that could be interrupted: a cancelled fit is of one piece."""

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import sklearn.linear_model
+import sklearn.metrics
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -229,6 +230,7 @@ def test_without_a_penalty_the_fit_ends_where_classes_can_be_told_apart(shape: t
     model = LogisticRegression(C=np.inf).fit(X, y)
     assert model.converged_
     assert model.objective_ < 1e-6 * len(X)
+    assert sklearn.metrics.log_loss(y, model.predict_proba(X), normalize=False) < 1e-6 * len(X)
     assert np.isfinite(model.coef_).all()
     assert model.score(X, y) == 1
 

@@ -13,7 +13,7 @@ from mnistlib.linear.arithmetic import Arithmetic, Floats
 from mnistlib.linear.curvature import small
 from mnistlib.linear.hessian_steps import Direction, HessianSteps
 from mnistlib.linear.minimize import minimize
-from mnistlib.linear.newton import NewtonState
+from mnistlib.linear.newton import Newton, NewtonState
 from mnistlib.linear.objective import Point
 from tests.linear.conftest import Problem
 from tests.linear.reference import find_optimum
@@ -99,9 +99,24 @@ def test_the_last_step_takes_no_pass(double: Arithmetic, problem: Problem) -> No
 @each_problem
 def test_the_last_step_lowers_the_value_by_half_the_decrement(double: Arithmetic, problem: Problem) -> None:
     newton = newton_of(problem, double)
+    while not newton.last_step_ahead:
+        newton.step()
     before, decrement = newton.value, newton.decrement
     newton.finish()
     assert newton.value == before - decrement / 2
+
+
+@pytest.mark.parametrize(("C", "rare"), [(np.inf, False), (1.0, True)], ids=["no penalty", "far intercept"])
+def test_a_last_step_that_may_be_long_is_evaluated(double: Arithmetic, C: float, rare: bool) -> None:
+    problem = PROBLEMS["small, 2 classes"]
+    if rare:
+        problem = replace(problem, y=(np.arange(300) < 3).astype(int))
+    objective = problem.objective(double, C)
+    newton = Newton(objective, NewtonState(np.zeros((1, 6))), tol=1e-6, coarse=objective)
+    newton.finish()
+    ((value,), _) = objective.evaluate(newton.state.parameters[None])
+    assert newton.done
+    assert newton.value == value
 
 
 def test_steps_that_rounding_keeps_from_any_gain_are_the_last(double: Arithmetic) -> None:
@@ -152,6 +167,8 @@ def test_a_value_that_is_reported_is_that_of_the_parameters_however_large_the_nu
 
 def test_the_value_after_the_last_step_is_not_negative(double: Arithmetic) -> None:
     newton = newton_of(PROBLEMS["small, 2 classes"], double)
+    while not newton.last_step_ahead:
+        newton.step()
     newton.decrement = 4 * newton.value
     newton.finish()
     assert newton.value == 0
