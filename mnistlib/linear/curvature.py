@@ -15,11 +15,13 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 from mnistlib.linear.arithmetic import Floats
 from mnistlib.linear.objective import Objective
 
-__all__ = ["Blocks", "Diagonal", "WholeHessian", "caution", "factorized", "small"]
+__all__ = ["SEPARATED", "Blocks", "Diagonal", "WholeHessian", "caution", "factorized", "small"]
 
 # A Hessian of one output is small if it costs fewer products than this; of several outputs, by its number of rows.
 SMALL_COST = 10
 SMALL_HESSIAN = 64
+# Where the objective has fallen to this share of its value at zero weights, classes are nearly separated.
+SEPARATED = 0.3
 # The factor of the diagonal for columns that are correlated.
 CAUTION = 1.5
 # Centred columns are not taken to vary less than this share of their squares: below it is rounding.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mnistlib.linear.arithmetic import Floats
-from mnistlib.linear.curvature import WholeHessian
+from mnistlib.linear.curvature import SEPARATED, WholeHessian
 from mnistlib.linear.objective import Objective, Point
 from mnistlib.linear.quasi_newton import NO_PAIRS, Pairs, QuasiNewton
 
@@ -23,8 +23,9 @@ MORE_STEPS = 3
 DEAR = 4.0
 # After a step of which so many lengths were tried, a Hessian has served its steps.
 MANY_TRIES = 3
-# With fewer numbers in the rows than this, a step costs as much as a Hessian, and each has its own.
-FEW_NUMBERS = 512
+# A Hessian of so few multiplications costs less than a step, and each step has its own. So it does, with one output,
+# where classes are nearly separated: the curvature changes much with each step.
+FEW_MULTIPLICATIONS = 100_000
 EPS = float(np.finfo(np.float64).eps)
 
 Direction = tuple[Floats, float]
@@ -71,8 +72,9 @@ class HessianSteps:
         self._tol = tol
         layout = objective.layout
         self._most = STEPS_PER_HESSIAN + MORE_STEPS * (layout.hessian_cost > DEAR)
-        if layout.rows * layout.columns < FEW_NUMBERS:
-            self._most = 1
+        pairs = layout.outputs * (layout.outputs - 1) // 2 or 1
+        self._cheap = layout.rows * pairs * (layout.columns + 1) ** 2 < FEW_MULTIPLICATIONS
+        self._separated = SEPARATED * float(objective.at_zero_weights[0]) if layout.outputs == 1 else 0.0
         known = state or HessianState()
         self._factorized_at, self._steps = known.factorized_at, known.steps
         self._pairs, self._proven = known.pairs, known.proven
@@ -84,8 +86,6 @@ class HessianSteps:
     @property
     def state(self) -> HessianState:
         """What is known now."""
-        if self._most == 1:
-            return HessianState()
         return HessianState(self._factorized_at, self._steps, self._pairs, self._proven)
 
     @property
@@ -106,7 +106,7 @@ class HessianSteps:
         stuck : bool
             Whether the last step has not gained anything.
         """
-        if self._hessian is None or stuck or self._most == 1:
+        if self._hessian is None or stuck:
             return self.exact(point)
         step, decrement = self._turned(point)
         in_doubt = not self._proven and decrement <= self._converged_below(point)
@@ -118,11 +118,15 @@ class HessianSteps:
         A Hessian whose steps are fast goes on to serve. This is asked before a step, and not in `aim`: a fit that ends
         at the point needs no Hessian there.
         """
-        return self.exact(point) if self._steps >= self._most > 1 and not fast else direction
+        return self.exact(point) if self._steps >= self._most and not fast else direction
 
-    def took(self, step: Floats, change: Floats, *, tries: int) -> None:
-        """Learn from a step, the change of the gradient along it, and how many lengths were tried."""
+    def took(self, start: Point, end: Point, *, tries: int) -> None:
+        """Learn from a step, and from how many lengths were tried."""
+        if self._cheap or end.value < self._separated:
+            self._hessian, self._factorized_at, self._steps, self._pairs = None, None, 0, NO_PAIRS
+            return
         self._steps = self._most if tries >= MANY_TRIES else self._steps + 1
+        step, change = end.parameters - start.parameters, end.gradient - start.gradient
         self._pairs = self._pairs.after(step, change, precision=EPS)
 
     def exact(self, point: Point) -> Direction:

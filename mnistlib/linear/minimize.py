@@ -10,7 +10,7 @@ import numpy as np
 from mnistlib.errors import DataError
 from mnistlib.linear.approach import approach, sample_of, starting_point
 from mnistlib.linear.arithmetic import Floats
-from mnistlib.linear.curvature import Diagonal, caution, small
+from mnistlib.linear.curvature import SEPARATED, Diagonal, caution, small
 from mnistlib.linear.handover import Handover
 from mnistlib.linear.lbfgs import Descent, DescentState
 from mnistlib.linear.ledger import CancelledError, Ledger
@@ -27,8 +27,6 @@ DRAW_AFTER = (1, 10, 50)
 # Iterations after which the diagonal is formed anew, with several outputs. With one, the curvature of rows that are
 # told apart falls to nothing, and with it a diagonal that is of use.
 DIAGONAL_AFTER = (6,)
-# Where the objective has fallen to this share of its value at zero weights, the classes are nearly separated.
-SEPARATED = 0.3
 
 Steps = Literal["all", "first", "last"]
 

@@ -251,8 +251,7 @@ class Newton:
         if verdict is Verdict.NO_STEP:
             point, first_length = self._evaluated(start.parameters), 1.0
         if self._by_hessian is not None:
-            moved, change = point.parameters - start.parameters, point.gradient - start.gradient
-            self._by_hessian.took(moved, change, tries=search.tries)
+            self._by_hessian.took(start, point, tries=search.tries)
         idle = start.value - point.value <= search.noise and self.decrement >= self._least_decrement / 2
         idle = idle or verdict is Verdict.NO_STEP
         self._move(point, first_length=first_length, idle=self._idle + 1 if idle else 0)

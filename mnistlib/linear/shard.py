@@ -70,6 +70,7 @@ class Shard:
         self.on_block: Callable[[float], None] | None = None
         self._loss: Loss = (Logistic if layout.classes == 2 else Softmax)(arithmetic.namespace)
         self._likely: list[list[DeviceArray]] = []
+        self._products: DeviceArray | None = None
 
     def evaluate(self, weights: Floats, intercepts: Floats) -> Nodes:
         """Return the sums of the loss (models,) and of its derivatives (models, outputs, d + 1). One pass.
@@ -136,7 +137,7 @@ class Shard:
             rows, likely = item
             block = self.rows.block(rows)
             curvature = self._curvature(rows, likely[model])
-            return (np.asarray(self.arithmetic.grams(block, curvature), dtype=np.float64),)
+            return (self._grams(block, curvature),)
 
         return self._summed(work, self._known())
 
@@ -153,7 +154,7 @@ class Shard:
             outputs, columns = len(probabilities), block.shape[1] + 1
             left, right = _pairs(outputs)
             mixed = self._weighed(rows, probabilities[left] * probabilities[right])
-            grams = np.asarray(self.arithmetic.grams(block, mixed), dtype=np.float64)
+            grams = self._grams(block, mixed)
             whole = np.zeros((outputs, columns, outputs, columns))
             for k, j, gram in zip(left, right, grams, strict=True):
                 whole[k, :, k] += gram
@@ -290,6 +291,13 @@ class Shard:
         product[:, :-1] = factors @ block
         product[:, -1] = self.arithmetic.total(factors)
         return product
+
+    def _grams(self, block: DeviceArray, weights: DeviceArray) -> Floats:
+        """Return the Gram matrix of rows and ones for each of several weights of the rows."""
+        few = self.layout.blocks == 1 and self.arithmetic.by_products(block.shape[1], len(weights))
+        if few and self._products is None:
+            self._products = self.arithmetic.products(block)  # as much as the rest of a small Hessian
+        return np.asarray(self.arithmetic.grams(block, weights, self._products), dtype=np.float64)
 
     def _curvature(self, rows: slice, probabilities: DeviceArray) -> DeviceArray:
         return self._weighed(rows, self._curvature_of(probabilities))

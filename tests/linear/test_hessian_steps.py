@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mnistlib.linear.arithmetic import Arithmetic, Floats
-from mnistlib.linear.hessian_steps import MANY_TRIES, STEPS_PER_HESSIAN, HessianSteps
+from mnistlib.linear.hessian_steps import MANY_TRIES, STEPS_PER_HESSIAN, HessianState, HessianSteps
 from mnistlib.linear.local import local_objective
 from mnistlib.linear.newton import Newton, NewtonState
 from mnistlib.linear.objective import Objective, Point
@@ -73,9 +73,23 @@ def test_one_hessian_serves_several_steps(double: Arithmetic, monkeypatch: pytes
 
     original = Objective.class_hessians
     monkeypatch.setattr(Objective, "class_hessians", counted)
-    X = np.random.default_rng(0).normal(size=(1000, 5))
-    newton = run(newton_of(Problem(X, (X[:, 0] > 0).astype(int), 2), double))
-    assert newton.state.iteration >= 3 * len(formed)
+    newton = run(newton_of(make_problem(3000, 20, 2), double))
+    assert newton.state.iteration > 2 * len(formed)
+
+
+@pytest.mark.parametrize("rows", [100, 1000], ids=["cheap", "separated"])
+def test_a_hessian_that_is_cheap_or_changes_much_serves_one_step(double: Arithmetic, rows: int) -> None:
+    X = np.random.default_rng(0).normal(size=(rows, 10))
+    newton = newton_of(Problem(X, (X[:, 0] > 0).astype(int), 2), double)
+    while newton.value > 0.3 * newton.objective.at_zero_weights[0] and rows == 1000:
+        newton.step()
+    for _ in range(4):
+        newton.step()
+        directions = newton.state.directions
+        assert isinstance(directions, HessianState)
+        assert directions.factorized_at is None
+        exact = exact_decrement(newton.objective, newton.parameters)
+        assert newton.decrement == pytest.approx(exact, rel=1e-9)
 
 
 def hessian_steps(objective: Objective) -> tuple[HessianSteps, Point]:
@@ -95,10 +109,11 @@ def point_at(objective: Objective, parameters: Floats) -> Point:
 def test_a_hessian_serves_until_it_has_served_its_steps_or_one_was_hard_to_take(
     double: Arithmetic, steps_taken: int, tries: int, fast: bool, renewed: bool
 ) -> None:
-    steps, point = hessian_steps(make_problem(300, 5, 2).objective(double))
+    steps, point = hessian_steps(make_problem(300, 20, 2).objective(double))
+    start = Point(np.zeros((1, 21)), point.value, np.zeros((1, 21)))
     for _ in range(steps_taken):
-        steps.took(np.ones((1, 6)), np.ones((1, 6)), tries=tries)
-    steps.renewed(point, (np.ones((1, 6)), 1.0), fast=fast)
+        steps.took(start, point, tries=tries)
+    steps.renewed(point, (np.ones((1, 21)), 1.0), fast=fast)
     assert (steps.state.factorized_at is point.parameters) == renewed
 
 
