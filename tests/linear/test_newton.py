@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mnistlib.errors import DataError
-from mnistlib.linear.arithmetic import Arithmetic, Floats
+from mnistlib.linear.arithmetic import Arithmetic
 from mnistlib.linear.curvature import small
 from mnistlib.linear.hessian_steps import Direction, HessianSteps
 from mnistlib.linear.minimize import minimize
@@ -193,9 +193,9 @@ def test_the_hessian_is_told_how_hard_and_how_fast_steps_were(
     all_fast: list[bool] = []
     took, renewed = HessianSteps.took, HessianSteps.renewed
 
-    def watched_took(steps: HessianSteps, step: Floats, change: Floats, *, tries: int) -> None:
+    def watched_took(steps: HessianSteps, start: Point, end: Point, *, tries: int) -> None:
         all_tries.append(tries)
-        took(steps, step, change, tries=tries)
+        took(steps, start, end, tries=tries)
 
     def watched_renewed(steps: HessianSteps, point: Point, direction: Direction, *, fast: bool) -> Direction:
         all_fast.append(fast)
