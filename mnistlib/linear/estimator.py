@@ -18,7 +18,8 @@ from sklearn.linear_model._base import SparseCoefMixin
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from mnistlib.linear.arithmetic import Arithmetic, thread_count
+from mnistlib.linear.arithmetic import Arithmetic, Floats, thread_count
+from mnistlib.linear.callbacks import CallbackSupportMixin, FitTask, with_callbacks
 from mnistlib.linear.labels import classes_of, row_weights
 from mnistlib.linear.parameters import CONSTRAINTS, check_parameters
 from mnistlib.linear.progress import Callback, Solution
@@ -32,7 +33,7 @@ DTYPES = [np.float64, np.float32, np.uint8]
 LEAST_TOL = float(np.finfo(np.float64).eps)
 
 
-class LogisticRegression(SparseCoefMixin, ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+class LogisticRegression(CallbackSupportMixin, SparseCoefMixin, ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
     """Multinomial and binary logistic regression with an L2 penalty, or none, for dense data.
 
     A drop-in for `sklearn.linear_model.LogisticRegression` with ``solver="lbfgs"``: the same parameters, the same
@@ -96,7 +97,8 @@ class LogisticRegression(SparseCoefMixin, ClassifierMixin, BaseEstimator):  # ty
         centred columns, are not among them; they are made of up to 10 million numbers.
     callback : callable or None, default=None
         Is called with a `Progress` after each iteration and twice a second within long ones; returning True ends the
-        fit within one pass, with the best coefficients so far.
+        fit within one pass, with the best coefficients so far. scikit-learn's callbacks, from 1.9 on, are called beside
+        it after each iteration; see `set_callbacks`.
 
     Attributes
     ----------
@@ -171,6 +173,7 @@ class LogisticRegression(SparseCoefMixin, ClassifierMixin, BaseEstimator):  # ty
         self.memory_budget = memory_budget
         self.callback = callback
 
+    @with_callbacks  # type: ignore[untyped-decorator]  # scikit-learn is untyped
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the model.
 
@@ -204,25 +207,31 @@ class LogisticRegression(SparseCoefMixin, ClassifierMixin, BaseEstimator):  # ty
         """
         if self.penalty is None and self.C != 1:
             warnings.warn("Setting penalty=None will ignore the C and l1_ratio parameters", stacklevel=2)
-        (solution,) = self._solve(X, y, sample_weight, [self.C])
+        problem, y = self._problem(X, y, sample_weight, [self.C])
+        start = self._start(problem)
+        data = {"X": problem.X, "y": y, "metadata": None if sample_weight is None else {"sample_weight": sample_weight}}
+        task = FitTask(self, self._coefficients, data, start=np.zeros(problem.shape[1:]) if start is None else start[0])
+        (solution,) = self._solve(problem, start, task.callback)
         self._adopt(solution)
+        task.end(solution.parameters)
         self._warn_unless_converged()
         return self
 
-    def _fit_all(self, X: Any, y: Any, sample_weight: Any, rates: list[float]) -> list[Self]:
-        """Return a fitted copy for each of the rates, over shared passes."""
-        solutions = self._solve(X, y, sample_weight, rates)
+    def _fit_all(self, X: Any, y: Any, sample_weight: Any, strengths: list[float]) -> list[Self]:
+        """Return a fitted copy for each of the strengths, over shared passes."""
+        problem, _ = self._problem(X, y, sample_weight, strengths)
         models = []
-        for rate, solution in zip(rates, solutions, strict=True):
-            model = copy(self).set_params(C=rate)
+        solutions = self._solve(problem, self._start(problem), self.callback)
+        for strength, solution in zip(strengths, solutions, strict=True):
+            model = copy(self).set_params(C=strength)
             model._adopt(solution)
             models.append(model)
         return models
 
-    def _solve(self, X: Any, y: Any, sample_weight: Any, rates: list[float]) -> list[Solution]:
-        """Fit a model for each of the rates; set what they have in common."""
-        for rate in rates:
-            check_parameters({name: getattr(self, name) for name in CONSTRAINTS} | {"C": rate})
+    def _problem(self, X: Any, y: Any, sample_weight: Any, strengths: list[float]) -> tuple[Problem, npt.NDArray[Any]]:
+        """Return the problem of fitting a model for each of the strengths, and y; set what they have in common."""
+        for strength in strengths:
+            check_parameters({name: getattr(self, name) for name in CONSTRAINTS} | {"C": strength})
         _refuse_sparse(X)
         X, y = self._validated(X, y)
         classes, labels = classes_of(y)
@@ -232,21 +241,22 @@ class LogisticRegression(SparseCoefMixin, ClassifierMixin, BaseEstimator):  # ty
                 "sklearn.dummy.DummyClassifier predicts a constant."
             )
         weights = row_weights(X, sample_weight, self.class_weight, classes, labels)
+        self.classes_ = classes
+        self._dtype = np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
+        self._of_bytes = X.dtype == np.uint8
         problem = Problem(
             X,
             labels.astype(np.min_scalar_type(len(classes))),
             classes=len(classes),
-            C=[math.inf] * len(rates) if self.penalty is None else rates,
+            C=[math.inf] * len(strengths) if self.penalty is None else strengths,
             weights=weights,
             fit_intercept=self.fit_intercept,
             scale=self.pixel_scale,
             threads=thread_count(self.n_jobs),
         )
-        outputs = 1 if len(classes) == 2 else len(classes)
-        start = self._start((len(rates), outputs, X.shape[1] + 1)) if self.warm_start else None
-        self.classes_ = classes
-        self._dtype = np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
-        self._of_bytes = X.dtype == np.uint8
+        return problem, y
+
+    def _solve(self, problem: Problem, start: Floats | None, callback: Callback | None) -> list[Solution]:
         if self.max_iter == 0:
             return unsolved(problem, start=start)
         seed = 0 if self.random_state is None else int(check_random_state(self.random_state).randint(1 << 31))
@@ -255,7 +265,7 @@ class LogisticRegression(SparseCoefMixin, ClassifierMixin, BaseEstimator):  # ty
             start=start,
             tol=max(self.tol, LEAST_TOL),
             max_iter=self.max_iter,
-            callback=self.callback,
+            callback=callback,
             random_state=seed,
         )
 
@@ -268,9 +278,13 @@ class LogisticRegression(SparseCoefMixin, ClassifierMixin, BaseEstimator):  # ty
         X, y = validate_data(self, X, y, dtype=DTYPES)
         return X, y
 
+    def _coefficients(self, parameters: Floats) -> dict[str, npt.NDArray[Any]]:
+        """Return the attributes that predictions need, from parameters of shape (outputs, d + 1)."""
+        return {"coef_": parameters[:, :-1].astype(self._dtype), "intercept_": parameters[:, -1].astype(self._dtype)}
+
     def _adopt(self, solution: Solution) -> None:
-        self.coef_ = solution.weights.astype(self._dtype)
-        self.intercept_ = solution.intercept.astype(self._dtype)
+        for name, value in self._coefficients(solution.parameters).items():
+            setattr(self, name, value)
         self.n_iter_ = np.array([min(self.max_iter, max(1, solution.iterations))], dtype=np.int32)
         self.converged_ = solution.converged
         self.n_passes_ = solution.passes
@@ -293,9 +307,10 @@ class LogisticRegression(SparseCoefMixin, ClassifierMixin, BaseEstimator):  # ty
             stacklevel=3,
         )
 
-    def _start(self, shape: tuple[int, int, int]) -> npt.NDArray[np.float64] | None:
-        models, outputs, columns = shape
-        if not hasattr(self, "coef_") or self.coef_.shape != (outputs, columns - 1):
+    def _start(self, problem: Problem) -> Floats | None:
+        """Return where each model starts, if that is at the last fit's coefficients."""
+        models, outputs, columns = problem.shape
+        if not self.warm_start or not hasattr(self, "coef_") or self.coef_.shape != (outputs, columns - 1):
             return None
         coefficients: Any = self.coef_
         if scipy.sparse.issparse(coefficients):  # after `sparsify`

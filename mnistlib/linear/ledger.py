@@ -10,7 +10,7 @@ from mnistlib.linear.arithmetic import Floats
 from mnistlib.linear.lbfgs import DescentState
 from mnistlib.linear.newton import Newton, NewtonState
 from mnistlib.linear.objective import Objective
-from mnistlib.linear.progress import Callback, Clock, FitState, ModelPoint, ModelState, Solution
+from mnistlib.linear.progress import Callback, Clock, FitState, ModelPoint, ModelState, Solution, ends_fit
 
 __all__ = ["CancelledError", "Ledger"]
 
@@ -83,8 +83,8 @@ class Ledger:
             return
         worst = max(self._points.values(), key=lambda point: point.gradient_norm)
         done = max(point.passes for point in self._points.values())
-        result = self._callback(self._clock.progress(worst, passes=done + share, state=self._state()))
-        self.cancelled = isinstance(result, bool | np.bool_) and bool(result)
+        progress = self._clock.progress(worst, passes=done + share, state=self._state())
+        self.cancelled = ends_fit(self._callback(progress))
 
     def on_block(self, share: float) -> None:
         """Tell the callback inside a long pass; raise CancelledError if it cancels the fit."""

@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from mnistlib.linear.arithmetic import Floats
 from mnistlib.linear.lbfgs import DescentState
 from mnistlib.linear.newton import NewtonState
 
-__all__ = ["Callback", "Clock", "FitState", "ModelPoint", "ModelState", "Progress", "Solution"]
+__all__ = ["Callback", "Clock", "FitState", "ModelPoint", "ModelState", "Progress", "Solution", "ends_fit"]
 
 # Inside a pass, progress is reported no more often than this, in seconds.
 REPORT_EVERY = 0.5
@@ -78,8 +80,11 @@ class Progress:
         Time since the start.
     seconds_left : float or None
         An estimate of the time to convergence, from how fast `gradient_norm` has fallen; None where there is none yet.
+    parameters : callable
+        Returns the parameters of the model that `objective` is about, after its last step, as a float64 array of shape
+        (outputs, d + 1): the weights, and the intercepts last.
     state : FitState or None
-        The fit after the last step.
+        The fit after the last step; None where it was made to other columns than the caller's.
     """
 
     iteration: int
@@ -88,11 +93,17 @@ class Progress:
     gradient_norm: float
     seconds: float
     seconds_left: float | None
-    state: FitState | None = field(default=None, repr=False)
+    parameters: Callable[[], Floats] = field(repr=False)
+    state: FitState | None = field(repr=False)
 
 
 Callback = Callable[[Progress], object]
 """Is called after each iteration, and twice a second inside long passes; returning True (or NumPy's) ends the fit."""
+
+
+def ends_fit(answer: object) -> bool:
+    """Return whether what a callback has returned ends the fit."""
+    return isinstance(answer, bool | np.bool_) and bool(answer)
 
 
 @dataclass(frozen=True)
@@ -131,6 +142,11 @@ class Solution:
     iterations: int
     converged: bool
     cancelled: bool
+
+    @property
+    def parameters(self) -> Floats:
+        """The weights, and the intercepts last: (outputs, d + 1)."""
+        return np.column_stack([self.weights, self.intercept])
 
 
 @dataclass(frozen=True)
@@ -176,6 +192,7 @@ class Clock:
             gradient_norm=worst.gradient_norm,
             seconds=seconds,
             seconds_left=self._seconds_left(worst, passes, seconds),
+            parameters=worst.parameters.copy,
             state=state,
         )
 

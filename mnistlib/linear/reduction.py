@@ -50,14 +50,21 @@ class Reduction:
 
     def restored(self, solution: Solution, scale: float) -> Solution:
         """Return the solution of the original problem, whose numbers are multiplied with `scale`."""
-        weights, intercept = solution.weights, solution.intercept
+        weights, intercept = self._original(solution.weights, solution.intercept, scale)
+        return replace(solution, weights=weights, intercept=intercept)
+
+    def restored_parameters(self, parameters: Floats, scale: float) -> Floats:
+        """Return parameters of this problem, of shape (outputs, d + 1), as parameters of the original one."""
+        return np.column_stack(self._original(parameters[:, :-1], parameters[:, -1], scale))
+
+    def _original(self, weights: Floats, intercept: Floats, scale: float) -> tuple[Floats, Floats]:
         if self.basis is not None:
             weights = weights @ self.basis
         elif self.rows is not None:
             weights = self._combination(weights.T, transposed=True).T @ self.rows
         if self.means is not None:
             intercept = intercept - scale * (weights @ self.means)
-        return replace(solution, weights=weights, intercept=intercept)
+        return weights, intercept
 
     def carried(self, parameters: Floats, scale: float) -> Floats:
         """Return parameters of the original problem, of shape (models, outputs, d + 1), as parameters of this one.

@@ -15,7 +15,7 @@ from mnistlib.linear.layout import CHEAP_NUMBERS
 from mnistlib.linear.local import local_objective
 from mnistlib.linear.minimize import minimize
 from mnistlib.linear.objective import Objective
-from mnistlib.linear.progress import Callback, Solution
+from mnistlib.linear.progress import Callback, Progress, Solution
 from mnistlib.linear.reduction import Reduction, centred, in_row_space, is_wide
 
 __all__ = ["Problem", "solve", "unsolved"]
@@ -58,6 +58,11 @@ class Problem:
     fit_intercept: bool = True
     scale: float = 1.0
     threads: int = 1
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape of parameters: (models, outputs, d + 1)."""
+        return len(self.C), 1 if self.classes == 2 else self.classes, self.X.shape[1] + 1
 
     def without_weightless_rows(self) -> Problem:
         """Return the problem without the rows whose weight is zero."""
@@ -114,8 +119,6 @@ def solve(
     if problem.X.size > CHEAP_NUMBERS:
         return _solve_large(problem, start, options)
     reduction = centred(problem.X) if problem.fit_intercept else Reduction(problem.X)
-    if callback is not None and (is_wide(problem.X) or reduction.means is not None):
-        options["callback"] = _without_state(callback)
     if is_wide(problem.X):
         return _solve_wide(problem, reduction, start, options)
     return _solve_reduced(problem, reduction, start, options)
@@ -142,9 +145,18 @@ def unsolved(problem: Problem, *, start: Floats | None) -> list[Solution]:
     ]
 
 
-def _without_state(callback: Callback) -> Callback:
-    """Return a callback that is told of no state: that of a fit to other columns is of no use to a caller."""
-    return lambda progress: callback(replace(progress, state=None))
+def _about_the_original(callback: Callback | None, reduction: Reduction, scale: float) -> Callback | None:
+    """Return a callback that is told of the original columns, and of no state, which is that of other ones."""
+    if callback is None:
+        return None
+
+    def told(progress: Progress) -> object:
+        def restored() -> Floats:
+            return reduction.restored_parameters(progress.parameters(), scale)
+
+        return callback(replace(progress, parameters=restored, state=None))
+
+    return told
 
 
 def _solve_large(problem: Problem, start: Floats | None, options: dict[str, Any]) -> list[Solution]:
@@ -169,6 +181,8 @@ def _solve_reduced(
     all_in_double = small(objective) and objective.layout.cheap  # all steps are those of Newton's method
     pays = problem.X.size >= COARSE_PAYS and not all_in_double
     coarse = problem.objective(np.float32) if pays else None
+    if reduction.means is not None or reduction.rows is not None:
+        options = options | {"callback": _about_the_original(options["callback"], reduction, problem.scale)}
     solutions = minimize(objective, coarse=coarse, start=start, **options)
     return [reduction.restored(solution, problem.scale) for solution in solutions]
 
@@ -186,7 +200,7 @@ def _solve_wide(
     if first:
         if any(solution.cancelled or solution.iterations >= options["max_iter"] for solution in first):
             return first
-        start = np.stack([np.column_stack([solution.weights, solution.intercept]) for solution in first])
+        start = np.stack([solution.parameters for solution in first])
         options = options | {"steps": "last", "first_iteration": max(solution.iterations for solution in first)}
     last = _solve_reduced(problem, in_row_space(reduction), start, options)
     if not first:
@@ -202,6 +216,7 @@ def _rough(problem: Problem, reduction: Reduction, start: Floats | None, options
     """Return the solutions after a few steps in single precision; none where the numbers are too large for it."""
     carried = None if start is None else reduction.carried(start, problem.scale)
     reduced = replace(problem, X=reduction.X)
+    options = options | {"callback": _about_the_original(options["callback"], reduction, problem.scale)}
     try:
         rough = minimize(reduced.objective(np.float32), start=carried, steps="first", **options)
     except DataError:  # too large for single precision

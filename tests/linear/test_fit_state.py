@@ -11,14 +11,10 @@ import numpy.typing as npt
 import pytest
 
 from mnistlib.linear.arithmetic import Arithmetic
-from mnistlib.linear.progress import FitState, Progress, Solution
+from mnistlib.linear.progress import FitState, Progress
 from tests.linear.conftest import LBFGS, MANY, MANY_WITHOUT_SAMPLE, NEWTON, SINGLE_FIRST, Problem, Regime, make_problem
 
 TOL = 1e-6
-
-
-def bits(solution: Solution) -> npt.NDArray[np.float64]:
-    return np.column_stack([solution.weights, solution.intercept])
 
 
 def stored(state: FitState | None) -> FitState:
@@ -60,7 +56,7 @@ def test_a_fit_that_was_stopped_after_any_step_goes_on_to_the_same_bits(double: 
         stop, last = stopped_at(iteration)
         regime.fit(double, tol=TOL, callback=stop)
         (resumed,) = regime.fit(double, tol=TOL, start=stored(last[0].state))
-        np.testing.assert_array_equal(bits(resumed), bits(whole))
+        np.testing.assert_array_equal(resumed.parameters, whole.parameters)
         assert resumed.iterations == whole.iterations
 
 
@@ -71,7 +67,7 @@ def test_a_fit_in_single_precision_goes_on_to_the_same_bits(single: Arithmetic) 
         stop, last = stopped_at(iteration)
         MANY.fit(single, tol=1e-5, callback=stop)
         (resumed,) = MANY.fit(single, tol=1e-5, start=stored(last[0].state))
-        np.testing.assert_array_equal(bits(resumed), bits(whole))
+        np.testing.assert_array_equal(resumed.parameters, whole.parameters)
 
 
 @pytest.mark.parametrize("columns", [5, 30])
@@ -83,7 +79,7 @@ def test_a_fit_of_two_classes_goes_on_to_the_same_bits(double: Arithmetic, colum
             stop, last = stopped_at(iteration)
             regime.fit(double, problem=problem, tol=TOL, callback=stop)
             (resumed,) = regime.fit(double, problem=problem, tol=TOL, start=stored(last[0].state))
-            np.testing.assert_array_equal(bits(resumed), bits(whole))
+            np.testing.assert_array_equal(resumed.parameters, whole.parameters)
 
 
 @pytest.mark.usefixtures("many_rows")
@@ -95,7 +91,7 @@ def test_a_fit_with_rows_drawn_by_their_position_goes_on_to_the_same_bits(double
         stop, last = stopped_at(iteration)
         MANY.fit(double, problem=copies, tol=TOL, callback=stop)
         (resumed,) = MANY.fit(double, problem=copies, tol=TOL, start=stored(last[0].state))
-        np.testing.assert_array_equal(bits(resumed), bits(whole))
+        np.testing.assert_array_equal(resumed.parameters, whole.parameters)
 
 
 @pytest.mark.usefixtures("report_each_block")
@@ -105,7 +101,7 @@ def test_a_fit_that_was_stopped_inside_a_pass_goes_on_to_the_same_bits(double: A
     states = states_of(regime, double)
     for state in states[:: max(1, len(states) // 40)]:
         (resumed,) = regime.fit(double, tol=TOL, start=state)
-        np.testing.assert_array_equal(bits(resumed), bits(whole))
+        np.testing.assert_array_equal(resumed.parameters, whole.parameters)
 
 
 @pytest.mark.usefixtures("report_each_block")
@@ -121,7 +117,7 @@ def test_a_fit_that_was_stopped_while_a_preconditioner_is_made_goes_on_to_the_sa
     while_made = [progress for progress in calls if progress.iteration == made_after - 1][-5:]
     for progress in while_made:
         (resumed,) = regime.fit(double, tol=TOL, start=stored(progress.state))
-        np.testing.assert_array_equal(bits(resumed), bits(whole))
+        np.testing.assert_array_equal(resumed.parameters, whole.parameters)
 
 
 def test_the_state_is_that_of_the_iteration_reported(double: Arithmetic, regime: Regime) -> None:
@@ -157,14 +153,14 @@ def test_the_iterations_before_count_for_the_limit(double: Arithmetic, regime: R
     (resumed,) = regime.fit(double, tol=TOL, max_iter=3, start=stored(last[0].state))
     (limited,) = regime.fit(double, tol=TOL, max_iter=3)
     assert resumed.iterations == 3
-    np.testing.assert_array_equal(bits(resumed), bits(limited))
+    np.testing.assert_array_equal(resumed.parameters, limited.parameters)
 
 
 def test_a_finished_fit_stays_as_it_is(double: Arithmetic, regime: Regime) -> None:
     seen: list[Progress] = []
     (whole,) = regime.fit(double, tol=TOL, callback=seen.append)
     (resumed,) = regime.fit(double, tol=TOL, start=stored(seen[-1].state))
-    np.testing.assert_array_equal(bits(resumed), bits(whole))
+    np.testing.assert_array_equal(resumed.parameters, whole.parameters)
     assert resumed.converged
     assert resumed.iterations == whole.iterations
     assert resumed.passes <= whole.passes + 1  # for the objective
@@ -178,7 +174,7 @@ def test_a_fit_whose_numbers_are_too_large_for_single_precision_goes_on_to_the_s
         stop, last = stopped_at(iteration)
         SINGLE_FIRST.fit(double, problem=huge, tol=TOL, callback=stop)
         (resumed,) = SINGLE_FIRST.fit(double, problem=huge, tol=TOL, start=stored(last[0].state))
-        np.testing.assert_array_equal(bits(resumed), bits(whole))
+        np.testing.assert_array_equal(resumed.parameters, whole.parameters)
 
 
 def test_a_fit_of_several_models_goes_on_to_the_same_models(double: Arithmetic, regime: Regime) -> None:
@@ -213,7 +209,7 @@ def test_small_models_that_take_turns_go_on_to_the_same_bits(double: Arithmetic)
     whole = NEWTON.fit(double, rates, tol=TOL)
     for state in states_of(NEWTON, double, rates):
         for one, other in zip(whole, NEWTON.fit(double, rates, tol=TOL, start=state), strict=True):
-            np.testing.assert_array_equal(bits(other), bits(one))
+            np.testing.assert_array_equal(other.parameters, one.parameters)
 
 
 def test_a_fit_that_goes_on_can_be_stopped_again(double: Arithmetic, regime: Regime) -> None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from mnistlib.errors import DataError
@@ -17,17 +16,13 @@ from mnistlib.linear.arithmetic import Arithmetic
 from mnistlib.linear.handover import FIRST_STEPS
 from mnistlib.linear.local import LocalShards
 from mnistlib.linear.minimize import minimize
-from mnistlib.linear.progress import Progress, Solution
+from mnistlib.linear.progress import Progress
 from mnistlib.linear.rows import Rows
 from mnistlib.linear.sums import Sums
 from tests.linear.conftest import LBFGS, MANY, MANY_WITHOUT_SAMPLE, NEWTON, SINGLE_FIRST, Regime, make_problem
 from tests.linear.reference import find_optimum
 
 PASSES = ("evaluate", "product", "moments")
-
-
-def parameters_of(solution: Solution) -> npt.NDArray[np.float64]:
-    return np.column_stack([solution.weights, solution.intercept])[None]
 
 
 @dataclass(frozen=True)
@@ -121,7 +116,7 @@ def test_results_have_the_same_bits_for_every_number_of_threads(
     monkeypatch.setattr("mnistlib.linear.rows.BLOCK_ROWS", (64, 64))
     (one,) = regime.fit(Arithmetic(np.dtype(precision), 1))
     (other,) = regime.fit(Arithmetic(np.dtype(precision), threads))
-    np.testing.assert_array_equal(parameters_of(one), parameters_of(other))
+    np.testing.assert_array_equal(one.parameters[None], other.parameters[None])
 
 
 @pytest.mark.parametrize("regime", [SINGLE_FIRST], ids=str)
@@ -155,7 +150,7 @@ def test_the_first_steps_alone_read_the_rows_as_often_as_a_rough_solution_needs(
 def test_the_last_steps_after_the_first_reach_the_optimum(double: Arithmetic) -> None:
     problem = LBFGS.problem()
     (rough,) = LBFGS.fit(double, tol=1e-10, steps="first")
-    (last,) = LBFGS.fit(double, tol=1e-10, steps="last", start=parameters_of(rough))
+    (last,) = LBFGS.fit(double, tol=1e-10, steps="last", start=rough.parameters[None])
     assert last.converged
     assert last.objective == pytest.approx(find_optimum(problem.X, problem.y).objective, rel=1e-9)
 
@@ -197,7 +192,7 @@ def test_over_many_rows_a_start_at_the_solution_takes_two_steps_to_see_that_noth
     double: Arithmetic, regime: Regime
 ) -> None:
     (solution,) = regime.fit(double, tol=1e-8)
-    (again,) = regime.fit(double, start=parameters_of(solution), tol=1e-6)
+    (again,) = regime.fit(double, start=solution.parameters[None], tol=1e-6)
     assert (again.iterations, again.passes) == (2, 3)
     np.testing.assert_allclose(again.weights, solution.weights, atol=1e-3)
 
@@ -213,7 +208,7 @@ def test_over_many_rows_all_of_the_objective_may_be_left_to_gain_before_two_step
 
 def test_a_start_at_the_solution_takes_one_pass_and_the_last_step(double: Arithmetic) -> None:
     (solution,) = NEWTON.fit(double, tol=1e-8)
-    (again,) = NEWTON.fit(double, start=parameters_of(solution), tol=1e-7)
+    (again,) = NEWTON.fit(double, start=solution.parameters[None], tol=1e-7)
     assert (again.iterations, again.passes) == (1, 1)
     np.testing.assert_allclose(again.weights, solution.weights)
 
@@ -372,7 +367,7 @@ def test_a_fit_cancelled_in_the_middle_of_a_pass_keeps_the_step_before(double: A
         assert solution.cancelled
         assert solution.iterations == stop.seen[-1].iteration
         assert solution.objective in whole_steps[solution.iterations]
-        (there,) = NEWTON.fit(double, problem=regime.problem(), start=parameters_of(solution), max_iter=0)
+        (there,) = NEWTON.fit(double, problem=regime.problem(), start=solution.parameters[None], max_iter=0)
         rounding = 1e-5 if regime.single else 1e-12
         assert there.objective == pytest.approx(solution.objective, rel=rounding)
 
@@ -397,7 +392,7 @@ def test_a_cancelled_fit_has_a_solution_for_each_model(double: Arithmetic, regim
     stop = Stop(call)
     solutions = regime.fit(double, [0.1, 1.0, 10.0], tol=1e-12, callback=stop)
     objective = regime.problem().objective(double, [0.1, 1.0, 10.0])
-    values, _ = objective.evaluate(np.concatenate([parameters_of(solution) for solution in solutions]))
+    values, _ = objective.evaluate(np.concatenate([solution.parameters[None] for solution in solutions]))
     assert all(solution.cancelled == (len(stop.seen) == call) for solution in solutions)
     rounding = 1e-5 if regime.single else 1e-9
     np.testing.assert_allclose([solution.objective for solution in solutions], values, rtol=rounding)

@@ -142,7 +142,7 @@ def test_a_fit_that_ends_early_is_judged_by_the_curvature_where_it_ends(
     objective = Problem(X, y, classes).objective(double)
     (solution,) = minimize(objective, tol=tol, max_iter=max_iter)
     if solution.converged:
-        parameters = np.column_stack([solution.weights, solution.intercept])
+        parameters = solution.parameters
         assert exact_decrement(objective, parameters) / 2 <= 1.01 * tol * solution.objective
 
 
@@ -160,7 +160,7 @@ def test_a_value_that_is_reported_is_that_of_the_parameters_however_large_the_nu
             (solution,) = minimize(objective, max_iter=100)
         except DataError:
             continue
-        parameters = np.column_stack([solution.weights, solution.intercept])
+        parameters = solution.parameters
         ((value,), _) = objective.evaluate(parameters[None])
         assert solution.objective == pytest.approx(value, rel=1e-6) or not solution.converged
 

@@ -63,10 +63,6 @@ def balanced(scores: Floats) -> Floats:
     return scores - scores.mean(axis=1, keepdims=True) if scores.shape[1] > 1 else scores
 
 
-def parameters_of(solution: Solution) -> Floats:
-    return np.column_stack([solution.weights, solution.intercept])[None]
-
-
 @each_problem
 @pytest.mark.parametrize("scale", [1.0, SCALE])
 def test_the_restored_solution_is_the_optimum_of_the_original_problem(
@@ -100,8 +96,8 @@ def test_a_solution_that_is_restored_and_carried_is_the_same(
 ) -> None:
     reduction = reduced(problem.X)
     solution = solve(double, problem, reduction, scale=scale)
-    again = reduction.carried(parameters_of(reduction.restored(solution, scale)), scale)
-    np.testing.assert_allclose(again, parameters_of(solution), atol=1e-8)
+    again = reduction.carried(reduction.restored(solution, scale).parameters[None], scale)
+    np.testing.assert_allclose(again, solution.parameters[None], atol=1e-8)
 
 
 @each_problem
