@@ -8,13 +8,17 @@ from typing import Any, TypeVar
 from mnistlib.linear.arithmetic import Floats
 from mnistlib.linear.progress import Callback, Progress, ends_fit
 
-__all__ = ["CallbackSupportMixin", "FitTask", "with_callbacks"]
+__all__ = ["FRAMES", "CallbackSupportMixin", "FitTask", "with_callbacks"]
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
+
+    FRAMES = 1
+    """Calls that `with_callbacks` puts between a method and who calls it: warnings are about the caller's line."""
 except ImportError:  # an older scikit-learn
+    FRAMES = 0
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stands in for the mixin of scikit-learn that gives an estimator `set_callbacks`."""

@@ -19,9 +19,9 @@ from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mnistlib.linear.arithmetic import Arithmetic, Floats, thread_count
-from mnistlib.linear.callbacks import CallbackSupportMixin, FitTask, with_callbacks
+from mnistlib.linear.callbacks import FRAMES, CallbackSupportMixin, FitTask, with_callbacks
 from mnistlib.linear.labels import classes_of, row_weights
-from mnistlib.linear.parameters import CONSTRAINTS, check_parameters
+from mnistlib.linear.parameters import CONSTRAINTS, LABEL, check_parameters
 from mnistlib.linear.progress import Callback, Solution
 from mnistlib.linear.rows import Rows, block_rows
 from mnistlib.linear.solve import Problem, solve, unsolved
@@ -206,7 +206,7 @@ class LogisticRegression(CallbackSupportMixin, SparseCoefMixin, ClassifierMixin,
             `max_iter` was too small, or the precision cannot reach `tol`; the message names a `tol` within reach.
         """
         if self.penalty is None and self.C != 1:
-            warnings.warn("Setting penalty=None will ignore the C and l1_ratio parameters", stacklevel=2)
+            warnings.warn("Setting penalty=None will ignore the C and l1_ratio parameters", stacklevel=2 + FRAMES)
         problem, y = self._problem(X, y, sample_weight, [self.C])
         start = self._start(problem)
         data = {"X": problem.X, "y": y, "metadata": None if sample_weight is None else {"sample_weight": sample_weight}}
@@ -214,7 +214,7 @@ class LogisticRegression(CallbackSupportMixin, SparseCoefMixin, ClassifierMixin,
         (solution,) = self._solve(problem, start, task.callback)
         self._adopt(solution)
         task.end(solution.parameters)
-        self._warn_unless_converged()
+        self._warn_unless_converged(frames=FRAMES)
         return self
 
     def _fit_all(self, X: Any, y: Any, sample_weight: Any, strengths: list[float]) -> list[Self]:
@@ -292,19 +292,22 @@ class LogisticRegression(CallbackSupportMixin, SparseCoefMixin, ClassifierMixin,
         self.gradient_norm_ = solution.gradient_norm
         self._cancelled = solution.cancelled
 
-    def _warn_unless_converged(self) -> None:
+    def _warn_unless_converged(self, *, frames: int = 0) -> None:
+        """Warn about the line that has called the caller, so many frames of others between them."""
         if self.converged_ or self._cancelled:
             return
         advice = f"Rounding allows no further step: a tol of {2 * self.gradient_norm_:.0e} is within reach."
         if self.n_iter_[0] >= self.max_iter:
-            advice = "Increase max_iter."
+            advice = f"Increase the number of iterations (max_iter={self.max_iter})."
         if self._of_bytes and self.pixel_scale == 1:
             advice += " X holds bytes: with pixel_scale=1/255 they are numbers between 0 and 1, which converge faster."
+        solver = LABEL if self.solver == "auto" else self.solver
         warnings.warn(
-            f"C={self.C:g}: the fit failed to converge: after {self.n_iter_[0]} iterations the objective is estimated "
-            f"to be {self.gradient_norm_:.3g} above its minimum, relative to itself, and tol={self.tol:g}. {advice}",
+            f"{solver} failed to converge after {self.n_iter_[0]} iterations with C={self.C:g}: the objective is "
+            f"estimated to be {self.gradient_norm_:.3g} above its minimum, relative to itself, and tol={self.tol:g}. "
+            f"{advice}",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=3 + frames,
         )
 
     def _start(self, problem: Problem) -> Floats | None:

@@ -9,10 +9,12 @@ from typing import Any
 
 from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 
-__all__ = ["CONSTRAINTS", "check_parameters"]
+__all__ = ["CONSTRAINTS", "LABEL", "check_parameters"]
 
 # Names of scikit-learn's solvers for the objective that is fitted here, by one solver.
 SOLVERS = {"auto", "lbfgs", "newton-cg", "newton-cholesky", "sag", "saga"}
+# What "auto" is called in messages: by the solver that it stands for in scikit-learn, whose words people filter for.
+LABEL = "lbfgs"
 CONSTRAINTS: dict[str, Any] = {
     "penalty": [StrOptions({"l1", "l2", "elasticnet", "deprecated"}), None],
     "C": [Interval(Real, 0, None, closed="right")],
@@ -77,16 +79,22 @@ def _validate(parameters: dict[str, Any]) -> None:
 
 
 def _refuse_other_objectives(parameters: Mapping[str, Any]) -> None:
-    penalty, l1_ratio = parameters["penalty"], parameters["l1_ratio"]
+    penalty, l1_ratio, solver = parameters["penalty"], parameters["l1_ratio"], parameters["solver"]
+    solver = LABEL if solver == "auto" else solver
     if penalty not in ("l2", "deprecated", None) or l1_ratio not in (0, None):
         raise ValueError(
-            f"penalty={penalty!r} with l1_ratio={l1_ratio!r} is not supported, only the L2 penalty and none. Use "
-            'sklearn.linear_model.LogisticRegression with solver="saga" for L1 and elastic net.'
+            f"Solver {solver} supports only 'l2' or None penalties, got penalty={penalty!r} with l1_ratio={l1_ratio!r}. "
+            'Use sklearn.linear_model.LogisticRegression with solver="saga" for L1 and elastic net.'
         )
-    if parameters["solver"] == "liblinear" or parameters["dual"]:
+    if parameters["dual"] and solver != "liblinear":
         raise ValueError(
-            'solver="liblinear" and dual=True are not supported: that solver penalizes the intercept too. Use '
-            'sklearn.linear_model.LogisticRegression with solver="liblinear", or leave both at their defaults.'
+            f"Solver {solver} supports only dual=False, got dual=True. Use sklearn.linear_model.LogisticRegression with "
+            'solver="liblinear" for it.'
+        )
+    if solver == "liblinear":
+        raise ValueError(
+            'solver="liblinear" is not supported: that solver penalizes the intercept too. Use '
+            'sklearn.linear_model.LogisticRegression with solver="liblinear", or leave it at its default.'
         )
     if parameters["multi_class"] == "ovr":
         raise ValueError(

@@ -123,7 +123,7 @@ def test_weights_of_rows_are_repetitions() -> None:
 
 
 def test_too_few_iterations_warn_and_are_marked() -> None:
-    with pytest.warns(ConvergenceWarning, match="Increase max_iter"):
+    with pytest.warns(ConvergenceWarning, match="^lbfgs failed to converge.*Increase the number of iterations"):
         model = LogisticRegression(max_iter=2, tol=1e-9).fit(PROBLEM.X, PROBLEM.y)
     assert not model.converged_
     assert model.n_iter_ == [2]
@@ -272,7 +272,7 @@ def test_the_parameters_are_scikit_learns_and_a_few_more() -> None:
 
 @pytest.mark.parametrize(
     ("parameters", "message"),
-    [({"solver": "liblinear"}, 'solver="liblinear"'), ({"dual": True}, 'solver="liblinear"'),
+    [({"solver": "liblinear"}, 'solver="liblinear"'), ({"dual": True}, "supports only dual=False"),
      ({"multi_class": "ovr"}, "OneVsRestClassifier")],
 )  # fmt: skip
 def test_other_objectives_are_refused_with_the_class_to_use(parameters: dict[str, Any], message: str) -> None:
@@ -296,6 +296,13 @@ def test_without_iterations_the_coefficients_are_zero(classes: int) -> None:
     assert not model.intercept_.any()
     assert model.n_iter_ == [0]
     assert model.objective_ == pytest.approx(300 * np.log(classes))
+
+
+@pytest.mark.parametrize(("parameters", "words"), [({"penalty": None, "C": 2}, "ignore"), ({"max_iter": 1}, "fail")])
+def test_a_warning_is_about_the_line_that_fits(parameters: dict[str, Any], words: str) -> None:
+    with pytest.warns(UserWarning, match=words) as warned:
+        LogisticRegression(**parameters).fit(PROBLEM.X, PROBLEM.y)
+    assert warned[0].filename == __file__
 
 
 def test_without_iterations_a_warm_start_stays_where_it_is() -> None:
