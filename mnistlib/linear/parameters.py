@@ -83,13 +83,13 @@ def _refuse_other_objectives(parameters: Mapping[str, Any]) -> None:
     solver = LABEL if solver == "auto" else solver
     if penalty not in ("l2", "deprecated", None) or l1_ratio not in (0, None):
         raise ValueError(
-            f"Solver {solver} supports only 'l2' or None penalties, got penalty={penalty!r} with l1_ratio={l1_ratio!r}. "
-            'Use sklearn.linear_model.LogisticRegression with solver="saga" for L1 and elastic net.'
+            f"Solver {solver} supports only 'l2' or None penalties, got penalty={penalty!r} with "
+            f'l1_ratio={l1_ratio!r}. Use sklearn.linear_model.LogisticRegression with solver="saga" for L1 and elastic net.'
         )
     if parameters["dual"] and solver != "liblinear":
         raise ValueError(
-            f"Solver {solver} supports only dual=False, got dual=True. Use sklearn.linear_model.LogisticRegression with "
-            'solver="liblinear" for it.'
+            f"Solver {solver} supports only dual=False, got dual=True. Use sklearn.linear_model.LogisticRegression "
+            'with solver="liblinear" for it.'
         )
     if solver == "liblinear":
         raise ValueError(
