@@ -84,7 +84,8 @@ def _refuse_other_objectives(parameters: Mapping[str, Any]) -> None:
     if penalty not in ("l2", "deprecated", None) or l1_ratio not in (0, None):
         raise ValueError(
             f"Solver {solver} supports only 'l2' or None penalties, got penalty={penalty!r} with "
-            f'l1_ratio={l1_ratio!r}. Use sklearn.linear_model.LogisticRegression with solver="saga" for L1 and elastic net.'
+            f"l1_ratio={l1_ratio!r}. For L1 and elastic net, use sklearn.linear_model.LogisticRegression with "
+            'solver="saga".'
         )
     if parameters["dual"] and solver != "liblinear":
         raise ValueError(
