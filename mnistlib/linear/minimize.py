@@ -10,7 +10,7 @@ import numpy as np
 from mnistlib.errors import DataError
 from mnistlib.linear.approach import approach, sample_of, starting_point
 from mnistlib.linear.arithmetic import Floats
-from mnistlib.linear.curvature import SEPARATED, Diagonal, caution, small
+from mnistlib.linear.curvature import Diagonal, caution, small
 from mnistlib.linear.handover import Handover
 from mnistlib.linear.lbfgs import Descent, DescentState
 from mnistlib.linear.ledger import CancelledError, Ledger
@@ -26,7 +26,7 @@ __all__ = ["minimize"]
 DRAW_AFTER = (1, 10, 50)
 # Iterations after which the diagonal is formed anew, with several outputs. With one, the curvature of rows that are
 # told apart falls to nothing, and with it a diagonal that is of use.
-DIAGONAL_AFTER = (6,)
+DIAGONAL_AFTER = (6, 12, 24)
 
 Steps = Literal["all", "first", "last"]
 
@@ -284,7 +284,7 @@ class _Fit:
         iteration = descent.state.iteration
         inverse = None
         if self.cheap:
-            if iteration - self.first_iteration in DIAGONAL_AFTER and self._keeps_curvature(of_live, place, descent):
+            if iteration - self.first_iteration in DIAGONAL_AFTER and of_live.outputs > 1:
                 inverse = self._made(of_live, place, iteration)
         elif self.leads[model] == model and iteration - self.first_iteration in DRAW_AFTER:
             inverse = self._made(of_live, place, iteration)
@@ -295,11 +295,6 @@ class _Fit:
                     self.ledger.note_inverse(other, iteration, descent.state.parameters)
         descent.aim(descent.inverse)
         self.ledger.note_descent(model, descent.state, self.handover.gain(descent))
-
-    @staticmethod
-    def _keeps_curvature(of_live: Objective, place: int, descent: Descent) -> bool:
-        """Return whether the classes still overlap, so that a diagonal from here is better than the first."""
-        return of_live.outputs > 1 and descent.state.value > SEPARATED * of_live.at_zero_weights[place]
 
     def _made(self, objective: Objective, place: int, iteration: int) -> InverseHessian | None:
         """Return the preconditioner after an iteration, for the model that was evaluated in this place."""
