@@ -28,7 +28,9 @@ from mnistlib.linear.solve import Problem, solve, unsolved
 
 __all__ = ["LogisticRegression"]
 
-DTYPES = [np.float64, np.float32, np.uint8]
+DTYPES = [np.float64, np.float32, np.float16, np.uint8]
+#: Numbers of few digits, for which coefficients and scores in single precision are enough.
+SINGLE = (np.float16, np.float32)
 # Double precision brings the objective no closer to its minimum than this.
 LEAST_TOL = float(np.finfo(np.float64).eps)
 
@@ -41,9 +43,9 @@ class LogisticRegression(CallbackSupportMixin, SparseCoefMixin, ClassifierMixin,
 
     The order of the rows does not change the result, nor do weights in place of repeated rows, nor rows of weight zero.
     Up to 10 million numbers in `X` all rows are read in every step, sums are carried in float64, and at the default
-    `tol` such changes move no coefficient by more than 1e-6 of the largest one; 1e-4 where `X` is float32 or bytes, or
-    where scikit-learn's coefficients move by more. In larger data some steps use rows drawn by a hash of their
-    content, and it is at most 1e-3, unless the weights are not whole numbers.
+    `tol` such changes move no coefficient by more than 1e-6 of the largest one; 1e-4 where `X` is float16, float32 or
+    bytes, or where scikit-learn's coefficients move by more. In larger data some steps use rows drawn by a hash of
+    their content, and it is at most 1e-3, unless the weights are not whole numbers.
 
     Parameters
     ----------
@@ -105,7 +107,7 @@ class LogisticRegression(CallbackSupportMixin, SparseCoefMixin, ClassifierMixin,
     classes_ : array of shape (n_classes,)
         The classes, sorted.
     coef_ : array of shape (1, n_features) for two classes, otherwise (n_classes, n_features)
-        The weights; float32 where `X` is, otherwise float64.
+        The weights; float32 where `X` is float16 or float32, otherwise float64.
     intercept_ : array of shape (1,) or (n_classes,)
         The intercepts.
     n_iter_ : int32 array of shape (1,)
@@ -180,9 +182,9 @@ class LogisticRegression(CallbackSupportMixin, SparseCoefMixin, ClassifierMixin,
         Parameters
         ----------
         X : array of shape (n_samples, n_features)
-            float32, float64 and unsigned bytes are read as they are, also from a memory map; anything else is made
-            float64. Up to 10 million numbers are computed with in float64 in the last steps; more of them in their own
-            precision, bytes in float32. Sparse matrices are refused.
+            Floats of 16, 32 and 64 bits and unsigned bytes are read as they are, also from a memory map; anything else
+            is made float64. Up to 10 million numbers are computed with in float64 in the last steps; more of them in
+            float32, or float64 where they are. Sparse matrices are refused.
         y : array of shape (n_samples,)
             The class of each sample; at least two classes.
         sample_weight : array of shape (n_samples,), optional
@@ -242,7 +244,7 @@ class LogisticRegression(CallbackSupportMixin, SparseCoefMixin, ClassifierMixin,
             )
         weights = row_weights(X, sample_weight, self.class_weight, classes, labels)
         self.classes_ = classes
-        self._dtype = np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
+        self._dtype = np.dtype(np.float32 if X.dtype in SINGLE else np.float64)
         self._of_bytes = X.dtype == np.uint8
         problem = Problem(
             X,
@@ -339,7 +341,7 @@ class LogisticRegression(CallbackSupportMixin, SparseCoefMixin, ClassifierMixin,
         check_is_fitted(self)
         _refuse_sparse(X)
         X = validate_data(self, X, reset=False, dtype=DTYPES)
-        arithmetic = Arithmetic(np.dtype(np.float32 if X.dtype == np.float32 else np.float64))
+        arithmetic = Arithmetic(np.dtype(np.float32 if X.dtype in SINGLE else np.float64))
         rows = Rows(X, arithmetic, block_rows(X.shape[1], self.coef_.shape[0]))
         weights = (self.coef_ * self.pixel_scale).T.astype(rows.block(rows.slices[0]).dtype, copy=False)
         scores = np.concatenate([rows.block(block) @ weights for block in rows.slices])

@@ -118,6 +118,8 @@ def solve(
         problem = problem.without_weightless_rows()
     if problem.X.size > CHEAP_NUMBERS:
         return _solve_large(problem, start, options)
+    if problem.X.dtype == np.float16:
+        problem = replace(problem, X=problem.X.astype(np.float32))  # once, and not in each pass
     reduction = centred(problem.X) if problem.fit_intercept else Reduction(problem.X)
     if is_wide(problem.X):
         return _solve_wide(problem, reduction, start, options)

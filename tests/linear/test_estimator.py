@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def test_shapes_and_names_are_those_of_scikit_learn(classes: int) -> None:
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8, int])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.uint8, int])
 def test_the_plain_estimator_predicts_the_same(classes: int, dtype: type) -> None:
     problem = make_problem(100, 4, classes)
     X = (np.abs(problem.X) * 20).astype(dtype)
@@ -54,6 +55,39 @@ def test_the_plain_estimator_predicts_the_same(classes: int, dtype: type) -> Non
     np.testing.assert_array_equal(plain.predict(X), ours.predict(X))
     np.testing.assert_allclose(plain.predict_proba(X), ours.predict_proba(X), rtol=1e-4, atol=1e-7)
     np.testing.assert_allclose(plain.predict_log_proba(X), ours.predict_log_proba(X), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_half_precision_is_the_numbers_it_holds(many: bool, request: pytest.FixtureRequest) -> None:
+    if many:
+        request.getfixturevalue("many_rows")
+    problem = make_problem(20_000, 8, 3)
+    X = problem.X.astype(np.float16)
+    of_halves = LogisticRegression(tol=1e-6).fit(X, problem.y)
+    of_floats = LogisticRegression(tol=1e-6).fit(X.astype(np.float64), problem.y)
+    assert of_halves.coef_.dtype == of_halves.decision_function(X).dtype == np.float32
+    np.testing.assert_allclose(of_halves.coef_, of_floats.coef_, atol=5e-3)
+    np.testing.assert_allclose(of_halves.predict_proba(X), of_floats.predict_proba(X), atol=5e-3)
+
+
+def test_a_fit_to_many_numbers_in_half_precision_makes_no_copy_of_them() -> None:
+    X = np.random.default_rng(0).normal(size=(170_000, 64)).astype(np.float16)
+    y = (X[:, :4] + np.random.default_rng(1).gumbel(size=(len(X), 4))).argmax(axis=1)
+    tracemalloc.start()
+    try:
+        LogisticRegression(n_jobs=1).fit(X, y)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < X.nbytes
+
+
+@pytest.mark.parametrize("number", [np.inf, np.nan])
+def test_half_precision_that_is_not_finite_is_refused(number: float) -> None:
+    X = np.ones((10, 2), np.float16)
+    X[3, 1] = number
+    with pytest.raises(ValueError, match=r"NaN|infinity"):
+        LogisticRegression().fit(X, np.arange(10) % 2)
 
 
 def test_bytes_are_the_numbers_they_hold() -> None:
