@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Mapping
 from copy import copy
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -24,7 +25,7 @@ from mnistlib.linear.labels import classes_of, row_weights
 from mnistlib.linear.parameters import CONSTRAINTS, LABEL, check_parameters
 from mnistlib.linear.progress import Callback, Solution
 from mnistlib.linear.rows import Rows, block_rows
-from mnistlib.linear.solve import Problem, solve, unsolved
+from mnistlib.linear.solve import Problem, solve, unsolved, usual_memory
 
 __all__ = ["LogisticRegression"]
 
@@ -94,9 +95,10 @@ class LogisticRegression(CallbackSupportMixin, SparseCoefMixin, ClassifierMixin,
         Factor of every number in `X`, in `fit` and in every prediction, without a copy of `X`. `coef_`
         belongs to ``X * pixel_scale``: with 1/255, to pixels between 0 and 1.
     memory_budget : int or None, default=None
-        The most bytes that the outputs of many models for all rows may take in `regularization_path`, which trains as
-        many at once as fit; None is a quarter of the machine's memory. Copies of `X` in another precision, or with
-        centred columns, are not among them; they are made of up to 10 million numbers.
+        The bytes of working memory beside `X`; None is a quarter of the machine's memory. Within it, a fit keeps the
+        probabilities of all rows, of which it would otherwise compute some anew, and remembers up to 20 steps; and
+        `regularization_path` trains many models at once. A fit takes a few times the size of the coefficients in any
+        case; of up to 10 million numbers, it also makes copies of `X` in other precisions.
     callback : callable or None, default=None
         Is called with a `Progress` after each iteration and twice a second within long ones; returning True ends the
         fit within one pass, with the best coefficients so far. scikit-learn's callbacks, from 1.9 on, are called beside
@@ -222,8 +224,11 @@ class LogisticRegression(CallbackSupportMixin, SparseCoefMixin, ClassifierMixin,
     def _fit_all(self, X: Any, y: Any, sample_weight: Any, strengths: list[float]) -> list[Self]:
         """Return a fitted copy for each of the strengths, over shared passes."""
         problem, _ = self._problem(X, y, sample_weight, strengths)
+        solutions: list[Solution] = []
+        for first in range(0, len(strengths), problem.models_at_once):
+            group = replace(problem, C=problem.C[first : first + problem.models_at_once])
+            solutions.extend(self._solve(group, self._start(group), self.callback))
         models = []
-        solutions = self._solve(problem, self._start(problem), self.callback)
         for strength, solution in zip(strengths, solutions, strict=True):
             model = copy(self).set_params(C=strength)
             model._adopt(solution)
@@ -255,6 +260,7 @@ class LogisticRegression(CallbackSupportMixin, SparseCoefMixin, ClassifierMixin,
             fit_intercept=self.fit_intercept,
             scale=self.pixel_scale,
             threads=thread_count(self.n_jobs),
+            memory=usual_memory() if self.memory_budget is None else self.memory_budget,
         )
         return problem, y
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from mnistlib.linear.arithmetic import Floats
 from mnistlib.linear.line_search import LineSearch, Verdict
-from mnistlib.linear.quasi_newton import NO_PAIRS, InverseHessian, Pairs, QuasiNewton
+from mnistlib.linear.quasi_newton import MEMORY, NO_PAIRS, InverseHessian, Pairs, QuasiNewton
 
 __all__ = ["Descent", "DescentState", "gain_ahead"]
 
@@ -87,6 +87,8 @@ class Descent:
         Projects a direction onto those that change the probabilities.
     precision : float
         The relative rounding error of the objective.
+    remembered : int
+        The steps that correct the approximation.
 
     Attributes
     ----------
@@ -106,10 +108,12 @@ class Descent:
         *,
         balanced: Callable[[Floats], Floats],
         precision: float,
+        remembered: int = MEMORY,
     ) -> None:
         self.state = state
         self._balanced = balanced
         self._precision = precision
+        self._remembered = remembered
         self.aim(inverse)
 
     @property
@@ -163,7 +167,7 @@ class Descent:
             gradient=gradient,
             value=value,
             iteration=start.iteration + 1,
-            pairs=start.pairs.after(step, change, precision=self._precision),
+            pairs=start.pairs.after(step, change, precision=self._precision, most=self._remembered),
             least_decrement=min(self.decrement, start.least_decrement),
             first_length=self._search.next_first_length(slope),
             idle=start.idle + 1 if idle else 0,

@@ -67,6 +67,7 @@ def local_objective(
     sample_weight: npt.NDArray[Any] | None = None,
     fit_intercept: bool = True,
     scale: float = 1.0,
+    keeps: bool = True,
 ) -> Objective:
     """Return the objective over rows in this process.
 
@@ -88,6 +89,8 @@ def local_objective(
         Whether the intercepts are free; zero otherwise.
     scale : float
         The factor of every number in X.
+    keeps : bool
+        Whether to keep the probabilities of all rows, as for `Shard`.
     """
     outputs = 1 if classes == 2 else classes
     of_classes = np.bincount(labels, weights=sample_weight, minlength=classes).astype(np.float64)
@@ -102,7 +105,7 @@ def local_objective(
         counted=counted,
         mean_weight=1.0 if counted is None else float(of_classes.sum()) / max(counted, 1.0),
     )
-    shard = Shard(layout, X, labels, sample_weight, first_block=0, arithmetic=arithmetic)
+    shard = Shard(layout, X, labels, sample_weight, first_block=0, arithmetic=arithmetic, keeps=keeps)
     return Objective(
         LocalShards(shard), C=C, arithmetic=arithmetic, class_weight=of_classes, fit_intercept=fit_intercept
     )

@@ -18,7 +18,7 @@ from mnistlib.linear.newton import FINAL_STEP, Newton, NewtonState
 from mnistlib.linear.objective import Objective
 from mnistlib.linear.preconditioner import Preconditioner, at_zero, leaders, near
 from mnistlib.linear.progress import Callback, FitState, Solution
-from mnistlib.linear.quasi_newton import InverseHessian
+from mnistlib.linear.quasi_newton import MEMORY, InverseHessian
 
 __all__ = ["minimize"]
 
@@ -43,6 +43,7 @@ def minimize(
     first_iteration: int = 0,
     steps: Steps = "all",
     final_step: float = FINAL_STEP,
+    remembered: int = MEMORY,
 ) -> list[Solution]:
     """Minimize the objective of each model.
 
@@ -70,6 +71,8 @@ def minimize(
         small, Newton's method only. Over many rows there is only L-BFGS.
     final_step : float
         Newton's method ends where no coefficient would move by more than this times `tol` times the largest one.
+    remembered : int
+        How many of the last steps of each model L-BFGS remembers.
 
     Returns
     -------
@@ -100,6 +103,7 @@ def minimize(
         first_iteration=first_iteration,
         steps=steps,
         final_step=final_step,
+        remembered=remembered,
     )
     return fit.run(start)
 
@@ -119,6 +123,7 @@ class _Fit:
         first_iteration: int,
         steps: Steps,
         final_step: float,
+        remembered: int,
     ) -> None:
         self.objective = objective
         self.coarse = coarse.beside(objective)
@@ -128,6 +133,7 @@ class _Fit:
         self.first_iteration = first_iteration
         self.steps = steps
         self.final_step = final_step
+        self.remembered = remembered
         self.cheap = objective.layout.cheap
         self.by_position = False
         self.leads = leaders(objective.strengths)
@@ -257,7 +263,13 @@ class _Fit:
             self._add(model, descent, inverse)
 
     def _add(self, model: int, state: DescentState, inverse: InverseHessian) -> None:
-        descent = Descent(state, inverse, balanced=self.objective.balanced, precision=self.handover.precision)
+        descent = Descent(
+            state,
+            inverse,
+            balanced=self.objective.balanced,
+            precision=self.handover.precision,
+            remembered=self.remembered,
+        )
         self.descents[model] = descent
         self.ledger.note_descent(model, descent.state, self.handover.gain(descent))
 

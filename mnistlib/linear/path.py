@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from sklearn.base import clone
 
 from mnistlib.linear.estimator import LogisticRegression
@@ -82,24 +80,8 @@ def fit_path(
 
     For callers that handle warnings themselves, such as threads, which share one list of warning filters.
     """
-    rates = list(C)
-    if not rates:
+    strengths = list(C)
+    if not strengths:
         raise ValueError("C is empty: give at least one number above 0.")
     shared: LogisticRegression = clone(estimator if estimator is not None else LogisticRegression())
-    at_once = _models_at_once(shared.memory_budget, y)
-    groups = [rates[start : start + at_once] for start in range(0, len(rates), at_once)]
-    return [model for group in groups for model in shared._fit_all(X, y, sample_weight, group)]
-
-
-def _models_at_once(memory_budget: int | None, y: Any) -> int:
-    """Return how many models' outputs, and their changes along a step, fit the budget in the widest precision."""
-    budget = _physical_memory() // 4 if memory_budget is None else memory_budget
-    outputs = 2 * len(y) * len(np.unique(y)) * np.dtype(np.float64).itemsize
-    return max(1, int(budget // max(outputs, 1)))
-
-
-def _physical_memory() -> int:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not a POSIX system
-        return 8 << 30
+    return shared._fit_all(X, y, sample_weight, strengths)

@@ -47,15 +47,15 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.steps)
 
-    def after(self, step: Floats, change: Floats, *, precision: float) -> Pairs:
-        """Return the pairs after another step, unless the change is rounding, or not that of a convex function."""
+    def after(self, step: Floats, change: Floats, *, precision: float, most: int = MEMORY) -> Pairs:
+        """Return the last `most` pairs after another step; not if its change is rounding, or of no convex function."""
         bend = float(np.vdot(step, change))
         squares = float(np.vdot(step, step)) * float(np.vdot(change, change))
         if not bend > precision * math.sqrt(squares):
             return self
         if not len(self):
             return Pairs(step[None], change[None], np.array([[bend]]))
-        kept = slice(max(0, len(self) + 1 - MEMORY), None)
+        kept = slice(max(0, len(self) + 1 - most), None)
         steps = np.concatenate([self.steps[kept], step[None]])
         products = np.zeros((len(steps), len(steps)))
         products[:-1, :-1] = self.products[kept, kept]

@@ -21,6 +21,11 @@ __all__ = ["Rows", "block_rows"]
 # A block of rows and its outputs stay in a core's share of the cache; half and twice are as fast.
 BLOCK_NUMBERS = 1 << 19
 BLOCK_ROWS = (64, 8192)
+# With so many outputs, a block has at least so many rows, up to so many numbers: adding up the gradients of the blocks,
+# one number for each output and column, would take as long as the products.
+MANY_OUTPUTS = 32
+ROWS_OF_MANY = 1024
+NUMBERS_OF_MANY = 1 << 23
 # The most numbers of which a converted copy is kept.
 MOST_KEPT = 10_000_000
 # Arrays of outputs for each row that are alive at a time.
@@ -29,7 +34,10 @@ BLOCK_OUTPUTS = 4
 
 def block_rows(columns: int, outputs: int) -> int:
     """Return the number of rows in a block: a power of two, so that blocks of any two data sets can be aligned."""
-    rows = BLOCK_NUMBERS // (columns + BLOCK_OUTPUTS * outputs)
+    numbers = columns + BLOCK_OUTPUTS * outputs
+    rows = BLOCK_NUMBERS // numbers
+    if outputs >= MANY_OUTPUTS:
+        rows = max(rows, min(ROWS_OF_MANY, NUMBERS_OF_MANY // numbers))
     return int(np.clip(1 << max(0, rows.bit_length() - 1), *BLOCK_ROWS))
 
 

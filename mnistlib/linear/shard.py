@@ -1,8 +1,8 @@
 """The side of the objective that sees rows: whole blocks of them, their labels, weights and outputs.
 
-A shard answers by sums over its blocks (`Nodes`) or by a few of its rows. Its only state is the probabilities at the
-parameters of the last `evaluate`: a function of the rows and of these parameters, so it can be computed again
-elsewhere.
+A shard answers by sums over its blocks (`Nodes`) or by a few of its rows. Its only state is the parameters of the last
+`evaluate`, and the probabilities there if they are kept: a function of the rows and of these parameters, so they can be
+computed again, here or elsewhere.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ Result = TypeVar("Result")
 Evaluation = Callable[[DeviceArray, DeviceArray], Iterable[tuple[DeviceArray, DeviceArray]]]
 """From a block and its labels to the loss of each row and the probabilities of each output, for each model."""
 
+Known = tuple[slice, list[DeviceArray]]
+"""A block, with the probabilities of each model if they are kept."""
+
 # A weight this many times the mean makes it likelier that its row is drawn.
 HEAVY = 10.0
 
@@ -49,6 +52,9 @@ class Shard:
         The number of the first block.
     arithmetic : Arithmetic
         The library, the precision and the threads to compute with.
+    keeps : bool
+        Whether to keep the probabilities of the last evaluation. Otherwise they are computed anew, which is half a
+        pass, for each question about them.
     """
 
     def __init__(
@@ -60,6 +66,7 @@ class Shard:
         *,
         first_block: int,
         arithmetic: Arithmetic,
+        keeps: bool = True,
     ) -> None:
         self.layout = layout
         self.rows = Rows(X, arithmetic, layout.block_rows)
@@ -69,7 +76,9 @@ class Shard:
         self.arithmetic = arithmetic
         self.on_block: Callable[[float], None] | None = None
         self._loss: Loss = (Logistic if layout.classes == 2 else Softmax)(arithmetic.namespace)
+        self._keeps = keeps
         self._likely: list[list[DeviceArray]] = []
+        self._evaluated: Evaluation | None = None
         self._products: DeviceArray | None = None
 
     def evaluate(self, weights: Floats, intercepts: Floats) -> Nodes:
@@ -84,11 +93,12 @@ class Shard:
         intercepts : array of shape (models * outputs,)
             The intercepts.
         """
-        evaluated = self._evaluation(weights, intercepts)
+        evaluated = self._evaluated = self._evaluation(weights, intercepts)
 
         def work(rows: slice) -> tuple[list[DeviceArray], Sums]:
             block, labels = self.rows.block(rows), self._labels(rows)
-            return self._differentiate(rows, block, labels, evaluated(block, labels))
+            likely, sums = self._differentiate(rows, block, labels, evaluated(block, labels))
+            return likely if self._keeps else [], sums
 
         self._likely = []
         tree = TreeSum(self.layout.blocks)
@@ -101,9 +111,8 @@ class Shard:
         """Return the Hessian of the first model's loss times a direction: (outputs, d + 1). One pass."""
         project = self._projection(weights, intercepts)
 
-        def work(item: tuple[slice, list[DeviceArray]]) -> Sums:
-            rows, likely = item
-            block = self.rows.block(rows)
+        def work(item: Known) -> Sums:
+            rows, block, likely = self._opened(item)
             curved = self._loss.curve(likely[0], project(block)[0])
             return (self._transposed(block, self._weighed(rows, curved)),)
 
@@ -116,9 +125,8 @@ class Shard:
         columns are more than the rows, their squares say little one by one, and the mean stands for each.
         """
 
-        def work(item: tuple[slice, list[DeviceArray]]) -> Sums:
-            rows, likely = item
-            block = self.rows.block(rows)
+        def work(item: Known) -> Sums:
+            rows, block, likely = self._opened(item)
             curvature = self._curvature(rows, likely[model])
             if self.layout.columns < self.layout.rows:
                 squares = np.asarray(curvature @ (block * block), dtype=np.float64)
@@ -133,9 +141,8 @@ class Shard:
     def grams(self, model: int) -> Nodes:
         """Return the Gram matrices of the rows and ones, weighed with the curvature of each output of a model."""
 
-        def work(item: tuple[slice, list[DeviceArray]]) -> Sums:
-            rows, likely = item
-            block = self.rows.block(rows)
+        def work(item: Known) -> Sums:
+            rows, block, likely = self._opened(item)
             curvature = self._curvature(rows, likely[model])
             return (self._grams(block, curvature),)
 
@@ -148,9 +155,9 @@ class Shard:
         only the Gram matrices of pairs are formed.
         """
 
-        def work(item: tuple[slice, list[DeviceArray]]) -> Sums:
-            rows, likely = item
-            block, probabilities = self.rows.block(rows), likely[0]
+        def work(item: Known) -> Sums:
+            rows, block, likely = self._opened(item)
+            probabilities = likely[0]
             outputs, columns = len(probabilities), block.shape[1] + 1
             left, right = _pairs(outputs)
             mixed = self._weighed(rows, probabilities[left] * probabilities[right])
@@ -167,8 +174,8 @@ class Shard:
     def curvature(self, model: int) -> Nodes:
         """Return the sums of the curvature of each output of a model: (outputs,). No pass."""
 
-        def work(item: tuple[slice, list[DeviceArray]]) -> Sums:
-            rows, likely = item
+        def work(item: Known) -> Sums:
+            rows, likely = item[0], self._probabilities(item)
             return (self.arithmetic.total(self._curvature(rows, likely[model])),)
 
         return self._summed(work, self._known())
@@ -201,8 +208,8 @@ class Shard:
             Whether copies of a row are drawn separately.
         """
 
-        def work(item: tuple[slice, list[DeviceArray]]) -> Drawn:
-            rows, likely = item
+        def work(item: Known) -> Drawn:
+            rows, likely = item[0], self._probabilities(item)
             probabilities = np.asarray(likely[model])
             curvature, chance = self._chances(rows, probabilities * (1 - probabilities), rate)
             keys = row_keys(self.rows.raw(rows))
@@ -239,9 +246,21 @@ class Shard:
         weights = self.weights[rows]
         return curvature * weights, chance * np.maximum(weights / (HEAVY * self.layout.mean_weight), 1)
 
-    def _known(self) -> list[tuple[slice, list[DeviceArray]]]:
-        """Return the blocks with the probabilities of each model there."""
+    def _known(self) -> list[Known]:
+        """Return the blocks, with the probabilities of each model there if they are kept."""
         return list(zip(self.rows.slices, self._likely, strict=True))
+
+    def _probabilities(self, known: Known) -> list[DeviceArray]:
+        """Return the probabilities of each model in a block."""
+        rows, likely = known
+        if self._keeps:
+            return likely
+        assert self._evaluated is not None
+        return [of_model for _, of_model in self._evaluated(self.rows.block(rows), self._labels(rows))]
+
+    def _opened(self, known: Known) -> tuple[slice, DeviceArray, list[DeviceArray]]:
+        """Return the slice of a block, its rows, and the probabilities of each model there."""
+        return known[0], self.rows.block(known[0]), self._probabilities(known)
 
     def _differentiate(
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,12 +18,19 @@ from mnistlib.linear.local import local_objective
 from mnistlib.linear.minimize import minimize
 from mnistlib.linear.objective import Objective
 from mnistlib.linear.progress import Callback, Progress, Solution
+from mnistlib.linear.quasi_newton import MEMORY
 from mnistlib.linear.reduction import Reduction, centred, in_row_space, is_wide
 
-__all__ = ["Problem", "solve", "unsolved"]
+__all__ = ["Problem", "solve", "unsolved", "usual_memory"]
 
 # From so many numbers on, the first steps are faster in single precision.
 COARSE_PAYS = 1 << 15
+# The shares of the working memory: of the probabilities of all rows in one precision, and of the steps remembered.
+SHARE_OF_PROBABILITIES = 1 / 3
+SHARE_OF_STEPS = 1 / 3
+# Bytes of a parameter in a step and the gradient's change, and again in their copies when the newest is added.
+BYTES_OF_STEP = 4 * 8
+LEAST_STEPS = 3
 # Numbers in single precision, or bytes, do not deserve coefficients to more digits.
 FINAL_STEP_OF_SINGLE = 0.3
 
@@ -48,6 +57,10 @@ class Problem:
         The factor of every number in X.
     threads : int
         Blocks of rows that are worked on at a time.
+    memory : float
+        The most bytes of working memory: so far as they fit, the probabilities of all rows are kept, and the last steps
+        remembered. Not counted are copies of X, which are made of up to 10 million numbers, and a few times the
+        parameters.
     """
 
     X: npt.NDArray[Any]
@@ -58,6 +71,7 @@ class Problem:
     fit_intercept: bool = True
     scale: float = 1.0
     threads: int = 1
+    memory: float = math.inf
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -82,7 +96,37 @@ class Problem:
             sample_weight=self.weights,
             fit_intercept=self.fit_intercept,
             scale=self.scale,
+            keeps=self._outputs * np.dtype(precision).itemsize <= self.memory * SHARE_OF_PROBABILITIES,
         )
+
+    @property
+    def steps_remembered(self) -> int:
+        """How many of the last steps of each model L-BFGS remembers."""
+        of_step = BYTES_OF_STEP * math.prod(self.shape)
+        return int(np.clip(self.memory * SHARE_OF_STEPS / of_step, LEAST_STEPS, MEMORY))
+
+    @property
+    def models_at_once(self) -> int:
+        """How many of the models are best fitted over shared passes, with working memory for all of them."""
+        of_model = (
+            self._outputs * np.dtype(np.float64).itemsize / SHARE_OF_PROBABILITIES
+            + MEMORY * BYTES_OF_STEP * math.prod(self.shape) / SHARE_OF_STEPS
+        ) / len(self.C)
+        return max(1, int(min(self.memory / of_model, len(self.C))))
+
+    @property
+    def _outputs(self) -> int:
+        """The outputs of all models for all rows."""
+        models, outputs, _ = self.shape
+        return models * outputs * len(self.X)
+
+
+def usual_memory() -> int:
+    """Return a quarter of the machine's memory: the bytes of working memory of a fit, unless told otherwise."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
+    except (AttributeError, ValueError, OSError):  # not a POSIX system
+        return 2 << 30
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -112,6 +156,7 @@ def solve(
         One for each model, in order.
     """
     options: dict[str, Any] = {"tol": tol, "max_iter": max_iter, "callback": callback, "random_state": random_state}
+    options["remembered"] = problem.steps_remembered
     if problem.X.dtype != np.float64:
         options["final_step"] = FINAL_STEP_OF_SINGLE
     if problem.X.size <= 2 * CHEAP_NUMBERS:

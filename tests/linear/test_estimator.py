@@ -410,3 +410,19 @@ def test_a_warm_start_that_is_worse_than_none_starts_anew(factor: float, rows: i
     model.fit(problem.X, problem.y)
     assert model.converged_
     np.testing.assert_allclose(model.coef_, expected, atol=1e-6 * np.abs(expected).max())
+
+
+def test_a_memory_budget_limits_what_a_fit_takes_beside_its_rows() -> None:
+    random = np.random.default_rng(0)
+    X = random.normal(size=(85_000, 120)).astype(np.float32)
+    y = (X[:, :50] + random.gumbel(size=(len(X), 50))).argmax(axis=1)
+    peaks = []
+    for budget in (None, 10_000_000):
+        tracemalloc.start()
+        try:
+            LogisticRegression(max_iter=20, memory_budget=budget, n_jobs=1).fit(X, y)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    probabilities = len(X) * 50 * 4
+    assert peaks[1] < peaks[0] - 0.9 * probabilities
