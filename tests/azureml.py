@@ -1,6 +1,7 @@
 """An emulated workspace for tests, in which there is a cluster already."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ for _what in ("RETRIES", "BACKOFF", "500_BACKOFF", "503_BACKOFF"):
     os.environ.setdefault(f"AZUREML_DEFAULT_{_what}", "0")
 
 
+_ACCOUNT = re.compile(r"loopback[0-9a-f]{10}\.blob\.core\.windows\.net")
+
 #: Module that a backend's name needs.
 _NEEDS = {"azureml": "azureml.core", "azureml-v2": "azure.ai.ml"}
 
@@ -28,6 +31,15 @@ def require_sdk(backend: str) -> None:
     """Skip the test where the SDK that a backend needs is not installed."""
     module = _NEEDS[backend]
     pytest.importorskip(module, reason=f"{module} is not installed: the tox environment cloud has it")
+
+
+def strangers(service: "AzureMLEmulator") -> list[str]:
+    """Return the hosts that were asked for and are no account of a service that ran before.
+
+    The SDKs have threads that outlive a test, and may ask for the files of a service that is no more through the door
+    of the one that has come after it.
+    """
+    return [host for host in service.refused if not _ACCOUNT.fullmatch(host)]
 
 
 @contextmanager

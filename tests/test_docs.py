@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mnistlib.cli.parser import make_parser, with_action
+from tests.azureml import strangers
 
 PAGE = (Path(__file__).parent.parent / "docs" / "azure.md").read_text()
 RUN_ID = re.compile(r"\bdefault_\d+_[0-9a-f]{8}\b")
@@ -76,4 +77,4 @@ def test_the_page_leads_to_a_model_that_answers(
         assert len(printed[asked].split()) >= 5
         deleted = [request for request in service.requests if request.method == "DELETE"]
         assert [request.path.rpartition("/")[2] for request in deleted] == ["sklearn-mnist", "cpu-cluster"]
-        assert service.refused == []
+        assert strangers(service) == []

@@ -8,7 +8,7 @@ import pytest
 
 from mnistlib.backends import get_backend
 from mnistlib.backends.cloud.retries import RetryPolicy
-from tests.azureml import require_sdk, workspace
+from tests.azureml import require_sdk, strangers, workspace
 from tests.backends.azureml_generations import V1, V2, Generation
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def service(
 ) -> Iterator["AzureMLEmulator"]:
     with workspace(tmp_path, tmp_path_factory.getbasetemp(), backend=generation.name) as service:
         yield service
-        assert service.refused == []  # nobody tried to leave this machine
+        assert strangers(service) == []  # nobody tried to leave this machine
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mnistlib.backends import get_backend
-from tests.azureml import workspace
+from tests.azureml import strangers, workspace
 from tests.backends.azureml_generations import TRAIN
 
 # What azureml-core and what it brings warn of is none of ours.
@@ -19,7 +19,7 @@ def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("v1")
     with workspace(folder, tmp_path_factory.getbasetemp(), finished=TRAIN) as service:
         yield get_backend("azureml", config=service.config_path, runs_folder=folder / "runs")
-        assert service.refused == []  # nobody tried to leave this machine
+        assert strangers(service) == []  # nobody tried to leave this machine
 
 
 def test_the_sdks_own_run_is_at_hand(backend: Any) -> None:

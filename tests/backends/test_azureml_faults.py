@@ -11,7 +11,7 @@ import pytest
 from mnistlib import ServiceError
 from mnistlib.backends import get_backend
 from mnistlib.backends.cloud.retries import RetryPolicy
-from tests.azureml import workspace
+from tests.azureml import strangers, workspace
 from tests.backends import azureml_v1_requests, azureml_v2_requests
 from tests.backends.azureml_steps import KEPT, TRAIN, Scene, Step, bring_result, cancel, send_data, sign_in, submit
 
@@ -72,7 +72,7 @@ def scene(name: str, place: tuple["AzureMLEmulator", dict[str, Any], str], tmp_p
     service, client, done = place
     yield Scene(name, service, client, done, tmp_path, QUICK)
     service.faults.clear()
-    assert service.refused == []  # nobody tried to leave this machine
+    assert strangers(service) == []  # nobody tried to leave this machine
 
 
 @pytest.mark.parametrize(("name", "step", "call", "kinds"), list(histories()), indirect=["name"])

@@ -10,7 +10,7 @@ import pytest
 from mnistlib import JobFailedError, ModelNotFoundError, RunStatus, ScriptJob, SweepJob, TrainJob
 from mnistlib.backends import get_backend
 from mnistlib.backends.cloud.retries import RetryPolicy
-from tests.azureml import require_sdk, workspace
+from tests.azureml import require_sdk, strangers, workspace
 
 if TYPE_CHECKING:
     from mnistlib.testing.azureml import AzureMLEmulator
@@ -33,7 +33,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator["AzureMLEmulat
         require_sdk(name)
     with workspace(tmp_path_factory.mktemp("generations"), tmp_path_factory.getbasetemp()) as service:
         yield service
-        assert service.refused == []  # nobody tried to leave this machine
+        assert strangers(service) == []  # nobody tried to leave this machine
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 
 from mnistlib import AmlComputeSpec, SweepJob, TrainJob
 from mnistlib.backends import get_backend
-from tests.azureml import workspace
+from tests.azureml import strangers, workspace
 
 if TYPE_CHECKING:
     from mnistlib.testing.azureml import AzureMLEmulator
@@ -26,7 +26,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator["AzureMLEmulat
     folder = tmp_path_factory.mktemp("v2")
     with workspace(folder, tmp_path_factory.getbasetemp(), backend="azureml-v2", finished=TRAIN) as service:
         yield service
-        assert service.refused == []  # nobody tried to leave this machine
+        assert strangers(service) == []  # nobody tried to leave this machine
 
 
 @pytest.fixture

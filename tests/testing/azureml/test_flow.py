@@ -16,6 +16,7 @@ from azureml.core.conda_dependencies import CondaDependencies
 from azureml.exceptions import ActivityFailedException
 
 from mnistlib.testing.azureml import AzureMLEmulator
+from tests.azureml import strangers
 from tests.testing.azureml.steps import Submit, environment_of, finished, log_of, make_cluster, wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -94,7 +95,7 @@ def test_the_tutorial_runs_as_it_stands(service: AzureMLEmulator, tmp_path: Path
     assert (model.name, model.version) == ("sklearn_mnist", 1)
     compute_target.delete()
     assert name not in ws.compute_targets
-    assert service.refused == []
+    assert strangers(service) == []
 
 
 def test_a_failing_script_is_a_failed_run_with_its_last_line(submit: Submit, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import mlflow
 from azure.ai.ml.entities import Model
 
 from mnistlib.testing.azureml import AzureMLEmulator
+from tests.azureml import strangers
 from tests.testing.azureml.steps import ask
 from tests.testing.azureml.v2 import SubmitJob, ended, log_of, new_name
 
@@ -55,7 +56,7 @@ def test_a_job_logs_through_mlflow_to_its_own_run(
     assert history == [(0, 1.0), (1, 0.5), (2, 1 / 3)]
     assert [file.path for file in tracking.list_artifacts(job.name, "outputs")] == ["outputs/note.txt"]
     assert log_of(client, job.name, tmp_path / "log").startswith(f"{job.name}\n")
-    assert service.refused == []
+    assert strangers(service) == []
 
 
 def test_a_run_outside_any_job(tracking: Any) -> None:

@@ -22,6 +22,7 @@ from azure.core.exceptions import (
 from azure.identity import DefaultAzureCredential
 
 from mnistlib.testing.azureml import AzureMLEmulator
+from tests.azureml import strangers
 from tests.testing.azureml.steps import ask, wait_until
 from tests.testing.azureml.v2 import (
     SubmitJob,
@@ -90,7 +91,7 @@ def test_the_whole_way_as_users_write_it(service: AzureMLEmulator, tmp_path: Pat
     client.compute.begin_delete("tutorial-v2").result()
     with pytest.raises(ResourceNotFoundError):
         client.compute.get("tutorial-v2")
-    assert service.refused == []
+    assert strangers(service) == []
 
 
 def test_a_job_that_runs_is_streamed(client: Any, submit_job: SubmitJob, capsys: Any) -> None:
