@@ -1,6 +1,6 @@
-"""Equivalent problems that are better conditioned or smaller: centred columns, and the space of the rows.
+"""Equivalent problems that are better conditioned or smaller: centred columns, principal axes, the space of the rows.
 
-Both leave the optimum as it is, but for a change of variables. They need a copy of X in float64, so they are for rows
+All leave the optimum as it is, but for a change of variables. They need a copy of X in float64, so they are for rows
 that are cheap to read.
 """
 
@@ -16,13 +16,21 @@ from scipy.linalg import solve_triangular
 from mnistlib.linear.arithmetic import Floats
 from mnistlib.linear.progress import Solution
 
-__all__ = ["Reduction", "centred", "in_row_space", "is_wide"]
+__all__ = ["Reduction", "centred", "in_principal_axes", "in_row_space", "is_wide"]
 
 # Columns are centred where one lies so many times its range away from zero.
 FAR_FROM_ZERO = 100.0
 ROWS_TO_LOOK_AT = 100
 # The space of the rows pays where there are so many columns for each row.
 COLUMNS_PER_ROW = 2
+# Principal axes pay where they cost no more than so many passes. Finding those of a matrix takes so many times the cube
+# of its columns, in multiplications.
+PASSES_FOR_AXES = 6
+EIGENVECTORS = 25
+# Columns are correlated where the squared correlations of one with the others sum to this, on average.
+CORRELATED = 0.2
+# Rotating columns whose spreads differ by more would drown the smaller ones in the rounding of the larger ones.
+LARGEST_SPREAD = 1e3
 # The least pivot, relative to the largest, with which a Cholesky factor of the rows' inner products is accurate enough.
 LEAST_PIVOT = 1e-4
 
@@ -39,14 +47,20 @@ class Reduction:
         Subtracted column means.
     rows : array of shape (n, original columns) or None
         The centred rows, of which the weights are combinations; None where X has all columns.
-    basis : array of shape (n, original columns) or None
-        Orthonormal rows that span them, if they had to be formed.
+    basis : array of shape (d, original columns) or None
+        Orthonormal rows: the coordinates of X are along them. None where X has the original columns, or the space of
+        the rows has not been given a basis.
     """
 
     X: npt.NDArray[Any]
     means: Floats | None = None
     rows: Floats | None = None
     basis: Floats | None = None
+
+    @property
+    def changes_columns(self) -> bool:
+        """Whether the columns are others than the original ones."""
+        return self.means is not None or self.rows is not None or self.basis is not None
 
     def restored(self, solution: Solution, scale: float) -> Solution:
         """Return the solution of the original problem, whose numbers are multiplied with `scale`."""
@@ -109,6 +123,32 @@ def in_row_space(reduction: Reduction) -> Reduction:
     basis, upper = np.linalg.qr(rows.T)
     coordinates: Floats = np.ascontiguousarray(upper.T, dtype=np.float64)
     return Reduction(coordinates, reduction.means, rows=rows, basis=basis.T)
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def in_principal_axes(reduction: Reduction, outputs: int) -> Reduction:
+    """Return the problem in the principal axes of its rows, where so many outputs make that pay; otherwise as it is.
+
+    The penalty is the same in all axes. In these the columns are uncorrelated, and the diagonal of the Hessian is close
+    to the Hessian.
+    """
+    rows, columns = reduction.X.shape
+    cost = EIGENVECTORS * columns**3 + 4 * rows * columns**2
+    if cost > PASSES_FOR_AXES * 4 * rows * columns * outputs:
+        return reduction
+    X = reduction.X.astype(np.float64, copy=False)
+    means = X.mean(axis=0)
+    covariance = X.T @ X / rows - means[:, None] * means
+    variances = covariance.diagonal()
+    varying = variances > 0
+    spread = np.sqrt(variances[varying])
+    if not np.isfinite(covariance).all() or not len(spread) or spread.max() > LARGEST_SPREAD * spread.min():
+        return reduction
+    correlations = covariance[np.ix_(varying, varying)] / spread / spread[:, None]
+    if np.vdot(correlations, correlations) < (1 + CORRELATED) * len(spread):
+        return reduction
+    axes = np.linalg.eigh(covariance)[1]
+    return replace(reduction, X=X @ axes, basis=axes.T)
 
 
 def _means_to_subtract(X: npt.NDArray[Any]) -> Floats | None:

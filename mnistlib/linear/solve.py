@@ -19,7 +19,7 @@ from mnistlib.linear.minimize import minimize
 from mnistlib.linear.objective import Objective
 from mnistlib.linear.progress import Callback, Progress, Solution
 from mnistlib.linear.quasi_newton import MEMORY
-from mnistlib.linear.reduction import Reduction, centred, in_row_space, is_wide
+from mnistlib.linear.reduction import Reduction, centred, in_principal_axes, in_row_space, is_wide
 
 __all__ = ["Problem", "solve", "unsolved", "usual_memory"]
 
@@ -221,14 +221,17 @@ def _solve_reduced(
     problem: Problem, reduction: Reduction, start: Floats | None, options: dict[str, Any]
 ) -> list[Solution]:
     """Fit the models to other columns, and return the solutions for the original ones."""
+    objective = replace(problem, X=reduction.X).objective(np.float64)
+    if reduction.rows is None and objective.outputs > 1 and not small(objective):
+        reduction = in_principal_axes(reduction, objective.outputs * len(problem.C))
+        objective = replace(problem, X=reduction.X).objective(np.float64)
     if start is not None:
         start = reduction.carried(start, problem.scale)
     problem = replace(problem, X=reduction.X)
-    objective = problem.objective(np.float64)
     all_in_double = small(objective) and objective.layout.cheap  # all steps are those of Newton's method
     pays = problem.X.size >= COARSE_PAYS and not all_in_double
     coarse = problem.objective(np.float32) if pays else None
-    if reduction.means is not None or reduction.rows is not None:
+    if reduction.changes_columns:
         options = options | {"callback": _about_the_original(options["callback"], reduction, problem.scale)}
     solutions = minimize(objective, coarse=coarse, start=start, **options)
     return [reduction.restored(solution, problem.scale) for solution in solutions]

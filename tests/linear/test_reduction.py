@@ -1,4 +1,4 @@
-"""Equivalent problems: centred columns and the space of the rows lead to the same optimum."""
+"""Equivalent problems: centred columns, principal axes and the space of the rows lead to the same optimum."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from mnistlib.linear import LogisticRegression
 from mnistlib.linear.arithmetic import Arithmetic
 from mnistlib.linear.minimize import minimize
 from mnistlib.linear.progress import Solution
-from mnistlib.linear.reduction import Reduction, centred, in_row_space, is_wide
+from mnistlib.linear.reduction import Reduction, centred, in_principal_axes, in_row_space, is_wide
 from tests.linear.conftest import Problem, make_problem
 from tests.linear.reference import find_optimum
 
@@ -39,16 +40,21 @@ def wide_and_offset() -> Problem:
     return replace(problem, X=problem.X + 1e5)
 
 
+def correlated() -> Problem:
+    problem = make_problem(200, 6, 3)
+    return replace(problem, X=problem.X @ np.random.default_rng(1).normal(size=(6, 6)))
+
+
 each_problem = pytest.mark.parametrize(
     "problem",
-    [offset(), wide(), wide(2), wide_with_copies(), wide_and_offset()],
-    ids=["offset", "wide", "wide, two classes", "wide with copies", "wide and offset"],
+    [offset(), wide(), wide(2), wide_with_copies(), wide_and_offset(), correlated()],
+    ids=["offset", "wide", "wide, two classes", "wide with copies", "wide and offset", "correlated"],
 )
 
 
 def reduced(X: npt.NDArray[Any], *, fit_intercept: bool = True) -> Reduction:
     reduction = centred(X) if fit_intercept else Reduction(X)
-    return in_row_space(reduction) if is_wide(X) else reduction
+    return in_row_space(reduction) if is_wide(X) else in_principal_axes(reduction, 3)
 
 
 def solve(arithmetic: Arithmetic, problem: Problem, reduction: Reduction, *, scale: float = 1.0) -> Solution:
@@ -184,19 +190,19 @@ def test_without_intercept_wide_rows_keep_their_optimum(double: Arithmetic) -> N
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_rows_near_zero_stay_as_they_are(dtype: type) -> None:
     X: npt.NDArray[np.floating[Any]] = make_problem(200, 5, 3).X.astype(dtype)
-    assert reduced(X).X is X
+    assert centred(X).X is X
 
 
 def test_bytes_stay_as_they_are() -> None:
     X: npt.NDArray[np.uint8] = np.full((200, 5), 255, dtype=np.uint8)
     X[0] = 254
-    assert reduced(X).X is X
+    assert centred(X).X is X
 
 
 def test_a_constant_column_is_not_far_from_zero() -> None:
     X = make_problem(200, 5, 3).X
     X[:, 2] = 1e9
-    assert reduced(X).X is X
+    assert centred(X).X is X
 
 
 def test_reducing_leaves_the_rows_as_they_are() -> None:
@@ -214,3 +220,35 @@ def test_ranges_that_overflow_raise_no_warning() -> None:
 def test_inner_products_that_overflow_raise_no_warning() -> None:
     X = wide().X * 1e200
     assert in_row_space(Reduction(X)).X.shape == (30, 30)
+
+
+def test_columns_along_principal_axes_are_not_correlated() -> None:
+    X = correlated().X
+    covariance = np.cov(in_principal_axes(Reduction(X), 3).X.T)
+    np.testing.assert_allclose(covariance, np.diag(covariance.diagonal()), atol=1e-9 * covariance.max())
+
+
+LEFT_ALONE = {
+    "uncorrelated": (make_problem(500, 6, 3).X, 3),
+    "too few outputs": (correlated().X, 1),
+    "constant": (np.ones((200, 6)), 3),
+    "far apart in scale": (correlated().X * 10.0 ** np.arange(6), 3),
+    "too large": (correlated().X * 1e300, 3),
+}
+
+
+@pytest.mark.parametrize(("X", "outputs"), LEFT_ALONE.values(), ids=LEFT_ALONE.keys())
+def test_columns_are_left_alone_where_axes_do_not_pay_or_do_harm(X: Floats, outputs: int) -> None:
+    reduction = Reduction(X)
+    assert in_principal_axes(reduction, outputs) is reduction
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_correlated_columns_take_as_many_passes_as_others(dtype: type) -> None:
+    problem = make_problem(2000, 30, 20)
+    X = problem.X / np.arange(1, 31)
+    rotation = np.linalg.qr(np.random.default_rng(1).normal(size=(30, 30)))[0]
+    plain = LogisticRegression().fit(X.astype(dtype), problem.y)
+    mixed = LogisticRegression().fit((X @ rotation).astype(dtype), problem.y)
+    assert mixed.n_passes_ <= plain.n_passes_ + 5
+    assert mixed.objective_ == pytest.approx(plain.objective_, rel=1e-6)
