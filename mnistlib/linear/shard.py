@@ -75,7 +75,7 @@ class Shard:
         self.first_block = first_block
         self.arithmetic = arithmetic
         self.on_block: Callable[[float], None] | None = None
-        self._loss: Loss = (Logistic if layout.classes == 2 else Softmax)(arithmetic.namespace)
+        self._loss: Loss = (Logistic if layout.classes == 2 else Softmax)(arithmetic)
         self._keeps = keeps
         self._likely: list[list[DeviceArray]] = []
         self._evaluated: Evaluation | None = None

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 from scipy.special import log_softmax
 
+from mnistlib.linear.arithmetic import Arithmetic
 from mnistlib.linear.losses import Logistic, Loss, Softmax
 
 Floats = npt.NDArray[np.float64]
@@ -19,7 +20,8 @@ each_outputs = pytest.mark.parametrize("outputs", [1, 3, 5])
 
 
 def loss_of(namespace: ModuleType, outputs: int) -> Loss:
-    return Logistic(namespace) if outputs == 1 else Softmax(namespace)
+    arithmetic = Arithmetic(np.dtype(np.float64), namespace=namespace)
+    return Logistic(arithmetic) if outputs == 1 else Softmax(arithmetic)
 
 
 def scores_and_labels(outputs: int) -> tuple[Floats, npt.NDArray[np.int64]]:
@@ -107,7 +109,7 @@ def test_the_loss_of_two_classes_is_accurate_to_a_few_units_in_the_last_place(dt
     sizes: Any = np.geomspace(1e-8, 80, 2000).astype(dtype)
     scores = np.concatenate([-sizes, sizes])[None]
     labels = np.repeat([0, 1], len(sizes))
-    losses, _ = Logistic(np).evaluate(scores, labels)
+    losses, _ = Logistic(Arithmetic(np.dtype(dtype))).evaluate(scores, labels)
     expected = np.log1p(np.exp(-np.repeat(sizes[None], 2, axis=0).ravel().astype(np.longdouble)))
     np.testing.assert_allclose(losses, expected.astype(np.float64), rtol=5 * float(np.finfo(dtype).eps))
 
@@ -124,3 +126,15 @@ def test_an_improbable_class_keeps_its_digits(namespace: ModuleType, outputs: in
     scores[-1] = -500.0
     _, probabilities = evaluate(namespace, scores, np.array([0]))
     np.testing.assert_allclose(np.asarray(probabilities)[-1], np.exp(-500.0) / max(1, outputs - 1))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_products_with_probabilities_are_of_normal_numbers(dtype: type, outputs: int) -> None:
+    arithmetic = Arithmetic(np.dtype(dtype))
+    scores: Any = np.zeros((outputs, 1000), dtype)
+    scores[-1] = -np.geomspace(1, 1e5, 1000)
+    loss = Logistic(arithmetic) if outputs == 1 else Softmax(arithmetic)
+    _, probabilities = loss.evaluate(scores, np.zeros(1000, int))
+    assert probabilities[-1].min() * 1e-6 > np.finfo(dtype).tiny
+    assert probabilities[-1].min() < np.finfo(dtype).eps ** 2
