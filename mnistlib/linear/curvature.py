@@ -14,8 +14,9 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 
 from mnistlib.linear.arithmetic import Floats
 from mnistlib.linear.objective import Objective
+from mnistlib.linear.quasi_newton import InverseHessian
 
-__all__ = ["SEPARATED", "Blocks", "Diagonal", "WholeHessian", "caution", "factorized", "small"]
+__all__ = ["SEPARATED", "Blocks", "Diagonal", "InAxes", "WholeHessian", "along", "caution", "factorized", "small"]
 
 # A Hessian of one output is small if it costs fewer products than this; of several outputs, by its number of rows.
 SMALL_COST = 10
@@ -54,9 +55,12 @@ class Diagonal:
     rescaled = True
 
     @classmethod
-    def here(cls, objective: Objective, model: int = 0, *, times: float = 1.0) -> Diagonal:
-        """Return the diagonal of a model where it was last evaluated, times a factor but for the penalty: one pass."""
-        squares, sums = objective.moments(model)
+    def here(cls, objective: Objective, model: int = 0, *, times: float = 1.0, axes: Floats | None = None) -> Diagonal:
+        """Return the diagonal of a model where it was last evaluated, times a factor but for the penalty: one pass.
+
+        With `axes`, it is that along them, as in `InAxes`.
+        """
+        squares, sums = objective.moments(model, axes)
         if not objective.fit_intercept:
             second = _positive(objective.penalty[model] + times * squares)
             return cls(np.zeros_like(squares), second, np.full((len(sums), 1), np.inf))
@@ -75,6 +79,37 @@ class Diagonal:
         moved = np.vecdot(self.means, weights)[:, None]
         np.subtract(of_intercept / self.of_intercept, moved, out=solved[:, -1:])
         return solved
+
+
+@dataclass(frozen=True)
+class InAxes:
+    """An inverse Hessian in other axes of the rows.
+
+    Parameters
+    ----------
+    inverse : InverseHessian
+        The inverse along the axes.
+    axes : array of shape (d, d)
+        The axes, orthonormal, a column each.
+    """
+
+    inverse: InverseHessian
+    axes: Floats
+
+    @property
+    def rescaled(self) -> bool:
+        """Whether to rescale the matrix by the last step."""
+        return self.inverse.rescaled
+
+    def solve(self, gradient: Floats) -> Floats:
+        """Return the inverse times `gradient`."""
+        solved = self.inverse.solve(along(gradient, self.axes))
+        return along(solved, self.axes.T)
+
+
+def along(parameters: Floats, axes: Floats) -> Floats:
+    """Return parameters of shape (outputs, d + 1) whose weights are along axes, a column of `axes` each."""
+    return np.concatenate([parameters[:, :-1] @ axes, parameters[:, -1:]], axis=1)
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,15 @@ from typing import Literal
 import numpy as np
 
 from mnistlib.errors import DataError
-from mnistlib.linear.approach import approach, sample_of, starting_point
+from mnistlib.linear.approach import approach, sample_of
 from mnistlib.linear.arithmetic import Floats
-from mnistlib.linear.curvature import Diagonal, caution, small
+from mnistlib.linear.curvature import Diagonal, InAxes, caution, small
 from mnistlib.linear.handover import Handover
 from mnistlib.linear.lbfgs import Descent, DescentState
 from mnistlib.linear.ledger import CancelledError, Ledger
 from mnistlib.linear.newton import FINAL_STEP, Newton, NewtonState
-from mnistlib.linear.objective import Objective
-from mnistlib.linear.preconditioner import Preconditioner, at_zero, leaders, near
+from mnistlib.linear.objective import Objective, starting_point
+from mnistlib.linear.preconditioner import at_zero, blocks_pay, leaders, near
 from mnistlib.linear.progress import Callback, FitState, Solution
 from mnistlib.linear.quasi_newton import MEMORY, InverseHessian
 
@@ -136,6 +136,8 @@ class _Fit:
         self.remembered = remembered
         self.cheap = objective.layout.cheap
         self.by_position = False
+        self.axes: Floats | None = None
+        self.by_diagonal = self.cheap or not blocks_pay(self.coarse)
         self.leads = leaders(objective.strengths)
         self.descents: dict[int, Descent] = {}
         self.handover = Handover(
@@ -226,14 +228,15 @@ class _Fit:
         self.ledger.in_double = True
         self.handover.precision = float(np.finfo(self.objective.arithmetic.precision).eps)
 
-    def _approach(self, starts: list[Floats] | None) -> tuple[list[Preconditioner], list[Floats] | None]:
+    def _approach(self, starts: list[Floats] | None) -> tuple[list[InverseHessian], list[Floats] | None]:
         """Return the first preconditioners and where to start, from a sample of the rows where there are many."""
         objective = self.coarse
         sample, self.by_position = sample_of(objective, self.seed)
         if sample is None:
-            return at_zero(objective), starts
+            return list(at_zero(objective)), starts
         starts, inverses = approach(sample, starts)
-        objective.passes += sample.passes * sample.layout.rows / objective.layout.rows
+        objective.passes += sample.objective.passes * sample.objective.layout.rows / objective.layout.rows
+        self.axes = sample.axes
         return inverses, starts
 
     def _resume(self, state: FitState) -> None:
@@ -241,18 +244,16 @@ class _Fit:
         if state.in_double:
             self._give_up_coarse()
         self.ledger.resume(state)
-        at_first: list[Preconditioner] = []
+        at_first: list[InverseHessian] = []
         if not self.cheap:
             zero = np.zeros(self.objective.shape)
             at_first, _ = self._approach(list(zero))
         inverses: dict[int, InverseHessian] = {}
         for model, of_model in enumerate(state.models):
             if of_model.inverse_at is not None:
-                source = self.coarse.only([model if self.cheap else self.leads[model]])
+                source = self.coarse.only([model if self.by_diagonal else self.leads[model]])
                 source.evaluate(of_model.inverse_at[None])
-                inverse = self._made(source, 0, of_model.inverse_iteration)
-                assert inverse is not None
-                inverses[model] = inverse
+                inverses[model] = self._made(source, 0, of_model.inverse_iteration)
             elif of_model.descent is not None:
                 inverses[model] = at_first[model]
         # After the last pass of these, so that no callback sees some of the models only, or passes that it has seen.
@@ -295,23 +296,28 @@ class _Fit:
         descent = live[model]
         iteration = descent.state.iteration
         inverse = None
-        if self.cheap:
-            if iteration - self.first_iteration in DIAGONAL_AFTER and of_live.outputs > 1:
-                inverse = self._made(of_live, place, iteration)
-        elif self.leads[model] == model and iteration - self.first_iteration in DRAW_AFTER:
+        if self._is_due(iteration - self.first_iteration, model):
             inverse = self._made(of_live, place, iteration)
         if inverse is not None:
             for other, follower in live.items():
-                if other == model or (not self.cheap and self.leads[other] == model):
+                if other == model or (not self.by_diagonal and self.leads[other] == model):
                     follower.inverse = inverse
                     self.ledger.note_inverse(other, iteration, descent.state.parameters)
         descent.aim(descent.inverse)
         self.ledger.note_descent(model, descent.state, self.handover.gain(descent))
 
-    def _made(self, objective: Objective, place: int, iteration: int) -> InverseHessian | None:
+    def _is_due(self, steps: int, model: int) -> bool:
+        """Return whether a model makes a preconditioner after so many steps."""
+        if self.by_diagonal:
+            return steps in DIAGONAL_AFTER and self.objective.outputs > 1
+        return self.leads[model] == model and steps in DRAW_AFTER
+
+    def _made(self, objective: Objective, place: int, iteration: int) -> InverseHessian:
         """Return the preconditioner after an iteration, for the model that was evaluated in this place."""
-        if self.cheap:
-            return Diagonal.here(objective, place, times=caution(objective) if iteration == 0 else 1)
+        if self.by_diagonal:
+            times = caution(objective) if iteration == 0 else 1
+            diagonal = Diagonal.here(objective, place, times=times, axes=self.axes)
+            return diagonal if self.axes is None else InAxes(diagonal, self.axes)
         return near(objective, place, (self.seed, iteration), by_position=self.by_position)
 
     def _finish_by_newton(self, model: int, begun: NewtonState | None) -> None:

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mnistlib.linear.approach import starting_point
 from mnistlib.linear.arithmetic import Floats
 from mnistlib.linear.curvature import small
 from mnistlib.linear.hessian_steps import Direction, HessianState, HessianSteps
 from mnistlib.linear.line_search import LineSearch, Verdict
-from mnistlib.linear.objective import Objective, Point
+from mnistlib.linear.objective import Objective, Point, starting_point
 from mnistlib.linear.product_steps import History, ProductState, ProductSteps
 from mnistlib.linear.quasi_newton import InverseHessian
 

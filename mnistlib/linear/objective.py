@@ -19,7 +19,7 @@ from mnistlib.linear.arithmetic import Arithmetic, Floats
 from mnistlib.linear.layout import Layout
 from mnistlib.linear.sums import Sums
 
-__all__ = ["Objective", "Point", "Shards"]
+__all__ = ["Objective", "Point", "Shards", "starting_point"]
 
 # An objective below this share of `C` times the sum of the weights has vanished.
 VANISHED = 1e-24
@@ -210,13 +210,13 @@ class Objective:
             sums[:, -1] = 0
         return sums
 
-    def moments(self, model: int) -> tuple[Floats, Floats]:
+    def moments(self, model: int, axes: Floats | None = None) -> tuple[Floats, Floats]:
         """Return the parts of the diagonal of a model's Hessian, without the penalty: one pass.
 
         The second derivatives by the weights (outputs, d), and the mixed ones by the intercept and each parameter
-        (outputs, d + 1).
+        (outputs, d + 1). With `axes`, the weights are those along the columns of this matrix of shape (d, d).
         """
-        squares, sums = map(self.checked, self.shards.total("moments", model))
+        squares, sums = map(self.checked, self.shards.total("moments", model, axes))
         self.passes += 1
         squares *= self.C[model] * self.layout.scale**2
         sums[:, :-1] *= self.layout.scale
@@ -273,3 +273,17 @@ class Objective:
         if not self.fit_intercept:
             gradient[:, :, -1] = 0
         return self.C * value + np.add.reduce(np.vecdot(weights, weights), 1) / 2, gradient
+
+
+def starting_point(objective: Objective) -> Floats:
+    """Return weights of zero and the intercepts that are best with them, of shape (outputs, d + 1).
+
+    At equal odds the curvature of a class of frequency p is overestimated by about 1 / (4 p), which costs Newton's
+    method about log(1 / p) extra steps. Where the columns are more than the rows, the weights take the place of
+    intercepts, and zero is better.
+    """
+    start = np.zeros(objective.shape[1:])
+    if objective.fit_intercept and objective.layout.columns < objective.layout.rows:
+        logits = np.log(np.maximum(objective.class_weight / objective.total_weight, LEAST_SHARE))
+        start[:, -1] = logits[1] - logits[0] if objective.outputs == 1 else logits - logits.mean()
+    return start

@@ -16,7 +16,7 @@ from mnistlib.linear.arithmetic import Arithmetic, DeviceArray, Floats
 from mnistlib.linear.layout import Drawn
 from mnistlib.linear.objective import Objective
 
-__all__ = ["Preconditioner", "at_zero", "leaders", "near"]
+__all__ = ["Preconditioner", "at_zero", "blocks_pay", "leaders", "near"]
 
 # Rows to draw for a block: a share of all, within these limits for each column. On 60,000 digits half as many cost a
 # third more passes, and twice as many save none; the dearer a pass is, the more it pays to save one.
@@ -87,8 +87,14 @@ def at_zero(objective: Objective) -> list[Preconditioner]:
     return [Preconditioner(factor[None] if whole else factor, arithmetic) for factor in factors]
 
 
-def near(objective: Objective, model: int, stream: tuple[int, ...], *, by_position: bool) -> Preconditioner | None:
-    """Return the inverses of the class blocks of a model where it was last evaluated; None where that does not pay.
+def blocks_pay(objective: Objective) -> bool:
+    """Return whether class blocks are worth their factors, and find room."""
+    limit = min(BLOCK_PAYS * objective.layout.rows, LARGEST_BLOCKS // objective.outputs)
+    return objective.shape[2] ** 2 <= limit
+
+
+def near(objective: Objective, model: int, stream: tuple[int, ...], *, by_position: bool) -> Preconditioner:
+    """Return the inverses of the class blocks of a model where it was last evaluated.
 
     Parameters
     ----------
@@ -101,10 +107,7 @@ def near(objective: Objective, model: int, stream: tuple[int, ...], *, by_positi
     by_position : bool
         Whether copies of a row are drawn separately.
     """
-    rows, columns = objective.layout.rows, objective.shape[2]
-    if columns**2 > min(BLOCK_PAYS * rows, LARGEST_BLOCKS // objective.outputs):
-        return None
-    least, most = (each * columns for each in DRAW_ROWS_PER_COLUMN)
+    least, most = (each * objective.shape[2] for each in DRAW_ROWS_PER_COLUMN)
     wanted = min(max(objective.layout.population / DRAW_ONE_IN, least), most)
     drawn = _draw(objective, model, wanted, stream, by_position=by_position)
 

@@ -118,15 +118,19 @@ class Shard:
 
         return self._summed(work, self._known())
 
-    def moments(self, model: int) -> Nodes:
+    def moments(self, model: int, axes: Floats | None) -> Nodes:
         """Return sums weighed with the curvature p (1 - p) of the outputs of a model. One pass.
 
         They are those of the squared columns (outputs, d), and of the columns and of ones (outputs, d + 1). Where the
-        columns are more than the rows, their squares say little one by one, and the mean stands for each.
+        columns are more than the rows, their squares say little one by one, and the mean stands for each. With `axes`,
+        of shape (d, d), the columns are the coordinates along these.
         """
+        device_axes = None if axes is None else self.arithmetic.to_device(axes)
 
         def work(item: Known) -> Sums:
             rows, block, likely = self._opened(item)
+            if device_axes is not None:
+                block = block @ device_axes
             curvature = self._curvature(rows, likely[model])
             if self.layout.columns < self.layout.rows:
                 squares = np.asarray(curvature @ (block * block), dtype=np.float64)

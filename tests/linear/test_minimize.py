@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from mnistlib.linear.minimize import minimize
 from mnistlib.linear.progress import Progress
 from mnistlib.linear.rows import Rows
 from mnistlib.linear.sums import Sums
-from tests.linear.conftest import LBFGS, MANY, MANY_WITHOUT_SAMPLE, NEWTON, SINGLE_FIRST, Regime, make_problem
+from tests.linear.conftest import LBFGS, MANY, MANY_WITHOUT_SAMPLE, NEWTON, SINGLE_FIRST, Problem, Regime, make_problem
 from tests.linear.reference import find_optimum
 
 PASSES = ("evaluate", "product", "moments")
@@ -257,7 +258,7 @@ def test_each_iteration_over_many_rows_is_one_pass_and_a_sample_counts_as_its_sh
     sample, _ = sample_of(problem.objective(double), 0)
     assert sample is not None
     (solution,) = MANY.fit(double, tol=1e-8)
-    share = sample.layout.rows / MANY.rows
+    share = sample.objective.layout.rows / MANY.rows
     assert 0 < share < 0.05
     assert solution.passes == pytest.approx(solution.iterations + 1 + (SAMPLE_ITERATIONS + 1) * share)
 
@@ -437,3 +438,51 @@ def test_steps_in_single_precision_are_given_up_where_numbers_are_too_large_for_
     (found,) = regime.fit(double, problem=huge)
     assert found.converged
     assert found.objective == pytest.approx(expected.objective)
+
+
+@pytest.fixture
+def no_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let class blocks never pay, so that many rows are preconditioned by a diagonal."""
+    monkeypatch.setattr("mnistlib.linear.preconditioner.BLOCK_PAYS", 0)
+
+
+def mixed(problem: Problem) -> Problem:
+    """Return a problem whose columns are correlated, and differ in spread."""
+    columns = problem.X.shape[1]
+    rotation = np.linalg.qr(np.random.default_rng(1).normal(size=(columns, columns)))[0]
+    return replace(problem, X=problem.X / np.arange(1, columns + 1) ** 2 @ rotation)
+
+
+@pytest.mark.usefixtures("many_rows", "no_blocks")
+def test_many_rows_without_blocks_reach_the_optimum(double: Arithmetic) -> None:
+    problem = mixed(make_problem(20_000, 8, 6))
+    (solution,) = minimize(problem.objective(double), tol=1e-6)
+    assert solution.converged
+    assert solution.objective == pytest.approx(find_optimum(problem.X, problem.y).objective, rel=2e-6)
+
+
+@pytest.mark.usefixtures("many_rows", "no_blocks")
+def test_correlated_columns_cost_no_passes_over_many_rows(double: Arithmetic, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = mixed(make_problem(20_000, 24, 20))
+    (along_axes,) = minimize(problem.objective(double, 100.0), tol=1e-6)
+    monkeypatch.setattr("mnistlib.linear.reduction.CORRELATED", np.inf)
+    (plain,) = minimize(problem.objective(double, 100.0), tol=1e-6)
+    assert along_axes.passes < 0.7 * plain.passes
+
+
+@pytest.mark.usefixtures("many_rows", "no_blocks", "report_each_step")
+def test_a_diagonal_along_axes_is_made_again_where_a_fit_goes_on(double: Arithmetic) -> None:
+    problem = mixed(make_problem(20_000, 8, 6))
+    seen: list[Progress] = []
+    (solution,) = minimize(problem.objective(double), tol=1e-6, callback=seen.append)
+    state = next(progress.state for progress in seen if progress.iteration == 8)
+    (resumed,) = minimize(problem.objective(double), tol=1e-6, start=pickle.loads(pickle.dumps(state)))
+    np.testing.assert_array_equal(resumed.parameters, solution.parameters)
+    assert resumed.passes == solution.passes
+
+
+def test_a_sample_of_many_classes_has_its_share_of_each(double: Arithmetic) -> None:
+    problem = make_problem(60_000, 4, 200)
+    sample, _ = sample_of(problem.objective(double), 0)
+    assert sample is not None
+    assert sample.objective.layout.rows < 0.3 * 60_000

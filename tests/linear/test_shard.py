@@ -30,7 +30,7 @@ each_weighting = pytest.mark.parametrize("weighted", [True, False], ids=["weight
 RATE = 0.2
 SUMS: dict[str, tuple[Any, ...]] = {
     "product": (),
-    "moments": (1,),
+    "moments": (1, None),
     "grams": (1,),
     "cross_grams": (),
     "curvature": (1,),
