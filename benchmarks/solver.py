@@ -1,7 +1,7 @@
 """The solver beside its peers, on the same rows in one run: ``python -m benchmarks.solver``.
 
 Peers that take minutes run once, the solver several times; its times are medians. Needs $MNISTLIB_DATA, but for the
-bar ``everywhere``.
+bars ``everywhere`` and ``probes``.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from sklearn.multiclass import OneVsRestClassifier
 from benchmarks._solver_data import Problem, enlarged, mnist, problems
 from benchmarks._solver_line import Line
 from benchmarks.everywhere import bar_everywhere
+from benchmarks.probes import bar_probes
 from mnistlib.linear import LogisticRegression, Progress, regularization_path
 
 RATES = [0.002, 0.01, 0.05, 0.2, 0.5, 1.0, 2.0, 5.0]
@@ -283,6 +284,7 @@ BARS: dict[str, Callable[..., Iterable[Line]]] = {
     "other": bar_other_data,
     "big": bar_bigger_than_memory,
     "everywhere": bar_everywhere,
+    "probes": bar_probes,
 }
 
 
@@ -295,7 +297,7 @@ def main() -> int:
     parser.add_argument(
         "--intelex", default=sys.executable, help="a Python with scikit-learn-intelex", metavar="PYTHON"
     )
-    parser.add_argument("--rows", default="", help="of everywhere: the data sets to compare on", metavar="REGEX")
+    parser.add_argument("--rows", default="", help="of everywhere and probes: what to compare on", metavar="REGEX")
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     lines: list[Line] = []
