@@ -23,8 +23,10 @@ from mnistlib.linear import LogisticRegression, regularization_path
 STRENGTHS = (0.316, 10.0, 100.0)
 # The standard deviation of the i-th axis is a power of i.
 POWERS = {"1/sqrt(i)": -0.5, "1/i": -1.0}
-# How far the means of classes lie apart, in standard deviations of the rows of a class.
+# How far the means of classes lie apart along each of 128 axes, in standard deviations of the rows of a class. Along more
+# axes they lie less apart, or a thousand classes would hardly overlap.
 APART = 0.3
+AXES = 128
 LENGTH = 10.0  # root mean square of a row
 MANY_ITERATIONS = 100
 SWEEP = np.logspace(-2, 2, 10)
@@ -43,9 +45,10 @@ def embeddings(rows: int, columns: int, classes: int, *, power: float, dtype: An
     """Return class means plus noise, along axes that are turned at random, so that columns are correlated."""
     random = np.random.default_rng(seed)
     spread = np.arange(1, columns + 1) ** power
-    spread *= LENGTH / np.sqrt((1 + APART**2) * (spread**2).sum())
+    apart = APART * np.sqrt(AXES / columns)
+    spread *= LENGTH / np.sqrt((1 + apart**2) * (spread**2).sum())
     turned = np.linalg.qr(random.normal(size=(columns, columns)))[0] * spread[:, None]
-    means = APART * random.normal(size=(classes, columns))
+    means = apart * random.normal(size=(classes, columns))
     y = random.integers(0, classes, rows)
     X = np.empty((rows, columns), dtype)
     for first in range(0, rows, 8192):
