@@ -23,7 +23,7 @@ from mnistlib.linear.arithmetic import Arithmetic, Floats, thread_count
 from mnistlib.linear.callbacks import FRAMES, CallbackSupportMixin, FitTask, with_callbacks
 from mnistlib.linear.labels import classes_of, row_weights
 from mnistlib.linear.parameters import CONSTRAINTS, LABEL, check_parameters
-from mnistlib.linear.progress import Callback, Solution
+from mnistlib.linear.progress import Callback, Progress, Solution
 from mnistlib.linear.rows import Rows, block_rows
 from mnistlib.linear.solve import Problem, solve, unsolved, usual_memory
 
@@ -97,8 +97,10 @@ class LogisticRegression(CallbackSupportMixin, SparseCoefMixin, ClassifierMixin,
     memory_budget : int or None, default=None
         The bytes of working memory beside `X`; None is a quarter of the machine's memory. Within it, a fit keeps the
         probabilities of all rows, of which it would otherwise compute some anew, and remembers up to 20 steps; and
-        `regularization_path` trains many models at once. A fit takes a few times the size of the coefficients in any
-        case; of up to 10 million numbers, it also makes copies of `X` in other precisions.
+        `regularization_path` trains many models at once. In any case a fit takes a few times the size of the
+        coefficients; up to 10 million numbers in `X`, copies of it in other precisions, and up to 20 million a copy
+        without rows of weight zero; beyond, up to half a gigabyte each for a sample of the rows and for factors of
+        parts of the Hessian.
     callback : callable or None, default=None
         Is called with a `Progress` after each iteration and twice a second within long ones; returning True ends the
         fit within one pass, with the best coefficients so far. scikit-learn's callbacks, from 1.9 on, are called beside
@@ -185,8 +187,8 @@ class LogisticRegression(CallbackSupportMixin, SparseCoefMixin, ClassifierMixin,
         ----------
         X : array of shape (n_samples, n_features)
             Floats of 16, 32 and 64 bits and unsigned bytes are read as they are, also from a memory map; anything else
-            is made float64. Up to 10 million numbers are computed with in float64 in the last steps; more of them in
-            float32, or float64 where they are. Sparse matrices are refused.
+            is made float64. Up to 10 million numbers, and more where the columns are few, are computed with in float64
+            in the last steps; others in float32, or float64 where they are. Sparse matrices are refused.
         y : array of shape (n_samples,)
             The class of each sample; at least two classes.
         sample_weight : array of shape (n_samples,), optional
@@ -227,7 +229,8 @@ class LogisticRegression(CallbackSupportMixin, SparseCoefMixin, ClassifierMixin,
         solutions: list[Solution] = []
         for first in range(0, len(strengths), problem.models_at_once):
             group = replace(problem, C=problem.C[first : first + problem.models_at_once])
-            solutions.extend(self._solve(group, self._start(group), self.callback))
+            cancelled = bool(solutions) and solutions[-1].cancelled
+            solutions.extend(self._solve(group, self._start(group), _end if cancelled else self.callback))
         models = []
         for strength, solution in zip(strengths, solutions, strict=True):
             model = copy(self).set_params(C=strength)
@@ -396,6 +399,11 @@ class LogisticRegression(CallbackSupportMixin, SparseCoefMixin, ClassifierMixin,
             if hasattr(self, name):
                 setattr(plain, name, getattr(self, name))
         return plain
+
+
+def _end(progress: Progress) -> bool:
+    """End a fit at once: the callback has ended the path that it is part of."""
+    return True
 
 
 def _refuse_sparse(X: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from mnistlib.errors import DataError
-from mnistlib.linear.approach import approach, sample_of
+from mnistlib.linear.approach import approach, axes_of, sample_of
 from mnistlib.linear.arithmetic import Floats
 from mnistlib.linear.curvature import Diagonal, InAxes, caution, small
 from mnistlib.linear.handover import Handover
@@ -16,7 +16,7 @@ from mnistlib.linear.lbfgs import Descent, DescentState
 from mnistlib.linear.ledger import CancelledError, Ledger
 from mnistlib.linear.newton import FINAL_STEP, Newton, NewtonState
 from mnistlib.linear.objective import Objective, starting_point
-from mnistlib.linear.preconditioner import at_zero, blocks_pay, leaders, near
+from mnistlib.linear.preconditioner import Preconditioner, at_zero, blocks_pay, leaders, near
 from mnistlib.linear.progress import Callback, FitState, Solution
 from mnistlib.linear.quasi_newton import MEMORY, InverseHessian
 
@@ -91,7 +91,7 @@ def minimize(
     cheap to read, by the diagonal of the Hessian, and the last steps are those of Newton's method by conjugate
     gradients. Where they are many, by the Hessian's class blocks from rows that are drawn in proportion to their
     curvature; at first by the Gram matrix of a sample, as in D. Boehning, "Multinomial logistic regression algorithm"
-    (1992).
+    (1992). Blocks of many classes find no room; then by the diagonal along the principal axes of the sample.
     """
     fit = _Fit(
         objective,
@@ -228,15 +228,16 @@ class _Fit:
         self.ledger.in_double = True
         self.handover.precision = float(np.finfo(self.objective.arithmetic.precision).eps)
 
-    def _approach(self, starts: list[Floats] | None) -> tuple[list[InverseHessian], list[Floats] | None]:
+    def _approach(self, starts: list[Floats] | None) -> tuple[list[Preconditioner], list[Floats] | None]:
         """Return the first preconditioners and where to start, from a sample of the rows where there are many."""
         objective = self.coarse
         sample, self.by_position = sample_of(objective, self.seed)
+        if self.by_diagonal:
+            self.axes = axes_of(objective if sample is None else sample, objective)
         if sample is None:
-            return list(at_zero(objective)), starts
+            return at_zero(objective), starts
         starts, inverses = approach(sample, starts)
-        objective.passes += sample.objective.passes * sample.objective.layout.rows / objective.layout.rows
-        self.axes = sample.axes
+        objective.passes += sample.passes * sample.layout.rows / objective.layout.rows
         return inverses, starts
 
     def _resume(self, state: FitState) -> None:
@@ -244,7 +245,7 @@ class _Fit:
         if state.in_double:
             self._give_up_coarse()
         self.ledger.resume(state)
-        at_first: list[InverseHessian] = []
+        at_first: list[Preconditioner] = []
         if not self.cheap:
             zero = np.zeros(self.objective.shape)
             at_first, _ = self._approach(list(zero))
@@ -309,7 +310,9 @@ class _Fit:
     def _is_due(self, steps: int, model: int) -> bool:
         """Return whether a model makes a preconditioner after so many steps."""
         if self.by_diagonal:
-            return steps in DIAGONAL_AFTER and self.objective.outputs > 1
+            # Over many rows, a diagonal is no match for the first preconditioner unless it is along principal axes.
+            pays = self.objective.outputs > 1 if self.cheap else self.axes is not None
+            return pays and steps in DIAGONAL_AFTER
         return self.leads[model] == model and steps in DRAW_AFTER
 
     def _made(self, objective: Objective, place: int, iteration: int) -> InverseHessian:

@@ -34,7 +34,8 @@ def regularization_path(
     C : sequence of float
         The inverse strengths, in any order.
     estimator : LogisticRegression, optional
-        Every other parameter; it is not changed. Its callback is told about the model with the largest gradient.
+        Every other parameter; it is not changed. Its callback is told about the model with the largest
+        `gradient_norm_`, and ends the fits of all models; scikit-learn's callbacks are not called.
     sample_weight : array of shape (n_samples,), optional
         The weight of each sample.
 

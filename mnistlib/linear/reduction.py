@@ -1,7 +1,7 @@
 """Equivalent problems that are better conditioned or smaller: centred columns, principal axes, the space of the rows.
 
-All leave the optimum as it is, but for a change of variables. They need a copy of X in float64, so they are for rows
-that are cheap to read.
+All leave the optimum as it is, but for a change of variables. Those of X need a copy of it in float64, so they are for
+rows that are cheap to read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from scipy.linalg import solve_triangular
 from mnistlib.linear.arithmetic import Floats
 from mnistlib.linear.progress import Solution
 
-__all__ = ["Reduction", "centred", "in_principal_axes", "in_row_space", "is_wide"]
+__all__ = ["Reduction", "axes_pay", "centred", "in_principal_axes", "in_row_space", "is_wide", "principal_axes"]
 
 # Columns are centred where one lies so many times its range away from zero.
 FAR_FROM_ZERO = 100.0
@@ -126,29 +126,52 @@ def in_row_space(reduction: Reduction) -> Reduction:
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def in_principal_axes(reduction: Reduction, outputs: int) -> Reduction:
+def in_principal_axes(reduction: Reduction, outputs: int, *, fit_intercept: bool = True) -> Reduction:
     """Return the problem in the principal axes of its rows, where so many outputs make that pay; otherwise as it is.
 
     The penalty is the same in all axes. In these the columns are uncorrelated, and the diagonal of the Hessian is close
     to the Hessian.
     """
     rows, columns = reduction.X.shape
-    cost = EIGENVECTORS * columns**3 + 4 * rows * columns**2
-    if cost > PASSES_FOR_AXES * 4 * rows * columns * outputs:
+    if not axes_pay(rows, columns, outputs):
         return reduction
     X = reduction.X.astype(np.float64, copy=False)
     means = X.mean(axis=0)
     covariance = X.T @ X / rows - means[:, None] * means
+    if not fit_intercept:
+        if (np.abs(means) > FAR_FROM_ZERO * np.sqrt(covariance.diagonal())).any():
+            return reduction  # one direction, in which all rows lie far out, would drown the others
+        covariance += means[:, None] * means
+    if not _correlated(covariance):
+        return reduction
+    axes = principal_axes(covariance)
+    return reduction if axes is None else replace(reduction, X=X @ axes, basis=axes.T)
+
+
+def axes_pay(rows: int, columns: int, outputs: int) -> bool:
+    """Return whether principal axes, and as much work as to turn all rows into them, cost few passes."""
+    cost = EIGENVECTORS * columns**3 + 4 * rows * columns**2
+    return cost <= PASSES_FOR_AXES * 4 * rows * columns * outputs
+
+
+def principal_axes(covariance: Floats) -> Floats | None:
+    """Return the eigenvectors of a covariance, a column each; None where they would do harm.
+
+    Columns whose spreads differ too much are better left alone, and so are numbers that have overflowed.
+    """
     variances = covariance.diagonal()
-    varying = variances > 0
-    spread = np.sqrt(variances[varying])
+    spread = np.sqrt(variances[variances > 0])
     if not np.isfinite(covariance).all() or not len(spread) or spread.max() > LARGEST_SPREAD * spread.min():
-        return reduction
+        return None
+    axes: Floats = np.linalg.eigh(covariance)[1]
+    return axes
+
+
+def _correlated(covariance: Floats) -> bool:
+    varying = covariance.diagonal() > 0
+    spread = np.sqrt(covariance.diagonal()[varying])
     correlations = covariance[np.ix_(varying, varying)] / spread / spread[:, None]
-    if np.vdot(correlations, correlations) < (1 + CORRELATED) * len(spread):
-        return reduction
-    axes = np.linalg.eigh(covariance)[1]
-    return replace(reduction, X=X @ axes, basis=axes.T)
+    return bool(np.vdot(correlations, correlations) >= (1 + CORRELATED) * len(spread))
 
 
 def _means_to_subtract(X: npt.NDArray[Any]) -> Floats | None:

@@ -53,8 +53,8 @@ class Shard:
     arithmetic : Arithmetic
         The library, the precision and the threads to compute with.
     keeps : bool
-        Whether to keep the probabilities of the last evaluation. Otherwise they are computed anew, which is half a
-        pass, for each question about them.
+        Whether to keep the probabilities of the last evaluation. Otherwise they are computed anew for each question
+        about them: half a pass, which is not counted.
     """
 
     def __init__(
@@ -254,17 +254,19 @@ class Shard:
         """Return the blocks, with the probabilities of each model there if they are kept."""
         return list(zip(self.rows.slices, self._likely, strict=True))
 
-    def _probabilities(self, known: Known) -> list[DeviceArray]:
-        """Return the probabilities of each model in a block."""
+    def _probabilities(self, known: Known, block: DeviceArray | None = None) -> list[DeviceArray]:
+        """Return the probabilities of each model in a block, whose rows are given where they are at hand."""
         rows, likely = known
         if self._keeps:
             return likely
         assert self._evaluated is not None
-        return [of_model for _, of_model in self._evaluated(self.rows.block(rows), self._labels(rows))]
+        block = self.rows.block(rows) if block is None else block
+        return [of_model for _, of_model in self._evaluated(block, self._labels(rows))]
 
     def _opened(self, known: Known) -> tuple[slice, DeviceArray, list[DeviceArray]]:
         """Return the slice of a block, its rows, and the probabilities of each model there."""
-        return known[0], self.rows.block(known[0]), self._probabilities(known)
+        block = self.rows.block(known[0])
+        return known[0], block, self._probabilities(known, block)
 
     def _differentiate(
         self,

@@ -223,7 +223,8 @@ def _solve_reduced(
     """Fit the models to other columns, and return the solutions for the original ones."""
     objective = replace(problem, X=reduction.X).objective(np.float64)
     if reduction.rows is None and objective.outputs > 1 and not small(objective):
-        reduction = in_principal_axes(reduction, objective.outputs * len(problem.C))
+        outputs = objective.outputs * len(problem.C)
+        reduction = in_principal_axes(reduction, outputs, fit_intercept=problem.fit_intercept)
         objective = replace(problem, X=reduction.X).objective(np.float64)
     if start is not None:
         start = reduction.carried(start, problem.scale)

@@ -19,10 +19,13 @@ from tests.linear.conftest import make_problem
 pytest.importorskip("sklearn.callback", reason="this scikit-learn has no callbacks: version 1.9 brought them")
 
 PROBLEM = make_problem(300, 5, 3)
-#: Problems that are solved in their own columns, in centred ones and in the space of their rows.
+MIXED = PROBLEM.X @ np.random.default_rng(1).normal(size=(5, 30)) + np.random.default_rng(2).normal(size=(300, 30)) / 10
+#: Problems that are solved in their own columns, in centred ones, along principal axes and in the space of their rows.
 COLUMNS = {
     "own": PROBLEM.X,
     "centred": PROBLEM.X + 1e6,
+    "principal axes": MIXED,
+    "centred, along axes": MIXED + 1e5,
     "of the rows": make_problem(300, 900, 3).X,
 }
 

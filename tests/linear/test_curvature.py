@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mnistlib.linear.arithmetic import Arithmetic
-from mnistlib.linear.curvature import Blocks, WholeHessian
+from mnistlib.linear.curvature import Blocks, Diagonal, InAxes, WholeHessian
 from tests.linear.conftest import Problem, make_problem
 from tests.linear.steps import exact_hessian
 
@@ -39,3 +39,14 @@ def test_a_singular_hessian_gets_a_ridge(double: Arithmetic, classes: int) -> No
     objective.evaluate(np.zeros(objective.shape))
     gradient = np.random.default_rng(1).normal(size=objective.shape[1:])
     assert np.isfinite(WholeHessian.here(objective).solve(gradient)).all()
+
+
+def test_an_inverse_along_axes_is_the_matrix_turned_back() -> None:
+    axes = np.linalg.qr(np.random.default_rng(0).normal(size=(4, 4)))[0]
+    second = np.arange(1.0, 5)
+    diagonal = Diagonal(np.zeros((1, 4)), second[None], np.array([[2.0]]))
+    gradient = np.random.default_rng(1).normal(size=(1, 5))
+    solved = InAxes(diagonal, axes).solve(gradient)
+    hessian = axes @ np.diag(second) @ axes.T
+    np.testing.assert_allclose(solved[0, :-1], np.linalg.solve(hessian, gradient[0, :-1]))
+    assert solved[0, -1] == gradient[0, -1] / 2

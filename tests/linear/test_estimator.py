@@ -426,3 +426,16 @@ def test_a_memory_budget_limits_what_a_fit_takes_beside_its_rows() -> None:
             tracemalloc.stop()
     probabilities = len(X) * 50 * 4
     assert peaks[1] < peaks[0] - 0.9 * probabilities
+
+
+def test_a_callback_ends_a_path_that_is_fitted_one_by_one() -> None:
+    calls: list[int] = []
+
+    def end(progress: Progress) -> bool:
+        calls.append(progress.iteration)
+        return True
+
+    shared = LogisticRegression(callback=end, memory_budget=1)
+    models = regularization_path(PROBLEM.X, PROBLEM.y, C=[1.0, 2.0, 3.0], estimator=shared)
+    assert calls == [1]
+    assert [int(model.n_iter_[0]) for model in models] == [1, 1, 1]

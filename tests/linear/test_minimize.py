@@ -258,7 +258,7 @@ def test_each_iteration_over_many_rows_is_one_pass_and_a_sample_counts_as_its_sh
     sample, _ = sample_of(problem.objective(double), 0)
     assert sample is not None
     (solution,) = MANY.fit(double, tol=1e-8)
-    share = sample.objective.layout.rows / MANY.rows
+    share = sample.layout.rows / MANY.rows
     assert 0 < share < 0.05
     assert solution.passes == pytest.approx(solution.iterations + 1 + (SAMPLE_ITERATIONS + 1) * share)
 
@@ -465,7 +465,7 @@ def test_many_rows_without_blocks_reach_the_optimum(double: Arithmetic) -> None:
 def test_correlated_columns_cost_no_passes_over_many_rows(double: Arithmetic, monkeypatch: pytest.MonkeyPatch) -> None:
     problem = mixed(make_problem(20_000, 24, 20))
     (along_axes,) = minimize(problem.objective(double, 100.0), tol=1e-6)
-    monkeypatch.setattr("mnistlib.linear.reduction.CORRELATED", np.inf)
+    monkeypatch.setattr("mnistlib.linear.minimize.axes_of", lambda source, objective: None)
     (plain,) = minimize(problem.objective(double, 100.0), tol=1e-6)
     assert along_axes.passes < 0.7 * plain.passes
 
@@ -485,4 +485,4 @@ def test_a_sample_of_many_classes_has_its_share_of_each(double: Arithmetic) -> N
     problem = make_problem(60_000, 4, 200)
     sample, _ = sample_of(problem.objective(double), 0)
     assert sample is not None
-    assert sample.objective.layout.rows < 0.3 * 60_000
+    assert sample.layout.rows < 0.3 * 60_000

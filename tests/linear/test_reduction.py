@@ -45,10 +45,23 @@ def correlated() -> Problem:
     return replace(problem, X=problem.X @ np.random.default_rng(1).normal(size=(6, 6)))
 
 
+def correlated_and_offset() -> Problem:
+    problem = correlated()
+    return replace(problem, X=problem.X + 1e5)
+
+
 each_problem = pytest.mark.parametrize(
     "problem",
-    [offset(), wide(), wide(2), wide_with_copies(), wide_and_offset(), correlated()],
-    ids=["offset", "wide", "wide, two classes", "wide with copies", "wide and offset", "correlated"],
+    [offset(), wide(), wide(2), wide_with_copies(), wide_and_offset(), correlated(), correlated_and_offset()],
+    ids=[
+        "offset",
+        "wide",
+        "wide, two classes",
+        "wide with copies",
+        "wide and offset",
+        "correlated",
+        "correlated and offset",
+    ],
 )
 
 
@@ -241,6 +254,11 @@ LEFT_ALONE = {
 def test_columns_are_left_alone_where_axes_do_not_pay_or_do_harm(X: Floats, outputs: int) -> None:
     reduction = Reduction(X)
     assert in_principal_axes(reduction, outputs) is reduction
+
+
+def test_columns_far_from_zero_are_left_alone_without_an_intercept() -> None:
+    reduction = Reduction(correlated().X + 1e6)
+    assert in_principal_axes(reduction, 3, fit_intercept=False) is reduction
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
