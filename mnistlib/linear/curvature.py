@@ -29,6 +29,7 @@ CAUTION = 1.5
 LEAST_SPREAD = 1e-12
 TINY = float(np.finfo(float).tiny)
 EPS = float(np.finfo(float).eps)
+DAMPING = 1e-8
 # A matrix with a diagonal of ones that needs a larger ridge than this is none: its numbers have overflowed.
 LARGEST_RIDGE = 10.0
 
@@ -132,7 +133,7 @@ class WholeHessian:
     def here(cls, objective: Objective) -> WholeHessian:
         """Return the Hessian of a single model where it was last evaluated."""
         hessian = objective.hessian()[None] if objective.outputs > 1 else objective.class_hessians()
-        factor, units = _factorized(hessian, _cholesky)
+        factor, units = _factorized(hessian, _cholesky, damping=_damping(objective))
         return cls(factor, units[0])
 
     def solve(self, gradient: Floats) -> Floats:
@@ -159,7 +160,7 @@ class Blocks:
     @classmethod
     def here(cls, objective: Objective) -> Blocks:
         """Return the blocks of a single model where it was last evaluated."""
-        factors, units = _factorized(objective.class_hessians(), _choleskies)
+        factors, units = _factorized(objective.class_hessians(), _choleskies, damping=_damping(objective))
         return cls(np.linalg.inv(factors) * units[:, None, :])
 
     def solve(self, gradient: Floats) -> Floats:
@@ -197,7 +198,16 @@ def _positive(second: Floats) -> Floats:
     return np.where(second > 0, second, 1.0)
 
 
-def _factorized(hessians: Floats, cholesky: Callable[[Floats], Floats]) -> tuple[Floats, Floats]:
+def _damping(objective: Objective) -> float:
+    """Return what is added to a Hessian whose diagonal is one, as in Levenberg's and Marquardt's method.
+
+    Without a penalty nothing bends along combinations of columns that depend on each other, and rounding alone would
+    choose how far a step goes there.
+    """
+    return 0.0 if objective.penalty[0] else DAMPING
+
+
+def _factorized(hessians: Floats, cholesky: Callable[[Floats], Floats], *, damping: float) -> tuple[Floats, Floats]:
     """Return the Cholesky factors of matrices with a diagonal of ones, and the scale factors for it.
 
     A singular matrix gets the smallest ridge that lets the factorization succeed. The matrices are overwritten.
@@ -205,7 +215,7 @@ def _factorized(hessians: Floats, cholesky: Callable[[Floats], Floats]) -> tuple
     units = 1 / np.sqrt(np.maximum(np.einsum("kdd->kd", hessians), TINY))
     hessians *= units[:, :, None]
     hessians *= units[:, None, :]
-    ridge = 0.0
+    ridge = damping
     while ridge < LARGEST_RIDGE:
         np.einsum("kdd->kd", hessians)[...] = 1 + ridge
         try:

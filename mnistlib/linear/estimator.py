@@ -350,7 +350,8 @@ class LogisticRegression(CallbackSupportMixin, SparseCoefMixin, ClassifierMixin,
         check_is_fitted(self)
         _refuse_sparse(X)
         X = validate_data(self, X, reset=False, dtype=DTYPES)
-        arithmetic = Arithmetic(np.dtype(np.float32 if X.dtype in SINGLE else np.float64))
+        single = X.dtype in SINGLE and self.coef_.dtype == np.float32
+        arithmetic = Arithmetic(np.dtype(np.float32 if single else np.float64))
         rows = Rows(X, arithmetic, block_rows(X.shape[1], self.coef_.shape[0]))
         weights = (self.coef_ * self.pixel_scale).T.astype(rows.block(rows.slices[0]).dtype, copy=False)
         scores = np.concatenate([rows.block(block) @ weights for block in rows.slices])

@@ -285,7 +285,7 @@ class Newton:
         if not math.isfinite(self.decrement):
             self.objective.checked(self._point.gradient)
             self.objective.checked(self._step)
-        if not self.decrement >= -self._final_decrement:
+        if not self.decrement >= -max(self._final_decrement, EPS * self.value):
             # Rounding has left no curvature: there is no direction, and no estimate of what is left to gain.
             self._step, self.decrement = np.zeros_like(self._step), np.inf
             self._idle = MOST_IDLE_STEPS

@@ -31,6 +31,8 @@ EIGENVECTORS = 25
 CORRELATED = 0.2
 # Rotating columns whose spreads differ by more would drown the smaller ones in the rounding of the larger ones.
 LARGEST_SPREAD = 1e3
+# Coordinates below this share of the largest are rounding.
+ROUNDING = 1e-13
 # The least pivot, relative to the largest, with which a Cholesky factor of the rows' inner products is accurate enough.
 LEAST_PIVOT = 1e-4
 
@@ -121,6 +123,8 @@ def in_row_space(reduction: Reduction) -> Reduction:
     if triangle is not None:
         return Reduction(triangle, reduction.means, rows=rows)
     basis, upper = np.linalg.qr(rows.T)
+    # Rows that depend on others leave rounding, which without a penalty would be fitted.
+    upper[np.abs(upper) < ROUNDING * np.abs(upper).max()] = 0
     coordinates: Floats = np.ascontiguousarray(upper.T, dtype=np.float64)
     return Reduction(coordinates, reduction.means, rows=rows, basis=basis.T)
 

@@ -222,7 +222,9 @@ def _solve_reduced(
 ) -> list[Solution]:
     """Fit the models to other columns, and return the solutions for the original ones."""
     objective = replace(problem, X=reduction.X).objective(np.float64)
-    if reduction.rows is None and objective.outputs > 1 and not small(objective):
+    # Without a penalty, nothing would hold the weights of axes along which only rounding varies.
+    penalized = bool(objective.penalty.all())
+    if penalized and reduction.rows is None and objective.outputs > 1 and not small(objective):
         outputs = objective.outputs * len(problem.C)
         reduction = in_principal_axes(reduction, outputs, fit_intercept=problem.fit_intercept)
         objective = replace(problem, X=reduction.X).objective(np.float64)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import scipy.sparse
 import sklearn.linear_model
@@ -80,6 +81,13 @@ def test_a_fit_to_many_numbers_in_half_precision_makes_no_copy_of_them() -> None
     finally:
         tracemalloc.stop()
     assert peak < X.nbytes
+
+
+def test_scores_have_the_precision_of_the_coefficients() -> None:
+    model = LogisticRegression().fit(PROBLEM.X, PROBLEM.y)
+    plain = model.to_sklearn()
+    X = PROBLEM.X.astype(np.float32)
+    assert model.predict_proba(X).dtype == plain.predict_proba(X).dtype == np.float64
 
 
 @pytest.mark.parametrize("number", [np.inf, np.nan])
@@ -279,6 +287,42 @@ def test_without_a_penalty_columns_may_be_constant_or_repeated(columns: int, fit
     expected = LogisticRegression(C=np.inf, fit_intercept=fit_intercept).fit(enough, problem.y)
     assert model.converged_
     assert model.objective_ == pytest.approx(expected.objective_, rel=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+@pytest.mark.parametrize("classes", [2, 3, 5, 8])
+def test_without_a_penalty_repeated_columns_share_their_weight(classes: int, dtype: type) -> None:
+    problem = make_problem(300, 6, classes, noise=8.0)
+    X: Any = problem.X.astype(dtype)
+    model = LogisticRegression(penalty=None).fit(np.hstack([X, X]), problem.y)
+    expected = LogisticRegression(penalty=None).fit(X, problem.y)
+    assert model.converged_
+    assert model.objective_ == pytest.approx(expected.objective_, rel=1e-6)
+    np.testing.assert_allclose(model.coef_[:, :6] + model.coef_[:, 6:], expected.coef_, atol=1e-3)
+    assert np.abs(model.coef_).max() <= 2 * np.abs(expected.coef_).max()
+
+
+def test_without_a_penalty_the_order_of_rows_does_not_choose_among_equal_models() -> None:
+    X = np.column_stack([PROBLEM.X, np.ones(len(PROBLEM.X)), PROBLEM.X[:, 0]])
+    order = np.random.default_rng(0).permutation(len(X))
+    one, other = (LogisticRegression(penalty=None).fit(X[rows], PROBLEM.y[rows]) for rows in (slice(None), order))
+    np.testing.assert_allclose(other.coef_, one.coef_, atol=1e-6 * np.abs(one.coef_).max())
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_without_a_penalty_few_rows_that_depend_on_each_other_are_told_apart(seed: int) -> None:
+    X = (np.random.default_rng(seed).normal(size=(6, 30)) + 100).astype(np.float32)
+    y = np.array([0, 1] * 3)
+    model = LogisticRegression(penalty=None).fit(X, y)
+    assert model.score(X, y) == 1
+    assert np.abs(model.coef_).max() < 100
+
+
+@pytest.mark.parametrize("X", [np.ones((3, 5)), np.ones((6, 5)), np.zeros((3, 5))], ids=["3 ones", "6 ones", "zeros"])
+def test_rows_that_are_all_alike_are_fitted_at_the_start(X: npt.NDArray[Any]) -> None:
+    model = LogisticRegression().fit(X, np.arange(len(X)) % 3)
+    assert model.converged_
+    assert model.objective_ == pytest.approx(len(X) * np.log(3))
 
 
 def test_a_path_may_end_without_a_penalty() -> None:
