@@ -23,8 +23,8 @@ from mnistlib.linear import LogisticRegression, regularization_path
 STRENGTHS = (0.316, 10.0, 100.0)
 # The standard deviation of the i-th axis is a power of i.
 POWERS = {"1/sqrt(i)": -0.5, "1/i": -1.0}
-# How far the means of classes lie apart along each of so many axes, in standard deviations of the rows of a class; along
-# each of more axes it is less, or many classes would hardly overlap.
+# How far the means of classes lie apart along each of so many axes, in standard deviations of the rows of a class.
+# Along each of more axes it is less, or many classes would hardly overlap.
 APART = 0.3
 AXES = 128
 LENGTH = 10.0  # root mean square of a row
