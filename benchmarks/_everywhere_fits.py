@@ -86,6 +86,12 @@ class Contest:
         fit = self._measured("solver", partial(self._until, target, limit, tol=1e-14, max_iter=100_000))
         failed = fit.distance > distance + self.same
         late = fit.seconds > limit
+        if not failed:
+            # Peers are timed without a callback, which takes a tenth of a small fit; and so is this, if as many
+            # iterations without one lead as far.
+            alone = self._measured("solver", partial(self._solver, tol=1e-14, max_iter=fit.iterations))
+            if alone.distance <= distance + self.same and alone.seconds < fit.seconds:
+                fit = alone
         return replace(fit, stopped=failed and late, stalled=failed and not late)
 
     def whole(self, peer: Fit) -> Fit:

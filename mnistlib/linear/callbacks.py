@@ -55,13 +55,12 @@ class FitTask:
         self._iterations = 0
         self._context: Any = None
         self._of_iteration: Any = None
-        if not hasattr(estimator, "set_callbacks"):
+        if not hasattr(estimator, "_skl_callbacks"):  # where `set_callbacks` keeps them
             return
         # As many tasks as scikit-learn has: one even without an iteration, and the empty one.
         self._context = estimator._init_callback_context(max_subtasks=max(estimator.max_iter, 1) + 1)
         self._context.call_on_fit_task_begin(estimator=estimator, **data)
-        if hasattr(estimator, "_skl_callbacks"):
-            self._begin(lambda: fitted(start))
+        self._begin(lambda: fitted(start))
 
     @property
     def callback(self) -> Callback | None:
@@ -80,10 +79,9 @@ class FitTask:
         """End all tasks."""
         if self._context is None:
             return
-        if self._of_iteration is not None:
-            if not self._iterations:
-                self._turn(lambda: parameters)
-            self._of_iteration.call_on_fit_task_end(estimator=self._estimator)
+        if not self._iterations:
+            self._turn(lambda: parameters)
+        self._of_iteration.call_on_fit_task_end(estimator=self._estimator)
         self._context.call_on_fit_task_end(estimator=self._estimator, **self._data, reconstruction_attributes={})
 
     def _begin(self, fitted: Callable[[], dict[str, Any]]) -> None:

@@ -74,7 +74,9 @@ class HessianSteps:
         self._most = STEPS_PER_HESSIAN + MORE_STEPS * (layout.hessian_cost > DEAR)
         pairs = layout.outputs * (layout.outputs - 1) // 2 or 1
         self._cheap = layout.rows * pairs * (layout.columns + 1) ** 2 < FEW_MULTIPLICATIONS
-        self._separated = SEPARATED * float(objective.at_zero_weights[0]) if layout.outputs == 1 else 0.0
+        self._separated = 0.0
+        if layout.outputs == 1 and not self._cheap:
+            self._separated = SEPARATED * float(objective.at_zero_weights[0])
         known = state or HessianState()
         self._factorized_at, self._steps = known.factorized_at, known.steps
         self._pairs, self._proven = known.pairs, known.proven

@@ -66,6 +66,8 @@ class Reduction:
 
     def restored(self, solution: Solution, scale: float) -> Solution:
         """Return the solution of the original problem, whose numbers are multiplied with `scale`."""
+        if not self.changes_columns:
+            return solution
         weights, intercept = self._original(solution.weights, solution.intercept, scale)
         return replace(solution, weights=weights, intercept=intercept)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,10 @@ class Problem:
         """The shape of parameters: (models, outputs, d + 1)."""
         return len(self.C), 1 if self.classes == 2 else self.classes, self.X.shape[1] + 1
 
+    def over(self, X: npt.NDArray[Any]) -> Problem:
+        """Return the problem with these rows in place of its own."""
+        return self if X is self.X else replace(self, X=X)
+
     def without_weightless_rows(self) -> Problem:
         """Return the problem without the rows whose weight is zero."""
         if self.weights is None or self.weights.all():
@@ -103,7 +108,7 @@ class Problem:
     def steps_remembered(self) -> int:
         """How many of the last steps of each model L-BFGS remembers."""
         of_step = BYTES_OF_STEP * math.prod(self.shape)
-        return int(np.clip(self.memory * SHARE_OF_STEPS / of_step, LEAST_STEPS, MEMORY))
+        return int(min(max(self.memory * SHARE_OF_STEPS / of_step, LEAST_STEPS), MEMORY))
 
     @property
     def models_at_once(self) -> int:
@@ -121,6 +126,7 @@ class Problem:
         return models * outputs * len(self.X)
 
 
+@cache
 def usual_memory() -> int:
     """Return a quarter of the machine's memory: the bytes of working memory of a fit, unless told otherwise."""
     try:
@@ -221,16 +227,17 @@ def _solve_reduced(
     problem: Problem, reduction: Reduction, start: Floats | None, options: dict[str, Any]
 ) -> list[Solution]:
     """Fit the models to other columns, and return the solutions for the original ones."""
-    objective = replace(problem, X=reduction.X).objective(np.float64)
+    problem = problem.over(reduction.X)
+    objective = problem.objective(np.float64)
     # Without a penalty, nothing would hold the weights of axes along which only rounding varies.
-    penalized = bool(objective.penalty.all())
-    if penalized and reduction.rows is None and objective.outputs > 1 and not small(objective):
+    if objective.outputs > 1 and reduction.rows is None and objective.penalty.all() and not small(objective):
         outputs = objective.outputs * len(problem.C)
-        reduction = in_principal_axes(reduction, outputs, fit_intercept=problem.fit_intercept)
-        objective = replace(problem, X=reduction.X).objective(np.float64)
+        turned = in_principal_axes(reduction, outputs, fit_intercept=problem.fit_intercept)
+        if turned is not reduction:
+            reduction, problem = turned, problem.over(turned.X)
+            objective = problem.objective(np.float64)
     if start is not None:
         start = reduction.carried(start, problem.scale)
-    problem = replace(problem, X=reduction.X)
     all_in_double = small(objective) and objective.layout.cheap  # all steps are those of Newton's method
     pays = problem.X.size >= COARSE_PAYS and not all_in_double
     coarse = problem.objective(np.float32) if pays else None
@@ -268,7 +275,7 @@ def _solve_wide(
 def _rough(problem: Problem, reduction: Reduction, start: Floats | None, options: dict[str, Any]) -> list[Solution]:
     """Return the solutions after a few steps in single precision; none where the numbers are too large for it."""
     carried = None if start is None else reduction.carried(start, problem.scale)
-    reduced = replace(problem, X=reduction.X)
+    reduced = problem.over(reduction.X)
     options = options | {"callback": _about_the_original(options["callback"], reduction, problem.scale)}
     try:
         rough = minimize(reduced.objective(np.float32), start=carried, steps="first", **options)
