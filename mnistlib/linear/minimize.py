@@ -216,8 +216,7 @@ class _Fit:
             values, gradients = objective.evaluate(np.stack(starts))
         objective.checked(gradients)
         if self.cheap:
-            times = caution(objective)
-            inverses.extend(Diagonal.here(objective, model, times=times) for model in range(len(starts)))
+            inverses.extend(self._made(objective, model, iteration=0) for model in range(len(starts)))
         for model, (parameters, inverse) in enumerate(zip(starts, inverses, strict=True)):
             state = DescentState(parameters, gradients[model], float(values[model]), self.first_iteration)
             self.ledger.note_inverse(model, 0, parameters if self.cheap else None)
