@@ -65,7 +65,7 @@ class Diagonal:
         if not objective.fit_intercept:
             second = _positive(objective.penalty[model] + times * squares)
             return cls(np.zeros_like(squares), second, np.full((len(sums), 1), np.inf))
-        total = np.maximum(sums[:, -1:], EPS * float(objective.C[model]) * objective.total_weight)
+        total = np.maximum(sums[:, -1:], TINY)
         means = sums[:, :-1] / total
         centred = np.maximum(squares - means * sums[:, :-1], LEAST_SPREAD * squares)
         return cls(means, _positive(objective.penalty[model] + times * centred), total)

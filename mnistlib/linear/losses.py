@@ -3,6 +3,9 @@
 The outputs of one model have the shape (outputs, rows): the long axis is last, where sums over the few outputs are
 fast. Results are per row; the caller weighs and sums them. Arguments are overwritten where a docstring says so: for a
 thousand outputs, fresh memory costs more time than arithmetic.
+
+All derivatives are computed from the residuals, which are the first ones: the probabilities, less 1 for the true class.
+A row that the model is sure of has a residual of, say, -1e-20. Its probability is 1 to all digits, and says nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import numpy as np
 
 from mnistlib.linear.arithmetic import Arithmetic, DeviceArray
 
-__all__ = ["Logistic", "Loss", "Softmax"]
+__all__ = ["Logistic", "Loss", "Softmax", "curvature"]
 
 # Smaller probabilities than this power of the smallest normal number are raised to it: products with numbers below the
 # normal ones take ten to fifty times as long, and the sums do not notice.
@@ -27,22 +30,24 @@ def _least(arithmetic: Arithmetic) -> float:
     return SMALLEST * math.log(np.finfo(arithmetic.precision).tiny)
 
 
+def curvature(residuals: DeviceArray) -> DeviceArray:
+    """Return the second derivative of the loss by each output alone, in new memory.
+
+    It is p (1 - p), and a residual is either p or p - 1.
+    """
+    sizes = abs(residuals)
+    curved = 1 - sizes
+    curved *= sizes
+    return curved
+
+
 class Loss(Protocol):
     """Log-loss of one model on a block of rows."""
 
     def evaluate(self, outputs: DeviceArray, labels: DeviceArray) -> tuple[DeviceArray, DeviceArray]:
-        """Return the loss of each row, and the probability of each output."""
+        """Return the loss of each row, and its derivative by each output: the residuals."""
 
-    def alike(self, outputs: DeviceArray) -> tuple[DeviceArray, DeviceArray]:
-        """Return what `evaluate` does where all rows have the same outputs, of shape (outputs,).
-
-        The loss of a row of each class, and the probabilities as a column.
-        """
-
-    def residual(self, probabilities: DeviceArray, labels: DeviceArray) -> DeviceArray:
-        """Return the derivative of the loss by each output, in new memory."""
-
-    def curve(self, probabilities: DeviceArray, change: DeviceArray) -> DeviceArray:
+    def curve(self, residuals: DeviceArray, labels: DeviceArray, change: DeviceArray) -> DeviceArray:
         """Return the second derivative of the loss by the outputs times `change`, in the memory of `change`."""
 
 
@@ -57,29 +62,39 @@ class Softmax:
         object.__setattr__(self, "_least_output", self.arithmetic.to_device(np.array(_least(self.arithmetic))))
 
     def evaluate(self, outputs: DeviceArray, labels: DeviceArray) -> tuple[DeviceArray, DeviceArray]:
-        """Return the loss of each row, and the probability of each output in the memory of `outputs`."""
-        xp = self.arithmetic.namespace
+        """Return the loss of each row, and the residuals in the memory of `outputs`."""
+        xp, places = self.arithmetic.namespace, self._places(labels)
+        in_a_row = outputs.reshape(-1)
         outputs -= xp.amax(outputs, 0)
-        of_class = outputs.reshape(-1)[self._places(labels)]
+        of_class = in_a_row[places]
         xp.maximum(outputs, self._least_output, out=outputs)
         xp.exp(outputs, out=outputs)
-        total = xp.sum(outputs, 0)
+        odds = in_a_row[places]
+        in_a_row[places] = 0
+        of_others = xp.sum(outputs, 0)
+        total = of_others + odds
         outputs /= total
-        return xp.log(total) - of_class, outputs
+        in_a_row[places] = -of_others / total
+        # Where the class is the likeliest, its odds are 1, and the loss may be far smaller than that.
+        return xp.log1p(xp.where(of_class < 0, total - 1, of_others)) - of_class, outputs
 
-    def alike(self, outputs: DeviceArray) -> tuple[DeviceArray, DeviceArray]:
-        """Return the loss of a row of each class, and the probability of each output as a column."""
-        xp = self.arithmetic.namespace
-        outputs = outputs - xp.amax(outputs, 0)
-        odds = xp.exp(outputs)
-        total = xp.sum(odds, 0)
-        return xp.log(total) - outputs, (odds / total)[:, None]
+    def probabilities(self, residuals: DeviceArray, labels: DeviceArray) -> DeviceArray:
+        """Return the probability of each output, in new memory."""
+        probabilities = residuals + 0
+        probabilities.reshape(-1)[self._places(labels)] += 1
+        return probabilities
 
-    def residual(self, probabilities: DeviceArray, labels: DeviceArray) -> DeviceArray:
-        """Return the probabilities, less 1 for the true class, in new memory. They lie row after row."""
-        residual = probabilities + 0
-        residual.reshape(-1)[self._places(labels)] -= 1
-        return residual
+    def curve(self, residuals: DeviceArray, labels: DeviceArray, change: DeviceArray) -> DeviceArray:
+        """Return the second derivative of the loss by the outputs times `change`, in the memory of `change`."""
+        xp, places = self.arithmetic.namespace, self._places(labels)
+        in_a_row = change.reshape(-1)
+        change -= in_a_row[places]
+        mean = xp.einsum("kr,kr->r", residuals, change)
+        change -= mean
+        change *= residuals
+        # The true class, whose change was 0: its probability is 1 more than its residual.
+        in_a_row[places] -= mean
+        return change
 
     def _places(self, labels: DeviceArray) -> DeviceArray:
         """Return where the number of each row's class is in an array of shape (outputs, rows), read in one piece.
@@ -89,12 +104,6 @@ class Softmax:
         numbers = self.arithmetic.namespace.arange(len(labels))
         return labels * (numbers[-1] + 1) + numbers
 
-    def curve(self, probabilities: DeviceArray, change: DeviceArray) -> DeviceArray:
-        """Return the second derivative of the loss by the outputs times `change`, in the memory of `change`."""
-        change -= self.arithmetic.namespace.einsum("kr,kr->r", probabilities, change)
-        change *= probabilities
-        return change
-
 
 @dataclass(frozen=True)
 class Logistic:
@@ -102,17 +111,19 @@ class Logistic:
 
     arithmetic: Arithmetic
     _least_odds: DeviceArray = field(init=False)
+    _signs: DeviceArray = field(init=False)
 
     def __post_init__(self) -> None:
         least = math.exp(_least(self.arithmetic))
         object.__setattr__(self, "_least_odds", self.arithmetic.to_device(np.array(least)))
+        object.__setattr__(self, "_signs", self.arithmetic.to_device(np.array([1.0, -1.0])))
 
     def evaluate(self, outputs: DeviceArray, labels: DeviceArray) -> tuple[DeviceArray, DeviceArray]:
-        """Return the loss of each row, and the probability of class 1."""
+        """Return the loss of each row, and the residuals."""
         xp = self.arithmetic.namespace
-        output = outputs[0]
-        size = xp.abs(output)
-        odds = xp.exp(-size)  # of the less likely class
+        signs = self._signs[labels]
+        wrong = outputs[0] * signs  # in favour of the other class
+        odds = xp.exp(-xp.abs(wrong))  # of the less likely class
         total = 1 + odds
         # log(1 + odds), from a logarithm that costs less than log1p: the sum, and what it lost by rounding.
         loss = xp.log(total)
@@ -120,28 +131,14 @@ class Logistic:
         rest -= odds
         rest /= total
         loss -= rest
-        # Half of |z|, plus half of z, is exactly 0 or z, and so is what a label of 1 leaves of it: 0 or |z|.
-        size *= 0.5
-        size += 0.5 * output
-        size -= labels * output
-        loss += size
+        loss += xp.maximum(wrong, 0 * self._least_odds)
         odds = xp.maximum(odds, self._least_odds)
-        likely = xp.maximum(odds, output > 0)  # faster than `where`, which branches at each row
-        likely /= total
-        return loss, likely[None]
+        residuals = xp.maximum(odds, wrong > 0)  # faster than `where`, which branches at each row
+        residuals /= total
+        residuals *= signs
+        return loss, residuals[None]
 
-    def alike(self, outputs: DeviceArray) -> tuple[DeviceArray, DeviceArray]:
-        """Return the loss of a row of each class, and the probability of class 1 as a column."""
-        xp = self.arithmetic.namespace
-        losses, likely = self.evaluate(xp.concatenate([outputs, outputs])[None], xp.arange(2))
-        return losses, likely[:, :1]
-
-    def residual(self, probabilities: DeviceArray, labels: DeviceArray) -> DeviceArray:
-        """Return the probability of class 1, less 1 where that is true, in new memory."""
-        return probabilities - labels
-
-    def curve(self, probabilities: DeviceArray, change: DeviceArray) -> DeviceArray:
+    def curve(self, residuals: DeviceArray, labels: DeviceArray, change: DeviceArray) -> DeviceArray:
         """Return the second derivative of the loss by the output times `change`, in the memory of `change`."""
-        change *= probabilities
-        change *= 1 - probabilities
+        change *= curvature(residuals)
         return change

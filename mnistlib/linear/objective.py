@@ -6,6 +6,7 @@ rows are.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
@@ -28,7 +29,6 @@ VANISHED_UNPENALIZED = 1e-6
 # The share of a class without weight, and the relative error of a value at zero weights in single precision.
 LEAST_SHARE = 1e-8
 ROUNDING = 1e-5
-EPS = float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,8 +231,6 @@ class Objective:
             grams[:, :-1] *= self.layout.scale
             grams[:, :, :-1] *= self.layout.scale
         np.einsum("kdd->kd", grams)[:, :-1] += self.penalty[0]
-        # Rounding leaves nothing of the curvature of a class that all rows are sure of.
-        grams[:, -1, -1] = np.maximum(grams[:, -1, -1], EPS * float(self.C[0]) * self.total_weight)
         if not self.fit_intercept:
             grams[:, -1] = grams[:, :, -1] = 0
             grams[:, -1, -1] = 1
@@ -241,7 +239,8 @@ class Objective:
     def hessian(self) -> Floats:
         """Return a single model's Hessian, of outputs * (d + 1) rows and as many columns.
 
-        For several outputs it is positive definite: where the same is added to all intercepts, it bends by `C`.
+        For several outputs it is positive definite: it also bends where the same is added to all intercepts. No step
+        depends on how much, since gradients have no share in that direction.
         """
         grams = self.checked(self.shards.total("cross_grams")[0])
         grams *= self.C[0]
@@ -250,7 +249,10 @@ class Objective:
             grams[:, :, :, :-1] *= self.layout.scale
         np.einsum("kdkd->kd", grams)[:, :-1] += self.penalty[0]
         if self.fit_intercept:
-            grams[:, -1, :, -1] += self.C[0]
+            curved = np.einsum("kdkd->kd", grams)[:, -1]
+            # In proportion to the curvatures, so that those of classes that all rows are sure of keep their digits.
+            shares = curved / math.sqrt(curved.sum())
+            grams[:, -1, :, -1] += np.outer(shares, shares)
         else:
             grams[:, -1] = grams[:, :, :, -1] = 0
             np.einsum("kdkd->kd", grams)[:, -1] = 1

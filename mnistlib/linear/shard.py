@@ -1,7 +1,7 @@
 """The side of the objective that sees rows: whole blocks of them, their labels, weights and outputs.
 
 A shard answers by sums over its blocks (`Nodes`) or by a few of its rows. Its only state is the parameters of the last
-`evaluate`, and the probabilities there if they are kept: a function of the rows and of these parameters, so they can be
+`evaluate`, and the residuals there if they are kept: a function of the rows and of these parameters, so they can be
 computed again, here or elsewhere.
 """
 
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from mnistlib.linear.arithmetic import Arithmetic, DeviceArray, Floats
 from mnistlib.linear.draws import Keys, row_keys, uniform, with_positions
 from mnistlib.linear.layout import Drawn, Layout, Taken
-from mnistlib.linear.losses import Logistic, Loss, Softmax
+from mnistlib.linear.losses import Logistic, Loss, Softmax, curvature
 from mnistlib.linear.rows import Rows
 from mnistlib.linear.sums import Nodes, Sums, TreeSum
 
@@ -26,10 +26,10 @@ __all__ = ["Shard"]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Evaluation = Callable[[DeviceArray, DeviceArray], Iterable[tuple[DeviceArray, DeviceArray]]]
-"""From a block and its labels to the loss of each row and the probabilities of each output, for each model."""
+"""From a block and its labels to the loss and the residuals of each row, for each model."""
 
 Known = tuple[slice, list[DeviceArray]]
-"""A block, with the probabilities of each model if they are kept."""
+"""A block, with the residuals of each model if they are kept."""
 
 # A weight this many times the mean makes it likelier that its row is drawn.
 HEAVY = 10.0
@@ -53,7 +53,7 @@ class Shard:
     arithmetic : Arithmetic
         The library, the precision and the threads to compute with.
     keeps : bool
-        Whether to keep the probabilities of the last evaluation. Otherwise they are computed anew for each question
+        Whether to keep the residuals of the last evaluation. Otherwise they are computed anew for each question
         about them: half a pass, which is not counted.
     """
 
@@ -77,7 +77,7 @@ class Shard:
         self.on_block: Callable[[float], None] | None = None
         self._loss: Loss = (Logistic if layout.classes == 2 else Softmax)(arithmetic)
         self._keeps = keeps
-        self._likely: list[list[DeviceArray]] = []
+        self._residuals: list[list[DeviceArray]] = []
         self._evaluated: Evaluation | None = None
         self._products: DeviceArray | None = None
 
@@ -97,13 +97,13 @@ class Shard:
 
         def work(rows: slice) -> tuple[list[DeviceArray], Sums]:
             block, labels = self.rows.block(rows), self._labels(rows)
-            likely, sums = self._differentiate(rows, block, labels, evaluated(block, labels))
-            return likely if self._keeps else [], sums
+            residuals, sums = self._differentiate(rows, block, evaluated(block, labels))
+            return residuals if self._keeps else [], sums
 
-        self._likely = []
+        self._residuals = []
         tree = TreeSum(self.layout.blocks)
-        for number, (likely, sums) in enumerate(self._each(work, self.rows.slices), self.first_block):
-            self._likely.append(likely)
+        for number, (residuals, sums) in enumerate(self._each(work, self.rows.slices), self.first_block):
+            self._residuals.append(residuals)
             tree.add(sums, number)
         return tree.nodes
 
@@ -112,8 +112,8 @@ class Shard:
         project = self._projection(weights, intercepts)
 
         def work(item: Known) -> Sums:
-            rows, block, likely = self._opened(item)
-            curved = self._loss.curve(likely[0], project(block)[0])
+            rows, block, residuals = self._opened(item)
+            curved = self._loss.curve(residuals[0], self._labels(rows), project(block)[0])
             return (self._transposed(block, self._weighed(rows, curved)),)
 
         return self._summed(work, self._known())
@@ -128,17 +128,17 @@ class Shard:
         device_axes = None if axes is None else self.arithmetic.to_device(axes)
 
         def work(item: Known) -> Sums:
-            rows, block, likely = self._opened(item)
+            rows, block, residuals = self._opened(item)
             if device_axes is not None:
                 block = block @ device_axes
-            curvature = self._curvature(rows, likely[model])
+            curved = self._curvature(rows, residuals[model])
             if self.layout.columns < self.layout.rows:
-                squares = np.asarray(curvature @ (block * block), dtype=np.float64)
+                squares = np.asarray(curved @ (block * block), dtype=np.float64)
             else:  # the mean of all columns, from their norms
                 norms = self.arithmetic.namespace.einsum("rd,rd->r", block, block)
-                mean = np.asarray(curvature @ norms, dtype=np.float64) / self.layout.columns
+                mean = np.asarray(curved @ norms, dtype=np.float64) / self.layout.columns
                 squares = np.repeat(mean[:, None], self.layout.columns, axis=1)
-            return squares, self._transposed(block, curvature)
+            return squares, self._transposed(block, curved)
 
         return self._summed(work, self._known())
 
@@ -146,9 +146,8 @@ class Shard:
         """Return the Gram matrices of the rows and ones, weighed with the curvature of each output of a model."""
 
         def work(item: Known) -> Sums:
-            rows, block, likely = self._opened(item)
-            curvature = self._curvature(rows, likely[model])
-            return (self._grams(block, curvature),)
+            rows, block, residuals = self._opened(item)
+            return (self._grams(block, self._curvature(rows, residuals[model])),)
 
         return self._summed(work, self._known())
 
@@ -160,8 +159,9 @@ class Shard:
         """
 
         def work(item: Known) -> Sums:
-            rows, block, likely = self._opened(item)
-            probabilities = likely[0]
+            rows, block, residuals = self._opened(item)
+            assert isinstance(self._loss, Softmax)
+            probabilities = self._loss.probabilities(residuals[0], self._labels(rows))
             outputs, columns = len(probabilities), block.shape[1] + 1
             left, right = _pairs(outputs)
             mixed = self._weighed(rows, probabilities[left] * probabilities[right])
@@ -179,8 +179,8 @@ class Shard:
         """Return the sums of the curvature of each output of a model: (outputs,). No pass."""
 
         def work(item: Known) -> Sums:
-            rows, likely = item[0], self._probabilities(item)
-            return (self.arithmetic.total(self._curvature(rows, likely[model])),)
+            residuals = self._residuals_of(item)
+            return (self.arithmetic.total(self._curvature(item[0], residuals[model])),)
 
         return self._summed(work, self._known())
 
@@ -213,14 +213,13 @@ class Shard:
         """
 
         def work(item: Known) -> Drawn:
-            rows, likely = item[0], self._probabilities(item)
-            probabilities = np.asarray(likely[model])
-            curvature, chance = self._chances(rows, probabilities * (1 - probabilities), rate)
+            rows, residuals = item[0], self._residuals_of(item)
+            curved, chance = self._chances(rows, curvature(np.asarray(residuals[model])), rate)
             keys = row_keys(self.rows.raw(rows))
             if by_position:
                 keys = self._by_position(keys, rows)
             at = [np.flatnonzero(uniform(keys, *stream, k) < of_output) for k, of_output in enumerate(chance)]
-            weights = [curvature[k, a] / np.minimum(1, chance[k, a]) for k, a in enumerate(at)]
+            weights = [curved[k, a] / np.minimum(1, chance[k, a]) for k, a in enumerate(at)]
             needed = np.unique(np.concatenate(at))
             places = [np.searchsorted(needed, a) for a in at]
             return Drawn(self.rows.take(needed + rows.start), places, weights)
@@ -242,60 +241,58 @@ class Shard:
     def _by_position(self, keys: Keys, rows: slice) -> Keys:
         return with_positions(keys, self.first_block * self.layout.block_rows + rows.start)
 
-    def _chances(self, rows: slice, curvature: Floats, rate: Floats) -> tuple[Floats, Floats]:
+    def _chances(self, rows: slice, curved: Floats, rate: Floats) -> tuple[Floats, Floats]:
         """Return the curvature of rows with their sample weights, and the chance of each row to be drawn."""
-        chance = curvature * (rate[:, None] * self.layout.mean_weight)
+        chance = curved * (rate[:, None] * self.layout.mean_weight)
         if self.weights is None:
-            return curvature, chance
+            return curved, chance
         weights = self.weights[rows]
-        return curvature * weights, chance * np.maximum(weights / (HEAVY * self.layout.mean_weight), 1)
+        return curved * weights, chance * np.maximum(weights / (HEAVY * self.layout.mean_weight), 1)
 
     def _known(self) -> list[Known]:
-        """Return the blocks, with the probabilities of each model there if they are kept."""
-        return list(zip(self.rows.slices, self._likely, strict=True))
+        """Return the blocks, with the residuals of each model there if they are kept."""
+        return list(zip(self.rows.slices, self._residuals, strict=True))
 
-    def _probabilities(self, known: Known, block: DeviceArray | None = None) -> list[DeviceArray]:
-        """Return the probabilities of each model in a block, whose rows are given where they are at hand."""
-        rows, likely = known
+    def _residuals_of(self, known: Known, block: DeviceArray | None = None) -> list[DeviceArray]:
+        """Return the residuals of each model in a block, whose rows are given where they are at hand."""
+        rows, residuals = known
         if self._keeps:
-            return likely
+            return residuals
         assert self._evaluated is not None
         block = self.rows.block(rows) if block is None else block
         return [of_model for _, of_model in self._evaluated(block, self._labels(rows))]
 
     def _opened(self, known: Known) -> tuple[slice, DeviceArray, list[DeviceArray]]:
-        """Return the slice of a block, its rows, and the probabilities of each model there."""
+        """Return the slice of a block, its rows, and the residuals of each model there."""
         block = self.rows.block(known[0])
-        return known[0], block, self._probabilities(known, block)
+        return known[0], block, self._residuals_of(known, block)
 
     def _differentiate(
-        self,
-        rows: slice,
-        block: DeviceArray,
-        labels: DeviceArray,
-        evaluated: Iterable[tuple[DeviceArray, DeviceArray]],
+        self, rows: slice, block: DeviceArray, evaluated: Iterable[tuple[DeviceArray, DeviceArray]]
     ) -> tuple[list[DeviceArray], Sums]:
-        losses, likely, residuals = [], [], []
-        for loss, probabilities in evaluated:
+        losses, residuals = [], []
+        for loss, of_model in evaluated:
             losses.append(self._total(rows, loss))
-            likely.append(probabilities)
-            residuals.append(self._weighed(rows, self._loss.residual(probabilities, labels)))
-        residual = residuals[0] if len(residuals) == 1 else self.arithmetic.namespace.concatenate(residuals)
-        slopes = self._transposed(block, residual).reshape(len(losses), self.layout.outputs, -1)
-        return likely, (np.array(losses), slopes)
+            residuals.append(of_model)
+        # Of several models, or with weights, these are other numbers than those that are kept.
+        factors = residuals[0] if len(residuals) == 1 else self.arithmetic.namespace.concatenate(residuals)
+        if self.weights is not None:
+            factors = factors * self.arithmetic.to_device(self.weights[rows])
+        slopes = self._transposed(block, factors).reshape(len(losses), self.layout.outputs, -1)
+        return residuals, (np.array(losses), slopes)
 
     def _evaluation(self, weights: Floats, intercepts: Floats) -> Evaluation:
         """Return a function from a block and its labels to what the loss of each model evaluates to there."""
         if weights.any():
             project = self._projection(weights, intercepts)
             return lambda block, labels: (self._loss.evaluate(of_model, labels) for of_model in project(block))
-        # Fits begin here. All rows have the same outputs, and nothing is left to compute for each but its residual.
-        xp, outputs = self.arithmetic.namespace, self.layout.outputs
-        of_models = self.arithmetic.to_device(intercepts).reshape(-1, outputs)
-        alike = [self._loss.alike(of_model) for of_model in of_models]
-        return lambda block, labels: (
-            (of_classes[labels], xp.broadcast_to(likely, (outputs, len(block)))) for of_classes, likely in alike
-        )
+        # Fits begin here. All rows have the same outputs, and all rows of a class the same loss and residuals.
+        classes = np.arange(self.layout.classes)
+        of_models = intercepts.reshape(-1, self.layout.outputs, 1)
+        outputs = [self.arithmetic.to_device(np.repeat(of_model, len(classes), axis=1)) for of_model in of_models]
+        alike = [self._loss.evaluate(of_model, self.arithmetic.indices(classes)) for of_model in outputs]
+        columns = self.arithmetic.columns
+        return lambda block, labels: ((losses[labels], columns(residuals, labels)) for losses, residuals in alike)
 
     def _projection(self, weights: Floats, intercepts: Floats) -> Callable[[DeviceArray], DeviceArray]:
         """Return a function from a block to its outputs, of shape (models, outputs, rows)."""
@@ -324,14 +321,8 @@ class Shard:
             self._products = self.arithmetic.products(block)  # as much as the rest of a small Hessian
         return np.asarray(self.arithmetic.grams(block, weights, self._products), dtype=np.float64)
 
-    def _curvature(self, rows: slice, probabilities: DeviceArray) -> DeviceArray:
-        return self._weighed(rows, self._curvature_of(probabilities))
-
-    @staticmethod
-    def _curvature_of(probabilities: DeviceArray) -> DeviceArray:
-        curvature = 1 - probabilities
-        curvature *= probabilities
-        return curvature
+    def _curvature(self, rows: slice, residuals: DeviceArray) -> DeviceArray:
+        return self._weighed(rows, curvature(residuals))
 
     def _total(self, rows: slice, values: DeviceArray) -> float:
         return float(self.arithmetic.total(self._weighed(rows, values)))
