@@ -74,7 +74,7 @@ class Ledger:
         """Note where a model is that takes its last steps."""
         self._newtons[model] = newton
         self._points[model] = ModelPoint(
-            newton.parameters, newton.value, newton.gain, newton.iteration, self._objective.passes
+            newton.parameters, newton.value, newton.distance, newton.iteration, self._objective.passes
         )
 
     def report(self, share: float = 0.0) -> None:

@@ -36,6 +36,8 @@ FINAL_STEP = 0.01
 FINAL_GAIN = 1e-5
 # Safety factor of what the last step has left of the decrement, if the next one is to leave no more.
 CAUTION = 25.0
+# And of the gain by conjugate gradients, which approach it from below, where more steps should have followed.
+CAUTION_IF_CUT_OFF = 10.0
 # A last step that moves no intercept, which is a logarithm of odds, by more than this needs no evaluation.
 SHORT = 0.1
 # A start is given up for weights of zero if its objective is so many times theirs.
@@ -168,6 +170,11 @@ class Newton:
     def gain(self) -> float:
         """The gain of the step ahead by the quadratic model, relative to the objective."""
         return self.decrement / 2 / self.objective.scale_of(self.value)
+
+    @property
+    def distance(self) -> float:
+        """The estimated distance from the minimum, relative to the objective."""
+        return self.gain if self._by_hessian is not None or self._finished else CAUTION_IF_CUT_OFF * self.gain
 
     @property
     def last_step_ahead(self) -> bool:

@@ -93,6 +93,17 @@ def test_the_curvature_of_an_output_is_the_curve_along_it(namespace: ModuleType,
         np.testing.assert_allclose(np.asarray(curvature(at_scores))[output], np.asarray(along)[output])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("outputs", [1, 3, 4])
+def test_rows_whose_class_is_held_for_impossible_have_a_curvature(dtype: type, outputs: int) -> None:
+    arithmetic = Arithmetic(np.dtype(dtype))
+    scores: Any = np.zeros((outputs, 1), dtype)
+    scores[: outputs - 1 or 1] = 1e4
+    loss = Logistic(arithmetic) if outputs == 1 else Softmax(arithmetic)
+    _, found = loss.evaluate(scores, np.array([outputs - 1]))
+    assert (curvature(found) > 0).all()
+
+
 def test_residuals_of_classes_add_up_to_zero(namespace: ModuleType) -> None:
     np.testing.assert_allclose(residuals(namespace, *scores_and_labels(5)).sum(axis=0), 0, atol=1e-15)
 
