@@ -79,11 +79,11 @@ class Handover:
     def gain(self, descent: Descent) -> float:
         """Return the estimated distance of a model from its minimum, relative to its objective.
 
-        Blocks from rows that were drawn some steps ago may show too little. Then, and where no Newton step follows that
-        would show more, the last steps are extrapolated too. It is at most 1: the objective does not fall below zero.
+        Blocks from rows that were drawn some steps ago may show too little. So the last steps are extrapolated too, unless
+        Newton's method follows. It is at most 1: the objective does not fall below zero.
         """
         gain = descent.decrement / 2
-        if not self.objective.layout.cheap or self.exhausted(descent):
+        if not self.objective.layout.cheap:
             noise = self.precision * descent.state.value
             gain = max(gain, CAUTION_AHEAD * gain_ahead(descent.state.values, noise))
         return min(1.0, gain / self.objective.scale_of(descent.state.value))

@@ -61,8 +61,10 @@ class Ledger:
         before = self._states.get(model, ModelState())
         self._states[model] = replace(before, descent=state)
         if before.newton is None:  # otherwise its descent is only the preconditioner of its last steps
+            # Where rows are cheap, the Hessian has the last word: an approximation may be off by any factor.
+            judged = not self._objective.layout.cheap
             self._points[model] = ModelPoint(
-                state.parameters, state.value, gain, state.iteration, self._objective.passes
+                state.parameters, state.value, gain, state.iteration, self._objective.passes, judged
             )
 
     def note_inverse(self, model: int, iteration: int, parameters: Floats | None) -> None:
@@ -74,7 +76,7 @@ class Ledger:
         """Note where a model is that takes its last steps."""
         self._newtons[model] = newton
         self._points[model] = ModelPoint(
-            newton.parameters, newton.value, newton.distance, newton.iteration, self._objective.passes
+            newton.parameters, newton.value, newton.distance, newton.iteration, self._objective.passes, judged=True
         )
 
     def report(self, share: float = 0.0) -> None:
@@ -111,7 +113,7 @@ class Ledger:
         values, _ = self._objective.only(list(waiting)).evaluate(parameters)
         for value, (model, state) in zip(values, waiting.items(), strict=True):
             self._points[model] = ModelPoint(
-                state.parameters, float(value), state.gain, state.iteration, self._objective.passes
+                state.parameters, float(value), state.gain, state.iteration, self._objective.passes, judged=True
             )
 
     def _state(self) -> FitState:
@@ -136,6 +138,6 @@ class Ledger:
             gradient_norm=point.gradient_norm,
             passes=point.passes,
             iterations=point.iteration,
-            converged=point.gradient_norm <= self._tol,
+            converged=point.judged and point.gradient_norm <= self._tol,
             cancelled=self.cancelled,
         )

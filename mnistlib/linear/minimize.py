@@ -331,8 +331,8 @@ class _Fit:
             return
         if begun is None:
             assert descent is not None
-            if self.handover.exhausted(descent):
-                return
+            if self.handover.exhausted(descent) and self.handover.gain(descent) > self.tol:
+                return  # without Newton's method, which would only tell how far the minimum is
             begun = NewtonState(descent.state.parameters, descent.state.iteration)
         newton = Newton(
             fine,

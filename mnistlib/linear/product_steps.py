@@ -25,6 +25,9 @@ LARGEST_BLOCKS = 1 << 24
 FAR = 1e-3
 # Nor are they made after fewer products than this: forming them takes double precision, and products do not.
 FEW_PRODUCTS = 15
+# A preconditioner is made anew if the Hessian finds the decrement larger by this factor: then even the Hessian sees little
+# of what is left.
+MISJUDGED = 100.0
 # Conjugate gradients are given up for blocks after so many times what these cost.
 PATIENCE = 2
 
@@ -158,9 +161,15 @@ class ProductSteps:
         step, self._products = conjugate_gradients(
             self._coarse, point.gradient, inverse, residual_left=residual_left, most=most
         )
-        if self._products < most or patient:
-            return step, float(np.vdot(step, point.gradient))
-        self._factorize(point)
+        found = float(np.vdot(step, point.gradient))
+        if fresh or (found <= MISJUDGED * decrement and (self._products < most or patient)):
+            return step, found
+        if self._affords_blocks:
+            self._factorize(point)
+        elif self._inverse is not None:
+            self._inverse = None  # the diagonal serves
+        else:
+            return step, found
         return self._solved(point, history, judged=judged)
 
 

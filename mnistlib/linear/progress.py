@@ -151,13 +151,17 @@ class Solution:
 
 @dataclass(frozen=True)
 class ModelPoint:
-    """A model after its last step, as `Solution` describes it; `passes` are those of the fit until then."""
+    """A model after its last step, as `Solution` describes it.
+
+    `passes` are those of the fit until then; `judged` says whether `gradient_norm` can show that the model has converged.
+    """
 
     parameters: Floats
     value: float
     gradient_norm: float
     iteration: int
     passes: float
+    judged: bool
 
 
 class Clock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import os
 from dataclasses import dataclass, replace
 from functools import cache
@@ -258,7 +259,9 @@ def _solve_wide(
     if problem.X.size >= COARSE_PAYS:
         first = _rough(problem, reduction, start, options)
     if first:
-        if any(solution.cancelled or solution.iterations >= options["max_iter"] for solution in first):
+        exhausted = [solution.iterations >= options["max_iter"] > 0 for solution in first]
+        far = [solution.gradient_norm > options["tol"] for solution in first]
+        if any(solution.cancelled for solution in first) or all(map(operator.and_, exhausted, far)):
             return first
         start = np.stack([solution.parameters for solution in first])
         options = options | {"steps": "last", "first_iteration": max(solution.iterations for solution in first)}

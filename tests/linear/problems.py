@@ -12,6 +12,7 @@ import numpy.typing as npt
 import sklearn.datasets
 
 __all__ = [
+    "FEW_SURE_ROWS",
     "LARGE",
     "SMALL",
     "Case",
@@ -234,7 +235,7 @@ _RARE_CLASSES = [
 ]
 
 # Found by a random search among few rows: version 0.1 and its successors took the last digits of sure rows for zero.
-_FEW_SURE_ROWS = [
+FEW_SURE_ROWS = [
     GeneratedCase(62, 8, 30, 2, 1.54e7, 0, "extreme", "vast", 11000142),
     GeneratedCase(24, 42, 3, 2, 3.34e4, 0.5, "extreme", "extreme", 11000194),
     GeneratedCase(4698, 46, 2, 2, 9.26e7, 3, "extreme", "none", 11000205),
@@ -259,6 +260,10 @@ _FEW_SURE_ROWS = [
     GeneratedCase(58, 36, 3, 2, 1.36e5, 3, "extreme", "extreme", 12002480),
     GeneratedCase(151, 19, 2, 2, 4.05e5, 3, "extreme", "vast", 12002726),
     GeneratedCase(797, 6, 10, 2, 2.03e6, None, "equal", "extreme", 12002778),
+    GeneratedCase(25, 34, 5, 2, 3.15e4, 3, "extreme", "none", 21002252),
+    GeneratedCase(28, 29, 5, 5, 1.19, 3, "extreme", "heavy", 22001331),
+    GeneratedCase(43, 44, 3, 2, 1.17e6, 0.5, "extreme", "vast", 22002765),
+    GeneratedCase(7032, 34, 5, 2, 2.53e4, 1, "equal", "vast", 21000739),
 ]
 
 SMALL: list[Case] = [
@@ -278,7 +283,7 @@ SMALL: list[Case] = [
         most_numbers=1e5,
         most_work=3e8,
     ),
-    *_FEW_SURE_ROWS,
+    *FEW_SURE_ROWS,
 ]
 
 LARGE: list[Case] = [

@@ -90,12 +90,12 @@ class Outcome:
 
 
 @cache
-def fit(case: Case) -> Fit:
-    return _fit(case, case.make())
+def fit(case: Case, max_iter: int = MAX_ITER) -> Fit:
+    return _fit(case, case.make(), max_iter)
 
 
-def _fit(case: Case, sample: Sample) -> Fit:
-    model = LogisticRegression(C=case.C, max_iter=MAX_ITER)
+def _fit(case: Case, sample: Sample, max_iter: int) -> Fit:
+    model = LogisticRegression(C=case.C, max_iter=max_iter)
     began = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -112,9 +112,9 @@ def _fit(case: Case, sample: Sample) -> Fit:
 
 
 @cache
-def measure(case: Case) -> Outcome:
+def measure(case: Case, max_iter: int = MAX_ITER) -> Outcome:
     sample = case.make()
-    found = fit(case)
+    found = fit(case, max_iter)
     best = find_optimum(sample.X, sample.y, C=case.C, weights=sample.weights)
     objective = _loss(case, sample, found.coef, found.intercept)
     weight = float(len(sample.y) if sample.weights is None else sample.weights.sum())

@@ -148,6 +148,20 @@ def test_the_first_steps_alone_read_the_rows_as_often_as_a_rough_solution_needs(
     assert rough.objective == pytest.approx(whole.objective, rel=1e-3)
 
 
+def test_a_fit_that_is_cancelled_before_newtons_method_has_not_converged(double: Arithmetic) -> None:
+    (found,) = LBFGS.fit(double, tol=0.1, callback=lambda progress: progress.gradient_norm <= 0.1)
+    assert found.cancelled
+    assert found.gradient_norm <= 0.1
+    assert not found.converged
+
+
+def test_a_fit_that_runs_out_of_steps_before_newtons_method_is_judged_by_the_hessian(double: Arithmetic) -> None:
+    (found,) = LBFGS.fit(double, tol=0.1, max_iter=10)
+    (limit,) = LBFGS.fit(double, tol=0.1, max_iter=2)
+    assert found.converged
+    assert not limit.converged
+
+
 def test_the_last_steps_after_the_first_reach_the_optimum(double: Arithmetic) -> None:
     problem = LBFGS.problem()
     (rough,) = LBFGS.fit(double, tol=1e-10, steps="first")

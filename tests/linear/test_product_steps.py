@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
-from mnistlib.linear.arithmetic import Arithmetic
+from mnistlib.linear.arithmetic import Arithmetic, Floats
 from mnistlib.linear.curvature import Blocks, Diagonal
 from mnistlib.linear.newton import Newton, NewtonState
 from mnistlib.linear.product_steps import ProductState, conjugate_gradients
@@ -37,6 +37,32 @@ def test_blocks_are_made_after_a_step_of_many_products(double: Arithmetic, produ
     newton = Newton(objective, state, tol=TOL, coarse=objective, inverse=Diagonal.here(objective))
     newton.step()
     assert (known_by(newton).blocks_at is not None) == made
+
+
+@dataclass(frozen=True)
+class Shrunken:
+    """An inverse Hessian that is too small by a factor."""
+
+    inverse: Diagonal
+    factor: float
+    rescaled = False
+
+    def solve(self, gradient: Floats) -> Floats:
+        return self.inverse.solve(gradient) * self.factor
+
+
+@pytest.mark.parametrize(("factor", "made"), [(1.0, False), (1e-3, True), (1e-9, True)])
+def test_blocks_are_made_where_the_preconditioner_sees_too_little(
+    double: Arithmetic, factor: float, made: bool
+) -> None:
+    objective = PROBLEMS["large, 3 classes"].objective(double)
+    start = np.zeros(objective.shape[1:])
+    objective.evaluate(start[None])
+    inverse = Shrunken(Diagonal.here(objective), factor)
+    newton = Newton(objective, NewtonState(start), tol=TOL, coarse=objective, inverse=inverse)
+    newton.step()
+    assert (known_by(newton).blocks_at is not None) == made
+    assert newton.value < objective.at_zero_weights[0]
 
 
 def test_the_products_of_a_step_are_counted_in_its_state(double: Arithmetic) -> None:

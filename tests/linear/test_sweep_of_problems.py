@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.linear.problems import LARGE, SMALL, Case
+from tests.linear.problems import FEW_SURE_ROWS, LARGE, SMALL, Case
 from tests.linear.sweep import DISTANCE, ROUNDING, SCORE, excess_over_lbfgs, fit, measure
 
 every_problem = pytest.mark.parametrize(
@@ -28,6 +28,13 @@ def test_a_converged_fit_has_the_objective_of_the_optimum(case: Case) -> None:
 def test_a_converged_fit_has_the_score_of_the_optimum(case: Case) -> None:
     outcome = measure(case)
     assert not outcome.fit.converged or abs(outcome.score - outcome.best_score) <= SCORE, str(outcome)
+
+
+@pytest.mark.parametrize("case", FEW_SURE_ROWS, ids=str)
+@pytest.mark.parametrize("max_iter", [2, 3, 5, 8, 11, 16, 32, 64])
+def test_a_fit_that_is_cut_off_is_no_better_than_it_says(case: Case, max_iter: int) -> None:
+    outcome = measure(case, max_iter)
+    assert not outcome.fit.converged or outcome.distance <= DISTANCE, str(outcome)
 
 
 @every_problem
