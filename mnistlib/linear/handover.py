@@ -79,8 +79,8 @@ class Handover:
     def gain(self, descent: Descent) -> float:
         """Return the estimated distance of a model from its minimum, relative to its objective.
 
-        Blocks from rows that were drawn some steps ago may show too little. So the last steps are extrapolated too, unless
-        Newton's method follows. It is at most 1: the objective does not fall below zero.
+        Blocks from rows that were drawn some steps ago may show too little. So the last steps are extrapolated too,
+        unless Newton's method follows. It is at most 1: the objective does not fall below zero.
         """
         gain = descent.decrement / 2
         if not self.objective.layout.cheap:

@@ -36,8 +36,8 @@ FINAL_STEP = 0.01
 FINAL_GAIN = 1e-5
 # Safety factor of what the last step has left of the decrement, if the next one is to leave no more.
 CAUTION = 25.0
-# And of the gain where more steps should have followed. What is left to fall is more than the quadratic model says: twice
-# as much of an exponential, such as the loss of classes that are told apart, and ten times with weights from 1e-6 to 1e6.
+# And of the gain where more steps should have followed. What is left to fall is more than the quadratic model says: of
+# an exponential, such as the loss of classes that are told apart, twice; with weights from 1e-6 to 1e6, ten times.
 CAUTION_IF_CUT_OFF = 100.0
 # A last step that moves no intercept, which is a logarithm of odds, by more than this needs no evaluation.
 SHORT = 0.1

@@ -153,7 +153,7 @@ class Solution:
 class ModelPoint:
     """A model after its last step, as `Solution` describes it.
 
-    `passes` are those of the fit until then; `judged` says whether `gradient_norm` can show that the model has converged.
+    `passes` are those of the fit until then; `judged` says whether `gradient_norm` can show that it has converged.
     """
 
     parameters: Floats

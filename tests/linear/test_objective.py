@@ -159,8 +159,8 @@ def test_solving_with_the_hessian_undoes_the_finite_difference_of_the_gradient(
     hessian = objective.hessian()
     if np.isinf(C):  # the same added to the weights of all classes changes nothing
         hessian += np.diag(np.full(len(hessian), 1e-9))
-    found = np.linalg.solve(hessian, change.ravel()).reshape(direction.shape)
-    np.testing.assert_allclose(objective.balanced(found), direction, rtol=1e-6, atol=1e-6)
+    found: Any = np.linalg.solve(hessian, change.ravel())
+    np.testing.assert_allclose(objective.balanced(found.reshape(direction.shape)), direction, rtol=1e-6, atol=1e-6)
 
 
 @each_softmax
