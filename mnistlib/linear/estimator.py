@@ -96,7 +96,8 @@ class LogisticRegression(CallbackSupportMixin, SparseCoefMixin, ClassifierMixin,
         belongs to ``X * pixel_scale``: with 1/255, to pixels between 0 and 1.
     memory_budget : int or None, default=None
         The bytes of working memory beside `X`; None is a quarter of the machine's memory. Within it, a fit keeps the
-        probabilities of all rows, of which it would otherwise compute some anew, and remembers up to 20 steps; and
+        residuals of all rows (a number for each row and class), of which it would otherwise compute some anew, and
+        remembers up to 20 steps; and
         `regularization_path` trains many models at once. In any case a fit takes a few times the size of the
         coefficients; up to 10 million numbers in `X`, copies of it in other precisions, and up to 20 million a copy
         without rows of weight zero; beyond, up to half a gigabyte each for a sample of the rows and for factors of
@@ -118,15 +119,17 @@ class LogisticRegression(CallbackSupportMixin, SparseCoefMixin, ClassifierMixin,
         Iterations.
     converged_ : bool
         Whether `gradient_norm_` is at most `tol`: whether the objective is, by the estimate, within this share of its
-        minimum.
+        minimum. Up to 10 million numbers in `X`, only the Hessian says so: a fit that is cut off before Newton's method
+        has not converged.
     n_passes_ : float
         Passes over the rows, those over a sample of them counted as their share.
     objective_ : float
         ``C * sum(sample_weight * log_loss) + sum(coef_ ** 2) / 2``; without a penalty, the first sum.
     gradient_norm_ : float
-        The estimate that `tol` limits: half the squared Newton decrement, divided by the objective. It is at least
-        twice the relative fall of the objective that the last steps let expect where `X` has more than 10 million
-        numbers, since the curvature is that of rows drawn.
+        The estimate that `tol` limits: half the squared Newton decrement, divided by the objective. Where `max_iter` or
+        a callback ends the fit before its last step, a hundred times that, and at most 1: the quadratic model sees too
+        little of what is left. It is at least twice the relative fall of the objective that the last steps let expect
+        where `X` has more than 10 million numbers, since the curvature is that of rows drawn.
 
     Examples
     --------

@@ -90,7 +90,7 @@ def local_objective(
     scale : float
         The factor of every number in X.
     keeps : bool
-        Whether to keep the probabilities of all rows, as for `Shard`.
+        Whether to keep the residuals of all rows, as for `Shard`.
     """
     outputs = 1 if classes == 2 else classes
     of_classes = np.bincount(labels, weights=sample_weight, minlength=classes).astype(np.float64)

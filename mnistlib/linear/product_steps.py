@@ -25,8 +25,8 @@ LARGEST_BLOCKS = 1 << 24
 FAR = 1e-3
 # Nor are they made after fewer products than this: forming them takes double precision, and products do not.
 FEW_PRODUCTS = 15
-# A preconditioner is made anew if the Hessian finds the decrement larger by this factor. Behind it, even the Hessian sees
-# little of what is left.
+# A preconditioner is made anew if the Hessian finds the decrement larger by this factor: behind it, products with the
+# Hessian too show little of what is left.
 MISJUDGED = 100.0
 # Conjugate gradients are given up for blocks after so many times what these cost.
 PATIENCE = 2

@@ -27,8 +27,8 @@ __all__ = ["Problem", "solve", "unsolved", "usual_memory"]
 
 # From so many numbers on, the first steps are faster in single precision.
 COARSE_PAYS = 1 << 15
-# The shares of the working memory: of the probabilities of all rows in one precision, and of the steps remembered.
-SHARE_OF_PROBABILITIES = 1 / 3
+# The shares of the working memory: of the residuals of all rows in one precision, and of the steps remembered.
+SHARE_OF_RESIDUALS = 1 / 3
 SHARE_OF_STEPS = 1 / 3
 # Bytes of a parameter in a step and the gradient's change, and again in their copies when the newest is added.
 BYTES_OF_STEP = 4 * 8
@@ -60,7 +60,7 @@ class Problem:
     threads : int
         Blocks of rows that are worked on at a time.
     memory : float
-        The most bytes of working memory: so far as they fit, the probabilities of all rows are kept, and the last steps
+        The most bytes of working memory: so far as they fit, the residuals of all rows are kept, and the last steps
         remembered. Not counted are copies of X, which are made of up to 10 million numbers, and a few times the
         parameters.
     """
@@ -102,7 +102,7 @@ class Problem:
             sample_weight=self.weights,
             fit_intercept=self.fit_intercept,
             scale=self.scale,
-            keeps=self._outputs * np.dtype(precision).itemsize <= self.memory * SHARE_OF_PROBABILITIES,
+            keeps=self._outputs * np.dtype(precision).itemsize <= self.memory * SHARE_OF_RESIDUALS,
         )
 
     @property
@@ -115,7 +115,7 @@ class Problem:
     def models_at_once(self) -> int:
         """How many of the models are best fitted over shared passes, with working memory for all of them."""
         of_model = (
-            self._outputs * np.dtype(np.float64).itemsize / SHARE_OF_PROBABILITIES
+            self._outputs * np.dtype(np.float64).itemsize / SHARE_OF_RESIDUALS
             + MEMORY * BYTES_OF_STEP * math.prod(self.shape) / SHARE_OF_STEPS
         ) / len(self.C)
         return max(1, int(min(self.memory / of_model, len(self.C))))

@@ -468,8 +468,8 @@ def test_a_memory_budget_limits_what_a_fit_takes_beside_its_rows() -> None:
             peaks.append(tracemalloc.get_traced_memory()[1])
         finally:
             tracemalloc.stop()
-    probabilities = len(X) * 100 * 4
-    assert peaks[1] < peaks[0] - 0.6 * probabilities
+    residuals = len(X) * 100 * 4
+    assert peaks[1] < peaks[0] - 0.6 * residuals
 
 
 def test_a_callback_ends_a_path_that_is_fitted_one_by_one() -> None:

@@ -124,7 +124,7 @@ def test_two_shards_have_the_sums_of_one_to_the_bit(double: Arithmetic, cut: int
 
 @each_classes
 @pytest.mark.parametrize("operation", SUMS)
-def test_probabilities_that_are_not_kept_have_the_same_bits(double: Arithmetic, classes: int, operation: str) -> None:
+def test_residuals_that_are_not_kept_have_the_same_bits(double: Arithmetic, classes: int, operation: str) -> None:
     if (operation, classes) == ("cross_grams", 2):
         pytest.skip("one output has none")
     kept, anew = (cut_into((), classes, double, keeps=keeps) for keeps in (True, False))
@@ -135,7 +135,7 @@ def test_probabilities_that_are_not_kept_have_the_same_bits(double: Arithmetic, 
 
 
 @each_classes
-def test_rows_are_drawn_alike_by_probabilities_that_are_not_kept(double: Arithmetic, classes: int) -> None:
+def test_rows_are_drawn_alike_by_residuals_that_are_not_kept(double: Arithmetic, classes: int) -> None:
     found: list[list[Drawn]] = []
     for keeps in (True, False):
         shards = cut_into((), classes, double, keeps=keeps)
