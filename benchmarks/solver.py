@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -98,26 +98,63 @@ def bar_liblinear(*, quick: bool, **_: Any) -> list[Line]:
     ]  # fmt: skip
 
 
-INTELEX = """
+# Peers that have a Python of their own.
+IN_ANOTHER_PYTHON = """
 import sys, time, numpy as np
-from sklearnex.linear_model import LogisticRegression
+{imports}
 data = np.load(sys.argv[1])
+X, y = data["X"], data["y"]
 began = time.perf_counter()
-model = LogisticRegression(C=2.0, max_iter=1000).fit(data["X"], data["y"])
-np.savez(sys.argv[2], seconds=time.perf_counter() - began, coef=model.coef_, intercept=model.intercept_)
+model = {model}.fit(X, y)
+seconds = time.perf_counter() - began
+np.savez(sys.argv[2], seconds=seconds, coef={coef}, intercept=np.ravel(model.intercept_))
 """
+INTELEX = IN_ANOTHER_PYTHON.format(
+    imports="from sklearnex.linear_model import LogisticRegression",
+    model="LogisticRegression(C=2.0, max_iter=1000)",
+    coef="model.coef_",
+)
+# Its objective is the mean loss and lambda_1 / 2 times the squared weights; its tol limits the relative duality gap.
+CYANURE = {
+    tol: IN_ANOTHER_PYTHON.format(
+        imports="from cyanure.estimators import Classifier",
+        model="Classifier(loss='multiclass-logistic', penalty='l2', lambda_1=0.5 / len(y), "
+        f"tol={tol}, max_iter=500, fit_intercept=True, n_threads=1, verbose=False)",
+        coef="model.coef_.T",
+    )
+    for tol in (1e-3, 1e-4)
+}
 
 
-def bar_intelex(*, quick: bool, intelex: str, **_: Any) -> list[Line]:
+def bar_intelex(*, quick: bool, intelex: str, **_: Any) -> Iterator[Line]:
     """Bar 3: scikit-learn-intelex to its own objective."""
-    if subprocess.run([intelex, "-c", "import sklearnex"], capture_output=True, check=False).returncode:
-        return [Line("3", "scikit-learn-intelex is not installed: give --intelex the Python that has it", "", None)]
-    problem = digits(quick=quick)
+    if not importable(intelex, "sklearnex"):
+        yield Line("3", "scikit-learn-intelex is not installed: give --intelex the Python that has it", "", None)
+        return
+    yield from beside_another_python(intelex, INTELEX, "scikit-learn-intelex lbfgs float32", digits(quick=quick))
+
+
+def bar_cyanure(*, quick: bool, cyanure: str, **_: Any) -> Iterator[Line]:
+    """Bar 3: Cyanure, at two tolerances, to its own objective."""
+    if not importable(cyanure, "cyanure"):
+        yield Line("3", "Cyanure is not installed: give --cyanure the Python that has it", "", None)
+        return
+    for tol, script in CYANURE.items():
+        yield from beside_another_python(cyanure, script, f"Cyanure float32, tol={tol:g}", digits(quick=quick))
+
+
+def importable(python: str, module: str) -> bool:
+    """Return whether another Python has a module."""
+    return subprocess.run([python, "-c", f"import {module}"], capture_output=True, check=False).returncode == 0
+
+
+def beside_another_python(python: str, script: str, name: str, problem: Problem) -> list[Line]:
+    """Compare with a fit in another Python, to its objective."""
     X = problem.floats(np.float32)
     with tempfile.TemporaryDirectory() as folder:
         rows, found = Path(folder, "rows.npz"), Path(folder, "found.npz")
         np.savez(rows, X=X, y=problem.y)
-        subprocess.run([intelex, "-c", INTELEX, rows, found], capture_output=True, check=True)
+        subprocess.run([python, "-c", script, rows, found], capture_output=True, check=True)
         result = np.load(found)
         peer_seconds = float(result["seconds"])
         peer = Peer()
@@ -126,7 +163,7 @@ def bar_intelex(*, quick: bool, intelex: str, **_: Any) -> list[Line]:
     seconds, model = timed(lambda: until(problem, target), 3)
     ratio = peer_seconds / seconds
     return [
-        Line("3", f"scikit-learn-intelex lbfgs float32: {peer_seconds:.1f} s to {target:.1f}", "", None),
+        Line("3", f"{name}: {peer_seconds:.1f} s to {target:.1f}", "", None),
         Line("3", "at least 3 times faster to the same objective",
              f"{seconds:.2f} s to {model.objective_:.1f} in {model.n_passes_:.0f} passes: {ratio:.1f}x",
              ratio >= 3 and model.objective_ <= target),
@@ -278,6 +315,7 @@ BARS: dict[str, Callable[..., Iterable[Line]]] = {
     "lbfgs": bar_lbfgs,
     "liblinear": bar_liblinear,
     "intelex": bar_intelex,
+    "cyanure": bar_cyanure,
     "optimum": bar_optimum,
     "path": bar_path,
     "memory": bar_memory,
@@ -297,12 +335,14 @@ def main() -> int:
     parser.add_argument(
         "--intelex", default=sys.executable, help="a Python with scikit-learn-intelex", metavar="PYTHON"
     )
+    parser.add_argument("--cyanure", default=sys.executable, help="a Python with cyanure", metavar="PYTHON")
     parser.add_argument("--rows", default="", help="of everywhere and probes: what to compare on", metavar="REGEX")
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     lines: list[Line] = []
     for name in options.only or BARS:
-        for line in BARS[name](quick=options.quick, intelex=options.intelex, rows=options.rows):
+        bar = BARS[name](quick=options.quick, intelex=options.intelex, cyanure=options.cyanure, rows=options.rows)
+        for line in bar:
             lines.append(line)
             if not options.json:
                 mark = {True: "ok  ", False: "MISS", None: "    "}[line.cleared]

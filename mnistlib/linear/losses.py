@@ -30,12 +30,13 @@ def _least(arithmetic: Arithmetic) -> float:
     return SMALLEST * math.log(np.finfo(arithmetic.precision).tiny)
 
 
-def _beyond(arithmetic: Arithmetic) -> float:
-    """Return a factor of the sum of odds with which no residual rounds to 1.
+def _largest(arithmetic: Arithmetic) -> float:
+    """Return the largest residual.
 
-    The curvature of a row whose class is held for impossible would be 0, and a step that mends it endless.
+    If it rounded to 1, the curvature of a row whose class is held for impossible would be 0, and a step that mends it
+    endless.
     """
-    return 1 + 2 * float(np.finfo(arithmetic.precision).eps)
+    return 1 - 2 * float(np.finfo(arithmetic.precision).eps)
 
 
 def curvature(residuals: DeviceArray) -> DeviceArray:
@@ -65,11 +66,11 @@ class Softmax:
 
     arithmetic: Arithmetic
     _least_output: DeviceArray = field(init=False)
-    _beyond: float = field(init=False)
+    _largest: DeviceArray = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_least_output", self.arithmetic.to_device(np.array(_least(self.arithmetic))))
-        object.__setattr__(self, "_beyond", _beyond(self.arithmetic))
+        object.__setattr__(self, "_largest", self.arithmetic.to_device(np.array(_largest(self.arithmetic))))
 
     def evaluate(self, outputs: DeviceArray, labels: DeviceArray) -> tuple[DeviceArray, DeviceArray]:
         """Return the loss of each row, and the residuals in the memory of `outputs`."""
@@ -83,9 +84,8 @@ class Softmax:
         in_a_row[places] = 0
         of_others = xp.sum(outputs, 0)
         total = of_others + odds
-        total *= self._beyond
-        outputs /= total
-        in_a_row[places] = -of_others / total
+        outputs /= xp.maximum(total, 1 / self._largest)
+        in_a_row[places] = -xp.minimum(of_others / total, self._largest)
         # Where the class is the likeliest, its odds are 1, and the loss may be far smaller than that.
         return xp.log1p(xp.where(of_class < 0, total - 1, of_others)) - of_class, outputs
 
@@ -122,13 +122,13 @@ class Logistic:
 
     arithmetic: Arithmetic
     _least_odds: DeviceArray = field(init=False)
-    _beyond: float = field(init=False)
+    _largest: DeviceArray = field(init=False)
     _signs: DeviceArray = field(init=False)
 
     def __post_init__(self) -> None:
         least = math.exp(_least(self.arithmetic))
         object.__setattr__(self, "_least_odds", self.arithmetic.to_device(np.array(least)))
-        object.__setattr__(self, "_beyond", _beyond(self.arithmetic))
+        object.__setattr__(self, "_largest", self.arithmetic.to_device(np.array(_largest(self.arithmetic))))
         object.__setattr__(self, "_signs", self.arithmetic.to_device(np.array([1.0, -1.0])))
 
     def evaluate(self, outputs: DeviceArray, labels: DeviceArray) -> tuple[DeviceArray, DeviceArray]:
@@ -147,7 +147,7 @@ class Logistic:
         loss += xp.maximum(wrong, 0 * self._least_odds)
         odds = xp.maximum(odds, self._least_odds)
         residuals = xp.maximum(odds, wrong > 0)  # faster than `where`, which branches at each row
-        residuals /= total * self._beyond
+        residuals /= xp.maximum(total, 1 / self._largest)
         residuals *= signs
         return loss, residuals[None]
 

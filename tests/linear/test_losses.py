@@ -157,6 +157,17 @@ def test_the_loss_of_two_classes_is_accurate_to_a_few_units_in_the_last_place(dt
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_loss_of_many_classes_is_accurate_to_a_few_units_in_the_last_place(dtype: type) -> None:
+    labels = np.random.default_rng(0).integers(0, 5, 2000)
+    scores: Any = np.random.default_rng(1).normal(scale=3, size=(5, 2000)).astype(dtype)
+    expected, _ = exact(scores, labels)
+    losses, _ = Softmax(Arithmetic(np.dtype(dtype))).evaluate(scores, labels)
+    off = (losses - expected) / expected / float(np.finfo(dtype).eps)
+    assert np.abs(off).max() < 20
+    assert abs(off.mean()) < 0.1
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_products_with_residuals_are_of_normal_numbers(dtype: type, outputs: int) -> None:
     arithmetic = Arithmetic(np.dtype(dtype))
