@@ -23,7 +23,7 @@ from mnistlib.linear.quasi_newton import MEMORY, InverseHessian
 __all__ = ["minimize"]
 
 # Iterations after which blocks are drawn anew: early, because the Hessian changes most at the start.
-DRAW_AFTER = (1, 10, 50)
+DRAW_AFTER = (1, 6, 18, 50)
 # Iterations after which the diagonal is formed anew, with several outputs. With one, the curvature of rows that are
 # told apart falls to nothing, and with it a diagonal that is of use.
 DIAGONAL_AFTER = (6, 12, 24)

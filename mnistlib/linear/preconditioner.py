@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mnistlib.linear.arithmetic import Arithmetic, DeviceArray, Floats
 from mnistlib.linear.layout import Drawn
 from mnistlib.linear.objective import Objective
 
-__all__ = ["Preconditioner", "at_zero", "blocks_pay", "leaders", "near"]
+__all__ = ["ClassBlocks", "Preconditioner", "at_zero", "blocks_pay", "leaders", "near"]
 
 # Rows to draw for a block: a share of all, within these limits for each column. On 60,000 digits half as many cost a
 # third more passes, and twice as many save none; the dearer a pass is, the more it pays to save one.
@@ -34,18 +36,22 @@ SIMILAR_RATES = 30
 # What the rows drawn don't show is made up for by so many rows more, in which every pixel has the mean brightness. With
 # 30 to 100, from 60,000 to 6 million digits take 10 to 15 passes; with none, and with 200, up to half as many again.
 PRIOR_ROWS = 50
+# A pixel with less than this share of the mean square of all pixels is left out of the block, and its second derivative
+# stands alone. On 60,000 digits that is a third of the pixels, a Gram matrix takes half the time, and no pass is added;
+# with a share of 0.03, a third more passes.
+DARK = 0.005
 # Rows that are made into a Gram matrix at a time.
 CHUNK = 1024
 
 
 @dataclass(frozen=True)
 class Preconditioner:
-    """A symmetric positive matrix in the place of an inverse Hessian.
+    """A symmetric positive matrix that all outputs share in the place of an inverse Hessian.
 
     Parameters
     ----------
-    factor : array of shape (outputs, d + 1, d + 1), (1, d + 1, d + 1) or (d + 1,)
-        F with ``F.T @ F`` the matrix: a block for each output, one for all of them, or its diagonal.
+    factor : array of shape (d + 1, d + 1) or (d + 1,)
+        F with ``F.T @ F`` the matrix, or its diagonal.
     arithmetic : Arithmetic
         The library and the precision of the factor.
     """
@@ -56,18 +62,60 @@ class Preconditioner:
 
     def solve(self, gradient: Floats) -> Floats:
         """Return the matrix times `gradient`, both of the shape (outputs, d + 1)."""
-        factor = self.factor
-        vectors = self.arithmetic.to_device(gradient)
-        if factor.ndim == 1:
-            solved = factor * factor * vectors
-        elif len(factor) == 1:
-            solved = (vectors @ factor[0].T) @ factor[0]
-        else:
-            # Block by block: each is used twice, and the second time comes out of the cache.
-            solved = self.arithmetic.namespace.stack(
-                [(block @ vector) @ block for block, vector in zip(factor, vectors, strict=True)]
-            )
+        factor, vectors = self.factor, self.arithmetic.to_device(gradient)
+        solved = factor * factor * vectors if factor.ndim == 1 else (vectors @ factor.T) @ factor
         return np.asarray(solved, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class ClassBlock:
+    """The inverse of one output's Hessian, in which some columns stand alone.
+
+    Parameters
+    ----------
+    factor : array of shape (m, m)
+        F with ``F.T @ F`` the inverse for the columns of the block.
+    columns : array of shape (m,) or None
+        The numbers of these columns; None for all.
+    alone : array of shape (d + 1,) or None
+        The roots of the inverses of the second derivatives by each parameter; None where none stands alone.
+    """
+
+    factor: DeviceArray
+    columns: DeviceArray | None = None
+    alone: DeviceArray | None = None
+
+    def solve(self, vector: DeviceArray) -> DeviceArray:
+        """Return the inverse times a vector of shape (d + 1,)."""
+        if self.columns is None or self.alone is None:
+            return (self.factor @ vector) @ self.factor
+        solved = self.alone * self.alone * vector
+        solved[self.columns] = (self.factor @ vector[self.columns]) @ self.factor
+        return solved
+
+
+@dataclass(frozen=True)
+class ClassBlocks:
+    """The inverse of each output's Hessian.
+
+    Parameters
+    ----------
+    blocks : list of ClassBlock
+        One for each output.
+    arithmetic : Arithmetic
+        The library and the precision of the blocks.
+    """
+
+    blocks: list[ClassBlock]
+    arithmetic: Arithmetic
+    rescaled = False
+
+    def solve(self, gradient: Floats) -> Floats:
+        """Return the matrix times `gradient`, both of the shape (outputs, d + 1)."""
+        vectors = self.arithmetic.to_device(gradient)
+        # Block by block: each is used twice, and the second time comes out of the cache.
+        solved = [block.solve(vector) for block, vector in zip(self.blocks, vectors, strict=True)]
+        return np.asarray(self.arithmetic.namespace.stack(solved), dtype=np.float64)
 
 
 def at_zero(objective: Objective) -> list[Preconditioner]:
@@ -84,7 +132,7 @@ def at_zero(objective: Objective) -> list[Preconditioner]:
     likely = 1 / max(2, objective.outputs)
     at_even_odds = arithmetic.to_device(likely * (1 - likely) * gram)
     factors = [_factor(objective, model, at_even_odds) for model in range(len(objective.C))]
-    return [Preconditioner(factor[None] if whole else factor, arithmetic) for factor in factors]
+    return [Preconditioner(factor, arithmetic) for factor in factors]
 
 
 def blocks_pay(objective: Objective) -> bool:
@@ -93,7 +141,7 @@ def blocks_pay(objective: Objective) -> bool:
     return objective.shape[2] ** 2 <= limit
 
 
-def near(objective: Objective, model: int, stream: tuple[int, ...], *, by_position: bool) -> Preconditioner:
+def near(objective: Objective, model: int, stream: tuple[int, ...], *, by_position: bool) -> ClassBlocks:
     """Return the inverses of the class blocks of a model where it was last evaluated.
 
     Parameters
@@ -111,13 +159,20 @@ def near(objective: Objective, model: int, stream: tuple[int, ...], *, by_positi
     wanted = min(max(objective.layout.population / DRAW_ONE_IN, least), most)
     drawn = _draw(objective, model, wanted, stream, by_position=by_position)
 
-    def work(output: int) -> DeviceArray:
-        gram = _gram(objective, drawn, output)
-        return _factor(objective, model, gram, unseen=_unseen(objective, gram, wanted))
+    def work(output: int) -> ClassBlock:
+        if not objective.layout.of_bytes:
+            return ClassBlock(_factor(objective, model, _gram(objective, drawn, output)))
+        squares = _squares(objective, drawn, output)
+        unseen = _unseen(objective, squares, wanted)
+        columns = _bright(squares)
+        gram = _gram(objective, drawn, output, columns)
+        factor = _factor(objective, model, gram, unseen=unseen)
+        if columns is None:
+            return ClassBlock(factor)
+        alone = _factor(objective, model, objective.arithmetic.to_device(squares), unseen=unseen)
+        return ClassBlock(factor, objective.arithmetic.indices(columns), alone)
 
-    arithmetic = objective.arithmetic
-    blocks = list(arithmetic.map(work, range(objective.outputs)))
-    return Preconditioner(arithmetic.namespace.stack(blocks), arithmetic)
+    return ClassBlocks(list(objective.arithmetic.map(work, range(objective.outputs))), objective.arithmetic)
 
 
 def leaders(C: Floats) -> list[int]:
@@ -142,49 +197,68 @@ def _draw(
     return [of_block for drawn in of_shards for of_block in drawn]
 
 
-def _gram(objective: Objective, drawn: list[Drawn], output: int) -> DeviceArray:
-    """Return the weighted Gram matrix of the rows that an output has drawn, with a column of ones after them."""
-    arithmetic, columns = objective.arithmetic, objective.shape[2]
-    total = arithmetic.to_device(np.zeros((columns, columns)))
-    for chunk in _chunks(drawn, output):
-        rows = np.concatenate([of_block.rows[of_block.places[output]] for of_block in chunk])
-        weights = np.concatenate([of_block.weights[output] for of_block in chunk])
-        total += arithmetic.gram(arithmetic.to_device(rows), arithmetic.to_device(weights), whole=True)
+def _gram(
+    objective: Objective, drawn: list[Drawn], output: int, columns: npt.NDArray[np.intp] | None = None
+) -> DeviceArray:
+    """Return the weighted Gram matrix of the rows that an output has drawn, with a column of ones after them.
+
+    With `columns`, of some columns only; the last is the one of ones.
+    """
+    arithmetic = objective.arithmetic
+    size = objective.shape[2] if columns is None else len(columns)
+    total = arithmetic.to_device(np.zeros((size, size)))
+    for rows, weights in _chunks(drawn, output):
+        part = rows if columns is None else np.take(rows, columns[:-1], axis=1)
+        total += arithmetic.gram(arithmetic.to_device(part), arithmetic.to_device(weights), whole=True)
     return total
 
 
-def _chunks(drawn: list[Drawn], output: int) -> Iterator[list[Drawn]]:
-    """Yield the blocks in groups of about `CHUNK` rows that the output has drawn."""
+def _squares(objective: Objective, drawn: list[Drawn], output: int) -> Floats:
+    """Return the diagonal of the Gram matrix."""
+    arithmetic = objective.arithmetic
+    total = np.zeros(objective.shape[2])
+    for rows, weights in _chunks(drawn, output):
+        total += np.asarray(
+            arithmetic.gram(arithmetic.to_device(rows), arithmetic.to_device(weights), whole=False), dtype=np.float64
+        )
+    return total
+
+
+def _bright(squares: Floats) -> npt.NDArray[np.intp] | None:
+    """Return the columns that make a block, the intercept among them; None for all."""
+    bright = squares >= DARK * squares[:-1].mean()
+    bright[-1] = True
+    return None if bright.all() else np.flatnonzero(bright)
+
+
+def _chunks(drawn: list[Drawn], output: int) -> Iterator[tuple[npt.NDArray[Any], Floats]]:
+    """Yield about `CHUNK` of the rows that the output has drawn at a time, with their weights."""
     group: list[Drawn] = []
     size = 0
-    for of_block in drawn:
+    for number, of_block in enumerate(drawn, 1):
         group.append(of_block)
         size += len(of_block.places[output])
-        if size >= CHUNK:
-            yield group
+        if size >= CHUNK or (size and number == len(drawn)):
+            rows = np.concatenate([each.rows[each.places[output]] for each in group])
+            yield rows, np.concatenate([each.weights[output] for each in group])
             group, size = [], 0
-    if size:
-        yield group
 
 
-def _unseen(objective: Objective, gram: DeviceArray, drawn: float) -> float:
+def _unseen(objective: Objective, squares: Floats, drawn: float) -> float:
     """Return a bound on the contribution of rows not drawn to any diagonal number of a Gram matrix.
 
     A pixel that is dark in all the rows drawn but bright in a few of the others looks as if nothing but the penalty
     held its weight. On six million digits steps came out a thousand times too long, and took twice as many passes.
     Only bytes share a unit: columns of floats have none in common.
     """
-    if not objective.layout.of_bytes:
-        return 0.0
     undrawn = max(0.0, 1 - drawn / objective.layout.population)
-    typical = float(objective.arithmetic.namespace.diagonal(gram)[:-1].mean()) / drawn
-    return PRIOR_ROWS * undrawn * typical
+    return PRIOR_ROWS * undrawn * float(squares[:-1].mean()) / drawn
 
 
 def _factor(objective: Objective, model: int, gram: DeviceArray, *, unseen: float = 0.0) -> DeviceArray:
     """Factorize the penalized Hessian of a model, or its diagonal, from the Gram matrix of raw rows."""
     arithmetic = objective.arithmetic
-    scale = np.full(objective.shape[2], objective.layout.scale)
+    scale = np.full(len(gram), objective.layout.scale)
     scale[-1] = 1
     penalty = objective.penalty[model] + objective.C[model] * unseen * scale**2
     penalty[-1] = 0
