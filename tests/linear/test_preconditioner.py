@@ -37,7 +37,8 @@ def blocks_of(objective: Objective) -> ClassBlocks:
 
 def numbers(columns: Any) -> list[int]:
     assert columns is not None
-    return np.asarray(columns).tolist()
+    found: list[int] = np.asarray(columns).tolist()
+    return found
 
 
 def test_dark_pixels_stand_alone(double: Arithmetic) -> None:
@@ -62,8 +63,8 @@ def test_a_block_with_columns_alone_is_the_inverse_of_its_parts(double: Arithmet
     random = np.random.default_rng(0)
     lower = np.linalg.inv(np.linalg.cholesky(np.cov(random.normal(size=(3, 50)))))
     alone = random.random(5)
-    block = ClassBlock(*(double.to_device(part) for part in (lower,)), double.indices(np.array([0, 2, 4])),
-                       double.to_device(alone))  # fmt: skip
+    columns = double.indices(np.array([0, 2, 4]))
+    block = ClassBlock(double.to_device(lower), columns, double.to_device(alone))
     vector = random.normal(size=5)
     expected = alone**2 * vector
     expected[[0, 2, 4]] = lower.T @ (lower @ vector[[0, 2, 4]])
