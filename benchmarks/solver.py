@@ -30,6 +30,7 @@ from benchmarks._solver_line import Line
 from benchmarks.everywhere import bar_everywhere
 from benchmarks.probes import bar_probes
 from mnistlib.linear import LogisticRegression, Progress, regularization_path
+from mnistlib.linear.arithmetic import thread_count
 
 RATES = [0.002, 0.01, 0.05, 0.2, 0.5, 1.0, 2.0, 5.0]
 MEGABYTE = 1e6
@@ -114,12 +115,13 @@ INTELEX = IN_ANOTHER_PYTHON.format(
     model="LogisticRegression(C=2.0, max_iter=1000)",
     coef="model.coef_",
 )
-# Its objective is the mean loss and lambda_1 / 2 times the squared weights; its tol limits the relative duality gap.
+# Its objective is the mean loss and lambda_1 / 2 times the squared weights; its tol limits the relative duality gap. It
+# takes as many threads as the solver.
 CYANURE = {
     tol: IN_ANOTHER_PYTHON.format(
         imports="from cyanure.estimators import Classifier",
         model="Classifier(loss='multiclass-logistic', penalty='l2', lambda_1=0.5 / len(y), "
-        f"tol={tol}, max_iter=500, fit_intercept=True, n_threads=1, verbose=False)",
+        f"tol={tol}, max_iter=500, n_threads={thread_count(None)}, verbose=False)",
         coef="model.coef_.T",
     )
     for tol in (1e-3, 1e-4)

@@ -97,11 +97,10 @@ class LogisticRegression(CallbackSupportMixin, SparseCoefMixin, ClassifierMixin,
     memory_budget : int or None, default=None
         The bytes of working memory beside `X`; None is a quarter of the machine's memory. Within it, a fit keeps the
         residuals of all rows (a number for each row and class), of which it would otherwise compute some anew, and
-        remembers up to 20 steps; and
-        `regularization_path` trains many models at once. In any case a fit takes a few times the size of the
-        coefficients; up to 10 million numbers in `X`, copies of it in other precisions, and up to 20 million a copy
-        without rows of weight zero; beyond, up to half a gigabyte each for a sample of the rows and for factors of
-        parts of the Hessian.
+        remembers up to 20 steps; and `regularization_path` trains many models at once. In any case a fit takes a few
+        times the size of the coefficients; up to 10 million numbers in `X`, copies of it in other precisions, and up to
+        20 million a copy without rows of weight zero; beyond, up to half a gigabyte each for a sample of the rows and
+        for factors of parts of the Hessian.
     callback : callable or None, default=None
         Is called with a `Progress` after each iteration and twice a second within long ones; returning True ends the
         fit within one pass, with the best coefficients so far. scikit-learn's callbacks, from 1.9 on, are called beside
@@ -118,18 +117,18 @@ class LogisticRegression(CallbackSupportMixin, SparseCoefMixin, ClassifierMixin,
     n_iter_ : int32 array of shape (1,)
         Iterations.
     converged_ : bool
-        Whether `gradient_norm_` is at most `tol`: whether the objective is, by the estimate, within this share of its
-        minimum. Up to 10 million numbers in `X`, only the Hessian says so: a fit that is cut off before Newton's method
-        has not converged.
+        Whether the objective is, by the estimate, within `tol` of its minimum, as a share. Up to 10 million numbers in
+        `X` this is the Hessian's estimate: a fit that a callback ends before Newton's method begins has not converged,
+        and one that `max_iter` ends there is judged by the Hessian.
     n_passes_ : float
         Passes over the rows, those over a sample of them counted as their share.
     objective_ : float
         ``C * sum(sample_weight * log_loss) + sum(coef_ ** 2) / 2``; without a penalty, the first sum.
     gradient_norm_ : float
         The estimate that `tol` limits: half the squared Newton decrement, divided by the objective. Where `max_iter` or
-        a callback ends the fit before its last step, a hundred times that, and at most 1: the quadratic model sees too
-        little of what is left. It is at least twice the relative fall of the objective that the last steps let expect
-        where `X` has more than 10 million numbers, since the curvature is that of rows drawn.
+        a callback ends Newton's method before its last step, a hundred times that, and at most 1: the quadratic model
+        sees too little of what is left. Where `X` has more than 10 million numbers, the curvature is that of rows
+        drawn, and the estimate at least twice the relative fall of the objective that the last steps let expect.
 
     Examples
     --------

@@ -76,7 +76,7 @@ class Ledger:
         """Note where a model is that takes its last steps."""
         self._newtons[model] = newton
         self._points[model] = ModelPoint(
-            newton.parameters, newton.value, newton.distance, newton.iteration, self._objective.passes, judged=True
+            newton.parameters, newton.value, newton.distance, newton.iteration, self._objective.passes, newton.judged
         )
 
     def report(self, share: float = 0.0) -> None:
@@ -86,7 +86,7 @@ class Ledger:
         worst = max(self._points.values(), key=lambda point: point.gradient_norm)
         done = max(point.passes for point in self._points.values())
         progress = self._clock.progress(worst, passes=done + share, state=self._state())
-        self.cancelled = ends_fit(self._callback(progress))
+        self.cancelled = ends_fit(self._callback(progress)) or self.cancelled
 
     def on_block(self, share: float) -> None:
         """Tell the callback inside a long pass; raise CancelledError if it cancels the fit."""
@@ -113,7 +113,7 @@ class Ledger:
         values, _ = self._objective.only(list(waiting)).evaluate(parameters)
         for value, (model, state) in zip(values, waiting.items(), strict=True):
             self._points[model] = ModelPoint(
-                state.parameters, float(value), state.gain, state.iteration, self._objective.passes, judged=True
+                state.parameters, float(value), state.gain, state.iteration, self._objective.passes, state.finished
             )
 
     def _state(self) -> FitState:

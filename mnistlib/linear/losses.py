@@ -33,8 +33,8 @@ def _least(arithmetic: Arithmetic) -> float:
 def _largest(arithmetic: Arithmetic) -> float:
     """Return the largest residual.
 
-    If it rounded to 1, the curvature of a row whose class is held for impossible would be 0, and a step that mends it
-    endless.
+    If one rounded to 1, the curvature of a row whose class is held for impossible would be 0, and the step that
+    corrects it infinitely long.
     """
     return 1 - 2 * float(np.finfo(arithmetic.precision).eps)
 
@@ -99,12 +99,13 @@ class Softmax:
         """Return the second derivative of the loss by the outputs times `change`, in the memory of `change`."""
         xp, places = self.arithmetic.namespace, self._places(labels)
         in_a_row = change.reshape(-1)
+        # p (c - m) with the mean m = sum of p c. It stays the same if all c are moved so that the true class has 0; and
+        # then its residual, which is p - 1, counts in no mean.
         change -= in_a_row[places]
         mean = xp.einsum("kr,kr->r", residuals, change)
         change -= mean
         change *= residuals
-        # The true class, whose change was 0: its probability is 1 more than its residual.
-        in_a_row[places] -= mean
+        in_a_row[places] -= mean  # of the true class: (p - 1) (0 - m) - m is p (0 - m)
         return change
 
     def _places(self, labels: DeviceArray) -> DeviceArray:

@@ -57,7 +57,8 @@ def minimize(
         Where to start, or a fit of the same models to the same rows to go on with. Without it, at weights of zero, or
         where the rows are many, at a rough fit to a sample.
     tol : float
-        A model has converged when its `Solution.gradient_norm` is at most this.
+        A model has converged when its `Solution.gradient_norm` is at most this, and where rows are cheap to read, by
+        the Hessian.
     max_iter : int
         The most steps over all rows.
     callback : callable, optional
@@ -211,7 +212,7 @@ class _Fit:
         values, gradients = objective.evaluate(np.stack(starts))
         worse = ~(values <= objective.at_zero_weights)
         if given and worse.any():
-            # No curvature is left where all probabilities are 0 or 1.
+            # Hardly any curvature is left where all probabilities are 0 or 1.
             starts = [other if bad else mine for mine, other, bad in zip(starts, default, worse, strict=True)]
             values, gradients = objective.evaluate(np.stack(starts))
         objective.checked(gradients)
@@ -350,6 +351,6 @@ class _Fit:
                 newton.step()
             self.ledger.note_newton(model, newton)
             self.ledger.report()
-        if newton.in_doubt:
+        if newton.in_doubt and not self.ledger.cancelled:
             newton.estimate_anew()
             self.ledger.note_newton(model, newton)

@@ -36,8 +36,8 @@ FINAL_STEP = 0.01
 FINAL_GAIN = 1e-5
 # Safety factor of what the last step has left of the decrement, if the next one is to leave no more.
 CAUTION = 25.0
-# And of the gain where more steps should have followed. What is left to fall is more than the quadratic model says: of
-# an exponential, such as the loss of classes that are told apart, twice; with weights from 1e-6 to 1e6, ten times.
+# Safety factor of the gain if the fit is cut off. The quadratic model sees half of what an exponential has left to
+# fall, such as the loss of classes that are told apart; and a tenth with weights from 1e-6 to 1e6.
 CAUTION_IF_CUT_OFF = 100.0
 # A last step that moves no intercept, which is a logarithm of odds, by more than this needs no evaluation.
 SHORT = 0.1
@@ -137,9 +137,10 @@ class Newton:
         self.iteration, self._directions = state.iteration, known
         self._least_decrement, self._last_gain = state.least_decrement, state.gain
         self._first_length, self._idle, self._finished = state.first_length, state.idle, state.finished
+        self._estimated = False
         self._point = self._evaluated(state.parameters)
         if not self.value <= WORSE * objective.at_zero_weights[0] and state.least_decrement == np.inf:
-            # No curvature is left where all probabilities are 0 or 1.
+            # Hardly any curvature is left where all probabilities are 0 or 1.
             self._point = self._evaluated(starting_point(objective))
         self._aim()
 
@@ -207,16 +208,24 @@ class Newton:
         return self._finished or self._idle >= MOST_IDLE_STEPS
 
     @property
+    def judged(self) -> bool:
+        """Whether `distance` is from the Hessian of this point, or of the one before the last step."""
+        exact = self._by_hessian is not None and not self._by_hessian.corrected
+        return exact or self._finished or self._estimated
+
+    @property
     def in_doubt(self) -> bool:
         """Whether the fit has ended at a point that is taken for converged by a rough estimate."""
-        rough = self._by_hessian is None or self._by_hessian.corrected
-        return rough and not self._finished and self.distance <= self._tol
+        return not self.judged and self.distance <= self._tol
 
     def estimate_anew(self) -> None:
         """Estimate the gain by the Hessian at the point of the last evaluation."""
-        steps = self._by_hessian or self._by_products
-        assert steps is not None
-        self._take(steps.exact(self._point))
+        if self._by_hessian is not None:
+            self._take(self._by_hessian.exact(self._point))
+        else:
+            assert self._by_products is not None
+            self._take(self._by_products.estimated(self._point))
+        self._estimated = True
 
     @property
     def _is_short(self) -> bool:
@@ -236,6 +245,7 @@ class Newton:
 
     def step(self) -> None:
         """Take one step, and choose the next one."""
+        self._estimated = False
         self._search()
         self._aim()
 

@@ -44,11 +44,14 @@ class ProductState:
         Products with the Hessian in the last step.
     in_double : bool
         Whether single precision has become too coarse for products with the Hessian.
+    by_diagonal : bool
+        Whether the first preconditioner has been given up for the diagonal.
     """
 
     blocks_at: Floats | None
     products: int
     in_double: bool
+    by_diagonal: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,8 @@ class ProductSteps:
     ) -> None:
         self._objective = objective
         self._coarse = objective if state is not None and state.in_double else coarse
-        self._inverse = inverse
+        self._inverse = None if state is not None and state.by_diagonal else inverse
+        self._misjudged = inverse is not None and self._inverse is None
         self._blocks: WholeHessian | Blocks | None = None
         self._blocks_at = None if state is None else state.blocks_at
         self._products = 0 if state is None else state.products
@@ -94,7 +98,8 @@ class ProductSteps:
     @property
     def state(self) -> ProductState:
         """What is known now."""
-        return ProductState(self._blocks_at, self._products, self._coarse is self._objective)
+        in_double = self._coarse is self._objective
+        return ProductState(self._blocks_at, self._products, in_double, self._misjudged)
 
     def aim(self, point: Point, history: History) -> Direction:
         """Return the direction from the point of the last evaluation."""
@@ -111,8 +116,8 @@ class ProductSteps:
             self._coarse = self._objective
         return step, decrement
 
-    def exact(self, point: Point) -> Direction:
-        """Return the direction from the point of the last evaluation, to some digits.
+    def estimated(self, point: Point) -> Direction:
+        """Return the direction from the point of the last evaluation to three digits, for the sake of its decrement.
 
         A solution that is cut short gains less than the whole, sometimes by far.
         """
@@ -167,7 +172,7 @@ class ProductSteps:
         if self._affords_blocks:
             self._factorize(point)
         elif self._inverse is not None:
-            self._inverse = None  # the diagonal serves
+            self._inverse, self._misjudged = None, True  # the diagonal serves
         else:
             return step, found
         return self._solved(point, history, judged=judged)

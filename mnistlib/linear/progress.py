@@ -75,7 +75,8 @@ class Progress:
     objective : float
         The objective; of several models, that of the one with the largest `gradient_norm`.
     gradient_norm : float
-        The estimate that is compared with the tolerance, as in `Solution`; of several models, the largest.
+        The estimate that is compared with the tolerance, as in `Solution`; of several models, the largest. Where rows
+        are cheap to read, that of L-BFGS may be far too small: there only the `Solution` says that a fit has converged.
     seconds : float
         Time since the start.
     seconds_left : float or None
@@ -123,13 +124,14 @@ class Solution:
         Newton step: half the squared Newton decrement, the norm of the gradient under the inverse Hessian at the last
         point, as a share of the objective (Boyd and Vandenberghe, *Convex Optimization*, 9.5.1). Over many rows the
         inverse Hessian is approximate, and twice the fall that is extrapolated from the last steps counts if it is
-        larger. It does not depend on the number of rows.
+        larger. Where Newton's method ends before its last step, it is a hundred times the gain, and at most 1. It does
+        not depend on the number of rows.
     passes : float
         Passes over the rows until this model was done.
     iterations : int
         Steps taken over all rows.
     converged : bool
-        Whether `gradient_norm` is at most the tolerance.
+        Whether `gradient_norm` is at most the tolerance and, where rows are cheap to read, from the Hessian.
     cancelled : bool
         Whether the callback ended the fit.
     """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 import os
 from dataclasses import dataclass, replace
 from functools import cache
@@ -259,9 +258,10 @@ def _solve_wide(
     if problem.X.size >= COARSE_PAYS:
         first = _rough(problem, reduction, start, options)
     if first:
-        exhausted = [solution.iterations >= options["max_iter"] > 0 for solution in first]
-        far = [solution.gradient_norm > options["tol"] for solution in first]
-        if any(solution.cancelled for solution in first) or all(map(operator.and_, exhausted, far)):
+        if any(solution.cancelled for solution in first):
+            return first
+        # A model that has no steps left and is near is still to be judged by the Hessian.
+        if all(each.iterations >= options["max_iter"] and each.gradient_norm > options["tol"] for each in first):
             return first
         start = np.stack([solution.parameters for solution in first])
         options = options | {"steps": "last", "first_iteration": max(solution.iterations for solution in first)}

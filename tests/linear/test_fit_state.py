@@ -50,6 +50,16 @@ def report_each_block(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mnistlib.linear.rows.BLOCK_ROWS", (64, 64))
 
 
+def test_models_that_had_not_finished_are_not_judged_by_what_was_stored(double: Arithmetic) -> None:
+    for state in states_of(LBFGS, double, [1.0, 2.0]):
+        solutions = LBFGS.fit(double, [1.0, 2.0], tol=TOL, start=state, callback=lambda _: True)
+        for solution, of_model in zip(solutions, state.models, strict=True):
+            if of_model.newton is None:
+                assert not solution.converged
+            elif not of_model.newton.finished:
+                assert not solution.converged or solution.iterations > of_model.newton.iteration
+
+
 def test_a_fit_that_was_stopped_after_any_step_goes_on_to_the_same_bits(double: Arithmetic, regime: Regime) -> None:
     (whole,) = regime.fit(double, tol=TOL)
     for iteration in range(1, whole.iterations + 1):

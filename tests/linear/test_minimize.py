@@ -402,6 +402,37 @@ def test_a_fit_ends_within_the_block_after_which_the_callback_asks_for_it(double
     assert 0 < after_two[1].passes - after_two[0].passes < 0.5
 
 
+@pytest.mark.usefixtures("report_each_block")
+@pytest.mark.parametrize("regime", [NEWTON, LBFGS], indirect=True, ids=str)
+def test_a_fit_that_was_cancelled_once_stays_cancelled(double: Arithmetic, regime: Regime) -> None:
+    calls: list[Progress] = []
+    regime.fit(double, [1.0, 2.0], tol=1e-2, callback=calls.append)
+    for call in range(1, len(calls), max(1, len(calls) // 60)):
+        seen: list[Progress] = []
+
+        def stop_once(progress: Progress, call: int = call, seen: list[Progress] = seen) -> bool:
+            seen.append(progress)
+            return len(seen) == call
+
+        solutions = regime.fit(double, [1.0, 2.0], tol=1e-2, callback=stop_once)
+        assert len(seen) == call
+        assert all(solution.cancelled for solution in solutions)
+
+
+def test_no_pass_follows_the_end_that_a_callback_asks_for(double: Arithmetic) -> None:
+    (whole,) = LBFGS.fit(double, tol=1e-2)
+    for iteration in range(1, whole.iterations):
+        seen: list[Progress] = []
+
+        def stop(progress: Progress, iteration: int = iteration, seen: list[Progress] = seen) -> bool:
+            seen.append(progress)
+            return progress.iteration == iteration
+
+        (found,) = LBFGS.fit(double, tol=1e-2, callback=stop)
+        assert found.passes == seen[-1].passes
+        assert not found.converged
+
+
 @pytest.mark.parametrize("call", [1, 3, 20, 40])
 def test_a_cancelled_fit_has_a_solution_for_each_model(double: Arithmetic, regime: Regime, call: int) -> None:
     stop = Stop(call)

@@ -51,6 +51,28 @@ def test_the_value_after_the_last_step_is_the_objective_there(double: Arithmetic
 
 
 @each_problem
+def test_the_distance_is_a_hundred_times_the_gain_until_the_last_step(double: Arithmetic, problem: Problem) -> None:
+    newton = newton_of(problem, double)
+    while not newton.last_step_ahead:
+        assert newton.distance == min(1.0, 100 * newton.gain)
+        newton.step()
+    newton.finish()
+    assert newton.distance == newton.gain
+
+
+def test_a_decrement_that_is_cut_short_is_in_doubt_until_it_is_estimated_anew(double: Arithmetic) -> None:
+    objective = PROBLEMS["large, 3 classes"].objective(double)
+    newton = Newton(objective, NewtonState(np.zeros(objective.shape[1:])), tol=1.0, coarse=objective)
+    short, doubtful = newton.decrement, newton.in_doubt
+    newton.estimate_anew()
+    exact = exact_decrement(objective, newton.parameters)
+    assert doubtful
+    assert not newton.in_doubt
+    assert short < newton.decrement < exact
+    assert newton.decrement == pytest.approx(exact, rel=1e-6)
+
+
+@each_problem
 def test_the_gain_is_what_is_left_near_the_optimum(double: Arithmetic, problem: Problem) -> None:
     newton = newton_of(problem, double)
     while newton.gain > 1e-3:

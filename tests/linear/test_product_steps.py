@@ -65,6 +65,21 @@ def test_blocks_are_made_where_the_preconditioner_sees_too_little(
     assert newton.value < objective.at_zero_weights[0]
 
 
+def test_a_preconditioner_that_was_given_up_for_the_diagonal_stays_given_up(
+    double: Arithmetic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mnistlib.linear.product_steps.LARGEST_BLOCKS", 0)
+    objective = PROBLEMS["large, 3 classes"].objective(double)
+    start = np.zeros(objective.shape[1:])
+    objective.evaluate(start[None])
+    inverse = Shrunken(Diagonal.here(objective), 1e-9)
+    whole = Newton(objective, NewtonState(start), tol=TOL, coarse=objective, inverse=inverse)
+    whole.step()
+    assert known_by(whole).by_diagonal
+    resumed = Newton(objective, whole.state, tol=TOL, coarse=objective, inverse=inverse)
+    np.testing.assert_array_equal(resumed.decrement, whole.decrement)
+
+
 def test_the_products_of_a_step_are_counted_in_its_state(double: Arithmetic) -> None:
     objective = PROBLEMS["large, 3 classes"].objective(double)
     newton = Newton(objective, NewtonState(np.zeros(objective.shape[1:])), tol=TOL, coarse=objective)
