@@ -23,7 +23,9 @@ from mnistlib.linear.quasi_newton import MEMORY, InverseHessian
 __all__ = ["minimize"]
 
 # Iterations after which blocks are drawn anew: early, because the Hessian changes most at the start.
-DRAW_AFTER = (1, 6, 18, 50)
+DRAW_AFTER = (1, 7, 20, 50)
+# Not so near the end: they cost as much as several steps where the gain is below so many times the tolerance.
+DRAW_ABOVE = 10.0
 # Iterations after which the diagonal is formed anew, with several outputs. With one, the curvature of rows that are
 # told apart falls to nothing, and with it a diagonal that is of use.
 DIAGONAL_AFTER = (6, 12, 24)
@@ -313,7 +315,10 @@ class _Fit:
             # Over many rows, a diagonal is no match for the first preconditioner unless it is along principal axes.
             pays = self.objective.outputs > 1 if self.cheap else self.axes is not None
             return pays and steps in DIAGONAL_AFTER
-        return self.leads[model] == model and steps in DRAW_AFTER
+        if self.leads[model] != model or steps not in DRAW_AFTER:
+            return False
+        followers = [descent for other, descent in self.descents.items() if self.leads[other] == model]
+        return any(self.handover.gain(descent) > DRAW_ABOVE * self.tol for descent in followers)
 
     def _made(self, objective: Objective, place: int, iteration: int) -> InverseHessian:
         """Return the preconditioner after an iteration, for the model that was evaluated in this place."""
