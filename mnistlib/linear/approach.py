@@ -20,8 +20,9 @@ SAMPLE_ONE_IN = 10
 SAMPLE_ROWS_PER_COLUMN = (12, 60)
 SAMPLE_SHARE = 3
 SAMPLE_NUMBERS = 1 << 26
-# More of them lead to the minimum of the sample rather than of the whole: eight cost 60,000 digits three more passes.
-SAMPLE_ITERATIONS = 4
+# Steps on the sample: with class blocks, and without them. More lead to the minimum of the sample rather than of the
+# whole: eight cost 60,000 digits three more passes. Without blocks a step comes less far, and sixteen save passes.
+SAMPLE_ITERATIONS = 4, 16
 # Rows of each class that the sample has at least, if there are as many; or its share of the sample, with many classes.
 LEAST_OF_CLASS = 100
 
@@ -61,7 +62,9 @@ def sample_of(objective: Objective, seed: int) -> tuple[Objective | None, bool]:
     return sample, by_position
 
 
-def approach(sample: Objective, starts: list[Floats] | None) -> tuple[list[Floats], list[Preconditioner]]:
+def approach(
+    sample: Objective, starts: list[Floats] | None, *, by_diagonal: bool
+) -> tuple[list[Floats], list[Preconditioner]]:
     """Return for each model where to start, and how: from a few steps over the sample unless starts are given."""
     inverses = at_zero(sample)
     if starts is not None:
@@ -73,7 +76,7 @@ def approach(sample: Objective, starts: list[Floats] | None) -> tuple[list[Float
     for model, inverse in enumerate(inverses):
         state = DescentState(start[model], gradients[model], float(values[model]))
         descents.append(Descent(state, inverse, balanced=sample.balanced, precision=precision))
-    for _ in range(SAMPLE_ITERATIONS):
+    for _ in range(SAMPLE_ITERATIONS[by_diagonal]):
         values, gradients = sample.evaluate(np.stack([descent.trial for descent in descents]))
         for descent, value, gradient in zip(descents, values, gradients, strict=True):
             if descent.tell(float(value), gradient):

@@ -47,6 +47,8 @@ class Handover:
         Whether other steps follow in another space.
     precision : float
         The relative rounding error of the objective in these steps; gradients are summed more precisely.
+    followed : bool
+        Whether Newton's method follows.
     """
 
     objective: Objective
@@ -55,12 +57,13 @@ class Handover:
     first_iteration: int
     few: bool
     precision: float
+    followed: bool
 
     def done(self, descent: Descent) -> bool:
         """Return whether a model takes no more steps of L-BFGS."""
         if descent.stalled or descent.state.iteration >= self.max_iter:
             return True
-        if self.objective.layout.cheap:
+        if self.followed:
             return self.near(descent) or descent.state.iteration >= self._most_steps
         return self.gain(descent) <= self.tol
 
@@ -83,7 +86,7 @@ class Handover:
         unless Newton's method follows. It is at most 1: the objective does not fall below zero.
         """
         gain = descent.decrement / 2
-        if not self.objective.layout.cheap:
+        if not self.followed:
             noise = self.precision * descent.state.value
             gain = max(gain, CAUTION_AHEAD * gain_ahead(descent.state.values, noise))
         return min(1.0, gain / self.objective.scale_of(descent.state.value))

@@ -40,6 +40,7 @@ class Ledger:
     def __init__(self, objective: Objective, *, tol: float, max_iter: int, callback: Callback | None) -> None:
         self.cancelled = False
         self.in_double = False
+        self.followed = objective.layout.cheap
         self._objective = objective
         self._tol = tol
         self._callback = callback
@@ -61,8 +62,8 @@ class Ledger:
         before = self._states.get(model, ModelState())
         self._states[model] = replace(before, descent=state)
         if before.newton is None:  # otherwise its descent is only the preconditioner of its last steps
-            # Where rows are cheap, the Hessian has the last word: an approximation may be off by any factor.
-            judged = not self._objective.layout.cheap
+            # Where Newton's method follows, the Hessian has the last word: an approximation may be off by any factor.
+            judged = not self.followed
             self._points[model] = ModelPoint(
                 state.parameters, state.value, gain, state.iteration, self._objective.passes, judged
             )

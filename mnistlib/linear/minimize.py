@@ -94,7 +94,8 @@ def minimize(
     cheap to read, by the diagonal of the Hessian, and the last steps are those of Newton's method by conjugate
     gradients. Where they are many, by the Hessian's class blocks from rows that are drawn in proportion to their
     curvature; at first by the Gram matrix of a sample, as in D. Boehning, "Multinomial logistic regression algorithm"
-    (1992). Blocks of many classes find no room; then by the diagonal along the principal axes of the sample.
+    (1992). Blocks of many classes find no room; then by the diagonal along the principal axes of the sample. Where the
+    columns are about as many as the rows, or more, nothing of this pays, and Newton's method follows here too.
     """
     fit = _Fit(
         objective,
@@ -150,6 +151,7 @@ class _Fit:
             first_iteration=first_iteration,
             few=steps == "first",
             precision=float(np.finfo(coarse.arithmetic.precision).eps),
+            followed=self.cheap,
         )
         self.ledger = Ledger(objective, tol=tol, max_iter=max_iter, callback=callback)
         self.ledger.in_double = self.coarse is objective
@@ -186,7 +188,7 @@ class _Fit:
             else:
                 self._begin(starts)
         self._descend({model: of_model for model, of_model in self.descents.items() if model not in begun})
-        if self.steps == "first" or not self.cheap:
+        if self.steps == "first" or not self.handover.followed:
             return
         for model in range(len(self.objective.C)):
             if self.ledger.cancelled:
@@ -236,9 +238,11 @@ class _Fit:
         sample, self.by_position = sample_of(objective, self.seed)
         if self.by_diagonal:
             self.axes = axes_of(objective if sample is None else sample, objective)
+            # The diagonal of all columns, once made, is no measure of what is left.
+            self.handover.followed = self.ledger.followed = self.axes is None
         if sample is None:
             return at_zero(objective), starts
-        starts, inverses = approach(sample, starts)
+        starts, inverses = approach(sample, starts, by_diagonal=self.by_diagonal)
         objective.passes += sample.passes * sample.layout.rows / objective.layout.rows
         return inverses, starts
 

@@ -176,7 +176,7 @@ class Newton:
     @property
     def distance(self) -> float:
         """The estimated distance from the minimum, relative to the objective."""
-        return self.gain if self.done else min(1.0, CAUTION_IF_CUT_OFF * self.gain)
+        return min(1.0, self.gain if self.done else CAUTION_IF_CUT_OFF * self.gain)
 
     @property
     def last_step_ahead(self) -> bool:

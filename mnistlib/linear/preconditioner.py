@@ -58,7 +58,11 @@ class Preconditioner:
 
     factor: DeviceArray
     arithmetic: Arithmetic
-    rescaled = False
+
+    @property
+    def rescaled(self) -> bool:
+        """Whether to rescale the matrix by the last step: a diagonal, which knows nothing of correlations."""
+        return bool(self.factor.ndim == 1)
 
     def solve(self, gradient: Floats) -> Floats:
         """Return the matrix times `gradient`, both of the shape (outputs, d + 1)."""

@@ -18,6 +18,7 @@ from mnistlib.linear.layout import CHEAP_NUMBERS
 from mnistlib.linear.local import local_objective
 from mnistlib.linear.minimize import minimize
 from mnistlib.linear.objective import Objective
+from mnistlib.linear.preconditioner import blocks_pay
 from mnistlib.linear.progress import Callback, Progress, Solution
 from mnistlib.linear.quasi_newton import MEMORY
 from mnistlib.linear.reduction import Reduction, centred, in_principal_axes, in_row_space, is_wide
@@ -218,7 +219,7 @@ def _solve_large(problem: Problem, start: Floats | None, options: dict[str, Any]
     if problem.X.dtype == np.float64:
         return minimize(in_double, start=start, **options)
     in_single = problem.objective(np.float32)
-    if in_double.layout.cheap:
+    if in_double.layout.cheap or not blocks_pay(in_double):
         return minimize(in_double, coarse=in_single, start=start, **options)
     return minimize(in_single, start=start, **options)
 

@@ -23,7 +23,15 @@ def objective(double: Arithmetic) -> Objective:
 def limits(
     objective: Objective, *, tol: float = 1e-4, max_iter: int = 100, first_iteration: int = 0, few: bool = False
 ) -> Handover:
-    return Handover(objective, tol=tol, max_iter=max_iter, first_iteration=first_iteration, few=few, precision=EPS)
+    return Handover(
+        objective,
+        tol=tol,
+        max_iter=max_iter,
+        first_iteration=first_iteration,
+        few=few,
+        precision=EPS,
+        followed=objective.layout.cheap,
+    )
 
 
 def descent_at(objective: Objective, iteration: int, *, times: float = 1.0) -> Descent:
