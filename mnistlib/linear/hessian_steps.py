@@ -23,9 +23,10 @@ MORE_STEPS = 3
 DEAR = 4.0
 # After a step of which so many lengths were tried, a Hessian has served its steps.
 MANY_TRIES = 3
-# A Hessian of so few multiplications costs less than a step, and each step has its own. So it does, with one output,
-# where classes are nearly separated: the curvature changes much with each step.
+# A Hessian of so few multiplications costs less than a step, and each step has its own. So it has, with one output, if
+# the Hessian costs about as much as a step and classes are nearly separated: the curvature changes much with each step.
 FEW_MULTIPLICATIONS = 100_000
+FEW_IF_SEPARATED = 2_000_000
 EPS = float(np.finfo(np.float64).eps)
 
 Direction = tuple[Floats, float]
@@ -73,9 +74,10 @@ class HessianSteps:
         layout = objective.layout
         self._most = STEPS_PER_HESSIAN + MORE_STEPS * (layout.hessian_cost > DEAR)
         pairs = layout.outputs * (layout.outputs - 1) // 2 or 1
-        self._cheap = layout.rows * pairs * (layout.columns + 1) ** 2 < FEW_MULTIPLICATIONS
+        multiplications = layout.rows * pairs * (layout.columns + 1) ** 2
+        self._cheap = multiplications < FEW_MULTIPLICATIONS
         self._separated = 0.0
-        if layout.outputs == 1 and not self._cheap:
+        if layout.outputs == 1 and multiplications < FEW_IF_SEPARATED:
             self._separated = SEPARATED * float(objective.at_zero_weights[0])
         known = state or HessianState()
         self._factorized_at, self._steps = known.factorized_at, known.steps
