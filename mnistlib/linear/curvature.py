@@ -27,6 +27,8 @@ SEPARATED = 0.3
 CAUTION = 1.5
 # Centred columns are not taken to vary less than this share of their squares: below it is rounding.
 LEAST_SPREAD = 1e-12
+# The longest step of an intercept, a logarithm of odds, by a diagonal that limits it.
+LONGEST = 10.0
 TINY = float(np.finfo(float).tiny)
 EPS = float(np.finfo(float).eps)
 DAMPING = 1e-8
@@ -56,16 +58,25 @@ class Diagonal:
     rescaled = True
 
     @classmethod
-    def here(cls, objective: Objective, model: int = 0, *, times: float = 1.0, axes: Floats | None = None) -> Diagonal:
+    def here(
+        cls,
+        objective: Objective,
+        model: int = 0,
+        *,
+        times: float = 1.0,
+        axes: Floats | None = None,
+        gradient: Floats | None = None,
+    ) -> Diagonal:
         """Return the diagonal of a model where it was last evaluated, times a factor but for the penalty: one pass.
 
-        With `axes`, it is that along them, as in `InAxes`.
+        With `axes`, it is that along them, as in `InAxes`. With the `gradient`, no intercept moves far.
         """
         squares, sums = objective.moments(model, axes)
         if not objective.fit_intercept:
             second = _positive(objective.penalty[model] + times * squares)
             return cls(np.zeros_like(squares), second, np.full((len(sums), 1), np.inf))
-        total = np.maximum(sums[:, -1:], TINY)
+        least = TINY if gradient is None else np.abs(gradient[:, -1:]) / LONGEST
+        total = np.maximum(sums[:, -1:], least)
         means = sums[:, :-1] / total
         centred = np.maximum(squares - means * sums[:, :-1], LEAST_SPREAD * squares)
         return cls(means, _positive(objective.penalty[model] + times * centred), total)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mnistlib.linear.arithmetic import Floats
-from mnistlib.linear.curvature import small
+from mnistlib.linear.curvature import Diagonal, caution, small
 from mnistlib.linear.hessian_steps import Direction, HessianState, HessianSteps
 from mnistlib.linear.line_search import LineSearch, Verdict
 from mnistlib.linear.objective import Objective, Point, starting_point
@@ -252,13 +252,11 @@ class Newton:
     def _search(self) -> None:
         """Go as far in the direction of the step ahead as pays."""
         start, slope_left = self._point, SLOPE_LEFT
-        if self._by_hessian is not None:
+        if self._by_hessian is not None and not self._careful:
             fast = self.decrement <= self._least_decrement / FAST
             self._take(self._by_hessian.renewed(start, (self._step, self.decrement), fast=fast))
             slope_left = LATER_SLOPE_LEFT if self._by_hessian.corrected else SLOPE_LEFT
-        search = LineSearch(
-            start.value, -self.decrement, precision=EPS, slope_left=slope_left, first=self._first_length
-        )
+        search = LineSearch(start.value, -self._slope, precision=EPS, slope_left=slope_left, first=self._first_length)
         while True:
             point = self._evaluated(start.parameters - search.length * self._step)
             slope = -float(np.vdot(self._step, point.gradient))
@@ -298,6 +296,17 @@ class Newton:
             assert self._by_products is not None
             history = History(self._last_gain, self._least_decrement, self._final_decrement)
             self._take(self._by_products.aim(self._point, history))
+        self._careful = self._idle > 0 and self.gain > self._tol
+        if self._careful:
+            self._step = self._careful_step()
+            self._slope = float(np.vdot(self._step, self._point.gradient))
+
+    def _careful_step(self) -> Floats:
+        """Return a step that moves no intercept far, however little the objective bends there."""
+        if not self.objective.is_at(self.parameters[None]):
+            self.objective.evaluate(self.parameters[None])
+        diagonal = Diagonal.here(self.objective, times=caution(self.objective), gradient=self._point.gradient)
+        return self.objective.balanced(diagonal.solve(self._point.gradient))
 
     def _take(self, direction: Direction) -> None:
         self._step, self.decrement = direction
@@ -308,4 +317,4 @@ class Newton:
             # Rounding has left no curvature: there is no direction, and no estimate of what is left to gain.
             self._step, self.decrement = np.zeros_like(self._step), np.inf
             self._idle = MOST_IDLE_STEPS
-        self.decrement = max(0.0, self.decrement)
+        self._slope = self.decrement = max(0.0, self.decrement)

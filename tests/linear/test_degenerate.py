@@ -7,6 +7,7 @@ import pytest
 
 from mnistlib.linear import LogisticRegression
 from tests.linear.conftest import make_problem
+from tests.linear.reference import find_optimum
 
 PROBLEM = make_problem(200, 5, 3)
 
@@ -86,3 +87,21 @@ def test_any_unit_of_the_columns_has_a_finite_answer(factor: float) -> None:
     model = LogisticRegression(max_iter=500).fit(PROBLEM.X * factor, PROBLEM.y)
     assert model.converged_
     assert np.isfinite(model.coef_).all()
+
+
+@pytest.mark.parametrize("permuted", [False, True], ids=["as made", "permuted"])
+@pytest.mark.parametrize("seed", [6456, 14778, 22164, 24870])
+def test_a_class_that_is_held_for_impossible_does_not_end_a_fit(seed: int, permuted: bool) -> None:
+    # Found by a random search: weights and units over twelve powers of ten, and steps of 1e15 that lead nowhere.
+    random = np.random.default_rng(seed)
+    rows, columns, classes = (int(random.integers(*limits)) for limits in ((8, 80), (1, 6), (3, 6)))
+    y = np.r_[np.arange(classes), random.integers(0, classes, rows - classes)]
+    X = random.normal(size=(rows, columns))
+    offset = random.choice([0, 10, 1e3])
+    _ = random.integers(2), random.integers(2)
+    X = (X + offset) * 10 ** random.uniform(-6, 6, columns)
+    weights, C = 10 ** random.uniform(-6, 6, rows), 10 ** random.uniform(0, 8)
+    order = np.random.default_rng(0).permutation(rows) if permuted else np.arange(rows)
+    model = LogisticRegression(C=C).fit(X[order], y[order], weights[order])
+    assert model.converged_
+    assert model.objective_ == pytest.approx(find_optimum(X, y, C=C, weights=weights).objective, rel=1e-6)
