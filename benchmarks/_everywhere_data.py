@@ -131,6 +131,14 @@ def _separable(classes: int, C: float) -> DataSet:
     return DataSet(X, y.astype(np.int64), C)
 
 
+def _odds(rows: int, columns: int) -> DataSet:
+    """Return two classes with logistic odds that tell most rows apart."""
+    random = np.random.default_rng(rows)
+    X = random.normal(size=(rows, columns))
+    y = X @ random.normal(size=columns) + random.logistic(size=rows) > 0
+    return DataSet(X, y.astype(np.int64))
+
+
 def _weighted(spread: float) -> DataSet:
     """Return rows with log-normal weights; with a large `spread` a few rows have nearly all the weight."""
     cloud = _clouds(20_000, 20, 2, apart=0.2)
@@ -174,6 +182,9 @@ SOURCES = [
     Source("40 positives in 200,000", partial(_rare, 200_000, 8, 40)),
     Source("separable, C=1e4", partial(_separable, 2, 1e4), quick=True),
     Source("separable, 3 classes, C=1e6", partial(_separable, 3, 1e6)),
+    Source("high odds, 800 rows", partial(_odds, 800, 60)),
+    Source("high odds, 5,000 rows", partial(_odds, 5_000, 50)),
+    Source("high odds, 30,000 rows", partial(_odds, 30_000, 50)),
     Source("weights", partial(_weighted, 1.0)),
     Source("extreme weights", partial(_weighted, 4.0)),
     Source("one heavy class", _heavy_class, quick=True),
