@@ -15,7 +15,7 @@ from typing import Literal
 from mnistlib.testing.azureml.blobs import RUN_CONTAINER
 from mnistlib.testing.azureml.data import deliver, fetch_snapshot, take_back
 from mnistlib.testing.azureml.environments import ImageBuildError, Python, build_python
-from mnistlib.testing.azureml.process import JobProcess
+from mnistlib.testing.azureml.process import JobProcess, bare_variables
 from mnistlib.testing.azureml.runs import Runs, failure
 from mnistlib.testing.azureml.state import State
 from mnistlib.testing.azureml.store import Document
@@ -186,17 +186,13 @@ class Job:
         return [str(python.executable), str(wrapper), configuration["script"], *arguments]
 
     def _variables(self, python: Python) -> dict[str, str]:
-        """Return the whole environment of the job's process: nothing of this one's is handed down."""
+        """Return the whole environment of the job's process: nothing else of this one's is handed down."""
         names = self._state.names
         run = self._state.runs.get(self.run_id)
         assert run is not None
         token = self._state.tokens.issue(runId=self.run_id, tid=names.tenant, oid=names.client)
         return {
-            "HOME": str(self._folder / "home"),
-            "TMPDIR": str(self._folder / "tmp"),
-            "PATH": f"{python.executable.parent}:/usr/local/bin:/usr/bin:/bin",
-            "LANG": "C.UTF-8",
-            "PYTHONUNBUFFERED": "1",  # so that the log can be followed
+            **bare_variables(self._folder, python.executable),
             **self._nodes.reach(),
             "AZURE_CONFIG_DIR": str(self._folder / "home" / "no-azure-config"),
             "AZUREML_RUN_ID": self.run_id,

@@ -12,6 +12,22 @@ from typing import IO
 _GUARD = ("/bin/sh", "-c", 'read _; kill -9 "-$1"', "guard")
 
 
+#: Variables that say which kernels linear algebra uses. Each rounds in its own way, and a node is this machine.
+_KERNELS = ("OPENBLAS_CORETYPE", "MKL_CBWR")
+
+
+def bare_variables(folder: Path, python: Path) -> dict[str, str]:
+    """Return the variables that any process on a node has, with its home and temporary files in this folder."""
+    return {
+        "HOME": str(folder / "home"),
+        "TMPDIR": str(folder / "tmp"),
+        "PATH": f"{python.parent}:/usr/local/bin:/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",  # so that the log can be followed
+        **{name: os.environ[name] for name in _KERNELS if name in os.environ},
+    }
+
+
 class JobProcess:
     """A process in a session of its own, with a guard that outlives the emulator by a moment.
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnistlib.testing.azureml.node import Nodes
-from mnistlib.testing.azureml.process import JobProcess
+from mnistlib.testing.azureml.process import JobProcess, bare_variables
 from mnistlib.testing.azureml.store import Document
 
 #: Runs in the service's process: ``init()`` once, then ``run(data)`` for each line that comes. What ``run`` returns is
@@ -141,11 +141,7 @@ class Scorer:
             wrapper = self._folder / "run_service.py"
             wrapper.write_text(_WRAPPER)
             variables = {
-                "HOME": str(self._folder / "home"),
-                "TMPDIR": str(self._folder / "tmp"),
-                "PATH": f"{program.python.parent}:/usr/local/bin:/usr/bin:/bin",
-                "LANG": "C.UTF-8",
-                "PYTHONUNBUFFERED": "1",
+                **bare_variables(self._folder, program.python),
                 **self._nodes.reach(),
                 **program.variables,
             }

@@ -119,6 +119,12 @@ def test_how_a_process_ended_is_said(submit: Submit, code: str, message: str) ->
     assert message in run.get_details()["error"]["error"]["message"]
 
 
+def test_a_job_computes_with_the_kernels_of_this_machine(submit: Submit, monkeypatch: Any) -> None:
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Nehalem")
+    run = submit("import os, sys; sys.exit(os.environ['OPENBLAS_CORETYPE'] != 'Nehalem')")
+    assert finished(run) == "Completed"
+
+
 def test_a_job_sees_only_what_a_cluster_gives(submit: Submit, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     monkeypatch.setenv("A_SECRET", "planted")
