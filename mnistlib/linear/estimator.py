@@ -128,7 +128,8 @@ class LogisticRegression(CallbackSupportMixin, SparseCoefMixin, ClassifierMixin,
         The estimate that `tol` limits: half the squared Newton decrement, divided by the objective. Where `max_iter` or
         a callback ends Newton's method before its last step, a hundred times that, and at most 1: the quadratic model
         sees too little of what is left. Where `X` has more than 10 million numbers, the curvature is that of rows
-        drawn, and the estimate at least twice the relative fall of the objective that the last steps let expect.
+        drawn, and the estimate is three times that, and at least four times the relative fall of the objective that the
+        last steps let expect.
 
     Examples
     --------

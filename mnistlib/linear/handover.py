@@ -27,8 +27,10 @@ NEWTON_PAYS = 3
 MORE_STEPS = 12
 # Or after so many where others follow in another space.
 FIRST_STEPS = 20
-# Safety factor of the fall that is extrapolated from the last steps.
-CAUTION_AHEAD = 2.0
+# Safety factors where Newton's method does not follow: of the gain by the curvature of a few rows, some steps ago, and of
+# the fall that is extrapolated from the last steps.
+CAUTION_OF_SAMPLE = 3.0
+CAUTION_AHEAD = 4.0
 
 
 @dataclass
@@ -88,7 +90,7 @@ class Handover:
         gain = descent.decrement / 2
         if not self.followed:
             noise = self.precision * descent.state.value
-            gain = max(gain, CAUTION_AHEAD * gain_ahead(descent.state.values, noise))
+            gain = max(CAUTION_OF_SAMPLE * gain, CAUTION_AHEAD * gain_ahead(descent.state.values, noise))
         return min(1.0, gain / self.objective.scale_of(descent.state.value))
 
     @property
