@@ -27,8 +27,8 @@ NEWTON_PAYS = 3
 MORE_STEPS = 12
 # Or after so many where others follow in another space.
 FIRST_STEPS = 20
-# Safety factors where Newton's method does not follow: of the gain by the curvature of a few rows, some steps ago, and of
-# the fall that is extrapolated from the last steps.
+# Safety factors where Newton's method does not follow: of the gain by the curvature that a few rows had some steps ago,
+# and of the fall that is extrapolated from the last steps.
 CAUTION_OF_SAMPLE = 3.0
 CAUTION_AHEAD = 4.0
 

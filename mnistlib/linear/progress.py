@@ -123,9 +123,9 @@ class Solution:
         Estimated relative distance from the minimum; the name is historical. It is the predicted relative gain of a
         Newton step: half the squared Newton decrement, the norm of the gradient under the inverse Hessian at the last
         point, as a share of the objective (Boyd and Vandenberghe, *Convex Optimization*, 9.5.1). Over many rows the
-        inverse Hessian is approximate: the gain counts three times, or the fall that is extrapolated from the last steps
-        four times if that is more. Where Newton's method ends before its last step, it is a hundred times the gain, and at most 1. It does
-        not depend on the number of rows.
+        inverse Hessian is approximate: the gain counts three times, or the fall that is extrapolated from the last
+        steps four times if that is more. Where Newton's method ends before its last step, it is a hundred times the
+        gain, and at most 1. It does not depend on the number of rows.
     passes : float
         Passes over the rows until this model was done.
     iterations : int
