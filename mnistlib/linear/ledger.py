@@ -40,7 +40,6 @@ class Ledger:
     def __init__(self, objective: Objective, *, tol: float, max_iter: int, callback: Callback | None) -> None:
         self.cancelled = False
         self.in_double = False
-        self.followed = objective.layout.cheap
         self._objective = objective
         self._tol = tol
         self._callback = callback
@@ -57,13 +56,11 @@ class Ledger:
         """Note that a model waits for its first step."""
         self._states[model] = ModelState(newton=state)
 
-    def note_descent(self, model: int, state: DescentState, gain: float) -> None:
-        """Note where a model is, and the estimated gain ahead of it."""
+    def note_descent(self, model: int, state: DescentState, gain: float, *, judged: bool) -> None:
+        """Note where a model is, and the estimated gain ahead of it; and whether that can show convergence."""
         before = self._states.get(model, ModelState())
         self._states[model] = replace(before, descent=state)
         if before.newton is None:  # otherwise its descent is only the preconditioner of its last steps
-            # Where Newton's method follows, the Hessian has the last word: an approximation may be off by any factor.
-            judged = not self.followed
             self._points[model] = ModelPoint(
                 state.parameters, state.value, gain, state.iteration, self._objective.passes, judged
             )

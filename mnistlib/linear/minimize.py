@@ -239,7 +239,7 @@ class _Fit:
         if self.by_diagonal:
             self.axes = axes_of(objective if sample is None else sample, objective)
             # The diagonal of all columns, once made, is no measure of what is left.
-            self.handover.followed = self.ledger.followed = self.axes is None
+            self.handover.followed = self.axes is None
         if sample is None:
             return at_zero(objective), starts
         starts, inverses = approach(sample, starts, by_diagonal=self.by_diagonal)
@@ -279,7 +279,12 @@ class _Fit:
             remembered=self.remembered,
         )
         self.descents[model] = descent
-        self.ledger.note_descent(model, descent.state, self.handover.gain(descent))
+        self._note(model, descent)
+
+    def _note(self, model: int, descent: Descent) -> None:
+        # Where Newton's method follows, the Hessian has the last word: an approximation may be off by any factor.
+        gain, judged = self.handover.gain(descent), not self.handover.followed
+        self.ledger.note_descent(model, descent.state, gain, judged=judged)
 
     def _descend(self, live: dict[int, Descent]) -> None:
         """Take steps until each model is done, or ready for Newton's method; all models share each pass."""
@@ -311,7 +316,7 @@ class _Fit:
                     follower.inverse = inverse
                     self.ledger.note_inverse(other, iteration, descent.state.parameters)
         descent.aim(descent.inverse)
-        self.ledger.note_descent(model, descent.state, self.handover.gain(descent))
+        self._note(model, descent)
 
     def _is_due(self, steps: int, model: int) -> bool:
         """Return whether a model makes a preconditioner after so many steps."""

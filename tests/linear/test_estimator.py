@@ -431,7 +431,7 @@ def test_an_unfitted_model_says_so() -> None:
 
 
 @pytest.mark.usefixtures("many_rows")
-@pytest.mark.parametrize(("C", "passes"), [(10.0, 24), (1000.0, 36)])
+@pytest.mark.parametrize(("C", "passes"), [(10.0, 21), (1000.0, 28)])
 def test_pixels_that_are_seldom_bright_do_not_hold_it_up(C: float, passes: int) -> None:
     random = np.random.default_rng(0)
     rows = 200_000
@@ -439,7 +439,8 @@ def test_pixels_that_are_seldom_bright_do_not_hold_it_up(C: float, passes: int) 
     X = np.hstack([common, seldom]).astype(np.uint8)
     weights = random.normal(size=(70, 3)) * np.where(np.arange(70) < 10, 2, 6)[:, None]
     y = (X / 255 @ weights + random.gumbel(size=(rows, 3))).argmax(1)
-    model = LogisticRegression(C=C, pixel_scale=1 / 255).fit(X, y)
+    # At this tol the fit ends where one at 1e-4 did before the estimate had its margins.
+    model = LogisticRegression(C=C, tol=2e-4, pixel_scale=1 / 255).fit(X, y)
     assert model.converged_
     assert model.n_passes_ < passes  # 169 and more than 500 if the rows that are not drawn are forgotten
 
