@@ -1,7 +1,8 @@
 """The direction of a step by a factorized Hessian, which serves several steps.
 
 A Hessian costs as much as several evaluations. So the one of an earlier point is corrected to fit the steps since, as
-in L-BFGS (Byrd, Nocedal and Zhu, "Towards a discrete Newton method with memory for large-scale optimization", 1996).
+in L-BFGS (Byrd, Nocedal and Zhu, "Towards a discrete Newton method with memory for large-scale optimization", 1996),
+and made smaller as the objective falls.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ MANY_TRIES = 3
 # the Hessian costs about as much as a step and classes are nearly separated: the curvature changes much with each step.
 FEW_MULTIPLICATIONS = 100_000
 FEW_IF_SEPARATED = 2_000_000
+# As rows are told apart, their curvature falls about as their loss does: the Hessian by this power of the objective.
+FALL_OF_CURVATURE = 0.75
 EPS = float(np.finfo(np.float64).eps)
 
 Direction = tuple[Floats, float]
@@ -83,8 +86,9 @@ class HessianSteps:
         self._factorized_at, self._steps = known.factorized_at, known.steps
         self._pairs, self._proven = known.pairs, known.proven
         self._hessian: WholeHessian | None = None
+        self._factorized_value = np.inf
         if self._factorized_at is not None:
-            objective.evaluate(self._factorized_at[None])
+            self._factorized_value = float(objective.evaluate(self._factorized_at[None])[0][0])
             self._hessian = WholeHessian.here(objective)
 
     @property
@@ -135,7 +139,8 @@ class HessianSteps:
 
     def exact(self, point: Point) -> Direction:
         """Return the direction from the point of the last evaluation by the Hessian there."""
-        self._hessian, self._factorized_at = WholeHessian.here(self._objective), point.parameters
+        self._hessian = WholeHessian.here(self._objective)
+        self._factorized_at, self._factorized_value = point.parameters, point.value
         self._steps, self._pairs = 0, NO_PAIRS
         step, decrement = self._turned(point)
         self._proven = decrement <= self._converged_below(point)
@@ -143,7 +148,9 @@ class HessianSteps:
 
     def _turned(self, point: Point) -> Direction:
         assert self._hessian is not None
-        step = self._objective.balanced(QuasiNewton(self._hessian, self._pairs).solve(point.gradient))
+        fall = self._factorized_value / point.value if 0 < point.value < self._factorized_value else 1.0
+        inverse = QuasiNewton(self._hessian, self._pairs, fall**FALL_OF_CURVATURE)
+        step = self._objective.balanced(inverse.solve(point.gradient))
         return step, float(np.vdot(step, point.gradient))
 
     def _converged_below(self, point: Point) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -76,6 +76,8 @@ class QuasiNewton:
         What is corrected.
     pairs : Pairs
         The steps.
+    factor : float
+        The factor of `inverse` between the corrections, unless it is rescaled by the last step.
 
     Notes
     -----
@@ -85,14 +87,13 @@ class QuasiNewton:
 
     inverse: InverseHessian
     pairs: Pairs
-    _factor: float = field(init=False)
+    factor: float = 1.0
 
     def __post_init__(self) -> None:
-        factor = 1.0
         if len(self.pairs) and self.inverse.rescaled:
             change = self.pairs.changes[-1]
             factor = float(self.pairs.products[-1, -1]) / float(np.vdot(change, self.inverse.solve(change)))
-        object.__setattr__(self, "_factor", factor)
+            object.__setattr__(self, "factor", factor)
 
     def solve(self, gradient: Floats) -> Floats:
         """Return the corrected matrix times `gradient`."""
@@ -103,7 +104,7 @@ class QuasiNewton:
         triangle = pairs.products.T  # in the order of LAPACK
         shares = dtrsv(triangle, steps @ gradient.ravel(), lower=1, trans=1)
         result = self.inverse.solve(gradient - (shares @ changes).reshape(gradient.shape))
-        result *= self._factor
+        result *= self.factor
         left = pairs.products.diagonal() * shares - changes @ result.ravel()
         result += (dtrsv(triangle, left, lower=1) @ steps).reshape(gradient.shape)
         return result
