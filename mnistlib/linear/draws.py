@@ -7,6 +7,7 @@ rows are copies, the position of a row is hashed as well.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -61,8 +62,12 @@ def uniform(keys: Keys, *stream: int) -> npt.NDArray[np.float32]:
     *stream : int
         Numbers of which each combination gives other draws, such as a seed and an iteration.
     """
-    offset = np.random.SeedSequence(stream).generate_state(1, np.uint64)
-    return (_mixed(keys + offset) >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24)
+    return (_mixed(keys + _offset(*stream)) >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24)
+
+
+@lru_cache(maxsize=4096)  # each block of rows draws from the same streams
+def _offset(*stream: int) -> np.uint64:
+    return np.uint64(np.random.SeedSequence(stream).generate_state(1, np.uint64)[0])
 
 
 def _mixed(keys: Keys) -> Keys:

@@ -80,6 +80,7 @@ class Shard:
         self._residuals: list[list[DeviceArray]] = []
         self._evaluated: Evaluation | None = None
         self._products: DeviceArray | None = None
+        self._known_keys: dict[int, Keys] = {}
 
     def evaluate(self, weights: Floats, intercepts: Floats) -> Nodes:
         """Return the sums of the loss (models,) and of its derivatives (models, outputs, d + 1). One pass.
@@ -215,7 +216,7 @@ class Shard:
         def work(item: Known) -> Drawn:
             rows, residuals = item[0], self._residuals_of(item)
             curved, chance = self._chances(rows, curvature(np.asarray(residuals[model])), rate)
-            keys = row_keys(self.rows.raw(rows))
+            keys = self._keys(rows)
             if by_position:
                 keys = self._by_position(keys, rows)
             at = [np.flatnonzero(uniform(keys, *stream, k) < of_output) for k, of_output in enumerate(chance)]
@@ -230,13 +231,19 @@ class Shard:
         """Return about the given share of the rows of each class, with their labels, weights and keys of content."""
 
         def work(rows: slice) -> Taken:
-            keys, labels = row_keys(self.rows.raw(rows)), self.labels[rows]
+            keys, labels = self._keys(rows), self.labels[rows]
             drawn_by = self._by_position(keys, rows) if by_position else keys
             at = np.flatnonzero(uniform(drawn_by, *stream) < shares[labels])
             weights = None if self.weights is None else self.weights[rows][at]
             return Taken(self.rows.take(at + rows.start), labels[at], weights, keys[at])
 
         return Taken.joined(list(self.arithmetic.map(work, self.rows.slices)))
+
+    def _keys(self, rows: slice) -> Keys:
+        """Return the keys of the rows of a block, which are made once."""
+        if rows.start not in self._known_keys:
+            self._known_keys[rows.start] = row_keys(self.rows.raw(rows))
+        return self._known_keys[rows.start]
 
     def _by_position(self, keys: Keys, rows: slice) -> Keys:
         return with_positions(keys, self.first_block * self.layout.block_rows + rows.start)
