@@ -1,0 +1,3 @@
+import time
+print("script sleeps", flush=True)
+time.sleep(600)

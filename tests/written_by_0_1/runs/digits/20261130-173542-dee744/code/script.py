@@ -1,0 +1,2 @@
+print("script begins")
+raise ValueError("no such luck")
