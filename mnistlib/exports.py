@@ -1,7 +1,10 @@
 """Other formats of a classifier: skops, which runs no code when it is read, and ONNX."""
 
 import copy
+import logging
+import warnings
 import zipfile
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +12,8 @@ import numpy as np
 from mnistlib.errors import MissingExtraError, ModelError
 
 _ONNX_OPSET = 17  # ONNX Runtime reads it since 1.12
+
+_log = logging.getLogger("mnistlib")
 
 
 def to_skops(classifier: Any) -> bytes:
@@ -45,13 +50,32 @@ def from_skops(file: str, content: bytes) -> Any:
     except ImportError as error:
         raise MissingExtraError("the .skops format", "skops") from error
     try:
-        return skops.io.loads(content)
+        return _load_skops(skops.io.loads, file, content)
     except UntrustedTypesFoundException as error:
         raise ModelError(f"{file} holds more than a plain model, and is not loaded: {error}") from error
     except zipfile.BadZipFile as error:
         raise ModelError(f"{file} is no .skops file; if it is a pickle, it must not be named as one") from error
     except Exception as error:  # a damaged one can fail in many ways
         raise ModelError(f"{file} can't be read as a model: {type(error).__name__}: {error}") from error
+
+
+def _load_skops(loads: Callable[[bytes], Any], file: str, content: bytes) -> Any:
+    """Load a classifier; log one line where another version of scikit-learn wrote it, as for a pickle."""
+    from sklearn.exceptions import InconsistentVersionWarning
+
+    with warnings.catch_warnings(record=True) as caught:
+        # scikit-learn warns once for each part of an estimator.
+        warnings.simplefilter("always", InconsistentVersionWarning)
+        classifier = loads(content)
+    versions = None
+    for warning in caught:
+        if isinstance(warning.message, InconsistentVersionWarning):
+            versions = (warning.message.original_sklearn_version, warning.message.current_sklearn_version)
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    if versions:
+        _log.warning("%s was made with scikit-learn %s and is read with %s: check its answers", file, *versions)
+    return classifier
 
 
 def to_onnx(classifier: Any) -> bytes:
