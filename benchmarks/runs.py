@@ -7,12 +7,12 @@ from pathlib import Path
 
 from benchmarks.harness import Bar, arguments, show, time_in_turns
 from mnistlib import LocalBackend, TrainJob, load_dataset
-from mnistlib.artifacts import pickle_classifier
-from mnistlib.preprocessing import fit_normalization
+from mnistlib.models.artifact import pickle_classifier
 from mnistlib.runs import RunRecord, RunStatus, RunStore
 from mnistlib.runs.record import now
 from mnistlib.runs.store import JOB_FILE, new_run_id
-from mnistlib.solvers import SOLVERS, SolverOptions
+from mnistlib.training.preprocessing import fit_normalization
+from mnistlib.training.solvers import SOLVERS, SolverOptions
 
 JOB = TrainJob(dataset="digits", regularization=0.5)
 MOST_OVERHEAD = 0.060  # seconds

@@ -8,7 +8,6 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mnistlib.artifacts import load_model as load_model
     from mnistlib.backends import get_backend as get_backend
     from mnistlib.backends.azureml import AmlComputeSpec as AmlComputeSpec
     from mnistlib.backends.azureml import AzureMLBackend as AzureMLBackend
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from mnistlib.errors import MnistlibError as MnistlibError
     from mnistlib.errors import ModelError as ModelError
     from mnistlib.errors import ModelNotFoundError as ModelNotFoundError
+    from mnistlib.errors import PictureError as PictureError
     from mnistlib.errors import RunNotFoundError as RunNotFoundError
     from mnistlib.errors import RunStateError as RunStateError
     from mnistlib.errors import ScoringError as ScoringError
@@ -46,14 +46,15 @@ if TYPE_CHECKING:
     from mnistlib.jobs import TrainJob as TrainJob
     from mnistlib.linear import LogisticRegression as LogisticRegression
     from mnistlib.linear import regularization_path as regularization_path
-    from mnistlib.models import ModelVersion as ModelVersion
-    from mnistlib.registry import ModelRegistry as ModelRegistry
+    from mnistlib.models.artifact import load_model as load_model
+    from mnistlib.models.registry import ModelRegistry as ModelRegistry
+    from mnistlib.models.service import Service as Service
+    from mnistlib.models.service import ServiceStatus as ServiceStatus
+    from mnistlib.models.version import ModelVersion as ModelVersion
     from mnistlib.report import write_report as write_report
     from mnistlib.runs import Run as Run
     from mnistlib.runs import RunStatus as RunStatus
     from mnistlib.runs import current_run as current_run
-    from mnistlib.services import Service as Service
-    from mnistlib.services import ServiceStatus as ServiceStatus
 
     __version__: str
 
@@ -78,8 +79,9 @@ _MODULE_OF = {
     "MnistlibError": "errors",
     "ModelError": "errors",
     "ModelNotFoundError": "errors",
-    "ModelRegistry": "registry",
-    "ModelVersion": "models",
+    "ModelRegistry": "models.registry",
+    "ModelVersion": "models.version",
+    "PictureError": "errors",
     "Run": "runs",
     "RunNotFoundError": "errors",
     "RunStateError": "errors",
@@ -87,10 +89,10 @@ _MODULE_OF = {
     "ScoringError": "errors",
     "ScriptFailedError": "errors",
     "ScriptJob": "jobs",
-    "Service": "services",
+    "Service": "models.service",
     "ServiceError": "errors",
     "ServiceNotFoundError": "errors",
-    "ServiceStatus": "services",
+    "ServiceStatus": "models.service",
     "SweepFailedError": "errors",
     "SweepJob": "jobs",
     "TrainJob": "jobs",
@@ -98,7 +100,7 @@ _MODULE_OF = {
     "get_backend": "backends",
     "load_data": "idx",
     "load_dataset": "datasets",
-    "load_model": "artifacts",
+    "load_model": "models.artifact",
     "read_idx": "idx",
     "read_idx_header": "idx",
     "regularization_path": "linear",
@@ -114,12 +116,9 @@ logging.getLogger("mnistlib").addHandler(logging.NullHandler())
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import PackageNotFoundError, version
+        from mnistlib._version import __version__
 
-        try:
-            return version("mnistlib")
-        except PackageNotFoundError:  # run from its source, without being installed
-            return "0+source"
+        return __version__
     if name not in _MODULE_OF:
         return _module(name)
     value = getattr(importlib.import_module(f"mnistlib.{_MODULE_OF[name]}"), name)

@@ -6,7 +6,8 @@
     ├── IdxError (ValueError)                  bytes that are not one IDX array
     ├── DataError (ValueError)                 a data set that is incomplete or contradicts itself
     │   ├── DatasetNotFoundError (FileNotFoundError)   its files are not there
-    │   └── DownloadError (OSError)            no mirror gave a good file
+    │   ├── DownloadError (OSError)            no mirror gave a good file
+    │   └── PictureError                       a picture that no digit can be read from
     ├── JobError (ValueError)                  a job with a value that is not allowed
     ├── JobFailedError (RuntimeError)          a job that was run and failed; its cause is the original error
     │   └── JobCancelledError                  a job that was cancelled
@@ -45,6 +46,7 @@ __all__ = [
     "MnistlibError",
     "ModelError",
     "ModelNotFoundError",
+    "PictureError",
     "RunNotFoundError",
     "RunStateError",
     "ScoringError",
@@ -73,6 +75,22 @@ class DatasetNotFoundError(DataError, FileNotFoundError):
 
 class DownloadError(DataError, OSError):
     """No mirror delivered the right file, or it could not be stored."""
+
+
+class PictureError(DataError):
+    """No digit can be read from a picture.
+
+    Parameters
+    ----------
+    message : str
+        The reason, and the remedy.
+    code : str
+        One word for programs: "png", "size" or "empty".
+    """
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class JobError(MnistlibError, ValueError):

@@ -108,7 +108,7 @@ def draw_confusion(confusion: NDArray[np.int64], classes: Sequence[str]) -> "Fig
     ----------
     confusion : ndarray of int64, shape (k, k)
         How many images of the class of the row were taken for the class of the column, as
-        :attr:`mnistlib.evaluation.Evaluation.confusion` has it.
+        :attr:`mnistlib.training.evaluation.Evaluation.confusion` has it.
     classes : sequence of str, length k
         What the labels 0, 1, 2 … mean.
 

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from mnistlib import Dataset, LocalBackend, TrainJob, load_dataset
+from mnistlib.models.artifact import SavedModel
 from tests.browser import open_browser
 
 # In all tests together: a few hundred examples with "ordinary", some 100,000 with "fuzz".
@@ -45,3 +47,25 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Give a real browser, the same for a whole module."""
     with open_browser(tmp_path_factory.mktemp("profile")) as driver:
         yield driver
+
+
+@pytest.fixture(scope="session")
+def digits() -> Dataset:
+    return load_dataset("digits")
+
+
+@pytest.fixture(scope="session")
+def runs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of runs with two versions of a registered model, ``digits``; tests only read it."""
+    folder = tmp_path_factory.mktemp("serving") / "runs"
+    backend = LocalBackend(folder)
+    for rate in (0.5, 5.0):
+        run = backend.submit(TrainJob(dataset="digits", regularization=rate, tol=1e-3))
+        run.wait()
+        run.register_model("digits")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def digits_model(runs_folder: Path) -> SavedModel:
+    return LocalBackend(runs_folder).models.get("digits").load()

@@ -1,6 +1,8 @@
 """Imports run one way; a module may import from its own layer and those before it."""
 
 import ast
+from collections.abc import Collection
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -8,50 +10,78 @@ import pytest
 import mnistlib
 
 LAYERS = [
-    {"errors", "files", "html"},
-    {"idx", "charts"},
-    {"datasets", "preprocessing", "evaluation"},
+    {"_version", "errors", "files", "html"},
+    {"idx", "package", "pictures"},
+    {"datasets"},
     {"linear"},
-    {"runs", "artifacts", "exports", "models", "scoring", "services", "solvers"},
+    {"models"},
+    {"runs"},
     {"training"},
     {"jobs"},
-    {"registry", "tracking"},
     {"serving"},
-    {"backends", "plots", "report"},
+    {"backends"},
+    {"plots", "report"},
     {"cli", "testing"},
     {"__main__"},
 ]
-RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
+RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 PACKAGE = Path(mnistlib.__file__).parent
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 
 
-def room_of(module: str) -> str:
+def part_of(module: str) -> str:
     return module.split(".")[1] if "." in module else ""
 
 
-def imported_rooms(path: Path) -> set[str]:
-    rooms = set()
+def imported_parts(path: Path) -> set[str]:
+    parts = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "mnistlib":
-            rooms |= {room_of(node.module)} if "." in node.module else {alias.name for alias in node.names}
+            parts |= {part_of(node.module)} if "." in node.module else {alias.name for alias in node.names}
         elif isinstance(node, ast.Import):
-            rooms |= {room_of(alias.name) for alias in node.names if alias.name.startswith("mnistlib.")}
-    return rooms - {""}
+            parts |= {part_of(alias.name) for alias in node.names if alias.name.startswith("mnistlib.")}
+    return parts - {""}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=[str(path.relative_to(PACKAGE)) for path in MODULES])
 def test_a_module_imports_only_from_its_own_layer_and_those_before(path: Path) -> None:
-    room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    assert room in RANK, f"give {room} a place in LAYERS"
-    for other in imported_rooms(path):
-        assert RANK[other] <= RANK[room], f"{room} imports {other}, which stands above it"
+    part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    assert part in RANK, f"give {part} a place in LAYERS"
+    for other in imported_parts(path):
+        assert RANK[other] <= RANK[part], f"{part} imports {other}, which stands above it"
+
+
+def test_the_layers_name_no_part_that_is_gone() -> None:
+    assert {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in MODULES} == set(RANK)
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    names = {module_name(path): path for path in [*MODULES, PACKAGE / "__init__.py"]}
+    # The front page loads each name when it is used.
+    graph = {name: modules_in(path, names) for name, path in names.items() if name != "mnistlib"}
+    TopologicalSorter(graph).prepare()
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+def modules_in(path: Path, names: Collection[str]) -> set[str]:
+    """Return the modules of the package that one imports anywhere: in functions and under TYPE_CHECKING too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            below = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (below & set(names)) or {node.module}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found & set(names) - {module_name(path)}
 
 
 def test_nothing_but_tests_imports_testing() -> None:
     for path in MODULES:
         if "testing" not in path.parts:
-            assert "testing" not in imported_rooms(path)
+            assert "testing" not in imported_parts(path)
 
 
 def imported_modules(path: Path) -> set[str]:

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 
 from mnistlib.backends.plan import Plan
 from mnistlib.jobs import Job
-from mnistlib.models import Models
+from mnistlib.models.interfaces import Models, Services
 from mnistlib.runs import Run, RunRecord, RunResult
-from mnistlib.services import Services
 
 
 class Backend(ABC):

@@ -11,7 +11,7 @@ from mnistlib.backends.checks import Check, Step, Wrong
 
 #: Backend name -> module whose function ``steps(**options)`` says what to look at.
 DOCTORS = {
-    "local": "mnistlib.backends.local_doctor",
+    "local": "mnistlib.backends.local.doctor",
     "azureml": "mnistlib.backends.azureml.doctor",
     "azureml-v2": "mnistlib.backends.azureml_v2.doctor",
 }

@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistlib.artifacts import SavedModel, load_model
 from mnistlib.cli.output import backend_of, near, print_json, print_plan, run_json, submit_and_wait, training_job
 from mnistlib.datasets import CATALOG, DIGITS, Dataset, fetch_dataset, load_dataset
 from mnistlib.errors import DataError, DatasetNotFoundError, IdxError, RunNotFoundError
-from mnistlib.evaluation import Evaluation, worst_mistakes
-from mnistlib.evaluation import evaluate as evaluate_labels
 from mnistlib.idx import read_idx, read_idx_header
 from mnistlib.jobs import SweepJob, TrainJob
 from mnistlib.jobs.recorded import read_job
+from mnistlib.models.artifact import SavedModel, load_model
 from mnistlib.plots import draw_text, save_png
 from mnistlib.runs import Run
 from mnistlib.runs.context import OUTPUTS
+from mnistlib.training.evaluation import Evaluation, worst_mistakes
+from mnistlib.training.evaluation import evaluate as evaluate_labels
 
 
 def train(options: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from mnistlib.cli.output import backend_of, print_json
 from mnistlib.cli.tables import format_table
 from mnistlib.errors import ModelError, ModelNotFoundError
-from mnistlib.models import ModelVersion
+from mnistlib.models.version import ModelVersion
 
 
 def register(options: argparse.Namespace) -> None:

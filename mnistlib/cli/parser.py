@@ -359,7 +359,7 @@ class _Version(argparse.Action):
     """Prints the version; like argparse's own, but looks it up only when asked."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        import mnistlib
+        from mnistlib._version import __version__
 
-        print(f"mnistlib {mnistlib.__version__}")
+        print(f"mnistlib {__version__}")
         parser.exit()

@@ -11,7 +11,7 @@ import numpy as np
 from mnistlib.cli.output import backend_of, print_json
 from mnistlib.errors import DataError, ScoringError
 from mnistlib.idx import read_idx
-from mnistlib.scoring import IDX, JSON, PNG, TOKEN_VARIABLE, ScoringClient, cause_of, session_for
+from mnistlib.models.client import IDX, JSON, PNG, TOKEN_VARIABLE, ScoringClient, cause_of, session_for
 
 #: Names the service that is asked where none is named.
 SERVICE_VARIABLE = "MNISTLIB_SERVICE"
@@ -81,7 +81,7 @@ def _answer(
 def _images(content: bytes, kind: str) -> Any:
     if kind == IDX:
         return read_idx(content)
-    from mnistlib.serving.pictures import row_of_png
+    from mnistlib.pictures.decoding import row_of_png
 
     return np.rint(row_of_png(content, shape=_SHAPE) * 255).astype(np.uint8).reshape(1, *_SHAPE)
 

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from mnistlib.backends import container
 from mnistlib.cli.models import version_of
 from mnistlib.cli.output import backend_of, print_json
 from mnistlib.cli.serving import report_of, run_of
 from mnistlib.cli.tables import format_table
 from mnistlib.errors import JobError
-from mnistlib.services import Service, service_name_of
+from mnistlib.models.service import Service, service_name_of
+from mnistlib.serving import container
 
 #: Options of the command that a backend's own ``deploy`` takes or does not.
 _OWN = ("port", "cpu_cores", "memory_gb", "auth", "no_code", "instance_type", "instance_count", "traffic")

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from mnistlib.artifacts import MODEL_FILE, SavedModel, load_model
-from mnistlib.backends.container import REPORT
 from mnistlib.cli.models import version_of
 from mnistlib.cli.output import backend_of, print_json
 from mnistlib.errors import (
@@ -21,11 +19,13 @@ from mnistlib.errors import (
     ModelNotFoundError,
     RunNotFoundError,
 )
+from mnistlib.models.artifact import MODEL_FILE, SavedModel, load_model
+from mnistlib.models.client import TOKEN_VARIABLE, is_loopback
 from mnistlib.report import write_report
 from mnistlib.runs import Run
 from mnistlib.runs.context import OUTPUTS
-from mnistlib.scoring import TOKEN_VARIABLE, is_loopback
 from mnistlib.serving import packages
+from mnistlib.serving.container import REPORT
 
 _log = logging.getLogger("mnistlib")
 

@@ -3,16 +3,16 @@
 import hashlib
 from dataclasses import dataclass
 
-from mnistlib.artifacts import MODEL_FILE, ModelDescription, current_versions, pickle_classifier, save_model
 from mnistlib.datasets import Dataset, load_dataset
 from mnistlib.errors import JobError
 from mnistlib.jobs.job import Job
 from mnistlib.jobs.process import run_script
 from mnistlib.jobs.script import ScriptJob
 from mnistlib.jobs.train import TrainJob
+from mnistlib.models.artifact import MODEL_FILE, ModelDescription, current_versions, pickle_classifier, save_model
 from mnistlib.runs import RunContext
-from mnistlib.solvers import SolverOptions
-from mnistlib.training import TrainedModel, train
+from mnistlib.training.fit import TrainedModel, train
+from mnistlib.training.solvers import SolverOptions
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-import mnistlib
 from mnistlib.datasets import NAMES
 from mnistlib.jobs.execute import Outcome, execute
 from mnistlib.jobs.job import Job
 from mnistlib.jobs.recorded import begin, conclude, read_job
 from mnistlib.jobs.sweep import SweepJob
 from mnistlib.jobs.train import TrainJob
+from mnistlib.package import FOLDER
 from mnistlib.runs import RunContext, RunRecord, RunStatus, read_metrics
 from mnistlib.runs.context import CANCEL_FILE, LOG_FILE, METRIC_LINES_FILE, METRICS_FILE, OUTPUTS
 from mnistlib.runs.record import RECORD_FILE, now
@@ -125,7 +125,7 @@ def _with_data(job: AnyJob, data: Path) -> AnyJob:
 
 def _let_scripts_import_this_package() -> None:
     """Let a script, which runs in a folder and a process of its own, import the package that was shipped with it."""
-    shipped = str(Path(mnistlib.__file__).parent.parent)
+    shipped = str(FOLDER.parent)
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [shipped, os.environ.get("PYTHONPATH")]))
 
 

@@ -12,19 +12,19 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from mnistlib.artifacts import load_model
 from mnistlib.datasets import Dataset, load_dataset
 from mnistlib.errors import SweepFailedError
 from mnistlib.jobs.execute import Outcome, keep, load_for, options_of
 from mnistlib.jobs.recorded import begin, conclude, run_in_folder
 from mnistlib.jobs.sweep import SweepJob
 from mnistlib.jobs.train import TrainJob
-from mnistlib.preprocessing import Normalization, fit_normalization
+from mnistlib.models.artifact import load_model
 from mnistlib.runs import RunContext, RunRecord, RunStatus
 from mnistlib.runs.context import OUTPUTS
 from mnistlib.runs.handle import BEST_CHILD
-from mnistlib.solvers import OWN_SOLVER, Fit, fit_path
-from mnistlib.training import judge, require_classes, score, watch
+from mnistlib.training.fit import judge, require_classes, score, watch
+from mnistlib.training.preprocessing import Normalization, fit_normalization
+from mnistlib.training.solvers import OWN_SOLVER, Fit, fit_path
 
 
 @dataclass(frozen=True, eq=False)

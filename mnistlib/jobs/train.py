@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 from mnistlib.datasets.catalog import NAMES
 from mnistlib.errors import JobError
 from mnistlib.jobs.job import Job, require_choice, require_integer, require_path, require_positive, require_type
-from mnistlib.preprocessing import NORMALIZATIONS
-from mnistlib.solvers import SOLVERS
+from mnistlib.training.preprocessing import NORMALIZATIONS
+from mnistlib.training.solvers import SOLVERS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,11 +1,10 @@
 """One HTML file that shows a run or a sweep, to send to somebody or to put in a slide.
 
-    findings   what can still be known of a run, and what can't
-    pictures   images and weights as PNG inside HTML
+    findings   the facts of a run that can still be read
     sections   findings as pieces of a page
     page       the pieces as a page: its colours, its print
 
-The charts and pictures are written here rather than by matplotlib: the report then needs no extra, its letters are
+Charts and pictures come from `mnistlib.html` and not from matplotlib: the report then needs no extra, its letters are
 letters (of the reader's font, in light and in dark), and the file is a tenth of the size.
 """
 

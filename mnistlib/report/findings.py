@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistlib.artifacts import DESCRIPTION_FILE, MODEL_FILE, ModelDescription, SavedModel, load_model
 from mnistlib.datasets import Dataset, load_dataset
 from mnistlib.errors import DataError, MnistlibError
-from mnistlib.evaluation import Evaluation, evaluate, worst_mistakes
 from mnistlib.jobs import Job, SweepJob, TrainJob, job_from_json
+from mnistlib.models.artifact import DESCRIPTION_FILE, MODEL_FILE, ModelDescription, SavedModel, load_model
 from mnistlib.runs import Metrics, Run, RunRecord, RunStatus
 from mnistlib.runs.context import OUTPUTS
 from mnistlib.runs.store import JOB_FILE
+from mnistlib.training.evaluation import Evaluation, evaluate, worst_mistakes
 
 #: How many mistakes are shown.
 MISTAKES = 30

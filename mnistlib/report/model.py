@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mnistlib.evaluation import Evaluation
-from mnistlib.html import Html, element, percent, table
+from mnistlib.html.elements import Html, element, percent, table
+from mnistlib.html.png import digit, strongest_of, weight_map
 from mnistlib.report.findings import Findings, Judgement, Mistakes, Weights
 from mnistlib.report.page import figure, section
-from mnistlib.report.pictures import digit, strongest_of, weight_map
+from mnistlib.training.evaluation import Evaluation
 
 _MOST_CONFUSED = 3
 _MANY = 30  # classes; more make a matrix that nobody reads

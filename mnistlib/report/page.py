@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from string import Template
 
-import mnistlib
-from mnistlib.html import Html, element, escape, join
+from mnistlib._version import __version__
+from mnistlib.html.elements import Html, element, escape, join
 from mnistlib.runs import RunStatus
 
 
@@ -43,7 +43,7 @@ def make_page(headline: Headline, sections: Sequence[Html]) -> str:
     It forbids the browser to fetch or to run anything, so that even a mistake in escaping could do no harm.
     """
     today = datetime.now(UTC)
-    written = f"Written by mnistlib {mnistlib.__version__} on {today.day} {today:%B %Y}"
+    written = f"Written by mnistlib {__version__} on {today.day} {today:%B %Y}"
     return Template(_resource("page.html")).substitute(
         title=escape(headline.title),
         style=_resource("page.css"),

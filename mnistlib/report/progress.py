@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from mnistlib.charts import Axis, curve, line_chart
-from mnistlib.html import Html, element, number
+from mnistlib.html.charts import Axis, curve, line_chart
+from mnistlib.html.elements import Html, element, number
 from mnistlib.report.findings import Findings
 from mnistlib.report.page import figure, section
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
 
-from mnistlib.html import Html, duration, element, facts, number, percent
+from mnistlib.html.elements import Html, duration, element, facts, number, percent
 from mnistlib.jobs import SweepJob
 from mnistlib.report.findings import Findings
 from mnistlib.report.model import model_sections

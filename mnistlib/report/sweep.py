@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
-from mnistlib.charts import Axis, line_chart
-from mnistlib.html import Html, element, number, percent, table
+from mnistlib.html.charts import Axis, line_chart
+from mnistlib.html.elements import Html, element, number, percent, table
 from mnistlib.jobs import SweepJob, TrainJob
 from mnistlib.report.findings import Findings
 from mnistlib.report.page import figure, section

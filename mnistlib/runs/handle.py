@@ -16,7 +16,7 @@ from mnistlib.runs.record import RunRecord
 from mnistlib.runs.status import RunStatus
 
 if TYPE_CHECKING:
-    from mnistlib.models import ModelVersion
+    from mnistlib.models.version import ModelVersion
 
 _LOG_TAIL = 20  # lines of a failed run's log that its error carries
 

@@ -2,14 +2,13 @@
 
 import logging
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
-from mnistlib.charts import Axis, curve, line_chart
-from mnistlib.html import Html, element, number
+from mnistlib.html.charts import Axis, curve, line_chart
+from mnistlib.html.elements import Html, element, number
+from mnistlib.runs.context import Metrics
 from mnistlib.runs.status import RunStatus
-
-if TYPE_CHECKING:
-    from mnistlib.runs.handle import Run
 
 _EVERY = 0.5  # seconds between two views of a run that has not ended
 _LOG_LINES = 3
@@ -19,12 +18,42 @@ _IN_THE_CURVE = ("objective", "gradient_norm", "passes")
 _log = logging.getLogger("mnistlib")
 
 
-def view(run: "Run") -> Html:
+class RunView(Protocol):
+    """The part of a `Run` that a notebook shows."""
+
+    id: str
+    experiment: str
+
+    @property
+    def name(self) -> str | None:
+        """Name of the run."""
+
+    @property
+    def status(self) -> RunStatus:
+        """Status of the run."""
+
+    def metrics(self) -> Metrics:
+        """Return all metric values."""
+
+    def children(self) -> Sequence["RunView"]:
+        """Return the trials of a sweep."""
+
+    def logs(self) -> str:
+        """Return the log."""
+
+    def done(self) -> bool:
+        """Return whether the run has ended."""
+
+    def wait(self, timeout: float | None = None) -> RunStatus:
+        """Wait until the run has ended."""
+
+
+def view(run: RunView) -> Html:
     """Return a run as it is now, as HTML that needs no style sheet.
 
     Parameters
     ----------
-    run : Run
+    run : RunView
         Of any backend, in any state.
     """
     status, metrics = run.status, run.metrics()
@@ -48,7 +77,7 @@ def view(run: "Run") -> Html:
     )
 
 
-def show(run: "Run") -> None:
+def show(run: RunView) -> None:
     """Show a run in a notebook, and show it anew until it has ended; elsewhere show it once."""
     from IPython import get_ipython
     from IPython.display import display
@@ -59,7 +88,7 @@ def show(run: "Run") -> None:
         threading.Thread(target=_follow, args=(run, handle), name=f"view of {run.id}", daemon=True).start()
 
 
-def _follow(run: "Run", handle: Any) -> None:
+def _follow(run: RunView, handle: Any) -> None:
     try:
         while not _ended_soon(run):
             handle.update(_bundle(run), raw=True)
@@ -68,7 +97,7 @@ def _follow(run: "Run", handle: Any) -> None:
         _log.debug("the view of run %s is no longer refreshed", run.id, exc_info=True)
 
 
-def _ended_soon(run: "Run") -> bool:
+def _ended_soon(run: RunView) -> bool:
     try:
         run.wait(_EVERY)
     except TimeoutError:
@@ -76,7 +105,7 @@ def _ended_soon(run: "Run") -> bool:
     return True
 
 
-def _bundle(run: "Run") -> dict[str, str]:
+def _bundle(run: RunView) -> dict[str, str]:
     """Return a run as text and as HTML, of which whoever shows it takes what it can."""
     return {"text/plain": repr(run), "text/html": view(run)}
 

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mnistlib.scoring import JSON
+from mnistlib.models.client import JSON
 from mnistlib.serving.model import Scores
 from mnistlib.serving.refusals import Refusal
 

@@ -19,9 +19,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-import mnistlib
-from mnistlib.errors import MnistlibError
-from mnistlib.scoring import IDX, JSON, PNG
+from mnistlib._version import __version__
+from mnistlib.errors import MnistlibError, PictureError
+from mnistlib.models.client import IDX, JSON, PNG
+from mnistlib.pictures.decoding import row_of_png
 from mnistlib.serving.answers import failed, json_answer, json_of_scores, refused, refused_by_router
 from mnistlib.serving.batching import Batcher
 from mnistlib.serving.bodies import Bodies, Disconnected, header, media_type
@@ -32,13 +33,13 @@ from mnistlib.serving.metrics import CONTENT_TYPE, Metrics
 from mnistlib.serving.model import ServedModel
 from mnistlib.serving.openapi import description_of
 from mnistlib.serving.page import content_security_policy, make_page
-from mnistlib.serving.pictures import row_of_png
 from mnistlib.serving.refusals import Refusal
 
 _READERS = 2  # what is large is read by so few at a time, since each takes many times the memory of what has come
 _INLINE_BYTES, _INLINE_ROWS = 65_536, 1024  # what is larger is done in another thread, so that others need not wait
 _HELD = 4  # times the largest body: so much of all bodies together is held at a time
 _GZIP = b"\x1f\x8b"
+_PICTURE_STATUS = {"png": 400, "size": 413, "empty": 422}
 #: What anybody may ask for where a token is needed: what a browser opens first, and what watches over the process.
 _OPEN = frozenset(("/", "/health"))
 
@@ -175,7 +176,10 @@ class ScoringApp:
         if kind == PNG:
             if model.shape is None:
                 raise Refusal(422, "shape", f"the model takes no images, but rows of {model.width} numbers: send JSON")
-            return row_of_png(body, shape=model.shape)
+            try:
+                return row_of_png(body, shape=model.shape)
+            except PictureError as error:
+                raise Refusal(_PICTURE_STATUS[error.code], error.code, str(error), where="body") from error
         try:
             content = orjson.loads(body)
         except orjson.JSONDecodeError:
@@ -213,7 +217,7 @@ class ScoringApp:
         return Response(await self._report.text(), media_type="text/html", headers=headers)
 
     async def _health(self, request: Request) -> Response:
-        return json_answer({"status": "ok", "model": self._model.name, "server": f"mnistlib {mnistlib.__version__}"})
+        return json_answer({"status": "ok", "model": self._model.name, "server": f"mnistlib {__version__}"})
 
     async def _show_metrics(self, request: Request) -> Response:
         return Response(self._metrics.text(), headers={"Content-Type": CONTENT_TYPE})

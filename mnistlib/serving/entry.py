@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import mnistlib
-from mnistlib.artifacts import ModelDescription, decode_model
+from mnistlib._version import __version__
 from mnistlib.errors import ModelError
+from mnistlib.models.artifact import ModelDescription, decode_model
 from mnistlib.serving.inputs import parse_json, rows_of
 from mnistlib.serving.model import ServedModel
 from mnistlib.serving.refusals import Refusal
@@ -88,7 +88,7 @@ class Entry:
                 f"{found}. Register it again, and deploy that version"
             )
         self._model = ServedModel(decode_model(told.file, content, told.origin), told.model)
-        print(f"mnistlib {mnistlib.__version__} answers with model {told.model}, SHA-256 {found}", flush=True)  # noqa: T201 - to the service's log
+        print(f"mnistlib {__version__} answers with model {told.model}, SHA-256 {found}", flush=True)  # noqa: T201 - to the service's log
 
     def run(self, raw: str) -> Any:
         """Return the labels of ``{"data": [[numbers], ...]}``.

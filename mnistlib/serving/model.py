@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistlib.artifacts import SavedModel
 from mnistlib.errors import ModelError
-from mnistlib.preprocessing import WHITE
+from mnistlib.models.artifact import SavedModel
+from mnistlib.pictures import WHITE
 
 _BLOCK_ROWS = 128  # images that are made floating-point numbers at a time: as many as a processor's cache holds
 _MNIST_PIXELS = 784
@@ -155,7 +155,7 @@ def _shape_of(saved: SavedModel, width: int) -> tuple[int, int] | None:
 
 
 def _floats(rows: NDArray[Any]) -> NDArray[np.float64]:
-    """Return rows as :class:`~mnistlib.artifacts.SavedModel` has them, so that both give the same answers."""
+    """Return rows as :class:`~mnistlib.models.artifact.SavedModel` has them, so that both give the same answers."""
     if rows.dtype == np.uint8:
         rows = np.divide(rows, np.float32(WHITE), dtype=np.float32)
     return np.asarray(rows, np.float64)

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-import mnistlib
-from mnistlib.scoring import IDX, JSON, PNG
+from mnistlib._version import __version__
+from mnistlib.models.client import IDX, JSON, PNG
 from mnistlib.serving.model import ServedModel
 
 _BYTES = {"type": "string", "format": "binary"}
@@ -50,7 +50,7 @@ def description_of(model: ServedModel) -> dict[str, Any]:
     }
     return {
         "openapi": "3.1.0",
-        "info": {"title": f"Scoring with {model.name}", "version": mnistlib.__version__},
+        "info": {"title": f"Scoring with {model.name}", "version": __version__},
         "paths": ({"/look": look} if model.shape else {})
         | {
             "/score": {

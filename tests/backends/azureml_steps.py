@@ -15,9 +15,9 @@ import mnistlib
 from mnistlib import AmlComputeSpec, RunStatus, ScriptJob, ServiceStatus, SweepJob, TrainJob
 from mnistlib.backends import get_backend
 from mnistlib.backends.cloud.retries import RetryPolicy
-from mnistlib.models import ModelVersion
+from mnistlib.models.service import Service
+from mnistlib.models.version import ModelVersion
 from mnistlib.runs import Run
-from mnistlib.services import Service
 from tests.testing.azureml.steps import wait_until
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import mnistlib
 from mnistlib import DeploymentError, ServiceNotFoundError, ServiceStatus
 from mnistlib.backends import get_backend
 from mnistlib.backends.cloud.retries import RetryPolicy
-from mnistlib.models import ModelVersion
+from mnistlib.models.version import ModelVersion
 from tests.azureml import strangers, workspace
 from tests.backends.azureml_generations import LIMIT, TRAIN, V1, V2, Generation, made
 from tests.testing.azureml.steps import wait_until

@@ -191,7 +191,7 @@ def test_a_setuptools_without_pkg_resources_is_too_new_for_azureml_core(
 def test_the_versions_that_are_asked_for_are_those_of_the_extras() -> None:
     from mnistlib.backends.azureml.doctor import AzureMLCore
     from mnistlib.backends.azureml_v2.doctor import AzureAiMl
-    from mnistlib.backends.local_doctor import PACKAGES
+    from mnistlib.backends.local.doctor import PACKAGES
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for sdk in (AzureMLCore, AzureAiMl):

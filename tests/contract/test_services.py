@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 import mnistlib
 from mnistlib import DeploymentError, ScoringError, ServiceNotFoundError, ServiceStatus
-from mnistlib.models import ModelVersion
-from mnistlib.services import Service
+from mnistlib.models.service import Service
+from mnistlib.models.version import ModelVersion
 
 from .conftest import Finished
 

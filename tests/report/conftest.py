@@ -5,8 +5,8 @@ import joblib
 import pytest
 
 from mnistlib import LocalBackend, SweepJob, TrainJob
-from mnistlib.artifacts import DESCRIPTION_FILE
 from mnistlib.backends.local import LocalRun
+from mnistlib.models.artifact import DESCRIPTION_FILE
 
 HOSTILE = """<script>window.hacked = 1</script><img src=x onerror="window.hacked = 1">'&"""
 

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from mnistlib.report.pictures import AGAINST, FOR, digit, png, strongest_of, weight_map
+from mnistlib.html.png import AGAINST, FOR, digit, png, strongest_of, weight_map
 
 
 def pixels_of(picture: str) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":

@@ -16,7 +16,7 @@ from mnistlib import LocalBackend, RunNotFoundError, ScriptJob, SweepJob, TrainJ
 from mnistlib.backends.local import LocalRun
 from mnistlib.datasets import load_dataset
 from mnistlib.errors import JobFailedError
-from mnistlib.models import ModelVersion
+from mnistlib.models.version import ModelVersion
 from mnistlib.report import write_report
 from mnistlib.runs import Metrics, Run, RunRecord, RunResult, RunStatus
 from tests.report.conftest import HOSTILE

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mnistlib import Dataset, LocalBackend, TrainJob, load_dataset, load_model
-from mnistlib.artifacts import SavedModel, pickle_classifier
+from mnistlib import load_dataset, load_model
+from mnistlib.models.artifact import SavedModel, pickle_classifier
 from tests.serving.busy import Busy
 from tests.serving.servers import Server, serving
 
@@ -28,28 +28,6 @@ def odd_models() -> ModuleType:
     sys.modules["odd_models"] = module
     spec.loader.exec_module(module)
     return module
-
-
-@pytest.fixture(scope="session")
-def digits() -> Dataset:
-    return load_dataset("digits")
-
-
-@pytest.fixture(scope="session")
-def runs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of runs with two versions of a registered model, ``digits``; tests only read it."""
-    folder = tmp_path_factory.mktemp("serving") / "runs"
-    backend = LocalBackend(folder)
-    for rate in (0.5, 5.0):
-        run = backend.submit(TrainJob(dataset="digits", regularization=rate, tol=1e-3))
-        run.wait()
-        run.register_model("digits")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def digits_model(runs_folder: Path) -> SavedModel:
-    return LocalBackend(runs_folder).models.get("digits").load()
 
 
 def _script_like(size: int) -> Any:

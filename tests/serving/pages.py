@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistlib.artifacts import SavedModel, load_model
 from mnistlib.backends.local import LocalRun
+from mnistlib.models.artifact import SavedModel, load_model
 from mnistlib.report import write_report
 from mnistlib.runs.context import OUTPUTS
 from tests.browser import wait

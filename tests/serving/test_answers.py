@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from mnistlib import Dataset, LocalBackend, load_model
-from mnistlib.artifacts import SavedModel
+from mnistlib.models.artifact import SavedModel
 from tests.serving.png_files import png
 from tests.serving.servers import IDX, JSON, PNG, Server, digit_picture, idx, serving
 

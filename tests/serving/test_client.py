@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import requests
 
-from mnistlib import Dataset, scoring
-from mnistlib.scoring import ScoringClient
+from mnistlib import Dataset
+from mnistlib.models import client as scoring
+from mnistlib.models.client import ScoringClient
 from tests.serving.servers import Server
 
 

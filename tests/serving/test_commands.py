@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from mnistlib import Dataset, LocalBackend
-from mnistlib.artifacts import SavedModel
+from mnistlib.models.artifact import SavedModel
 from tests.serving.png_files import png
 from tests.serving.servers import Server, command, digit_picture, environment, idx, need_the_extra, serving
 

@@ -16,8 +16,8 @@ import pytest
 import mnistlib
 from mnistlib import LocalBackend, ModelError, ScoringError, TrainJob
 from mnistlib.backends.azure.deployments import ANSWERS, ENTRY_SCRIPT, stage_service
-from mnistlib.models import ModelVersion
-from mnistlib.scoring import ScoringClient
+from mnistlib.models.client import ScoringClient
+from mnistlib.models.version import ModelVersion
 from mnistlib.serving.entry import Entry, ServedDescription
 from mnistlib.serving.refusals import Refusal
 

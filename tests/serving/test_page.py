@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mnistlib import LocalBackend, TrainJob, load_dataset
-from mnistlib.artifacts import SavedModel, load_model
 from mnistlib.backends.local import LocalRun
+from mnistlib.models.artifact import SavedModel, load_model
 from mnistlib.runs.context import OUTPUTS
 from mnistlib.serving.page import content_security_policy, make_page
 from tests.browser import DESKTOP, PHONE, brightness, look, requests, wait, widths

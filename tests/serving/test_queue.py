@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mnistlib.errors import ScoringError
-from mnistlib.scoring import JSON, ScoringClient
+from mnistlib.models.client import JSON, ScoringClient
 from tests.serving.busy import Busy
 from tests.serving.servers import refusal, until
 

@@ -12,10 +12,12 @@ from typing import Any
 
 from mnistlib.backends.azure.calls import Calls, found
 from mnistlib.backends.cloud.specification import EnvironmentSpecification, specification_here
-from mnistlib.backends.cloud.staging import PACKAGE, Shipment, package
+from mnistlib.backends.cloud.staging import Shipment
 from mnistlib.errors import DeploymentError, ServiceError, ServiceNotFoundError
-from mnistlib.models import ModelVersion
-from mnistlib.services import Service, Services, require_service_name
+from mnistlib.models.interfaces import Services
+from mnistlib.models.service import Service, require_service_name
+from mnistlib.models.version import ModelVersion
+from mnistlib.package import PACKAGE, package
 from mnistlib.serving.entry import ServedDescription
 
 #: The script that the service's server calls.

@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
-from mnistlib.artifacts import ModelDescription
 from mnistlib.backends.azure.calls import Calls
 from mnistlib.backends.cloud.service import Registration
 from mnistlib.errors import ServiceError
-from mnistlib.models import ModelVersion
-from mnistlib.services import Services
+from mnistlib.models.artifact import ModelDescription
+from mnistlib.models.interfaces import Services
+from mnistlib.models.version import ModelVersion
 
 Model = TypeVar("Model")
 

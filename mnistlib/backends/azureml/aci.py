@@ -6,8 +6,8 @@ from typing import Any
 
 from mnistlib.backends.azure.calls import Calls, found
 from mnistlib.backends.azure.deployments import MODEL, talk_aside
-from mnistlib.scoring import ScoringClient
-from mnistlib.services import Service, ServiceStatus
+from mnistlib.models.client import ScoringClient
+from mnistlib.models.service import Service, ServiceStatus
 
 #: Tag of a service without an entry script of ours.
 NO_CODE = "mnistlib.no-code"

@@ -24,8 +24,8 @@ from mnistlib.backends.azure.deployments import (
 from mnistlib.backends.azureml.aci import NO_CODE, AciService
 from mnistlib.backends.azureml.environments import environment_of
 from mnistlib.errors import DeploymentError, MnistlibError, ServiceError
-from mnistlib.models import ModelVersion
-from mnistlib.services import ServiceStatus
+from mnistlib.models.service import ServiceStatus
+from mnistlib.models.version import ModelVersion
 
 #: How the SDK begins to tell of a deployment that has failed, and of one that it can't follow.
 _HAS_FAILED, _NOT_FOLLOWED = "non-successful terminal state", "operation information not known"

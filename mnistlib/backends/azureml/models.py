@@ -10,8 +10,8 @@ from mnistlib.backends.azure.calls import NOT_FOUND, Calls, status_of
 from mnistlib.backends.azure.registry import properties_of, register_once, version_of
 from mnistlib.backends.cloud.service import Registration
 from mnistlib.errors import ModelNotFoundError
-from mnistlib.models import Models, ModelVersion, require_model_name
-from mnistlib.services import Services
+from mnistlib.models.interfaces import Models, Services
+from mnistlib.models.version import ModelVersion, require_model_name
 
 
 class AzureMLModels(Models):

@@ -23,7 +23,7 @@ from mnistlib.backends.cloud.specification import EnvironmentSpecification, spec
 from mnistlib.backends.cloud.words import CHILDREN, JOB_TYPE, new_id, properties_of
 from mnistlib.errors import ServiceError
 from mnistlib.jobs import SweepJob, TrainJob
-from mnistlib.models import ModelVersion
+from mnistlib.models.version import ModelVersion
 
 #: Beside what every node needs: what it needs here, and what it mounts a registered data set with.
 _PACKAGES = ("azureml-core", "setuptools")

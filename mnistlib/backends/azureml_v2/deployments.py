@@ -25,7 +25,7 @@ from mnistlib.backends.azureml_v2.endpoint import EndpointService
 from mnistlib.backends.azureml_v2.environments import ensure_environment
 from mnistlib.backends.cloud.staging import Shipment
 from mnistlib.errors import DeploymentError, ServiceError
-from mnistlib.models import ModelVersion
+from mnistlib.models.version import ModelVersion
 
 _SUCCEEDED = "Succeeded"
 #: The service's words for the end of what it does.

@@ -5,7 +5,7 @@ from typing import Any
 
 from mnistlib.backends.azure.calls import Calls, found
 from mnistlib.backends.azure.deployments import MODEL, talk_aside
-from mnistlib.services import Service, ServiceStatus
+from mnistlib.models.service import Service, ServiceStatus
 
 #: The service's words for an endpoint that can't answer -> ours. One that is being changed goes on to answer.
 _STATUSES = {

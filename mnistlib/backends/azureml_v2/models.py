@@ -11,8 +11,8 @@ from mnistlib.backends.azure.registry import properties_of, register_once, versi
 from mnistlib.backends.azureml_v2.rest import WorkspaceRest
 from mnistlib.backends.cloud.service import Registration
 from mnistlib.errors import ModelError, ModelNotFoundError
-from mnistlib.models import Models, ModelVersion, require_model_name
-from mnistlib.services import Services
+from mnistlib.models.interfaces import Models, Services
+from mnistlib.models.version import ModelVersion, require_model_name
 
 
 class AzureMLv2Models(Models):

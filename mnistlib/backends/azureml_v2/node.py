@@ -23,9 +23,9 @@ from mnistlib.backends.cloud.words import ended_properties
 from mnistlib.backends.cloud.words import properties_of as job_properties
 from mnistlib.errors import ServiceError
 from mnistlib.jobs import Job
-from mnistlib.models import ModelVersion
+from mnistlib.models.version import ModelVersion
 from mnistlib.runs import RunRecord, RunStatus
-from mnistlib.tracking import MlflowRun
+from mnistlib.runs.tracking import MlflowRun
 
 _TRACKING = re.compile(r"(?:azureml|https)://(?P<host>[^/]+)/mlflow/v\d\.\d(?P<workspace>/subscriptions/[^?]+)")
 

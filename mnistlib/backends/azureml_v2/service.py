@@ -26,7 +26,7 @@ from mnistlib.backends.cloud.service import Registration, RemoteRun, Submission
 from mnistlib.backends.cloud.specification import EnvironmentSpecification, specification_here
 from mnistlib.backends.cloud.words import CHILDREN
 from mnistlib.jobs import SweepJob
-from mnistlib.models import ModelVersion
+from mnistlib.models.version import ModelVersion
 
 #: What a node logs with. azureml-mlflow says which MLflow fits it; none of it need be installed here.
 _PACKAGES = ("mlflow-skinny", "azureml-mlflow")

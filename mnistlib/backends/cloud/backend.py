@@ -11,7 +11,7 @@ from pathlib import Path
 from mnistlib.backends.base import Backend
 from mnistlib.backends.cloud.run import CloudRun, as_its_runs_say
 from mnistlib.backends.cloud.service import CloudService, RemoteRun, Submission
-from mnistlib.backends.cloud.staging import PACKAGE, Shipment, stage
+from mnistlib.backends.cloud.staging import Shipment, stage
 from mnistlib.backends.cloud.words import CHILDREN, CHOOSES, JOB, is_sweep, new_id, properties_of, record_of
 from mnistlib.backends.plan import Plan
 from mnistlib.datasets import CATALOG, DIGITS, NAMES, fetch_dataset
@@ -19,11 +19,12 @@ from mnistlib.datasets.folder import require_files
 from mnistlib.errors import BackendError, DatasetNotFoundError, JobError, RunNotFoundError, RunStateError
 from mnistlib.jobs import Job, ScriptJob, SweepJob, TrainJob
 from mnistlib.jobs.job import job_from_json
-from mnistlib.models import Models, require_model_name
+from mnistlib.models.interfaces import Models, Services
+from mnistlib.models.version import require_model_name
+from mnistlib.package import PACKAGE
 from mnistlib.runs import Run, RunRecord, RunStatus, default_runs_folder
 from mnistlib.runs.record import now, require_experiment_name
 from mnistlib.runs.store import BROUGHT
-from mnistlib.services import Services
 
 #: How a job's data set can come to the node on every service.
 DATA_WAYS = ("upload", "fetch")

@@ -6,9 +6,9 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import Self
 
-from mnistlib.artifacts import read_verified
 from mnistlib.backends.cloud.service import CloudService, Registration
 from mnistlib.jobs.node import NodeService
+from mnistlib.models.artifact import read_verified
 from mnistlib.runs import read_metrics
 from mnistlib.runs.handle import MODEL_OUTPUT
 

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mnistlib.artifacts import DESCRIPTION_FILE, ModelDescription
 from mnistlib.backends.cloud.service import CloudService, Registration, RemoteRun
 from mnistlib.backends.cloud.words import CHILDREN, CHOOSES, ENDED, is_sweep, record_of
 from mnistlib.errors import JobFailedError, ModelError, RunNotFoundError, RunStateError
 from mnistlib.jobs.node import COLLECTED, LOGS
-from mnistlib.models import ModelVersion, require_model_name
+from mnistlib.models.artifact import DESCRIPTION_FILE, ModelDescription
+from mnistlib.models.version import ModelVersion, require_model_name
 from mnistlib.runs import Metrics, Run, RunRecord, RunResult, RunStatus, read_metrics
 from mnistlib.runs.context import LOG_FILE, METRIC_LINES_FILE, OUTPUTS, parse_metrics
 from mnistlib.runs.handle import MODEL_OUTPUT

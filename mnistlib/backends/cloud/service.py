@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mnistlib.artifacts import ModelDescription
 from mnistlib.backends.cloud.specification import EnvironmentSpecification
 from mnistlib.jobs import SweepJob
-from mnistlib.models import Models, ModelVersion
+from mnistlib.models.artifact import ModelDescription
+from mnistlib.models.interfaces import Models, Services
+from mnistlib.models.version import ModelVersion
 from mnistlib.runs import RunStatus
-from mnistlib.services import Services
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +100,7 @@ class Registration:
     sha256 : str
         Of the file.
     metrics, description, tags, origin
-        As :class:`~mnistlib.models.ModelVersion` has them.
+        As :class:`~mnistlib.models.version.ModelVersion` has them.
     """
 
     name: str

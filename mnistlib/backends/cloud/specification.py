@@ -10,11 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from mnistlib.errors import JobError
+from mnistlib.package import REQUIRED
 
 _CURATED = "curated:"
-
-#: What this package imports on a node; what these need in turn comes with them.
-REQUIRED = ("numpy", "scikit-learn", "scipy", "joblib", "pooch", "tqdm", "filelock")
 
 
 @dataclass(frozen=True)

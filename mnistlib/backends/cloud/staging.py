@@ -5,27 +5,21 @@ unchanged job gives unchanged files, which a service does not need to be sent ag
 Python imports from as it is: a hundred files would be two hundred requests.
 """
 
-import io
 import json
 import shutil
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-import mnistlib
 from mnistlib.errors import JobError
 from mnistlib.jobs import Job, ScriptJob, SweepJob, TrainJob
 from mnistlib.jobs.source import IGNORE_FILE, left_out_error, reading, walk_source
+from mnistlib.package import PACKAGE, package
 from mnistlib.runs.store import JOB_FILE
 
-#: What the package is shipped as; the node's ``PYTHONPATH`` names it.
-PACKAGE = "mnistlib.zip"
 #: Where a script's source folder is shipped to, below what is shipped.
 SOURCE = "source"
 
-#: Rooms of this package that no node needs.
-_LEFT_AT_HOME = ("testing", "__pycache__")
 #: Limits of a snapshot of source code.
 MOST_BYTES = 300 * 1024 * 1024
 MOST_FILES = 2000
@@ -101,25 +95,6 @@ def stage(job: Job, *, runs_folder: Path | None = None) -> Shipment:
     shipment = Shipment(files)
     _require_small(shipment)
     return shipment
-
-
-def package() -> bytes:
-    """Return this package as an archive: of the same files, the same bytes."""
-    root = Path(mnistlib.__file__).parent
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as written:
-
-        def add(name: str, content: bytes) -> None:
-            written.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)  # of 1980, whenever it was written
-
-        for path in sorted(root.rglob("*")):
-            name = path.relative_to(root)
-            if path.is_file() and not set(_LEFT_AT_HOME).intersection(name.parts):
-                add(f"mnistlib/{name.as_posix()}", path.read_bytes())
-        # What tells the version of this package where it is not installed.
-        metadata = f"Metadata-Version: 2.1\nName: mnistlib\nVersion: {mnistlib.__version__}\n"
-        add(f"mnistlib-{mnistlib.__version__}.dist-info/METADATA", metadata.encode())
-    return archive.getvalue()
 
 
 def _source(job: ScriptJob, runs_folder: Path | None) -> dict[str, Path]:

@@ -15,7 +15,8 @@ from mnistlib import JobError, ScriptJob, SweepJob, TrainJob
 from mnistlib.backends.cloud import staging
 from mnistlib.backends.cloud.backend import CloudBackend
 from mnistlib.backends.cloud.specification import EnvironmentSpecification
-from mnistlib.backends.cloud.staging import PACKAGE, stage
+from mnistlib.backends.cloud.staging import stage
+from mnistlib.package import PACKAGE
 
 TRAIN = TrainJob(dataset="digits", regularization=0.5)
 

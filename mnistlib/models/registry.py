@@ -1,0 +1,208 @@
+"""A registry of models in a folder that any number of processes use at once.
+
+::
+
+    names/<name>/<version>.json   what is known of a version; of a deleted one, that it was deleted
+    blobs/<sha256>                the models' files, each once, however often it is registered
+    lock                          held while something is added or removed; reading needs no lock
+
+Whatever is written gets its name only when it is whole, a version's file before its entry. So a process that is killed
+leaves the version or no trace of it that anybody sees, and the system lets go of its lock.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from mnistlib.errors import ModelError, ModelNotFoundError
+from mnistlib.files import publish_bytes
+from mnistlib.models.artifact import ModelDescription
+from mnistlib.models.interfaces import Models, Services
+from mnistlib.models.version import ModelVersion, require_model_name
+
+_DELETED = {"deleted": True}
+
+#: What an entry holds as it is.
+_STORED = [field.name for field in fields(ModelVersion) if field.name not in ("origin", "read", "services")]
+
+
+class ModelRegistry(Models):
+    """Names and versions of models.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it is kept. It is made when the first model is registered.
+    services : Services, optional
+        Where its models can be deployed.
+
+    Examples
+    --------
+    >>> import mnistlib, tempfile
+    >>> backend = mnistlib.LocalBackend(tempfile.mkdtemp())
+    >>> run = backend.submit(mnistlib.TrainJob(dataset="digits", regularization=0.5))
+    >>> run.wait()
+    <RunStatus.COMPLETED: 'completed'>
+    >>> run.register_model("sklearn_mnist", tags={"stage": "trial"}).id
+    'sklearn_mnist:1'
+    >>> model = backend.models.get("sklearn_mnist").load()
+    >>> model.predict(mnistlib.load_dataset("digits").test.images[:2])
+    array([5, 0], dtype=uint8)
+    """
+
+    def __init__(self, folder: Path, services: Services | None = None) -> None:
+        self.folder = folder
+        self._services = services
+
+    def register(
+        self,
+        name: str,
+        content: bytes,
+        *,
+        file: str,
+        run_id: str,
+        origin: ModelDescription | None = None,
+        metrics: Mapping[str, float] | None = None,
+        description: str = "",
+        tags: Mapping[str, str] | None = None,
+    ) -> ModelVersion:
+        """Keep a model under the next version of a name.
+
+        Parameters
+        ----------
+        name : str
+            What to register it as.
+        content : bytes
+            The model's file.
+        file : str
+            The file's name.
+        run_id : str
+            Id of the run that made it.
+        origin : ModelDescription, optional
+            How it was trained.
+        metrics, description, tags : optional
+            As :class:`~mnistlib.models.version.ModelVersion` has them.
+
+        Returns
+        -------
+        ModelVersion
+            The new version, one after the last that the name ever had.
+
+        Raises
+        ------
+        ModelError
+            If the name is not allowed.
+        """
+        require_model_name(name)
+        digest = hashlib.sha256(content).hexdigest()
+        with self._locked():
+            version = ModelVersion(
+                name=name,
+                version=next(iter(self._numbers(name)), 0) + 1,
+                sha256=digest,
+                metrics=dict(metrics or {}),
+                run_id=run_id,
+                description=description,
+                tags=dict(tags or {}),
+                created=datetime.now(UTC).isoformat(timespec="milliseconds"),
+                file=file,
+                origin=origin,
+                read=partial(_read, self._blob(digest)),
+                services=self._services,
+            )
+            # Written even where it is there already: should that copy be damaged, this one mends it.
+            publish_bytes(self._blob(digest), content)
+            self._write(version)
+        return version
+
+    def list(self, name: str | None = None) -> Sequence[ModelVersion]:
+        """Return all versions, of one name or of all; see :meth:`Models.list`."""
+        if name is not None:
+            require_model_name(name)
+        return [
+            version
+            for known in (self._names() if name is None else [name])
+            for number in self._numbers(known)
+            if (version := self._read(known, number))
+        ]
+
+    def get(self, name: str, version: int | None = None) -> ModelVersion:
+        """Return one version, by default the newest; see :meth:`Models.get`."""
+        require_model_name(name)
+        for number in self._numbers(name) if version is None else [version]:
+            found = self._read(name, number)
+            if found:
+                return found
+        raise ModelNotFoundError(self.what_there_is(name, version, str(self.folder)))
+
+    def delete(self, name: str, version: int) -> None:
+        """Remove one version for good; see :meth:`Models.delete`."""
+        with self._locked():
+            self.get(name, version)
+            # Its entry stays, so that its number stays taken.
+            publish_bytes(self._entry(name, version), json.dumps(_DELETED).encode())
+            self._remove_unused()
+
+    def _remove_unused(self) -> None:
+        """Remove files that no version needs, those with them that a killed process left."""
+        used = {version.sha256 for version in self.list()}
+        for blob in (self.folder / "blobs").iterdir():
+            if blob.name not in used:
+                blob.unlink()
+
+    def _write(self, version: ModelVersion) -> None:
+        origin = version.origin and asdict(version.origin)
+        content = {name: getattr(version, name) for name in _STORED} | {"origin": origin}
+        entry = self._entry(version.name, version.version)
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        publish_bytes(entry, json.dumps(content, indent=2).encode())
+
+    def _read(self, name: str, number: int) -> ModelVersion | None:
+        """Return a version; None where there is none, or no longer."""
+        entry = self._entry(name, number)
+        try:
+            content: dict[str, Any] = json.loads(entry.read_bytes())
+            if content == _DELETED:
+                return None
+            origin = content["origin"] and ModelDescription.from_content(content["origin"])
+            blob = self._blob(content["sha256"])
+            kept = {"origin": origin, "read": partial(_read, blob), "services": self._services}
+            return ModelVersion(**content | kept)
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise ModelError(f"{entry} does not describe a registered model: {error}") from error
+
+    def _names(self) -> Sequence[str]:
+        folder = self.folder / "names"
+        return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+
+    def _numbers(self, name: str) -> Sequence[int]:
+        """Return all numbers that a name ever had, the last first."""
+        entries = (self.folder / "names" / name).glob("[0-9]*.json")
+        # Programs that synchronise folders leave copies such as "1 (2).json" behind.
+        return sorted((int(entry.stem) for entry in entries if entry.stem.isdecimal()), reverse=True)
+
+    def _entry(self, name: str, number: int) -> Path:
+        return self.folder / "names" / name / f"{number}.json"
+
+    def _blob(self, digest: str) -> Path:
+        return self.folder / "blobs" / digest
+
+    def _locked(self) -> filelock.BaseFileLock:
+        (self.folder / "blobs").mkdir(parents=True, exist_ok=True)
+        return filelock.FileLock(self.folder / "lock")
+
+
+def _read(blob: Path) -> bytes:
+    try:
+        return blob.read_bytes()
+    except FileNotFoundError as error:
+        raise ModelError(f"{blob} is gone: the model was deleted after it was looked up") from error

@@ -1,0 +1,128 @@
+"""Other formats, read back by what others read them with."""
+
+import pickle
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mnistlib import LocalBackend, MissingExtraError, ModelError, ModelVersion, TrainJob, load_dataset, load_model
+
+SOLVERS = ["auto", "liblinear"]  # liblinear's model is one classifier against the rest for each class
+
+
+def registered(folder: Path, solver: str = "auto") -> ModelVersion:
+    run = LocalBackend(folder).submit(TrainJob(dataset="digits", regularization=0.5, tol=1e-2, solver=solver))
+    run.wait()
+    return run.register_model("sklearn_mnist")
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_skops_file_loads_without_trust_and_answers_the_same(tmp_path: Path, solver: str) -> None:
+    pytest.importorskip("skops", reason="the extra skops is not installed")
+    version = registered(tmp_path / "runs", solver)
+    version.export_skops(tmp_path / "model.skops")
+    images = load_dataset("digits").test.images
+    assert (load_model(tmp_path / "model.skops").predict_proba(images) == version.load().predict_proba(images)).all()
+
+
+def test_a_skops_output_of_a_run_is_registered_and_loads(tmp_path: Path) -> None:
+    pytest.importorskip("skops", reason="the extra skops is not installed")
+    version = registered(tmp_path)
+    backend = LocalBackend(tmp_path)
+    version.export_skops(tmp_path / "default" / version.run_id / "outputs" / "model.skops")
+    again = backend.attach(version.run_id).register_model("safe", output="outputs/model.skops")
+    images = load_dataset("digits").test.images
+    assert (again.load().predict(images) == version.load().predict(images)).all()
+
+
+class Malice:
+    """Runs code when it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (Path("harm"),))
+
+
+@pytest.mark.parametrize("trust", [False, True])
+def test_a_pickle_under_the_name_of_skops_is_never_read_as_one(
+    tmp_path: Path, trust: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("skops", reason="the extra skops is not installed")
+    monkeypatch.chdir(tmp_path)
+    for name in ("model.skops", "model.SKOPS"):
+        (tmp_path / name).write_bytes(pickle.dumps(Malice()))
+        with pytest.raises(ModelError, match=r"is no \.skops file"):
+            load_model(tmp_path / name, trust=trust)
+    assert not (tmp_path / "harm").exists()
+
+
+def test_a_skops_file_with_other_types_is_refused(tmp_path: Path) -> None:
+    skops_io = pytest.importorskip("skops.io", reason="the extra skops is not installed")
+    skops_io.dump(Malice(), tmp_path / "model.skops")
+    with pytest.raises(ModelError, match="holds more than a plain model"):
+        load_model(tmp_path / "model.skops")
+
+
+def test_a_damaged_skops_file_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("skops", reason="the extra skops is not installed")
+    registered(tmp_path / "runs").export_skops(tmp_path / "model.skops")
+    content = (tmp_path / "model.skops").read_bytes()
+    for damaged in (b"", content[:500], content.replace(b"schema.json", b"schema.jsom")):
+        (tmp_path / "model.skops").write_bytes(damaged)
+        with pytest.raises(ModelError):
+            load_model(tmp_path / "model.skops")
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_onnx_gives_the_same_labels_and_probabilities(tmp_path: Path, solver: str) -> None:
+    pytest.importorskip("skl2onnx", reason="the extra onnx is not installed")
+    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    version = registered(tmp_path / "runs", solver)
+    version.export_onnx(tmp_path / "model.onnx")
+    images = load_dataset("digits").test.images
+    pixels = images.reshape(len(images), -1) / np.float32(255)
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    labels, probabilities = session.run(["label", "probabilities"], {"pixels": pixels})
+    model = version.load()
+    assert (labels == model.predict(images)).all()
+    assert probabilities.shape == (355, 10)
+    assert np.abs(probabilities - model.predict_proba(images)).max() < 1e-5
+
+
+def test_what_onnx_cannot_express_is_refused() -> None:
+    pytest.importorskip("skl2onnx", reason="the extra onnx is not installed")
+    from sklearn.base import BaseEstimator
+
+    from mnistlib.models.exports import to_onnx
+
+    class Own(BaseEstimator):  # type: ignore[misc]
+        n_features_in_ = 4
+        classes_ = np.arange(2)
+
+    with pytest.raises(ModelError, match="a Own can't be written as ONNX"):
+        to_onnx(Own())
+
+
+@pytest.mark.parametrize(
+    ("missing", "extra", "export"), [("skops", "skops", "export_skops"), ("skl2onnx", "onnx", "export_onnx")]
+)
+def test_without_the_extra_the_error_names_it_and_nothing_is_written(
+    tmp_path: Path, missing: str, extra: str, export: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = registered(tmp_path / "runs")
+    for module in (missing, f"{missing}.io"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtraError, match=f'needs the "{extra}" extra'):
+        getattr(version, export)(tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_without_skops_a_skops_file_is_not_tried_as_a_pickle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "skops", None)
+    (tmp_path / "model.skops").write_bytes(pickle.dumps(Malice()))
+    with pytest.raises(MissingExtraError, match='needs the "skops" extra'):
+        load_model(tmp_path / "model.skops", trust=True)
+    assert not (tmp_path / "harm").exists()
