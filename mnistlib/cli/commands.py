@@ -13,7 +13,7 @@ from mnistlib.datasets import CATALOG, DIGITS, Dataset, fetch_dataset, load_data
 from mnistlib.errors import DataError, DatasetNotFoundError, IdxError, RunNotFoundError
 from mnistlib.idx import read_idx, read_idx_header
 from mnistlib.jobs import SweepJob, TrainJob
-from mnistlib.jobs.recorded import read_job
+from mnistlib.jobs.runner import read_job
 from mnistlib.models.artifact import SavedModel, load_model
 from mnistlib.plots import draw_text, save_png
 from mnistlib.runs import Run

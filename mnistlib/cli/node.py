@@ -6,11 +6,11 @@ import traceback
 from pathlib import Path
 
 from mnistlib.backends import node_side
-from mnistlib.backends.cloud.closing import close_if_last
+from mnistlib.backends.cloud.finalize import close_if_last
 from mnistlib.backends.cloud.node import NodeSide
 from mnistlib.jobs import SweepJob
 from mnistlib.jobs.node import run_on_node
-from mnistlib.jobs.recorded import read_job
+from mnistlib.jobs.runner import read_job
 from mnistlib.runs import RunStatus
 
 
@@ -26,7 +26,7 @@ def node(options: argparse.Namespace) -> None:
         status = _close(options, side, data)
     else:
         record = run_on_node(
-            Path.cwd(), run_id=side.run_id, experiment=side.experiment, rate=options.rate, data=data, service=side
+            Path.cwd(), run_id=side.run_id, experiment=side.experiment, rate=options.rate, data=data, reporter=side
         )
         status = record.status
         try:

@@ -10,7 +10,7 @@ from mnistlib.cli.output import backend_of, near, print_json, print_plan, run_js
 from mnistlib.cli.tables import format_table
 from mnistlib.errors import JobError
 from mnistlib.jobs import SweepJob
-from mnistlib.jobs.recorded import read_job
+from mnistlib.jobs.runner import read_job
 from mnistlib.runs import Run, RunRecord
 
 _SHOWN_FIRST = ("accuracy", "best_regularization", "converged", "iterations", "fit_seconds")

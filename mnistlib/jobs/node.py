@@ -18,7 +18,7 @@ from typing import Protocol, TypeVar
 from mnistlib.datasets import NAMES
 from mnistlib.jobs.execute import Outcome, execute
 from mnistlib.jobs.job import Job
-from mnistlib.jobs.recorded import begin, conclude, read_job
+from mnistlib.jobs.runner import begin, conclude, read_job
 from mnistlib.jobs.sweep import SweepJob
 from mnistlib.jobs.train import TrainJob
 from mnistlib.package import FOLDER
@@ -38,7 +38,7 @@ AnyJob = TypeVar("AnyJob", bound=Job)
 _TELL_EVERY = 1.0  # seconds between two looks at what metrics there are to tell
 
 
-class NodeService(Protocol):
+class RunReporter(Protocol):
     """What a node tells the service that runs it."""
 
     #: What Python is to run a script with, before the script's name, so that nothing of what it tells is lost.
@@ -64,7 +64,7 @@ def run_on_node(
     experiment: str,
     rate: float | None = None,
     data: Path | None = None,
-    service: NodeService | None = None,
+    reporter: RunReporter | None = None,
     work: Callable[[Job, RunContext], Outcome] = execute,
 ) -> RunRecord:
     """Run the job in a folder to its end. The service hears of metrics meanwhile, and of the end from the caller.
@@ -79,7 +79,7 @@ def run_on_node(
         Which rate of the sweep in the folder is to be trained; without it, the job itself is run.
     data : Path, optional
         The folder with the job's data set, where it was brought here.
-    service : NodeService, optional
+    reporter : RunReporter, optional
         Who is told of metrics.
     work : callable
         What is done with the job.
@@ -92,9 +92,9 @@ def run_on_node(
     job = read_job(folder)
     if rate is not None and isinstance(job, SweepJob):
         job = job.children()[job.regularization.index(rate)]
-    if service is not None:
+    if reporter is not None:
         try:
-            service.begin(job)
+            reporter.begin(job)
         except Exception as error:
             _log.warning("what the run does could not be told: %s", error)
     if data is not None:
@@ -109,8 +109,8 @@ def run_on_node(
     _let_scripts_import_this_package()
     context = begin(folder)
     if context is not None:
-        context.script_launcher = tuple(service.script_launcher) if service else ()
-        with _telling(folder, service):
+        context.script_launcher = tuple(reporter.script_launcher) if reporter else ()
+        with _telling(folder, reporter):
             conclude(context, lambda active: work(job, active))
     return RunRecord.read(folder)
 
@@ -140,12 +140,12 @@ def _collect(folder: Path, job: Job) -> None:
 
 
 @contextmanager
-def _telling(folder: Path, service: NodeService | None) -> Iterator[None]:
+def _telling(folder: Path, reporter: RunReporter | None) -> Iterator[None]:
     """Tell the service of the metrics while the job logs them, whichever process of it does; of all at the end.
 
     What could not be told is said in the log, and no more: the files hold all of it, and the job is what counts.
     """
-    if service is None:
+    if reporter is None:
         yield
         return
     ended = threading.Event()
@@ -161,8 +161,8 @@ def _telling(folder: Path, service: NodeService | None) -> Iterator[None]:
         metrics = read_metrics(folder)
         new = [(name, *point) for name, points in metrics.items() for point in points[told.get(name, 0) :]]
         if new:
-            service.log_metrics(new)
-            service.flush()
+            reporter.log_metrics(new)
+            reporter.flush()
         told.update({name: len(points) for name, points in metrics.items()})
 
     def watch() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from mnistlib.datasets import Dataset, load_dataset
 from mnistlib.errors import SweepFailedError
 from mnistlib.jobs.execute import Outcome, keep, load_for, options_of
-from mnistlib.jobs.recorded import begin, conclude, run_in_folder
+from mnistlib.jobs.runner import begin, conclude, run_in_folder
 from mnistlib.jobs.sweep import SweepJob
 from mnistlib.jobs.train import TrainJob
 from mnistlib.models.artifact import load_model

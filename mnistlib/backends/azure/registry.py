@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 from mnistlib.backends.azure.calls import Calls
-from mnistlib.backends.cloud.service import Registration
+from mnistlib.backends.cloud.cluster_client import Registration
 from mnistlib.errors import ServiceError
 from mnistlib.models.artifact import ModelDescription
 from mnistlib.models.interfaces import Services

@@ -5,8 +5,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from mnistlib.backends.cloud.service import RemoteRun, Submission
-from mnistlib.backends.cloud.words import CHILDREN, JOB, JOB_TYPE
+from mnistlib.backends.cloud.cluster_client import RemoteRun, Submission
+from mnistlib.backends.cloud.properties import CHILDREN, JOB, JOB_TYPE
 from mnistlib.errors import ServiceError
 from mnistlib.jobs import TrainJob
 from mnistlib.jobs.job import job_from_json

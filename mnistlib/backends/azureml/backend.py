@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from mnistlib.backends.azure.calls import is_installed, opening
 from mnistlib.backends.azure.compute import AmlCluster, AmlComputeSpec
-from mnistlib.backends.azureml.service import AzureMLService
+from mnistlib.backends.azureml.cluster_client import AzureMLClusterClient
 from mnistlib.backends.cloud.backend import DATA_WAYS, CloudBackend
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.run import CloudRun
@@ -34,7 +34,7 @@ class AzureMLRun(CloudRun):
     @property
     def sdk_run(self) -> Any:
         """The SDK's own object, such as ``azureml.widgets.RunDetails`` shows."""
-        return cast(AzureMLService, self._service).sdk_run(self.id)
+        return cast(AzureMLClusterClient, self._client).sdk_run(self.id)
 
 
 class AzureMLBackend(CloudBackend):
@@ -95,7 +95,7 @@ class AzureMLBackend(CloudBackend):
             os.environ.setdefault(name, value)
         open_workspace = partial(_open, config) if workspace is None else lambda: workspace
         specification = None if environment is None else specification_of(environment)
-        self._azureml = AzureMLService(
+        self._azureml = AzureMLClusterClient(
             open_workspace,
             compute or AmlComputeSpec(),
             specification=specification,

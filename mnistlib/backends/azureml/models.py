@@ -8,7 +8,7 @@ from typing import Any
 
 from mnistlib.backends.azure.calls import NOT_FOUND, Calls, status_of
 from mnistlib.backends.azure.registry import properties_of, register_once, version_of
-from mnistlib.backends.cloud.service import Registration
+from mnistlib.backends.cloud.cluster_client import Registration
 from mnistlib.errors import ModelNotFoundError
 from mnistlib.models.interfaces import Models, Services
 from mnistlib.models.version import ModelVersion, require_model_name

@@ -6,9 +6,9 @@ from functools import cached_property
 from typing import Any, Self
 
 from mnistlib.backends.azure.compute import AmlComputeSpec
-from mnistlib.backends.azureml.service import AzureMLService
+from mnistlib.backends.azureml.cluster_client import AzureMLClusterClient
 from mnistlib.backends.cloud.node import NodeSide
-from mnistlib.backends.cloud.words import ended_properties
+from mnistlib.backends.cloud.properties import ended_properties
 from mnistlib.jobs import Job
 from mnistlib.runs import RunRecord, RunStatus
 
@@ -28,16 +28,16 @@ class AzureMLNode(NodeSide):
         self.experiment: str = self._run.experiment.name
 
     @cached_property
-    def service(self) -> AzureMLService:
+    def client(self) -> AzureMLClusterClient:
         """The workspace of this process's run."""
-        return AzureMLService(lambda: self._run.experiment.workspace, AmlComputeSpec())
+        return AzureMLClusterClient(lambda: self._run.experiment.workspace, AmlComputeSpec())
 
     def of(self, run_id: str) -> Self:
         """Return what tells of another run of the experiment."""
-        return self if run_id == self.run_id else type(self)(self.service.sdk_run(run_id))
+        return self if run_id == self.run_id else type(self)(self.client.sdk_run(run_id))
 
     def begin(self, job: Job) -> None:
-        """Tell nothing: whoever submitted the run knew what it does; see :meth:`NodeService.begin`."""
+        """Tell nothing: whoever submitted the run knew what it does; see :meth:`RunReporter.begin`."""
 
     def log_metrics(self, points: Sequence[tuple[str, int, float]]) -> None:
         """Tell of values of metrics."""
@@ -45,11 +45,11 @@ class AzureMLNode(NodeSide):
             self._run.log(name, value, step=step)
 
     def conclude(self, record: RunRecord) -> None:
-        """Tell how the run has ended; see :meth:`NodeService.conclude`."""
+        """Tell how the run has ended; see :meth:`RunReporter.conclude`."""
         # A node that is taken away is asked to stop as well; it is for the next one to say how the run has ended.
         if record.status is not RunStatus.CANCELLED:
             told = ended_properties(record)
-            self.service.calls.make(f"saying how run {self.run_id} has ended", lambda: self._run.add_properties(told))
+            self.client.calls.make(f"saying how run {self.run_id} has ended", lambda: self._run.add_properties(told))
 
     def flush(self) -> None:
         """Return when all that was told has arrived."""

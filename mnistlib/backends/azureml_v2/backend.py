@@ -9,7 +9,7 @@ from mnistlib.backends.azure.compute import AmlCluster, AmlComputeSpec
 from mnistlib.backends.azure.management import ADDRESS, workspace_id
 from mnistlib.backends.azureml_v2.client import open_client, quieten
 from mnistlib.backends.azureml_v2.rest import WorkspaceRest, discover
-from mnistlib.backends.azureml_v2.service import AzureMLv2Service
+from mnistlib.backends.azureml_v2.cluster_client import AzureMLv2ClusterClient
 from mnistlib.backends.cloud.backend import CloudBackend
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.run import CloudRun
@@ -25,7 +25,7 @@ class AzureMLv2Run(CloudRun):
     @property
     def sdk_run(self) -> Any:
         """The SDK's own object, an ``azure.ai.ml.entities.Job``: what was known of it when this was asked for."""
-        service = cast(AzureMLv2Service, self._service)
+        service = cast(AzureMLv2ClusterClient, self._client)
         return service.calls.make(f"looking at run {self.id}", lambda: service.client.jobs.get(self.id))
 
 
@@ -79,7 +79,7 @@ class AzureMLv2Backend(CloudBackend):
             raise MissingExtraError("AzureMLv2Backend", "azureml-v2")
         quieten()
         self._credential = credential
-        self._azureml = AzureMLv2Service(
+        self._azureml = AzureMLv2ClusterClient(
             (lambda: _open(config, self._signed_in())) if ml_client is None else (lambda: ml_client),
             self._open_rest,
             compute or AmlComputeSpec(),

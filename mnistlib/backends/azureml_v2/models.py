@@ -9,7 +9,7 @@ from typing import Any
 from mnistlib.backends.azure.calls import Calls, found
 from mnistlib.backends.azure.registry import properties_of, register_once, version_of
 from mnistlib.backends.azureml_v2.rest import WorkspaceRest
-from mnistlib.backends.cloud.service import Registration
+from mnistlib.backends.cloud.cluster_client import Registration
 from mnistlib.errors import ModelError, ModelNotFoundError
 from mnistlib.models.interfaces import Models, Services
 from mnistlib.models.version import ModelVersion, require_model_name

@@ -16,11 +16,11 @@ from typing import Any, Self
 from mnistlib.backends.azure.compute import AmlComputeSpec
 from mnistlib.backends.azure.registry import properties_of, register_once, version_of
 from mnistlib.backends.azureml_v2.rest import WorkspaceRest
-from mnistlib.backends.azureml_v2.service import AzureMLv2Service
+from mnistlib.backends.azureml_v2.cluster_client import AzureMLv2ClusterClient
 from mnistlib.backends.cloud.node import NodeSide
-from mnistlib.backends.cloud.service import Registration
-from mnistlib.backends.cloud.words import ended_properties
-from mnistlib.backends.cloud.words import properties_of as job_properties
+from mnistlib.backends.cloud.cluster_client import Registration
+from mnistlib.backends.cloud.properties import ended_properties
+from mnistlib.backends.cloud.properties import properties_of as job_properties
 from mnistlib.errors import ServiceError
 from mnistlib.jobs import Job
 from mnistlib.models.version import ModelVersion
@@ -41,9 +41,9 @@ class AzureMLv2Node(NodeSide):
         self.experiment = _variable("MLFLOW_EXPERIMENT_NAME")
 
     @cached_property
-    def service(self) -> AzureMLv2Service:
+    def client(self) -> AzureMLv2ClusterClient:
         """The workspace of this process's run."""
-        return _ServiceOfANode()
+        return _NodeClusterClient()
 
     def of(self, run_id: str) -> Self:
         """Return what tells of another run of the experiment."""
@@ -55,10 +55,10 @@ class AzureMLv2Node(NodeSide):
 
     def log_metrics(self, points: Sequence[tuple[str, int, float]]) -> None:
         """Tell of values of metrics."""
-        self.service.calls.make("logging metrics", lambda: self._mlflow.log_metrics(points))
+        self.client.calls.make("logging metrics", lambda: self._mlflow.log_metrics(points))
 
     def conclude(self, record: RunRecord) -> None:
-        """Tell how the run has ended; see :meth:`NodeService.conclude`."""
+        """Tell how the run has ended; see :meth:`RunReporter.conclude`."""
         if record.status is not RunStatus.CANCELLED:  # a node that is taken away is asked to stop as well
             self._tag(ended_properties(record))
 
@@ -70,10 +70,10 @@ class AzureMLv2Node(NodeSide):
         return MlflowRun(self.run_id)
 
     def _tag(self, tags: Mapping[str, str]) -> None:
-        self.service.calls.make("describing the run", lambda: self._mlflow.set_tags(tags))
+        self.client.calls.make("describing the run", lambda: self._mlflow.set_tags(tags))
 
 
-class _ServiceOfANode(AzureMLv2Service):
+class _NodeClusterClient(AzureMLv2ClusterClient):
     """The workspace as a node sees it: with its run's token, and no SDK."""
 
     def __init__(self) -> None:

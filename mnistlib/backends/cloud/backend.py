@@ -10,9 +10,9 @@ from pathlib import Path
 
 from mnistlib.backends.base import Backend
 from mnistlib.backends.cloud.run import CloudRun, as_its_runs_say
-from mnistlib.backends.cloud.service import CloudService, RemoteRun, Submission
+from mnistlib.backends.cloud.cluster_client import ClusterClient, RemoteRun, Submission
 from mnistlib.backends.cloud.staging import Shipment, stage
-from mnistlib.backends.cloud.words import CHILDREN, CHOOSES, JOB, is_sweep, new_id, properties_of, record_of
+from mnistlib.backends.cloud.properties import CHILDREN, CHOOSES, JOB, is_sweep, new_id, properties_of, record_of
 from mnistlib.backends.plan import Plan
 from mnistlib.datasets import CATALOG, DIGITS, NAMES, fetch_dataset
 from mnistlib.datasets.folder import require_files
@@ -39,7 +39,7 @@ class CloudBackend(Backend):
 
     Parameters
     ----------
-    service : CloudService
+    client : ClusterClient
         The cluster.
     data : str, optional
         One of `data_ways`: whether a job's data set is sent from here, once, or fetched by the node. Default: the
@@ -53,8 +53,8 @@ class CloudBackend(Backend):
     #: How its jobs' data can come to the node.
     data_ways: Sequence[str] = DATA_WAYS
 
-    def __init__(self, service: CloudService, *, data: str | None = None, runs_folder: Path | None = None) -> None:
-        self._service = service
+    def __init__(self, client: ClusterClient, *, data: str | None = None, runs_folder: Path | None = None) -> None:
+        self._client = client
         self._data = self.way_of_data(data)
         self._runs_folder = runs_folder or default_runs_folder()
 
@@ -93,11 +93,11 @@ class CloudBackend(Backend):
             completed = self._completed(experiment) if resume else {}
             done = [completed.get(child) for child in job.children()]
         shipment, data = self._stage(job), self._data_of(job, download=True)
-        self._service.prepare()
+        self._client.prepare()
         with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
             shipment.write(Path(folder))
             submission = Submission(
-                run_id=new_id(experiment.lower() if self._service.lower_case else experiment),
+                run_id=new_id(experiment.lower() if self._client.lower_case else experiment),
                 experiment=experiment,
                 folder=Path(folder),
                 arguments=registers,
@@ -109,20 +109,20 @@ class CloudBackend(Backend):
                 environment=_variables(job),
             )
             if isinstance(job, SweepJob) and None in done:
-                self._service.send_sweep(submission, job, done)
+                self._client.send_sweep(submission, job, done)
             elif isinstance(job, SweepJob):
                 known = {CHILDREN: json.dumps(done), CHOOSES: "itself", **submission.properties}
                 arguments = (*registers, "--sweep", submission.run_id)
                 submission = replace(submission, properties=known, arguments=arguments)
-                self._service.send(submission)
+                self._client.send(submission)
             else:
-                self._service.send(submission)
+                self._client.send(submission)
         _log.info("run %s is sent to %r", submission.run_id, self)
         return self._handle(_just_sent(submission))
 
     def attach(self, run_id: str) -> CloudRun:
         """Return a handle on a run; see :meth:`Backend.attach`."""
-        run = self._service.find(run_id)
+        run = self._client.find(run_id)
         if run is None:
             raise RunNotFoundError(f"no run {run_id!r} in {self!r}")
         return self._handle(run)
@@ -137,7 +137,7 @@ class CloudBackend(Backend):
 
     def _runs(self) -> list[RemoteRun]:
         """Return all runs, sweeps as their runs say they are."""
-        found = {run.run_id: run for run in self._service.runs()}
+        found = {run.run_id: run for run in self._client.runs()}
         return [as_its_runs_say(run, _runs_of(run, found)) if is_sweep(run) else run for run in found.values()]
 
     def delete(self, run_id: str) -> None:
@@ -148,10 +148,10 @@ class CloudBackend(Backend):
     def plan(self, job: Job) -> Plan:
         """Return what submitting a job would do; see :meth:`Backend.plan`."""
         shipped, data = self._stage(job).sizes, _sizes(self._data_of(job, download=False))
-        environment = self._service.specification
-        command = f"python -m mnistlib node --service {self._service.name}"
+        environment = self._client.specification
+        command = f"python -m mnistlib node --service {self._client.name}"
         steps = [
-            f"find the cluster, or make it: {self._service.cluster_text}",
+            f"find the cluster, or make it: {self._client.cluster_text}",
             f"{'register' if environment.conda else 'use'} the environment {environment.name}: {environment.text}",
             f"send {_total(shipped)} of source, unless they are there unchanged",
         ]
@@ -181,12 +181,12 @@ class CloudBackend(Backend):
     @property
     def models(self) -> Models:
         """The registered models."""
-        return self._service.models
+        return self._client.models
 
     @property
     def services(self) -> Services:
         """The deployed services."""
-        return self._service.services
+        return self._client.services
 
     def _stage(self, job: Job) -> Shipment:
         return stage(job, runs_folder=self._runs_folder)
@@ -216,18 +216,18 @@ class CloudBackend(Backend):
     def _name_of(self, job: Job) -> str | None:
         """Return what the service registers a job's data set as, if it does."""
         training = job.base if isinstance(job, SweepJob) else job
-        return self._service.registered_as(training.dataset) if isinstance(training, TrainJob) else None
+        return self._client.registered_as(training.dataset) if isinstance(training, TrainJob) else None
 
     def _completed(self, experiment: str) -> dict[Job, str]:
         """Return the ids of training runs that have completed in an experiment, by their jobs."""
         return {
             job: run.run_id
-            for run in self._service.runs()
+            for run in self._client.runs()
             if run.experiment == experiment and run.status is RunStatus.COMPLETED and (job := _job_of(run))
         }
 
     def _handle(self, run: RemoteRun) -> CloudRun:
-        return self.run_class(self._service, run, self._runs_folder / BROUGHT / run.run_id)
+        return self.run_class(self._client, run, self._runs_folder / BROUGHT / run.run_id)
 
 
 def _variables(job: Job) -> dict[str, str]:

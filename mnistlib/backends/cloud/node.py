@@ -6,8 +6,8 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import Self
 
-from mnistlib.backends.cloud.service import CloudService, Registration
-from mnistlib.jobs.node import NodeService
+from mnistlib.backends.cloud.cluster_client import ClusterClient, Registration
+from mnistlib.jobs.node import RunReporter
 from mnistlib.models.artifact import read_verified
 from mnistlib.runs import read_metrics
 from mnistlib.runs.handle import MODEL_OUTPUT
@@ -15,7 +15,7 @@ from mnistlib.runs.handle import MODEL_OUTPUT
 _log = logging.getLogger("mnistlib")
 
 
-class NodeSide(NodeService):
+class NodeSide(RunReporter):
     """What the command of a node asks of the service that runs it.
 
     Attributes
@@ -29,7 +29,7 @@ class NodeSide(NodeService):
 
     @property
     @abstractmethod
-    def service(self) -> CloudService:
+    def client(self) -> ClusterClient:
         """The service, with the rights that this node has."""
 
     @abstractmethod
@@ -42,8 +42,8 @@ class NodeSide(NodeService):
             _log.warning("NOT registered as %s: run %s has no %s", name, self.run_id, MODEL_OUTPUT)
             return
         content, origin = read_verified(folder / MODEL_OUTPUT)
-        self.service.keep(self.run_id, MODEL_OUTPUT, folder / MODEL_OUTPUT)
-        self.service.register(
+        self.client.keep(self.run_id, MODEL_OUTPUT, folder / MODEL_OUTPUT)
+        self.client.register(
             Registration(
                 name=name,
                 run_id=self.run_id,

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mnistlib.backends.cloud.service import CloudService, Registration, RemoteRun
-from mnistlib.backends.cloud.words import CHILDREN, CHOOSES, ENDED, is_sweep, record_of
+from mnistlib.backends.cloud.cluster_client import ClusterClient, Registration, RemoteRun
+from mnistlib.backends.cloud.properties import CHILDREN, CHOOSES, ENDED, is_sweep, record_of
 from mnistlib.errors import JobFailedError, ModelError, RunNotFoundError, RunStateError
 from mnistlib.jobs.node import COLLECTED, LOGS
 from mnistlib.models.artifact import DESCRIPTION_FILE, ModelDescription
@@ -30,7 +30,7 @@ class CloudRun(Run):
 
     Parameters
     ----------
-    service : CloudService
+    client : ClusterClient
         Who runs it.
     run : RemoteRun
         What is known of it.
@@ -41,9 +41,9 @@ class CloudRun(Run):
     # Every look is a request: the longer a run takes, the less often.
     _first_pause, _longest_pause, _pause_growth = 0.2, 5.0, 1.1
 
-    def __init__(self, service: CloudService, run: RemoteRun, folder: Path) -> None:
+    def __init__(self, client: ClusterClient, run: RemoteRun, folder: Path) -> None:
         super().__init__(run.run_id, run.experiment)
-        self._service = service
+        self._client = client
         self._known = run
         self._is_final = run.status.ended and not is_sweep(run)
         self._folder = folder
@@ -59,11 +59,11 @@ class CloudRun(Run):
         return self._known
 
     def _asked(self) -> RemoteRun:
-        found = self._service.find(self.id)
+        found = self._client.find(self.id)
         if found is not None and is_sweep(found):
             # The runs of a sweep first: what they do to the sweep before they end is then seen.
-            runs = self._service.children(found)
-            found = self._service.find(self.id)
+            runs = self._client.children(found)
+            found = self._client.find(self.id)
             if found is not None:
                 return as_its_runs_say(found, runs)
         if found is None:
@@ -93,7 +93,7 @@ class CloudRun(Run):
     def cancel(self) -> None:
         """Ask the run to stop; see :meth:`Run.cancel`."""
         if not self.done():
-            self._service.stop(self.id)  # first, so that no run of a sweep begins to choose
+            self._client.stop(self.id)  # first, so that no run of a sweep begins to choose
             for child in self.children():
                 child.cancel()
 
@@ -116,7 +116,7 @@ class CloudRun(Run):
         try:
             return self._read(LOG_FILE).decode(errors="replace")
         except FileNotFoundError:
-            printed = sorted(filter(self._service.is_output, self._service.file_names(self.id))) if ended else []
+            printed = sorted(filter(self._client.is_output, self._client.file_names(self.id))) if ended else []
             return "\n".join(self._read(name).decode(errors="replace") for name in printed)
 
     def download(self, target: str | os.PathLike[str], names: Sequence[str] | None = None) -> list[Path]:
@@ -130,7 +130,7 @@ class CloudRun(Run):
         folder.mkdir(parents=True, exist_ok=True)
         # Beside where they belong, so that each takes its name at once, and whole.
         with tempfile.TemporaryDirectory(dir=folder, prefix=".", suffix=".part") as parts:
-            self._service.fetch(self.id, [stored[name] for name in wanted], Path(parts))
+            self._client.fetch(self.id, [stored[name] for name in wanted], Path(parts))
             for name in wanted:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 Path(parts, stored[name]).replace(folder / name)
@@ -156,7 +156,7 @@ class CloudRun(Run):
                 "model, name it with output= (--output)"
             )
         digest = hashlib.sha256(self._read(output)).hexdigest()
-        return self._service.register(
+        return self._client.register(
             Registration(
                 name=name,
                 run_id=self.id,
@@ -175,8 +175,8 @@ class CloudRun(Run):
             return []
         # Which runs they are is noted in the sweep for good, but a handle that has just sent it has not read it.
         sweep = self._known if CHILDREN in self._known.properties else self.remote
-        known = self._service.children(sweep)
-        return [type(self)(self._service, run, self._folder.with_name(run.run_id)) for run in known]
+        known = self._client.children(sweep)
+        return [type(self)(self._client, run, self._folder.with_name(run.run_id)) for run in known]
 
     def _description(self, digest: str) -> ModelDescription | None:
         """Return how the model was trained, where the file beside it tells of this one."""
@@ -196,12 +196,12 @@ class CloudRun(Run):
 
     def _stored_names(self) -> dict[str, str]:
         """Return what the run's files are called everywhere, with what the service calls them."""
-        return {_COLLECTED_AS.get(name, name): name for name in self._service.file_names(self.id)}
+        return {_COLLECTED_AS.get(name, name): name for name in self._client.file_names(self.id)}
 
     def _read(self, name: str) -> bytes:
         stored = (LOGS / name).as_posix() if name in COLLECTED else name
         with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
-            self._service.fetch(self.id, [stored], Path(folder))
+            self._client.fetch(self.id, [stored], Path(folder))
             return Path(folder, stored).read_bytes()
 
 

@@ -16,7 +16,7 @@ from mnistlib.backends.plan import Plan
 from mnistlib.errors import JobFailedError, MnistlibError, ModelError, RunStateError
 from mnistlib.files import publish
 from mnistlib.jobs import Job, Outcome, SweepJob, TrainJob, execute
-from mnistlib.jobs.recorded import begin, conclude, read_job, reason_of
+from mnistlib.jobs.runner import begin, conclude, read_job, reason_of
 from mnistlib.jobs.sweeping import Spread, run_sweep
 from mnistlib.models.artifact import read_verified
 from mnistlib.models.registry import ModelRegistry

@@ -7,7 +7,7 @@ from importlib.resources import files
 from string import Template
 
 # In this order: each file uses only what stands in those before it.
-_SCRIPTS = ("drawing.js", "service.js", "answer.js", "page.js")
+_SCRIPTS = ("canvas.js", "service.js", "answer.js", "page.js")
 
 
 @functools.cache  # it is asked for by whoever comes

@@ -5,7 +5,7 @@ import secrets
 import time
 from typing import Any
 
-from mnistlib.backends.cloud.service import RemoteRun
+from mnistlib.backends.cloud.cluster_client import RemoteRun
 from mnistlib.jobs import Job, SweepJob, TrainJob
 from mnistlib.runs import RunRecord, RunStatus
 

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from mnistlib.cli.tables import format_table
-from mnistlib.cli.talk import ProgressLine, progress_text
+from mnistlib.cli.log_output import ProgressLine, progress_text
 
 from .test_cli import FAST, SCRIPT
 

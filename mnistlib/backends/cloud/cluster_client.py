@@ -113,7 +113,7 @@ class Registration:
     origin: ModelDescription | None
 
 
-class CloudService(ABC):
+class ClusterClient(ABC):
     """A cluster and what belongs to it, through one SDK.
 
     Attributes

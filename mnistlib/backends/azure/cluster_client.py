@@ -10,11 +10,11 @@ from mnistlib.backends.azure.calls import Calls, at_once
 from mnistlib.backends.azure.compute import AmlCluster, AmlComputeSpec
 from mnistlib.backends.azure.runs import is_output
 from mnistlib.backends.cloud.retries import RetryPolicy
-from mnistlib.backends.cloud.service import CloudService, Submission
+from mnistlib.backends.cloud.cluster_client import ClusterClient, Submission
 from mnistlib.backends.cloud.specification import EnvironmentSpecification
 
 
-class AzureService(CloudService):
+class AzureClusterClient(ClusterClient):
     """A workspace and a cluster in it, through whichever SDK.
 
     Parameters
@@ -55,7 +55,7 @@ class AzureService(CloudService):
         """Write a file of a run; FileNotFoundError if it is not there."""
 
     def prepare(self) -> None:
-        """Make sure that there is a cluster and an environment; see :meth:`CloudService.prepare`."""
+        """Make sure that there is a cluster and an environment; see :meth:`ClusterClient.prepare`."""
         self.cluster.ensure()
         if self._environment is None:
             self._environment = self.calls.make("looking for the environment", self._ensure_environment)
@@ -65,7 +65,7 @@ class AzureService(CloudService):
         return is_output(name)
 
     def fetch(self, run_id: str, names: Sequence[str], folder: Path) -> None:
-        """Write files of a run into a folder; see :meth:`CloudService.fetch`."""
+        """Write files of a run into a folder; see :meth:`ClusterClient.fetch`."""
 
         def one(name: str) -> None:
             self.calls.make(f"fetching {name} of run {run_id}", lambda: self._fetch_one(run_id, name, folder / name))

@@ -1,4 +1,4 @@
-"""azure-ai-ml behind the words of :mod:`mnistlib.backends.cloud.service`.
+"""azure-ai-ml behind the words of :mod:`mnistlib.backends.cloud.cluster_client`.
 
 The SDK submits, and keeps clusters, environments, data and models. What it does not offer, such as the files of a run
 that has not ended, is asked for by :mod:`mnistlib.backends.azureml_v2.rest`.
@@ -14,7 +14,7 @@ from typing import Any
 from mnistlib.backends.azure.calls import found
 from mnistlib.backends.azure.compute import AmlComputeSpec
 from mnistlib.backends.azure.runs import CREATED, RATES, noted, remote_run, runs_of_sweep, status_of_run
-from mnistlib.backends.azure.service import AzureService
+from mnistlib.backends.azure.cluster_client import AzureClusterClient
 from mnistlib.backends.azureml_v2.cluster import AzureMLv2Cluster
 from mnistlib.backends.azureml_v2.deployments import AzureMLv2Services
 from mnistlib.backends.azureml_v2.environments import ensure_environment
@@ -22,9 +22,9 @@ from mnistlib.backends.azureml_v2.models import AzureMLv2Models
 from mnistlib.backends.azureml_v2.rest import WorkspaceRest
 from mnistlib.backends.cloud.digests import Digests
 from mnistlib.backends.cloud.retries import RetryPolicy
-from mnistlib.backends.cloud.service import Registration, RemoteRun, Submission
+from mnistlib.backends.cloud.cluster_client import Registration, RemoteRun, Submission
 from mnistlib.backends.cloud.specification import EnvironmentSpecification, specification_here
-from mnistlib.backends.cloud.words import CHILDREN
+from mnistlib.backends.cloud.properties import CHILDREN
 from mnistlib.jobs import SweepJob
 from mnistlib.models.version import ModelVersion
 
@@ -35,7 +35,7 @@ _DATA, _RATE = "data", "regularization"  # what a job's inputs are called
 _SWEEP_SECONDS = 7 * 24 * 3600  # a limit is required; no sweep is to reach it
 
 
-class AzureMLv2Service(AzureService):
+class AzureMLv2ClusterClient(AzureClusterClient):
     """A workspace and a cluster in it.
 
     Parameters
@@ -81,11 +81,11 @@ class AzureMLv2Service(AzureService):
         return self.calls.make("opening the workspace", self._open_rest)
 
     def send(self, submission: Submission) -> None:
-        """Start a run, once; see :meth:`CloudService.send`."""
+        """Start a run, once; see :meth:`ClusterClient.send`."""
         self._submit(submission, self._command(submission, *submission.arguments))
 
     def send_sweep(self, submission: Submission, sweep: SweepJob, done: Sequence[str | None]) -> None:
-        """Start a sweep of the service's own over the rates that are left; see :meth:`CloudService.send_sweep`."""
+        """Start a sweep of the service's own over the rates that are left; see :meth:`ClusterClient.send_sweep`."""
         from azure.ai.ml.sweep import Choice
 
         rates = [rate for rate, known in zip(sweep.regularization, done, strict=True) if known is None]
@@ -110,10 +110,10 @@ class AzureMLv2Service(AzureService):
         self._submit(submission, trials)
 
     def close_sweep(self, run_id: str, *, error: str | None) -> None:
-        """Do nothing: the service sees by itself that its trials have ended; see :meth:`CloudService.close_sweep`."""
+        """Do nothing: the service sees by itself that its trials have ended; see :meth:`ClusterClient.close_sweep`."""
 
     def children(self, sweep: RemoteRun) -> Sequence[RemoteRun]:
-        """Return the runs of a sweep; see :meth:`CloudService.children`."""
+        """Return the runs of a sweep; see :meth:`ClusterClient.children`."""
         what = f"looking at sweep {sweep.run_id}"
         return runs_of_sweep(
             sweep,
@@ -122,12 +122,12 @@ class AzureMLv2Service(AzureService):
         )
 
     def find(self, run_id: str) -> RemoteRun | None:
-        """Return a run as it is now; see :meth:`CloudService.find`."""
+        """Return a run as it is now; see :meth:`ClusterClient.find`."""
         run = self.calls.make(f"looking at run {run_id}", lambda: self.rest.run(run_id))
         return self._remote(run) if run else None
 
     def runs(self) -> Sequence[RemoteRun]:
-        """Return the runs of this package, the newest first; see :meth:`CloudService.runs`."""
+        """Return the runs of this package, the newest first; see :meth:`ClusterClient.runs`."""
         known = [self._remote(run) for run in self.calls.make("listing the runs", self.rest.runs)]
         # A trial of a sweep of ours has no property of its own before its node tells of it.
         own = {run.run_id for run in known if CREATED in run.properties}
@@ -135,7 +135,7 @@ class AzureMLv2Service(AzureService):
         return sorted(ours, key=lambda run: run.created, reverse=True)
 
     def stop(self, run_id: str) -> None:
-        """Ask a run to stop; see :meth:`CloudService.stop`."""
+        """Ask a run to stop; see :meth:`ClusterClient.stop`."""
 
         def ask() -> None:
             try:
@@ -149,18 +149,18 @@ class AzureMLv2Service(AzureService):
         self.calls.make(f"cancelling run {run_id}", ask)
 
     def file_names(self, run_id: str) -> Sequence[str]:
-        """Return the names of a run's files; see :meth:`CloudService.file_names`."""
+        """Return the names of a run's files; see :meth:`ClusterClient.file_names`."""
         return self.calls.make(f"listing the files of run {run_id}", lambda: self.rest.file_names(run_id))
 
     def _fetch_one(self, run_id: str, name: str, target: Path) -> None:
         self.rest.download(run_id, name, target)
 
     def keep(self, run_id: str, name: str, path: Path) -> bool:
-        """Add a file to a run's, unless one of that name is there; see :meth:`CloudService.keep`."""
+        """Add a file to a run's, unless one of that name is there; see :meth:`ClusterClient.keep`."""
         return self.calls.make(f"sending {name} of run {run_id}", lambda: self.rest.upload(run_id, name, path))
 
     def register(self, registration: Registration) -> ModelVersion:
-        """Register a model of a run; see :meth:`CloudService.register`."""
+        """Register a model of a run; see :meth:`ClusterClient.register`."""
         return self.models.register(registration)
 
     @property

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from mnistlib.backends.cloud.node import NodeSide
 from mnistlib.backends.cloud.run import CloudRun
-from mnistlib.backends.cloud.service import CloudService, RemoteRun
-from mnistlib.backends.cloud.words import ENDED, record_of
+from mnistlib.backends.cloud.cluster_client import ClusterClient, RemoteRun
+from mnistlib.backends.cloud.properties import ENDED, record_of
 from mnistlib.jobs import Job, SweepJob
 from mnistlib.jobs.execute import Outcome
 from mnistlib.jobs.node import LOGS, run_on_node
@@ -49,15 +49,15 @@ def close_if_last(
     RunStatus or None
         What has become of the sweep; None if it is not for this run to say.
     """
-    service = side.service
-    found = service.find(sweep_id)
+    client = side.client
+    found = client.find(sweep_id)
     if found is None or found.status is RunStatus.CANCELLED:
         return None
-    runs = service.children(found)
+    runs = client.children(found)
     all_there = len(runs) == len(sweep.regularization)
     if not all_there or not all(run.status.ended or ENDED in run.properties for run in runs):
         return None
-    if not _marked(service, sweep_id, side.run_id):
+    if not _marked(client, sweep_id, side.run_id):
         return None
     whole, record = side.of(sweep_id), None
     try:
@@ -65,25 +65,25 @@ def close_if_last(
         # The files, then the word that it has ended, then the model: whoever hears of the end finds the files.
         for path in sorted(path for room in (OUTPUTS, LOGS) for path in (_FOLDER / room).rglob("*")):
             if path.is_file():
-                service.keep(sweep_id, path.relative_to(_FOLDER).as_posix(), path)
+                client.keep(sweep_id, path.relative_to(_FOLDER).as_posix(), path)
         whole.conclude(record)
         if register_as and record.status is RunStatus.COMPLETED:
             whole.register(register_as, _FOLDER)
     finally:
         if sweep_id != side.run_id:
             lost = f"run {side.run_id} could not choose the best: its output says why"
-            service.close_sweep(sweep_id, error=lost if record is None else record.error)
+            client.close_sweep(sweep_id, error=lost if record is None else record.error)
     return record.status
 
 
-def _marked(service: CloudService, sweep_id: str, run_id: str) -> bool:
+def _marked(client: ClusterClient, sweep_id: str, run_id: str) -> bool:
     """Leave this run's mark; it may be there from before, if this node is one that came for another."""
     _FOLDER.mkdir(exist_ok=True)
     mark = _FOLDER / "mark"
     mark.write_text(run_id)
-    if service.keep(sweep_id, _MARK, mark):
+    if client.keep(sweep_id, _MARK, mark):
         return True
-    service.fetch(sweep_id, [_MARK], _FOLDER)
+    client.fetch(sweep_id, [_MARK], _FOLDER)
     return (_FOLDER / _MARK).read_text() == run_id
 
 
@@ -94,18 +94,18 @@ def _choose(side: NodeSide, sweep: SweepJob, runs: Sequence[RemoteRun], *, own: 
         assert isinstance(job, SweepJob)
         # What this run has made lies here, and the service may not have collected it yet.
         folders = [
-            Path.cwd() if run.run_id == own else _bring(side.service, run, context.folder / "runs" / run.run_id)
+            Path.cwd() if run.run_id == own else _bring(side.client, run, context.folder / "runs" / run.run_id)
             for run in runs
         ]
         return choose(job, folders, context)
 
-    return run_on_node(_FOLDER, run_id=side.run_id, experiment=side.experiment, data=data, service=side, work=work)
+    return run_on_node(_FOLDER, run_id=side.run_id, experiment=side.experiment, data=data, reporter=side, work=work)
 
 
-def _bring(service: CloudService, run: RemoteRun, folder: Path) -> Path:
+def _bring(client: ClusterClient, run: RemoteRun, folder: Path) -> Path:
     """Bring the files of one of the runs here; of one whose node has left none, a record of how it ended."""
     folder.mkdir(parents=True)
-    there = CloudRun(service, run, folder)
+    there = CloudRun(client, run, folder)
     # It has told how it ended, but its files are collected after that. A node that is lost just then is not waited for.
     with suppress(TimeoutError):
         there.wait(_PATIENCE)

@@ -1,4 +1,4 @@
-"""azureml-core behind the words of :mod:`mnistlib.backends.cloud.service`."""
+"""azureml-core behind the words of :mod:`mnistlib.backends.cloud.cluster_client`."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -11,16 +11,16 @@ from typing import Any
 from mnistlib.backends.azure.calls import CONFLICT, NOT_FOUND, status_of
 from mnistlib.backends.azure.compute import AmlComputeSpec
 from mnistlib.backends.azure.runs import noted, remote_run, runs_of_sweep, status_of_run
-from mnistlib.backends.azure.service import AzureService
+from mnistlib.backends.azure.cluster_client import AzureClusterClient
 from mnistlib.backends.azureml.cluster import AzureMLCluster
 from mnistlib.backends.azureml.data import AzureMLData, registered_name
 from mnistlib.backends.azureml.deployments import AzureMLServices
 from mnistlib.backends.azureml.environments import ensure_environment
 from mnistlib.backends.azureml.models import AzureMLModels
 from mnistlib.backends.cloud.retries import RetryPolicy
-from mnistlib.backends.cloud.service import Registration, RemoteRun, Submission
+from mnistlib.backends.cloud.cluster_client import Registration, RemoteRun, Submission
 from mnistlib.backends.cloud.specification import EnvironmentSpecification, specification_here
-from mnistlib.backends.cloud.words import CHILDREN, JOB_TYPE, new_id, properties_of
+from mnistlib.backends.cloud.properties import CHILDREN, JOB_TYPE, new_id, properties_of
 from mnistlib.errors import ServiceError
 from mnistlib.jobs import SweepJob, TrainJob
 from mnistlib.models.version import ModelVersion
@@ -30,7 +30,7 @@ _PACKAGES = ("azureml-core", "setuptools")
 _DATA_PACKAGES = ("azureml-dataset-runtime[fuse]",)
 
 
-class AzureMLService(AzureService):
+class AzureMLClusterClient(AzureClusterClient):
     """A workspace and a cluster in it.
 
     Parameters
@@ -71,11 +71,11 @@ class AzureMLService(AzureService):
         return self.calls.make("opening the workspace", self._open_workspace)
 
     def registered_as(self, dataset: str) -> str | None:
-        """Return what a data set is registered as; see :meth:`CloudService.registered_as`."""
+        """Return what a data set is registered as; see :meth:`ClusterClient.registered_as`."""
         return registered_name(dataset) if self._registers_data else None
 
     def send(self, submission: Submission) -> None:
-        """Start a run, once; see :meth:`CloudService.send`."""
+        """Start a run, once; see :meth:`ClusterClient.send`."""
         from azureml.core import ScriptRunConfig
 
         command = ["python", "-m", "mnistlib", "node", "--service", self.name, *submission.arguments]
@@ -99,7 +99,7 @@ class AzureMLService(AzureService):
         self._describe(submission)
 
     def send_sweep(self, submission: Submission, sweep: SweepJob, done: Sequence[str | None]) -> None:
-        """Record a sweep as running, and start its runs; see :meth:`CloudService.send_sweep`."""
+        """Record a sweep as running, and start its runs; see :meth:`ClusterClient.send_sweep`."""
         ids = [known or new_id(submission.experiment) for known in done]
         experiment = self._experiment(submission.experiment)
         self.calls.make(
@@ -122,12 +122,12 @@ class AzureMLService(AzureService):
             raise
 
     def close_sweep(self, run_id: str, *, error: str | None) -> None:
-        """Record a sweep as ended; see :meth:`CloudService.close_sweep`."""
+        """Record a sweep as ended; see :meth:`ClusterClient.close_sweep`."""
         sweep = self.sdk_run(run_id)
         self.calls.make(f"closing sweep {run_id}", partial(sweep.fail, error) if error else sweep.complete)
 
     def children(self, sweep: RemoteRun) -> Sequence[RemoteRun]:
-        """Return the runs of a sweep; see :meth:`CloudService.children`."""
+        """Return the runs of a sweep; see :meth:`ClusterClient.children`."""
         return runs_of_sweep(sweep, self.find, lambda: self._trials(sweep.run_id))
 
     def _trials(self, run_id: str) -> list[RemoteRun]:
@@ -136,12 +136,12 @@ class AzureMLService(AzureService):
         return [replace(self._remote(trial), parent=run_id) for trial in trials]
 
     def find(self, run_id: str) -> RemoteRun | None:
-        """Return a run as it is now; see :meth:`CloudService.find`."""
+        """Return a run as it is now; see :meth:`ClusterClient.find`."""
         run = self.sdk_run(run_id)
         return self._remote(run) if run else None
 
     def runs(self) -> Sequence[RemoteRun]:
-        """Return the runs of this package, the newest first; see :meth:`CloudService.runs`."""
+        """Return the runs of this package, the newest first; see :meth:`ClusterClient.runs`."""
         experiments = self.calls.make("listing the experiments", lambda: self.workspace.experiments)
         found = [
             self._remote(run)
@@ -152,7 +152,7 @@ class AzureMLService(AzureService):
         return sorted(found, key=lambda run: run.created, reverse=True)
 
     def stop(self, run_id: str) -> None:
-        """Ask a run to stop; see :meth:`CloudService.stop`."""
+        """Ask a run to stop; see :meth:`ClusterClient.stop`."""
         run = self.sdk_run(run_id)
 
         def ask() -> None:
@@ -165,7 +165,7 @@ class AzureMLService(AzureService):
         self.calls.make(f"cancelling run {run_id}", ask)
 
     def file_names(self, run_id: str) -> Sequence[str]:
-        """Return the names of a run's files; see :meth:`CloudService.file_names`."""
+        """Return the names of a run's files; see :meth:`ClusterClient.file_names`."""
         names: list[str] = self.calls.make(f"listing the files of run {run_id}", self._files_of(run_id).get_file_names)
         return names
 
@@ -178,7 +178,7 @@ class AzureMLService(AzureService):
             raise
 
     def keep(self, run_id: str, name: str, path: Path) -> bool:
-        """Add a file to a run's, unless one of that name is there; see :meth:`CloudService.keep`."""
+        """Add a file to a run's, unless one of that name is there; see :meth:`ClusterClient.keep`."""
         run = self._files_of(run_id)
 
         def add() -> bool:
@@ -193,7 +193,7 @@ class AzureMLService(AzureService):
         return self.calls.make(f"sending {name} of run {run_id}", add)
 
     def register(self, registration: Registration) -> ModelVersion:
-        """Register a model of a run; see :meth:`CloudService.register`."""
+        """Register a model of a run; see :meth:`ClusterClient.register`."""
         return self.models.register(registration, self.sdk_run(registration.run_id))
 
     @property
