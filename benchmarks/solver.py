@@ -32,7 +32,7 @@ from benchmarks.probes import bar_probes
 from mnistlib.linear import LogisticRegression, Progress, regularization_path
 from mnistlib.linear.arithmetic import thread_count
 
-RATES = [0.002, 0.01, 0.05, 0.2, 0.5, 1.0, 2.0, 5.0]
+STRENGTHS = [0.002, 0.01, 0.05, 0.2, 0.5, 1.0, 2.0, 5.0]
 MEGABYTE = 1e6
 
 
@@ -204,18 +204,18 @@ def bar_optimum(*, quick: bool, **_: Any) -> list[Line]:
 
 
 def bar_path(*, quick: bool, **_: Any) -> list[Line]:
-    """Bar 6, first half: eight rates."""
+    """Bar 6, first half: eight values of C."""
     problem = digits(quick=quick)
     shared = LogisticRegression(pixel_scale=problem.scale)
     alone, together = [], []
     for _ in range(3):
         alone.append(
-            max(timed(lambda C=C: ours(Problem("", problem.X, problem.y, C, problem.scale)))[0] for C in RATES)
+            max(timed(lambda C=C: ours(Problem("", problem.X, problem.y, C, problem.scale)))[0] for C in STRENGTHS)
         )
-        together.append(timed(lambda: regularization_path(problem.X, problem.y, C=RATES, estimator=shared))[0])
+        together.append(timed(lambda: regularization_path(problem.X, problem.y, C=STRENGTHS, estimator=shared))[0])
     ratio = statistics.median(t / a for t, a in zip(together, alone, strict=True))
     found = f"{statistics.median(together):.2f} s against {statistics.median(alone):.2f} s: {ratio:.2f}x"
-    return [Line("6", f"{len(RATES)} rates cost at most 3 times the dearest", found, ratio <= 3)]
+    return [Line("6", f"{len(STRENGTHS)} values of C cost at most 3 times the dearest", found, ratio <= 3)]
 
 
 # Not getrusage's: that a process inherits from the one that starts it.

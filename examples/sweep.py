@@ -1,4 +1,4 @@
-"""Find the best regularization rate: all rates are trained over shared passes, the test images are scored once."""
+"""Find the best regularization: all trials share their passes over the images, the test images are scored once."""
 
 import tempfile
 
@@ -11,7 +11,9 @@ with tempfile.TemporaryDirectory() as runs:
     )
     run = mnistlib.LocalBackend(runs).submit(job)
     run.wait()
-    for rate, child in zip(job.regularization, run.children(), strict=True):
-        print(f"{rate:>5g}  validation accuracy {child.metrics().latest['accuracy']:.4f}")
+    for value, child in zip(job.regularization, run.children(), strict=True):
+        print(f"{value:>5g}  validation accuracy {child.metrics().latest['accuracy']:.4f}")
     result = run.result()
-    print(f"best rate {result.metrics['best_regularization']:g}, test accuracy {result.metrics['accuracy']:.4f}")
+    print(
+        f"best regularization {result.metrics['best_regularization']:g}, test accuracy {result.metrics['accuracy']:.4f}"
+    )

@@ -59,8 +59,8 @@ def runs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of runs with two versions of a registered model, ``digits``; tests only read it."""
     folder = tmp_path_factory.mktemp("serving") / "runs"
     backend = LocalBackend(folder)
-    for rate in (0.5, 5.0):
-        run = backend.submit(TrainJob(dataset="digits", regularization=rate, tol=1e-3))
+    for value in (0.5, 5.0):
+        run = backend.submit(TrainJob(dataset="digits", regularization=value, tol=1e-3))
         run.wait()
         run.register_model("digits")
     return folder

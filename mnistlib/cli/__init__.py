@@ -10,8 +10,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from mnistlib.cli.parser import make_parser, with_action
 from mnistlib.cli.log_output import configure_logging
+from mnistlib.cli.parser import make_parser, with_action
 from mnistlib.errors import JobError, JobFailedError, MnistlibError
 
 _INTERRUPTED = 130

@@ -17,8 +17,8 @@ from mnistlib.runs import RunStatus
 def node(options: argparse.Namespace) -> None:
     """Run what lies here; the exit status tells the service whether it completed.
 
-    A job; or of a sweep one rate, and the choice of the best if no other is left; or of a sweep whose rates have all
-    been done before, the choice alone.
+    A job; or one trial of a sweep, and the choice of the best if no other is left; or, of a sweep whose trials have all
+    completed before, the choice alone.
     """
     side = node_side(options.service)
     data = Path(options.data) if options.data else None
@@ -26,7 +26,7 @@ def node(options: argparse.Namespace) -> None:
         status = _close(options, side, data)
     else:
         record = run_on_node(
-            Path.cwd(), run_id=side.run_id, experiment=side.experiment, rate=options.rate, data=data, reporter=side
+            Path.cwd(), run_id=side.run_id, experiment=side.experiment, trial=_trial(options), data=data, reporter=side
         )
         status = record.status
         try:
@@ -39,6 +39,14 @@ def node(options: argparse.Namespace) -> None:
             traceback.print_exc()
     if status is not RunStatus.COMPLETED:
         sys.exit(1)
+
+
+def _trial(options: argparse.Namespace) -> int | None:
+    """Return the index of the trial; version 0.1 named it by its regularization."""
+    if options.rate is None:
+        return None if options.trial is None else int(options.trial)
+    sweep = read_job(Path.cwd())
+    return sweep.regularization.index(options.rate) if isinstance(sweep, SweepJob) else None
 
 
 def _close(options: argparse.Namespace, side: NodeSide, data: Path | None) -> RunStatus | None:

@@ -55,14 +55,14 @@ def with_action(arguments: Sequence[str]) -> list[str]:
 
 def _add_train(commands: Any) -> None:
     train = _add(commands, "train", "train a model and keep it in a run folder")
-    train.add_argument("--regularization", type=float, metavar="RATE", help="the rate, 1 / C (default: 0.01)")
+    train.add_argument("--regularization", type=float, metavar="LAMBDA", help="1 / C (default: 0.01)")
     train.add_argument("--validation", type=float, metavar="SHARE", help="score training images held out, not the test")
     _add_job(train)
 
 
 def _add_sweep(commands: Any) -> None:
-    sweep = _add(commands, "sweep", "train at many regularization rates and find the best", module="runs")
-    sweep.add_argument("--regularization", dest="rates", metavar="RATE,RATE,...", required=True, help="the rates")
+    sweep = _add(commands, "sweep", "train with several values of the regularization and find the best", module="runs")
+    sweep.add_argument("--regularization", dest="values", metavar="LAMBDA,LAMBDA,...", required=True, help="the values")
     sweep.add_argument("--validation", type=float, metavar="SHARE", help="training images held out to choose by (0.2)")
     sweep.add_argument("--primary-metric", default="accuracy", metavar="METRIC", help="what to choose by (accuracy)")
     sweep.add_argument("--goal", default="maximize", help="maximize or minimize (default: maximize)")
@@ -296,7 +296,8 @@ def _add_node(commands: Any) -> None:
     node.set_defaults(command=_Command("node", "node"), quiet=False, debug=False)
     node.add_argument("--service", required=True, help="whose node this is")
     node.add_argument("--sweep", help="id of the sweep that lies here; this run is one of its runs, or itself")
-    node.add_argument("--rate", type=float, help="which of its rates this run is to train")
+    node.add_argument("--trial", type=int, metavar="INDEX", help="index of the trial of the sweep that this run is")
+    node.add_argument("--rate", type=float, help=argparse.SUPPRESS)  # of version 0.1: the regularization of the trial
     node.add_argument("--register-as", metavar="NAME", help="what to register the model as, in the end")
     node.add_argument("--data", metavar="FOLDER", help="where the job's data set was brought")
 

@@ -17,10 +17,10 @@ _SHOWN_FIRST = ("accuracy", "best_regularization", "converged", "iterations", "f
 
 
 def sweep(options: argparse.Namespace) -> None:
-    """Train at many rates and print what each came to."""
+    """Train with several values of the regularization and print the metric of each."""
     job = SweepJob(
         base=training_job(options),
-        regularization=_rates(options.rates),
+        regularization=_values(options.values),
         primary_metric=options.primary_metric,
         goal=options.goal,
     )
@@ -30,8 +30,8 @@ def sweep(options: argparse.Namespace) -> None:
         return
     run, result = submit_and_wait(backend, job, options, resume=options.resume)
     children = [
-        (rate, child.status, child.metrics().latest, child)
-        for rate, child in zip(job.regularization, run.children(), strict=True)
+        (value, child.status, child.metrics().latest, child)
+        for value, child in zip(job.regularization, run.children(), strict=True)
     ]
     best = run.best
     if options.json:
@@ -39,24 +39,24 @@ def sweep(options: argparse.Namespace) -> None:
             **run_json(result),
             best=best.id if best else None,
             children=[
-                {"run_id": child.id, "regularization": rate, "status": status, "metrics": metrics}
-                for rate, status, metrics, child in children
+                {"run_id": child.id, "regularization": value, "status": status, "metrics": metrics}
+                for value, status, metrics, child in children
             ],
         )
         return
     rows = [
         [
-            f"{rate:g}",
+            f"{value:g}",
             child.id,
             status,
             _number(metrics, job.primary_metric),
             "best" if best and best.id == child.id else "",
         ]
-        for rate, status, metrics, child in children
+        for value, status, metrics, child in children
     ]
-    print(format_table([">rate", "run", "status", f">validation {job.primary_metric}", ""], rows))
+    print(format_table([">regularization", "run", "status", f">validation {job.primary_metric}", ""], rows))
     print(f"run        {result.run_id}")
-    print(f"best rate  {result.metrics['best_regularization']:g}")
+    print(f"best regularization  {result.metrics['best_regularization']:g}")
     print(f"accuracy   {result.metrics['accuracy']:.4f} on the test images")
     print(f"model      {near(result.model_path)}")
 
@@ -171,11 +171,11 @@ def _run(options: argparse.Namespace, name: str) -> Run:
     return backend_of(options).attach(name)
 
 
-def _rates(text: str) -> list[float]:
+def _values(text: str) -> list[float]:
     try:
         return [float(part) for part in text.split(",")]
     except ValueError as error:
-        raise JobError(f"--regularization must be rates with commas between them, not {text!r}") from error
+        raise JobError(f"--regularization must be numbers with commas between them, not {text!r}") from error
 
 
 def _record_json(record: RunRecord) -> dict[str, Any]:

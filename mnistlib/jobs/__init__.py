@@ -2,7 +2,7 @@
 
 job        what all jobs share: JSON, checks, the table of types
 train      TrainJob: one model
-sweep      SweepJob: the same job at many regularization rates
+sweep      SweepJob: the same job with several values of the regularization
 script     ScriptJob: somebody's own script
 execute    a job and a context in, an outcome out: the same code on a laptop and on a cluster's node
 """

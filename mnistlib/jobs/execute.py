@@ -25,10 +25,13 @@ class Outcome:
         Whether its solver converged; None of a job that has none.
     cancelled : bool
         Whether it was cut short by a request to cancel.
+    best_trial : int or None
+        Index of the best trial of a sweep.
     """
 
     converged: bool | None = None
     cancelled: bool = False
+    best_trial: int | None = None
 
 
 def execute(job: Job, context: RunContext) -> Outcome:
@@ -37,7 +40,7 @@ def execute(job: Job, context: RunContext) -> Outcome:
     Parameters
     ----------
     job : TrainJob or ScriptJob
-        What to do. A sweep is for a backend to spread; each of its children comes here.
+        What to do. A sweep is for a backend to spread; each of its trials comes here.
     context : RunContext
         Where to write and whom to tell.
 

@@ -44,7 +44,7 @@ class RunReporter(Protocol):
     #: What Python is to run a script with, before the script's name, so that nothing of what it tells is lost.
     script_launcher: Sequence[str]
 
-    def begin(self, job: Job) -> None:
+    def begin(self, job: Job, *, trial: int | None) -> None:
         """Tell what the run does, where that was not known when it was submitted."""
 
     def log_metrics(self, points: Sequence[tuple[str, int, float]]) -> None:
@@ -62,7 +62,7 @@ def run_on_node(
     *,
     run_id: str,
     experiment: str,
-    rate: float | None = None,
+    trial: int | None = None,
     data: Path | None = None,
     reporter: RunReporter | None = None,
     work: Callable[[Job, RunContext], Outcome] = execute,
@@ -75,8 +75,8 @@ def run_on_node(
         Where ``job.json`` lies, and what the run makes is left.
     run_id, experiment : str
         What the run is called.
-    rate : float, optional
-        Which rate of the sweep in the folder is to be trained; without it, the job itself is run.
+    trial : int, optional
+        Index of the trial of the sweep in the folder that is to be trained; without it, the job itself is run.
     data : Path, optional
         The folder with the job's data set, where it was brought here.
     reporter : RunReporter, optional
@@ -90,11 +90,11 @@ def run_on_node(
         How it ended.
     """
     job = read_job(folder)
-    if rate is not None and isinstance(job, SweepJob):
-        job = job.children()[job.regularization.index(rate)]
+    if trial is not None and isinstance(job, SweepJob):
+        job = job.children()[trial]
     if reporter is not None:
         try:
-            reporter.begin(job)
+            reporter.begin(job, trial=trial)
         except Exception as error:
             _log.warning("what the run does could not be told: %s", error)
     if data is not None:

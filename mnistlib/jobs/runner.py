@@ -46,7 +46,7 @@ def conclude(context: RunContext, work: Callable[[RunContext], Outcome]) -> Exce
         record = replace(record, status=RunStatus.FAILED, error=reason_of(error))
     else:
         status = RunStatus.CANCELLED if outcome.cancelled else RunStatus.COMPLETED
-        record = replace(record, status=status, converged=outcome.converged)
+        record = replace(record, status=status, converged=outcome.converged, best_trial=outcome.best_trial)
     context.publish_metrics()
     replace(record, ended=now(), metrics=context.metrics).write(context.folder)
     return failure

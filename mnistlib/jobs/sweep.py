@@ -1,4 +1,4 @@
-"""Train the same job at many regularization rates, and find the best."""
+"""The same job with several values of the regularization, of which the best is found."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
@@ -16,19 +16,19 @@ VALIDATION = 0.2
 
 @dataclass(frozen=True)
 class SweepJob(Job):
-    """Train one job at many regularization rates.
+    """Train one job with several values of the regularization.
 
-    Each rate is a run of its own, a child. The rate is chosen by a metric on training images that were held back
-    (``base.validation``, by default a fifth of them); the test images are scored once, for the winner.
+    Each value makes a run of its own, a trial. The best is chosen by a metric on training images that were held back
+    (``base.validation``, by default a fifth of them); the test images are scored once, with the best model.
 
     Attributes
     ----------
     base : TrainJob
-        What the children have in common.
+        The job that all trials share, but for the regularization.
     regularization : sequence of float
-        The rates, each above 0, none twice; kept as a tuple.
+        The values of lambda, each above 0, none twice; kept as a tuple. C is 1 / lambda.
     primary_metric : str
-        The metric that children are compared by.
+        The metric that trials are compared by.
     goal : str
         ``maximize`` or ``minimize``.
 
@@ -56,21 +56,21 @@ class SweepJob(Job):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_type(self, "base", TrainJob)
-        rates: Any = self.regularization
-        if not isinstance(rates, list | tuple) or not rates:
-            raise JobError(f"regularization must be a list of rates, not {self.regularization!r}")
+        values: Any = self.regularization
+        if not isinstance(values, list | tuple) or not values:
+            raise JobError(f"regularization must be a list of numbers above 0, not {self.regularization!r}")
         object.__setattr__(self, "regularization", tuple(self.regularization))
-        for rate in self.regularization:
-            require_positive("each rate of regularization", rate)
+        for value in self.regularization:
+            require_positive("each value of regularization", value)
         if len(set(self.regularization)) < len(self.regularization):
-            raise JobError(f"regularization names a rate twice: {', '.join(f'{r:g}' for r in self.regularization)}")
+            raise JobError(f"regularization has a value twice: {', '.join(f'{r:g}' for r in self.regularization)}")
         require_type(self, "primary_metric", str)
         require_choice(self, "goal", ("maximize", "minimize"))
 
     def children(self) -> list[TrainJob]:
-        """Return the job of each rate, in the order of the rates."""
+        """Return the job of each trial, in the order of `regularization`."""
         validation = self.base.validation or VALIDATION
-        return [replace(self.base, regularization=rate, validation=validation) for rate in self.regularization]
+        return [replace(self.base, regularization=value, validation=validation) for value in self.regularization]
 
     def best_of(self, values: Mapping[Child, float]) -> Child | None:
         """Return the key of the best value of the primary metric; the first of equals; None of none."""

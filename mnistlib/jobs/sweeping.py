@@ -1,6 +1,6 @@
-"""Run the children of a sweep on this machine, and find the best.
+"""Run the trials of a sweep on this machine, and find the best.
 
-With the package's own solver all rates are trained over shared passes. Other solvers train one child at a time,
+With the package's own solver all trials share their passes over the images. Other solvers train one trial at a time,
 spread by joblib: inside ``joblib.parallel_config(...)`` as that says, else over this machine's processors.
 """
 
@@ -21,7 +21,6 @@ from mnistlib.jobs.train import TrainJob
 from mnistlib.models.artifact import load_model
 from mnistlib.runs import RunContext, RunRecord, RunStatus
 from mnistlib.runs.context import OUTPUTS
-from mnistlib.runs.handle import BEST_CHILD
 from mnistlib.training.fit import judge, require_classes, score, watch
 from mnistlib.training.preprocessing import Normalization, fit_normalization
 from mnistlib.training.solvers import OWN_SOLVER, Fit, fit_path
@@ -52,35 +51,35 @@ class Spread:
 
 
 def run_sweep(sweep: SweepJob, folders: list[Path], context: RunContext, *, spread: Spread) -> Outcome:
-    """Run the children that have not completed yet, then choose the best and score it on the test images.
+    """Run the trials that have not completed yet, then choose the best and score it on the test images.
 
     Parameters
     ----------
     sweep : SweepJob
         What to do.
     folders : list of Path
-        The children's run folders, in the order of the rates.
+        The run folders of the trials, in their order.
     context : RunContext
         The sweep's own side.
     spread : Spread
-        Where to run children that are trained apart.
+        Where to run trials that are trained apart.
 
     Returns
     -------
     Outcome
-        Of the best child.
+        Of the best trial.
 
     Raises
     ------
     SweepFailedError
-        If no child completed.
+        If no trial completed.
     """
     pending = [
         (folder, job)
         for folder, job in zip(folders, sweep.children(), strict=True)
         if RunRecord.read(folder).status is RunStatus.QUEUED
     ]
-    context.log(f"sweep over {len(folders)} rates, {len(folders) - len(pending)} of them completed before")
+    context.log(f"sweep of {len(folders)} trials, {len(folders) - len(pending)} of them completed before")
     if pending and sweep.base.solver == OWN_SOLVER:
         _train_together(pending, context)
     elif pending:
@@ -89,7 +88,7 @@ def run_sweep(sweep: SweepJob, folders: list[Path], context: RunContext, *, spre
 
 
 def _train_together(pending: list[tuple[Path, TrainJob]], context: RunContext) -> None:
-    """Train all rates over shared passes; what fails there fails every child, what fails after that only one."""
+    """Train all trials over shared passes; a failure there fails each trial, a failure after that only one."""
     begun = [(begin(folder), job) for folder, job in pending]
     children = [(child, job) for child, job in begun if child is not None]
     if not children:
@@ -141,14 +140,14 @@ def choose(sweep: SweepJob, folders: list[Path], context: RunContext) -> Outcome
     sweep : SweepJob
         What was done.
     folders : list of Path
-        The children's run folders, in the order of the rates; all have ended.
+        The run folders of the trials, in their order; all have ended.
     context : RunContext
         The sweep's own side.
 
     Raises
     ------
     SweepFailedError
-        If no child completed.
+        If no trial completed.
     """
     records = {folder: RunRecord.read(folder) for folder in folders}
     completed = {folder: record for folder, record in records.items() if record.status is RunStatus.COMPLETED}
@@ -157,8 +156,8 @@ def choose(sweep: SweepJob, folders: list[Path], context: RunContext) -> Outcome
     best = sweep.best_of(values)
     if best is None:
         raise SweepFailedError(_why_none(metric, list(records.values()), list(completed.values())))
-    context.log_metric(BEST_CHILD, folders.index(best))
-    context.log_metric("best_regularization", sweep.regularization[folders.index(best)])
+    trial = folders.index(best)
+    context.log_metric("best_regularization", sweep.regularization[trial])
     context.log_metric(f"best_{metric}", values[best])
     base = sweep.base
     dataset = load_dataset(base.dataset, limit=base.limit, data_folder=base.data_folder, download=base.download)
@@ -166,11 +165,11 @@ def choose(sweep: SweepJob, folders: list[Path], context: RunContext) -> Outcome
     context.log_metric("accuracy", judge(model.classifier, dataset).accuracy)
     for file in (best / OUTPUTS).iterdir():
         shutil.copyfile(file, context.output_path(file.name))
-    return Outcome(converged=records[best].converged)
+    return Outcome(converged=records[best].converged, best_trial=trial)
 
 
 def _why_none(metric: str, records: list[RunRecord], completed: list[RunRecord]) -> str:
     if completed:
         known = sorted({name for record in completed for name in record.metrics})
-        return f"no child has the primary metric {metric!r}; they have {', '.join(known)}"
-    return f"all {len(records)} children failed, the first because: {records[0].error}"
+        return f"no trial has the primary metric {metric!r}; they have {', '.join(known)}"
+    return f"all {len(records)} trials failed, the first because: {records[0].error}"

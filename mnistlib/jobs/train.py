@@ -32,7 +32,7 @@ class TrainJob(Job):
     normalization : str
         ``unit`` (pixels in [0, 1]), ``standard`` or ``none``.
     regularization : float
-        The rate, above 0; C, scikit-learn's inverse strength, is 1 / rate.
+        Lambda, above 0; scikit-learn's C is 1 / lambda.
     solver : str
         ``auto``, or one of scikit-learn's by name; ``liblinear`` fits one class against the rest.
     max_iter : int

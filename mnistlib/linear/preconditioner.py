@@ -32,7 +32,7 @@ LARGEST_BLOCK = 1 << 25
 LARGEST_BLOCKS = 1 << 26
 # So many models share blocks if their C are similar: eight then take about as many passes as each on its own.
 MODELS_PER_LEADER = 3
-SIMILAR_RATES = 30
+SIMILAR_C = 30
 # What the rows drawn don't show is made up for by so many rows more, in which every pixel has the mean brightness. With
 # 30 to 100, from 60,000 to 6 million digits take 10 to 15 passes; with none, and with 200, up to half as many again.
 PRIOR_ROWS = 50
@@ -184,7 +184,7 @@ def leaders(C: Floats) -> list[int]:
     found = [0] * len(C)
     group: list[int] = []
     for model in np.argsort(-C, kind="stable").tolist():
-        if len(group) == MODELS_PER_LEADER or (group and C[group[0]] > SIMILAR_RATES * C[model]):
+        if len(group) == MODELS_PER_LEADER or (group and C[group[0]] > SIMILAR_C * C[model]):
             group = []
         group.append(model)
         found[model] = group[0]
@@ -266,5 +266,5 @@ def _factor(objective: Objective, model: int, gram: DeviceArray, *, unseen: floa
     scale[-1] = 1
     penalty = objective.penalty[model] + objective.C[model] * unseen * scale**2
     penalty[-1] = 0
-    rate = arithmetic.to_device(np.sqrt(objective.C[model]) * scale)
-    return arithmetic.inverse_factor(gram, rate, arithmetic.to_device(penalty))
+    root = arithmetic.to_device(np.sqrt(objective.C[model]) * scale)
+    return arithmetic.inverse_factor(gram, root, arithmetic.to_device(penalty))

@@ -97,7 +97,7 @@ class Findings:
     job : Job or None
         What was asked for.
     children : sequence of Findings
-        Of a sweep, in the order of its rates.
+        Of a sweep, in the order of its trials.
     best : int or None
         Which of the children won.
     description : ModelDescription or None
@@ -158,9 +158,7 @@ def find_out(run: Run, *, data_folder: str | os.PathLike[str] | None = None) -> 
     with TemporaryDirectory() as folder:
         findings = _read(run, Path(folder))
         findings = replace(findings, children=[_of_child(child) for child in run.children()])
-        best = findings.metrics.latest.get("best_child")
-        if best is not None:
-            findings = replace(findings, best=int(best))
+        findings = replace(findings, best=run.best_trial)
         return _examine(findings, Path(folder), data_folder)
 
 

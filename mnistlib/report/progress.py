@@ -14,9 +14,9 @@ _OTHERS = 6  # charts of metrics that nobody here knows
 def progress_sections(findings: Findings) -> Iterator[Html]:
     """Yield the curves of a run: of a solver's objective and gradient, else of every metric with several values."""
     if findings.children:
-        # Rates that are trained together share one curve, that of the rate which is the furthest from its end. Its
-        # objective leaps from rate to rate and says nothing; its gradient is what the fit as a whole waits for.
-        title, charts = "Gradient", list(_gradient(findings, "of the rate that is the furthest from its end"))
+        # Trials that are trained together share one curve, that of the trial that is farthest from convergence. Its
+        # objective leaps from trial to trial and says nothing; the fit as a whole waits for its gradient.
+        title, charts = "Gradient", list(_gradient(findings, "of the trial that is farthest from convergence"))
     elif len(curve(findings.metrics, "objective")) > 1:
         title, charts = "Loss curve", [_loss(findings), *_gradient(findings, "of the loss")]
     else:

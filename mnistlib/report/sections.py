@@ -77,7 +77,11 @@ def _tiles(findings: Findings) -> Iterator[tuple[str, object, str]]:
     job = findings.trained
     if job is not None:
         of_sweep = isinstance(findings.job, SweepJob)
-        yield "best rate" if of_sweep else "regularization rate", number(job.regularization), f"solver {job.solver}"
+        yield (
+            "best regularization" if of_sweep else "regularization",
+            number(job.regularization),
+            f"solver {job.solver}",
+        )
     seconds = _seconds(findings)
     if seconds is not None:
         fit = latest.get("fit_seconds")

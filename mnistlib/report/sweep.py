@@ -1,4 +1,4 @@
-"""A sweep at a glance: how good each rate is."""
+"""A sweep at a glance: the metric of each trial."""
 
 from collections.abc import Callable, Iterator
 
@@ -20,14 +20,14 @@ def sweep_sections(findings: Findings) -> Iterator[Html]:
             "Accuracy against regularization" if metric == "accuracy" else f"{metric} against regularization",
             _chart(findings, job),
         ),
-        section("Each rate", _table(findings, metric), *_failures(findings)),
+        section("Trials", _table(findings, metric), *_failures(findings)),
         class_="pair",
     )
     if findings.best is not None:
         winner = findings.children[findings.best]
         yield element(
             "h2",
-            f"The winner: rate {number(_rate(winner))}",
+            f"The best: regularization {number(_regularization(winner))}",
             element("small", f"run {winner.run.id}, judged on the test images"),
             class_="chapter",
         )
@@ -36,20 +36,20 @@ def sweep_sections(findings: Findings) -> Iterator[Html]:
 def _chart(findings: Findings, job: SweepJob) -> Html:
     metric = job.primary_metric
     scored = sorted(
-        (_rate(child), child.metrics.latest[metric], position)
+        (_regularization(child), child.metrics.latest[metric], position)
         for position, child in enumerate(findings.children)
         if metric in child.metrics.latest
     )
     marked = next((place for place, (_, _, position) in enumerate(scored) if position == findings.best), None)
     return figure(
         line_chart(
-            [(rate, value) for rate, value, _ in scored],
-            x=Axis("regularization rate", log=True),
+            [(regularization, value) for regularization, value, _ in scored],
+            x=Axis("regularization", log=True),
             y=Axis(f"validation {metric}", write=_writer(metric)),
             marked=marked,
             dots=True,
         ),
-        f"Each point is a model; the rate was chosen on training images that were held back ({job.goal} {metric}). "
+        f"Each point is a model; the best was chosen on training images that were held back ({job.goal} {metric}). "
         "The test images were asked about the winner only.",
     )
 
@@ -61,21 +61,25 @@ def _table(findings: Findings, metric: str) -> Html:
         latest = child.metrics.latest
         rows.append(
             [
-                number(_rate(child)),
+                number(_regularization(child)),
                 write(latest[metric]) if metric in latest else "—",
                 number(latest["iterations"]) if "iterations" in latest else "—",
                 _remark(child, best=position == findings.best),
                 element("code", child.run.id),
             ]
         )
-    headers = [">rate", f">{metric}", ">iterations", "status", "run"]
+    headers = [">regularization", f">{metric}", ">iterations", "status", "run"]
     return element("div", table(headers, rows, class_="children"), class_="scroll")
 
 
 def _failures(findings: Findings) -> Iterator[Html]:
     for child in findings.children:
         if child.record.error:
-            yield element("p", f"Rate {number(_rate(child))} failed: {child.record.error}", class_="note bad")
+            yield element(
+                "p",
+                f"Trial {number(_regularization(child))} failed: {child.record.error}",
+                class_="note bad",
+            )
 
 
 def _remark(child: Findings, *, best: bool) -> Html:
@@ -85,7 +89,7 @@ def _remark(child: Findings, *, best: bool) -> Html:
     return element("span", "NOT CONVERGED" if converged is False else child.status)
 
 
-def _rate(child: Findings) -> float:
+def _regularization(child: Findings) -> float:
     assert isinstance(child.job, TrainJob)
     return child.job.regularization
 

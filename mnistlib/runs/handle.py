@@ -22,8 +22,8 @@ _LOG_TAIL = 20  # lines of a failed run's log that its error carries
 
 MODEL_OUTPUT = f"{OUTPUTS}/sklearn_mnist_model.pkl"
 
-#: Metric of a sweep: the position of its best child.
-BEST_CHILD = "best_child"
+# Version 0.1 kept the index of the best trial as a metric.
+_BEST_TRIAL_METRIC = "best_child"
 
 
 @dataclass(frozen=True)
@@ -174,17 +174,25 @@ class Run(ABC):
 
     @abstractmethod
     def children(self) -> list["Run"]:
-        """Return the runs of a sweep, in the order of its rates; none for other jobs."""
+        """Return the trials of a sweep, in their order; none for other jobs."""
 
     @abstractmethod
     def _ended(self) -> RunResult | JobFailedError:
         """Return what an ended run has come to."""
 
     @property
+    def best_trial(self) -> int | None:
+        """Index of the best trial of a sweep, once it has been chosen; None before, and of other jobs."""
+        if self.record.best_trial is not None:
+            return self.record.best_trial
+        position = self.metrics().latest.get(_BEST_TRIAL_METRIC)
+        return None if position is None else int(position)
+
+    @property
     def best(self) -> "Run | None":
-        """The best child of a sweep, once it is known; None before, and of other jobs."""
-        position = self.metrics().latest.get(BEST_CHILD)
-        return None if position is None else self.children()[int(position)]
+        """The best trial of a sweep, once it has been chosen; None before, and of other jobs."""
+        index = self.best_trial
+        return None if index is None else self.children()[index]
 
     def done(self) -> bool:
         """Return whether the run has ended, in whatever way."""

@@ -57,7 +57,7 @@ def view(run: RunView) -> Html:
         Of any backend, in any state.
     """
     status, metrics = run.status, run.metrics()
-    # The rates of a sweep share one curve, whose objective leaps from rate to rate and whose gradient does not.
+    # The trials of a sweep share one curve, whose objective leaps from trial to trial and whose gradient does not.
     y = Axis("gradient_norm", log=True) if run.children() else Axis("objective")
     loss = curve(metrics, y.label)
     latest = {name: value for name, value in metrics.latest.items() if len(loss) < 2 or name not in _IN_THE_CURVE}

@@ -41,13 +41,15 @@ class RunRecord:
     parent : str or None
         Id of the sweep that it belongs to.
     children : tuple of str
-        Ids of the runs of a sweep, in the order of its rates.
+        Ids of the trials of a sweep, in their order.
     error : str or None
         Why it failed.
     metrics : mapping of str to float
         The last value of each metric, once it has ended.
     converged : bool or None
         Whether its solver converged, once it has ended with a model.
+    best_trial : int or None
+        Index of the best trial of a sweep, once it has been chosen.
     """
 
     run_id: str
@@ -65,6 +67,7 @@ class RunRecord:
     error: str | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     converged: bool | None = None
+    best_trial: int | None = None
 
     def write(self, folder: Path) -> None:
         """Replace the record in a run's folder."""

@@ -82,17 +82,17 @@ def score(
     """Turn a fit into a model of pixels, judge it on the test images, and tell the context."""
     classifier = _fold(fit.classifier, fitted_map)
     context.log_metric("iterations", fit.iterations)
-    context.log_metric("converged", not fit.complaint)
-    for remark in fit.remarks:
-        context.log(f"the solver remarks: {remark}")
+    context.log_metric("converged", not fit.convergence_message)
+    for warning in fit.warnings:
+        context.log(f"warning of the solver: {warning}")
     if cancelled:
         context.log("CANCELLED: what is kept is the best model so far")
-    elif fit.complaint:
-        context.log(f"NOT CONVERGED: {fit.complaint}")
+    elif fit.convergence_message:
+        context.log(f"NOT CONVERGED: {fit.convergence_message}")
     accuracy = judge(classifier, dataset).accuracy
     context.log_metric("accuracy", accuracy)
     context.log(f"accuracy {accuracy:.4f} on {len(dataset.test)} images")
-    return TrainedModel(classifier, not fit.complaint, cancelled)
+    return TrainedModel(classifier, not fit.convergence_message, cancelled)
 
 
 def judge(classifier: Any, dataset: Dataset) -> Evaluation:

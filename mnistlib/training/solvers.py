@@ -24,11 +24,11 @@ class SolverOptions:
     Attributes
     ----------
     regularization : float
-        The rate; C, scikit-learn's inverse strength, is 1 / rate.
+        Lambda; scikit-learn's C is 1 / lambda.
     max_iter : int
-        Iterations after which it gives up.
+        The most iterations.
     tol : float
-        When it is content.
+        Convergence tolerance.
     seed : int
         For solvers that draw random numbers.
     """
@@ -49,16 +49,16 @@ class Fit:
         Fitted.
     iterations : int
         The most that any of its parts took.
-    complaint : str
+    convergence_message : str
         Why the solver did not converge; empty when it did.
-    remarks : tuple of str
+    warnings : tuple of str
         What else the solver had to say.
     """
 
     classifier: Any
     iterations: int
-    complaint: str = ""
-    remarks: tuple[str, ...] = ()
+    convergence_message: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 #: Fits training images under a normalization; a solver that can calls back after each iteration, and stops on True.
@@ -83,14 +83,14 @@ def _own_input(train: Split, normalization: Normalization) -> tuple[NDArray[Any]
 def _own_fit(estimator: Any, options: SolverOptions) -> Fit:
     """Make a :class:`Fit` of a fitted :class:`mnistlib.linear.LogisticRegression`."""
     iterations = int(estimator.n_iter_[0])
-    complaint = ""
+    convergence_message = ""
     if not estimator.converged_:
-        complaint = (
+        convergence_message = (
             f"the fit stopped after {iterations} iterations with an objective {estimator.gradient_norm_:.3g} above its "
             f"minimum, relative to itself; tolerance {options.tol:g}. "
             f"{_ADVICE if iterations >= options.max_iter else _ROUNDING}"
         )
-    return Fit(estimator.to_sklearn(), iterations, complaint)
+    return Fit(estimator.to_sklearn(), iterations, convergence_message)
 
 
 def _own_estimator(options: SolverOptions, scale: float, callback: Callback) -> "LogisticRegression":
@@ -108,7 +108,7 @@ def _own_estimator(options: SolverOptions, scale: float, callback: Callback) -> 
 def fit_path(
     train: Split, normalization: Normalization, options: Sequence[SolverOptions], callback: Callback
 ) -> list[Fit]:
-    """Fit with the package's own solver at several rates, over shared passes.
+    """Fit with the package's own solver for several values of the regularization, over shared passes.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def fit_path(
     normalization : Normalization
         Of its images.
     options : sequence of SolverOptions
-        They may differ in their rates only.
+        They may differ in the regularization only.
     callback : Callback
         For all fits together.
 
@@ -129,9 +129,9 @@ def fit_path(
     from mnistlib import linear
 
     features, scale = _own_input(train, normalization)
-    strengths = [1 / option.regularization for option in options]
+    inverses = [1 / option.regularization for option in options]
     estimator = _own_estimator(options[0], scale, callback)
-    estimators = linear.fit_path(features, train.labels, C=strengths, estimator=estimator)
+    estimators = linear.fit_path(features, train.labels, C=inverses, estimator=estimator)
     return [_own_fit(fitted, option) for fitted, option in zip(estimators, options, strict=True)]
 
 
@@ -166,15 +166,15 @@ def _fit_scikit_learn(name: str, train: Split, normalization: Normalization, opt
         estimator = OneVsRestClassifier(estimator)
     # liblinear computes in float64 only: given that at once, it need not convert for every class.
     features = normalization.apply(train.images, dtype=np.float64 if name == "liblinear" else np.float32)
-    complained, remarks = _fit_recording(estimator, features, train.labels)
+    unconverged, warnings = _fit_recording(estimator, features, train.labels)
     parts = estimator.estimators_ if one_vs_rest else [estimator]
     iterations = max(int(np.max(part.n_iter_)) for part in parts)
-    complaint = ""
-    if complained:
-        complaint = (
+    convergence_message = ""
+    if unconverged:
+        convergence_message = (
             f"the solver {name} stopped after {iterations} iterations short of its tolerance {options.tol:g}. {_ADVICE}"
         )
-    return Fit(estimator, iterations, complaint, remarks)
+    return Fit(estimator, iterations, convergence_message, warnings)
 
 
 def _fit_recording(estimator: Any, features: NDArray[Any], labels: NDArray[np.uint8]) -> tuple[bool, tuple[str, ...]]:
@@ -197,8 +197,8 @@ def _fit_recording(estimator: Any, features: NDArray[Any], labels: NDArray[np.ui
         warnings.showwarning = record
         warnings.simplefilter("always")
         estimator.fit(features, labels)
-    remarks = tuple(message for category, message in caught if category is not ConvergenceWarning)
-    return len(remarks) < len(caught), remarks
+    others = tuple(message for category, message in caught if category is not ConvergenceWarning)
+    return len(others) < len(caught), others
 
 
 #: The solver that :func:`fit_path` has, too.

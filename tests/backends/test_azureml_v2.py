@@ -62,11 +62,11 @@ def test_the_sdks_own_job_is_at_hand(backend: Any) -> None:
     assert (run.sdk_run.name, run.sdk_run.status) == (run.id, "Completed")
 
 
-def test_a_sweep_is_the_services_own_with_a_grid_over_the_rates(backend: Any) -> None:
-    sweep = backend.submit(SweepJob(base=TRAIN, regularization=[0.001, 1.0]), experiment="Sweeps", name="two rates")
+def test_a_sweep_is_the_services_own_with_a_grid_over_its_trials(backend: Any) -> None:
+    sweep = backend.submit(SweepJob(base=TRAIN, regularization=[0.001, 1.0]), experiment="Sweeps", name="two trials")
     result = sweep.result(LIMIT)
     job = sweep.sdk_run
-    assert (job.type, job.display_name, job.experiment_name) == ("sweep", "two rates", "Sweeps")
+    assert (job.type, job.display_name, job.experiment_name) == ("sweep", "two trials", "Sweeps")
     assert list(job.search_space) == ["regularization"]
     assert job.properties["best_child_run_id"] == sweep.best.id
     assert [child.record.parent for child in sweep.children()] == [sweep.id] * 2

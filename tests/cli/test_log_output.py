@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from mnistlib.cli.tables import format_table
 from mnistlib.cli.log_output import ProgressLine, progress_text
+from mnistlib.cli.tables import format_table
 
 from .test_cli import FAST, SCRIPT
 

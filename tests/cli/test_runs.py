@@ -18,15 +18,15 @@ SWEEP = ("sweep", "--dataset", "digits", "--regularization", "0.1,1,10")
 @pytest.fixture
 def run_ids() -> list[str]:
     backend = LocalBackend()
-    jobs = [TrainJob(dataset="digits", regularization=rate) for rate in (0.5, 5.0)]
-    return [backend.run(job, name=f"rate {job.regularization}", tags={"by": "me"}).run_id for job in jobs]
+    jobs = [TrainJob(dataset="digits", regularization=value) for value in (0.5, 5.0)]
+    return [backend.run(job, name=f"lambda {job.regularization}", tags={"by": "me"}).run_id for job in jobs]
 
 
 def test_runs_lists_the_newest_first_in_a_table(run_ids: list[str]) -> None:
     title, *lines = run("runs").stdout.splitlines()
     assert title.split() == ["run", "name", "status", "job", "experiment", "accuracy", "age"]
     assert [line.split()[0] for line in lines] == run_ids[::-1]
-    assert "rate 5.0" in lines[0]
+    assert "lambda 5.0" in lines[0]
     assert "completed" in lines[0]
 
 
@@ -47,7 +47,7 @@ def test_a_table_fits_the_terminal(run_ids: list[str]) -> None:
 
 def test_show_prints_all_that_is_known(run_ids: list[str]) -> None:
     text = run("runs", "show", run_ids[0]).stdout
-    for word in ("rate 0.5", "completed", "by=me", "accuracy", "outputs/model.json"):
+    for word in ("lambda 0.5", "completed", "by=me", "accuracy", "outputs/model.json"):
         assert word in text
     assert json.loads(run("runs", "show", run_ids[0], "--json").stdout)["tags"] == {"by": "me"}
 
@@ -96,7 +96,7 @@ def test_a_run_that_runs_is_not_deleted(tmp_path: Path) -> None:
     mine.wait(60)
 
 
-def test_sweep_prints_each_rate_and_the_best() -> None:
+def test_sweep_prints_each_trial_and_the_best() -> None:
     text = run(*SWEEP).stdout
     assert re.search(r"^ +0\.1 +\S+ +completed +0\.\d{4}", text, re.MULTILINE)
     assert len(re.findall(r" best$", text, re.MULTILINE)) == 1
@@ -128,9 +128,9 @@ def test_a_sweep_is_resumed() -> None:
     assert [child["run_id"] for child in again["children"]] == [child["run_id"] for child in first["children"]]
 
 
-@pytest.mark.parametrize("rates", ["", "1,x", "1,-1", "1,1"])
-def test_bad_rates_are_wrong_usage(rates: str) -> None:
-    assert run("sweep", "--dataset", "digits", "--regularization", rates, check=False).returncode == 2
+@pytest.mark.parametrize("values", ["", "1,x", "1,-1", "1,1"])
+def test_bad_values_are_wrong_usage(values: str) -> None:
+    assert run("sweep", "--dataset", "digits", "--regularization", values, check=False).returncode == 2
 
 
 def test_name_and_tags_are_kept() -> None:

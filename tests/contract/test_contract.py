@@ -287,7 +287,7 @@ class TestScripts:
 
 
 class TestSweeps:
-    def test_every_rate_is_a_run_with_metrics_and_model(self, swept: Finished) -> None:
+    def test_every_trial_is_a_run_with_metrics_and_model(self, swept: Finished) -> None:
         run = swept.run
         assert run.status is RunStatus.COMPLETED
         children = run.children()
@@ -325,7 +325,7 @@ class TestSweeps:
 
     def test_a_sweep_whose_children_all_fail_fails(self, backend: Backend) -> None:
         run = backend.submit(SweepJob(base=TrainJob(dataset="nowhere"), regularization=[1.0, 2.0]))
-        with pytest.raises(JobFailedError, match="all 2 children failed, the first because: 'nowhere'"):
+        with pytest.raises(JobFailedError, match="all 2 trials failed, the first because: 'nowhere'"):
             run.result(LIMIT)
         assert [child.status for child in run.children()] == [RunStatus.FAILED] * 2
         assert run.best is None

@@ -8,7 +8,7 @@ BASE = TrainJob(dataset="digits")
 GOOD: dict[str, Any] = {"base": BASE, "regularization": [1.0]}
 
 
-def test_children_are_the_base_at_each_rate_with_a_fifth_held_back() -> None:
+def test_children_are_the_base_at_each_value_with_a_fifth_held_back() -> None:
     children = SweepJob(base=BASE, regularization=[0.1, 1.0]).children()
     assert [child.regularization for child in children] == [0.1, 1.0]
     assert {child.validation for child in children} == {0.2}
@@ -30,10 +30,10 @@ def test_the_best_is_the_largest_or_the_smallest_and_the_first_of_equals() -> No
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"regularization": []}, "must be a list of rates, not []"),
-        ({"regularization": 0.5}, "must be a list of rates, not 0.5"),
-        ({"regularization": [1.0, 0]}, "each rate of regularization must be a finite number above 0, not 0"),
-        ({"regularization": [1.0, 1]}, "names a rate twice"),
+        ({"regularization": []}, "must be a list of numbers above 0, not []"),
+        ({"regularization": 0.5}, "must be a list of numbers above 0, not 0.5"),
+        ({"regularization": [1.0, 0]}, "each value of regularization must be a finite number above 0, not 0"),
+        ({"regularization": [1.0, 1]}, "has a value twice"),
         ({"goal": "best"}, "goal must be one of maximize, minimize, not 'best'"),
         ({"base": {}}, "base must be of type TrainJob"),
         ({"primary_metric": 3}, "primary_metric must be of type str"),

@@ -198,7 +198,7 @@ def standardized(X: Floats) -> Floats:
 
 
 def _generated(
-    count: int, *, seed: int, rows: list[int], rates: list[float], most_numbers: float, most_work: float
+    count: int, *, seed: int, rows: list[int], shares: list[float], most_numbers: float, most_work: float
 ) -> Iterator[GeneratedCase]:
     """Yield `count` descriptions with every setting drawn by itself, within limits of size.
 
@@ -218,7 +218,7 @@ def _generated(
             weighting=draw.choice(["none", "none", "none", "moderate", "counts", "extreme", "balanced", "heavy"]),
             seed=seed + made,
         )
-        rare = max(1, round(draw.choice(rates) * case.rows / (case.classes - 1)))
+        rare = max(1, round(draw.choice(shares) * case.rows / (case.classes - 1)))
         outputs = 1 if case.classes == 2 else case.classes
         work = case.rows * (outputs * (case.columns + 1)) ** 2
         if case.rows * case.columns <= most_numbers and work <= most_work:
@@ -279,7 +279,7 @@ SMALL: list[Case] = [
         370,
         seed=1_000,
         rows=[1_000, 1_000, 1_500, 2_000, 3_000, 5_000],
-        rates=[0.3, 0.1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4],
+        shares=[0.3, 0.1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4],
         most_numbers=1e5,
         most_work=3e8,
     ),
@@ -292,7 +292,7 @@ LARGE: list[Case] = [
         60,
         seed=2_000,
         rows=[10_000, 30_000, 100_000, 300_000, 1_000_000],
-        rates=[0.3, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6],
+        shares=[0.3, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6],
         most_numbers=1e7,
         most_work=3e9,
     ),

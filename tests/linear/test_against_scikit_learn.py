@@ -84,28 +84,28 @@ def penalized_loss_of_scaled(model: LogisticRegression, problem: Problem) -> flo
 
 def test_a_path_is_the_fits_one_by_one() -> None:
     problem = make_problem(400, 8, 3)
-    rates = [10.0, 0.001, 1.0]
+    values = [10.0, 0.001, 1.0]
     shared = LogisticRegression(tol=1e-8, class_weight="balanced")
-    models = regularization_path(problem.X, problem.y, C=rates, estimator=shared)
-    assert [model.C for model in models] == rates
-    for rate, model in zip(rates, models, strict=True):
-        alone = LogisticRegression(C=rate, tol=1e-8, class_weight="balanced").fit(problem.X, problem.y)
+    models = regularization_path(problem.X, problem.y, C=values, estimator=shared)
+    assert [model.C for model in models] == values
+    for C, model in zip(values, models, strict=True):
+        alone = LogisticRegression(C=C, tol=1e-8, class_weight="balanced").fit(problem.X, problem.y)
         np.testing.assert_allclose(model.coef_, alone.coef_, atol=1e-5)
         np.testing.assert_array_equal(model.predict(problem.X), alone.predict(problem.X))
     assert not hasattr(shared, "coef_")
 
 
-def test_a_path_without_rates_is_refused() -> None:
+def test_a_path_without_values_is_refused() -> None:
     with pytest.raises(ValueError, match="C is empty"):
         regularization_path(np.eye(2), [0, 1], C=[])
 
 
 def test_a_path_over_more_models_than_fit_the_budget_gives_the_same_models() -> None:
     problem = make_problem(300, 4, 3)
-    rates = [0.1, 1.0, 10.0]
-    together = regularization_path(problem.X, problem.y, C=rates, estimator=LogisticRegression(tol=1e-8))
+    values = [0.1, 1.0, 10.0]
+    together = regularization_path(problem.X, problem.y, C=values, estimator=LogisticRegression(tol=1e-8))
     one_by_one = LogisticRegression(tol=1e-8, memory_budget=1)
-    apart = regularization_path(problem.X, problem.y, C=rates, estimator=one_by_one)
+    apart = regularization_path(problem.X, problem.y, C=values, estimator=one_by_one)
     for first, second in zip(together, apart, strict=True):
         np.testing.assert_allclose(first.coef_, second.coef_, atol=1e-6)
     assert max(model.n_passes_ for model in apart) < max(model.n_passes_ for model in together)  # each counts its own

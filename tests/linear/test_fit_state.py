@@ -188,11 +188,11 @@ def test_a_fit_whose_numbers_are_too_large_for_single_precision_goes_on_to_the_s
 
 
 def test_a_fit_of_several_models_goes_on_to_the_same_models(double: Arithmetic, regime: Regime) -> None:
-    rates = [0.1, 1.0, 10.0]
-    whole = regime.fit(double, rates, tol=TOL)
-    states = states_of(regime, double, rates)
+    values = [0.1, 1.0, 10.0]
+    whole = regime.fit(double, values, tol=TOL)
+    states = states_of(regime, double, values)
     for state in states[:: max(1, len(states) // 12)]:
-        for one, other in zip(whole, regime.fit(double, rates, tol=TOL, start=state), strict=True):
+        for one, other in zip(whole, regime.fit(double, values, tol=TOL, start=state), strict=True):
             assert other.converged
             assert other.objective == pytest.approx(one.objective, rel=1e-5 if regime.many else 1e-10)
 
@@ -215,16 +215,16 @@ def test_a_fit_of_several_models_that_goes_on_can_be_stopped_at_once(double: Ari
 
 
 def test_small_models_that_take_turns_go_on_to_the_same_bits(double: Arithmetic) -> None:
-    rates = [0.1, 1.0, 10.0]
-    whole = NEWTON.fit(double, rates, tol=TOL)
-    for state in states_of(NEWTON, double, rates):
-        for one, other in zip(whole, NEWTON.fit(double, rates, tol=TOL, start=state), strict=True):
+    values = [0.1, 1.0, 10.0]
+    whole = NEWTON.fit(double, values, tol=TOL)
+    for state in states_of(NEWTON, double, values):
+        for one, other in zip(whole, NEWTON.fit(double, values, tol=TOL, start=state), strict=True):
             np.testing.assert_array_equal(other.parameters, one.parameters)
 
 
 def test_a_fit_that_goes_on_can_be_stopped_again(double: Arithmetic, regime: Regime) -> None:
-    rates = [0.1, 1.0]
-    whole = regime.fit(double, rates, tol=TOL)
+    values = [0.1, 1.0]
+    whole = regime.fit(double, values, tol=TOL)
     state: FitState | None = None
     for _ in range(200):
         seen: list[Progress] = []
@@ -233,7 +233,7 @@ def test_a_fit_that_goes_on_can_be_stopped_again(double: Arithmetic, regime: Reg
             seen.append(progress)
             return True
 
-        solutions = regime.fit(double, rates, tol=TOL, start=state, callback=stop)
+        solutions = regime.fit(double, values, tol=TOL, start=state, callback=stop)
         if not seen:
             break
         state = stored(seen[-1].state)

@@ -92,10 +92,10 @@ def test_more_columns_than_rows_that_count_as_many_are_solved_without_large_matr
 @pytest.mark.parametrize("classes", [2, 4])
 def test_many_models_are_solved_as_each_alone(double: Arithmetic, regime: Regime, classes: int) -> None:
     problem = regime.problem(classes)
-    rates = [1e-3, 0.1, 1.0, 100.0]
-    together = regime.fit(double, rates, problem=problem, tol=1e-9)
-    for rate, solution in zip(rates, together, strict=True):
-        (alone,) = regime.fit(double, rate, problem=problem, tol=1e-9)
+    values = [1e-3, 0.1, 1.0, 100.0]
+    together = regime.fit(double, values, problem=problem, tol=1e-9)
+    for C, solution in zip(values, together, strict=True):
+        (alone,) = regime.fit(double, C, problem=problem, tol=1e-9)
         assert solution.converged
         np.testing.assert_allclose(solution.weights, alone.weights, atol=1e-6 if not regime.many else 1e-3)
         assert solution.objective == pytest.approx(alone.objective, rel=1e-10 if not regime.many else 1e-8)

@@ -38,9 +38,9 @@ def test_a_training_run_shows_everything_it_has(browser: Any, trained: LocalRun,
     assert browser.execute_script("return [...document.images].every(image => image.complete && image.naturalWidth)")
 
 
-def test_a_sweep_shows_its_rates_and_its_winner(browser: Any, swept: LocalRun, tmp_path: Path) -> None:
+def test_a_sweep_shows_its_trials_and_the_best(browser: Any, swept: LocalRun, tmp_path: Path) -> None:
     look(browser, write_report(swept, tmp_path / "report.html").as_uri())
-    assert headings(browser)[1:4] == ["Accuracy against regularization", "Each rate", "The winner: rate 0.1"]
+    assert headings(browser)[1:4] == ["Accuracy against regularization", "Trials", "The best: regularization 0.1"]
     assert count(browser, ".children tbody tr") == 3
 
 

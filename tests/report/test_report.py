@@ -147,23 +147,23 @@ def test_two_classes_have_weights_of_the_second(backend: LocalBackend, tmp_path:
     assert "None: all 71 images were recognised." in page.text
 
 
-def test_a_sweep_shows_each_rate_and_its_winner(swept: LocalRun, tmp_path: Path) -> None:
+def test_a_sweep_shows_each_trial_and_the_best(swept: LocalRun, tmp_path: Path) -> None:
     page = page_of(swept, tmp_path)
     best = swept.best
     assert best is not None
     assert "Accuracy against regularization" in page.text
     assert all(child.id in page.text for child in swept.children())
-    assert f"The winner: rate {swept.metrics().latest['best_regularization']:g} run {best.id}" in page.text
+    assert f"The best: regularization {swept.metrics().latest['best_regularization']:g} run {best.id}" in page.text
     assert page.count("circle") == 3 + 1
     assert page.count("b", **{"class": "badge completed"}) == 1
     assert "300 test images" in page.text
 
 
-def test_rates_trained_together_show_their_gradient_and_no_objective(backend: LocalBackend, tmp_path: Path) -> None:
+def test_trials_trained_together_show_their_gradient_and_no_objective(backend: LocalBackend, tmp_path: Path) -> None:
     run = backend.submit(SweepJob(base=TrainJob(dataset="digits"), regularization=(0.1, 10.0)))
     run.wait()
     page = page_of(run, tmp_path)
-    assert "The gradient of the rate that is the furthest from its end" in page.text
+    assert "The gradient of the trial that is farthest from convergence" in page.text
     assert page.count("svg") == 2
     assert "gradient_norm" in run._repr_html_()
 
@@ -214,8 +214,8 @@ def test_a_sweep_whose_children_failed_shows_them(backend: LocalBackend, tmp_pat
     run.wait()
     page = page_of(run, tmp_path)
     assert "There is no winner to show: the sweep failed before it had one." in page.text
-    assert "Rate 1 failed: 'nowhere' is neither" in page.text
-    assert "Rate 2 failed: 'nowhere' is neither" in page.text
+    assert "Trial 1 failed: 'nowhere' is neither" in page.text
+    assert "Trial 2 failed: 'nowhere' is neither" in page.text
 
 
 def test_without_the_data_the_weights_are_left(trained: LocalRun, tmp_path: Path) -> None:

@@ -192,10 +192,10 @@ def test_the_children_of_a_sweep_hang_below_it(backend: LocalBackend, client: An
     run.wait()
     parent = mirrored(client, run.id, status="FINISHED")
     assert json.loads(parent.data.params["regularization"]) == [0.5, 5.0]
-    for child, rate in zip(run.children(), ("0.5", "5.0"), strict=True):
+    for child, value in zip(run.children(), ("0.5", "5.0"), strict=True):
         seen = mirrored(client, child.id, status="FINISHED")
         assert seen.data.tags["mlflow.parentRunId"] == parent.info.run_id
-        assert seen.data.params["regularization"] == rate
+        assert seen.data.params["regularization"] == value
 
 
 def test_registered_versions_are_there_with_the_run_they_come_from(backend: LocalBackend, client: Any) -> None:

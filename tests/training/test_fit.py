@@ -52,7 +52,7 @@ def test_liblinear_fits_one_class_against_the_rest(digits: Dataset, context: Run
     assert len(classifier.estimators_) == 10
 
 
-def test_the_rate_is_one_over_c(digits: Dataset, context: RunContext) -> None:
+def test_the_regularization_is_one_over_c(digits: Dataset, context: RunContext) -> None:
     classifier = fit(digits, context, solver="lbfgs").classifier
     reference = LogisticRegression(C=2, max_iter=2000).fit(
         digits.train.images.reshape(-1, 64) / np.float32(255), digits.train.labels

@@ -9,8 +9,8 @@ from typing import Any
 from mnistlib.backends.azure.calls import Calls, at_once
 from mnistlib.backends.azure.compute import AmlCluster, AmlComputeSpec
 from mnistlib.backends.azure.runs import is_output
-from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.cluster_client import ClusterClient, Submission
+from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.specification import EnvironmentSpecification
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mnistlib.backends.cloud.cluster_client import RemoteRun, Submission
-from mnistlib.backends.cloud.properties import CHILDREN, JOB, JOB_TYPE
+from mnistlib.backends.cloud.properties import CHILDREN, JOB, JOB_TYPE, TRIAL
 from mnistlib.errors import ServiceError
 from mnistlib.jobs import TrainJob
 from mnistlib.jobs.job import job_from_json
@@ -29,8 +29,8 @@ STATUSES = {
 #: Properties of a run: when it was submitted, what a person calls it, and the sweep that it belongs to.
 CREATED, NAME, PARENT = "mnistlib.created", "mnistlib.name", "mnistlib.parent"
 
-#: Property of a sweep of the service's own: the rates that its trials try, in their order.
-RATES = "mnistlib.rates"
+#: Property of a sweep of version 0.1: the regularization of each trial that the service itself has made.
+_REGULARIZATION = "mnistlib.rates"
 
 _OURS = "mnistlib."
 _OUTPUT = re.compile(r"user_logs/std_log.*\.txt|azureml-logs/\d\d.*\.txt")
@@ -96,7 +96,7 @@ def remote_run(
 def runs_of_sweep(
     sweep: RemoteRun, find: Callable[[str], RemoteRun | None], trials: Callable[[], Sequence[RemoteRun]]
 ) -> list[RemoteRun]:
-    """Return the runs of a sweep that there are so far, in the order of the rates.
+    """Return the trials of a sweep that there are so far, in their order.
 
     Parameters
     ----------
@@ -108,20 +108,22 @@ def runs_of_sweep(
         Returns the runs that the service itself has made for the sweep.
     """
     known: list[str | None] = json.loads(sweep.properties.get(CHILDREN, "[]"))
-    rates: list[float] = json.loads(sweep.properties.get(RATES, "[]"))
-    made = {_place_of(trial, rates): trial for trial in trials()} if None in known else {}
-    places = iter(range(len(rates)))
-    runs = [find(run_id) if run_id else made.get(next(places)) for run_id in known]
+    left = [index for index, run_id in enumerate(known) if run_id is None]
+    made = {_index_of(trial, sweep, left): trial for trial in trials()} if left else {}
+    runs = [find(run_id) if run_id else made.get(index) for index, run_id in enumerate(known)]
     return [run for run in runs if run]
 
 
-def _place_of(trial: RemoteRun, rates: Sequence[float]) -> int:
-    """Return which of the rates a trial tries: as it says itself, and before that as they are numbered."""
-    if JOB in trial.properties:
+def _index_of(trial: RemoteRun, sweep: RemoteRun, left: Sequence[int]) -> int:
+    """Return the index of a trial: as its node has told it, and before that by its number."""
+    if TRIAL in trial.properties:
+        return int(trial.properties[TRIAL])
+    if JOB in trial.properties and _REGULARIZATION in sweep.properties:
         job = job_from_json(trial.properties[JOB])
         assert isinstance(job, TrainJob)
-        return rates.index(job.regularization)
+        values: list[float] = json.loads(sweep.properties[_REGULARIZATION])
+        return left[values.index(job.regularization)]
     number = trial.run_id.rpartition("_")[2]
-    if not number.isdecimal():
+    if not number.isdecimal() or int(number) >= len(left):
         raise ServiceError(f"run {trial.run_id} does not say which trial of its sweep it is")
-    return int(number)
+    return left[int(number)]

@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from mnistlib.backends.azure.calls import CONFLICT, NOT_FOUND, status_of
+from mnistlib.backends.azure.cluster_client import AzureClusterClient
 from mnistlib.backends.azure.compute import AmlComputeSpec
 from mnistlib.backends.azure.runs import noted, remote_run, runs_of_sweep, status_of_run
-from mnistlib.backends.azure.cluster_client import AzureClusterClient
 from mnistlib.backends.azureml.cluster import AzureMLCluster
 from mnistlib.backends.azureml.data import AzureMLData, registered_name
 from mnistlib.backends.azureml.deployments import AzureMLServices
 from mnistlib.backends.azureml.environments import ensure_environment
 from mnistlib.backends.azureml.models import AzureMLModels
-from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.cluster_client import Registration, RemoteRun, Submission
-from mnistlib.backends.cloud.specification import EnvironmentSpecification, specification_here
 from mnistlib.backends.cloud.properties import CHILDREN, JOB_TYPE, new_id, properties_of
+from mnistlib.backends.cloud.retries import RetryPolicy
+from mnistlib.backends.cloud.specification import EnvironmentSpecification, specification_here
 from mnistlib.errors import ServiceError
-from mnistlib.jobs import SweepJob, TrainJob
+from mnistlib.jobs import SweepJob
 from mnistlib.models.version import ModelVersion
 
 #: Beside what every node needs: what it needs here, and what it mounts a registered data set with.
@@ -109,10 +109,10 @@ class AzureMLClusterClient(AzureClusterClient):
         self._describe(replace(submission, properties={**submission.properties, CHILDREN: json.dumps(ids)}))
         sent: list[str] = []
         try:
-            for run_id, known, child in zip(ids, done, sweep.children(), strict=True):
+            for trial, (run_id, known) in enumerate(zip(ids, done, strict=True)):
                 if known is None:
                     sent.append(run_id)
-                    self.send(_run_of_sweep(submission, run_id, child))
+                    self.send(_trial_of(submission, run_id, sweep, trial))
         except BaseException:
             # Not half a sweep: what was sent would wait for the rest.
             for run_id in sent:
@@ -275,17 +275,18 @@ class AzureMLClusterClient(AzureClusterClient):
         return ensure_environment(self.workspace, self.specification)
 
 
-def _run_of_sweep(sweep: Submission, run_id: str, child: TrainJob) -> Submission:
+def _trial_of(submission: Submission, run_id: str, sweep: SweepJob, trial: int) -> Submission:
+    """Return the submission of a trial, from that of its sweep."""
     return Submission(
         run_id=run_id,
-        experiment=sweep.experiment,
-        folder=sweep.folder,
-        arguments=(*sweep.arguments, "--sweep", sweep.run_id, "--rate", repr(child.regularization)),
-        properties=properties_of(child),
-        parent=sweep.run_id,
-        data=sweep.data,
-        data_name=sweep.data_name,
-        environment=sweep.environment,
+        experiment=submission.experiment,
+        folder=submission.folder,
+        arguments=(*submission.arguments, "--sweep", submission.run_id, "--trial", str(trial)),
+        properties=properties_of(sweep.children()[trial]),
+        parent=submission.run_id,
+        data=submission.data,
+        data_name=submission.data_name,
+        environment=submission.environment,
     )
 
 

@@ -36,7 +36,7 @@ class AzureMLNode(NodeSide):
         """Return what tells of another run of the experiment."""
         return self if run_id == self.run_id else type(self)(self.client.sdk_run(run_id))
 
-    def begin(self, job: Job) -> None:
+    def begin(self, job: Job, *, trial: int | None) -> None:
         """Tell nothing: whoever submitted the run knew what it does; see :meth:`RunReporter.begin`."""
 
     def log_metrics(self, points: Sequence[tuple[str, int, float]]) -> None:

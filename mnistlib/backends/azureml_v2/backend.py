@@ -8,8 +8,8 @@ from mnistlib.backends.azure.calls import is_installed, opening
 from mnistlib.backends.azure.compute import AmlCluster, AmlComputeSpec
 from mnistlib.backends.azure.management import ADDRESS, workspace_id
 from mnistlib.backends.azureml_v2.client import open_client, quieten
-from mnistlib.backends.azureml_v2.rest import WorkspaceRest, discover
 from mnistlib.backends.azureml_v2.cluster_client import AzureMLv2ClusterClient
+from mnistlib.backends.azureml_v2.rest import WorkspaceRest, discover
 from mnistlib.backends.cloud.backend import CloudBackend
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.run import CloudRun

@@ -12,26 +12,26 @@ from pathlib import Path
 from typing import Any
 
 from mnistlib.backends.azure.calls import found
-from mnistlib.backends.azure.compute import AmlComputeSpec
-from mnistlib.backends.azure.runs import CREATED, RATES, noted, remote_run, runs_of_sweep, status_of_run
 from mnistlib.backends.azure.cluster_client import AzureClusterClient
+from mnistlib.backends.azure.compute import AmlComputeSpec
+from mnistlib.backends.azure.runs import CREATED, noted, remote_run, runs_of_sweep, status_of_run
 from mnistlib.backends.azureml_v2.cluster import AzureMLv2Cluster
 from mnistlib.backends.azureml_v2.deployments import AzureMLv2Services
 from mnistlib.backends.azureml_v2.environments import ensure_environment
 from mnistlib.backends.azureml_v2.models import AzureMLv2Models
 from mnistlib.backends.azureml_v2.rest import WorkspaceRest
-from mnistlib.backends.cloud.digests import Digests
-from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.cluster_client import Registration, RemoteRun, Submission
-from mnistlib.backends.cloud.specification import EnvironmentSpecification, specification_here
+from mnistlib.backends.cloud.digests import Digests
 from mnistlib.backends.cloud.properties import CHILDREN
+from mnistlib.backends.cloud.retries import RetryPolicy
+from mnistlib.backends.cloud.specification import EnvironmentSpecification, specification_here
 from mnistlib.jobs import SweepJob
 from mnistlib.models.version import ModelVersion
 
 #: What a node logs with. azureml-mlflow says which MLflow fits it; none of it need be installed here.
 _PACKAGES = ("mlflow-skinny", "azureml-mlflow")
 _ASSET = "mnistlib-data"
-_DATA, _RATE = "data", "regularization"  # what a job's inputs are called
+_DATA, _TRIAL = "data", "trial"  # what a job's inputs are called
 _SWEEP_SECONDS = 7 * 24 * 3600  # a limit is required; no sweep is to reach it
 
 
@@ -85,26 +85,26 @@ class AzureMLv2ClusterClient(AzureClusterClient):
         self._submit(submission, self._command(submission, *submission.arguments))
 
     def send_sweep(self, submission: Submission, sweep: SweepJob, done: Sequence[str | None]) -> None:
-        """Start a sweep of the service's own over the rates that are left; see :meth:`ClusterClient.send_sweep`."""
+        """Start a sweep of the service's own over the trials that are left; see :meth:`ClusterClient.send_sweep`."""
         from azure.ai.ml.sweep import Choice
 
-        rates = [rate for rate, known in zip(sweep.regularization, done, strict=True) if known is None]
+        left = [trial for trial, known in enumerate(done) if known is None]
         command = self._command(
-            submission, *submission.arguments, "--sweep", submission.run_id, "--rate", f"${{{{inputs.{_RATE}}}}}",
-            inputs={_RATE: rates[0]},
+            submission, *submission.arguments, "--sweep", submission.run_id, "--trial", f"${{{{inputs.{_TRIAL}}}}}",
+            inputs={_TRIAL: left[0]},
         )  # fmt: skip
-        trials = command(**{_RATE: Choice(rates)}).sweep(
+        trials = command(**{_TRIAL: Choice(left)}).sweep(
             compute=self.cluster.spec.name,
             sampling_algorithm="grid",
             primary_metric=sweep.primary_metric,
             goal=sweep.goal.capitalize(),
         )
         trials.set_limits(
-            max_total_trials=len(rates),
-            max_concurrent_trials=min(len(rates), self.cluster.spec.max_nodes),
+            max_total_trials=len(left),
+            max_concurrent_trials=min(len(left), self.cluster.spec.max_nodes),
             timeout=_SWEEP_SECONDS,
         )
-        properties = {CHILDREN: json.dumps(done), RATES: json.dumps(rates), **noted(submission)}
+        properties = {CHILDREN: json.dumps(done), **noted(submission)}
         for name, value in self._described(submission, properties).items():
             setattr(trials, name, value)
         self._submit(submission, trials)

@@ -15,11 +15,11 @@ from typing import Any, Self
 
 from mnistlib.backends.azure.compute import AmlComputeSpec
 from mnistlib.backends.azure.registry import properties_of, register_once, version_of
-from mnistlib.backends.azureml_v2.rest import WorkspaceRest
 from mnistlib.backends.azureml_v2.cluster_client import AzureMLv2ClusterClient
-from mnistlib.backends.cloud.node import NodeSide
+from mnistlib.backends.azureml_v2.rest import WorkspaceRest
 from mnistlib.backends.cloud.cluster_client import Registration
-from mnistlib.backends.cloud.properties import ended_properties
+from mnistlib.backends.cloud.node import NodeSide
+from mnistlib.backends.cloud.properties import TRIAL, ended_properties
 from mnistlib.backends.cloud.properties import properties_of as job_properties
 from mnistlib.errors import ServiceError
 from mnistlib.jobs import Job
@@ -49,9 +49,9 @@ class AzureMLv2Node(NodeSide):
         """Return what tells of another run of the experiment."""
         return self if run_id == self.run_id else type(self)(run_id)
 
-    def begin(self, job: Job) -> None:
+    def begin(self, job: Job, *, trial: int | None) -> None:
         """Tell what the run does: a trial of a sweep is described by nobody before."""
-        self._tag(job_properties(job))
+        self._tag(job_properties(job) | ({} if trial is None else {TRIAL: str(trial)}))
 
     def log_metrics(self, points: Sequence[tuple[str, int, float]]) -> None:
         """Tell of values of metrics."""

@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from mnistlib.backends.base import Backend
-from mnistlib.backends.cloud.run import CloudRun, as_its_runs_say
 from mnistlib.backends.cloud.cluster_client import ClusterClient, RemoteRun, Submission
-from mnistlib.backends.cloud.staging import Shipment, stage
 from mnistlib.backends.cloud.properties import CHILDREN, CHOOSES, JOB, is_sweep, new_id, properties_of, record_of
+from mnistlib.backends.cloud.run import CloudRun, as_its_runs_say
+from mnistlib.backends.cloud.staging import Shipment, stage
 from mnistlib.backends.plan import Plan
 from mnistlib.datasets import CATALOG, DIGITS, NAMES, fetch_dataset
 from mnistlib.datasets.folder import require_files
@@ -165,7 +165,7 @@ class CloudBackend(Backend):
         if isinstance(training, TrainJob) and training.dataset not in NAMES and not Path(training.dataset).is_dir():
             steps.append(f"expect the node to have the folder {training.dataset}: there is none here")
         if isinstance(job, SweepJob):
-            steps.append(f"run {len(job.regularization)} rates, each on a node: {command}")
+            steps.append(f"run {len(job.regularization)} trials, each on a node: {command}")
             steps.append("let the last of them to end choose the best")
         else:
             steps.append(f"run on a node: {command}")

@@ -154,11 +154,12 @@ class ClusterClient(ABC):
         Parameters
         ----------
         submission : Submission
-            The sweep. Each run is shipped the same folder and finds its job in it by ``--rate``.
+            The sweep. Each run is shipped the same folder and finds its job in it by ``--trial``.
         sweep : SweepJob
             What to do.
         done : sequence of str or None
-            In the order of the rates, the ids of runs that have completed before; None for each to start, one at least.
+            In the order of the trials, the ids of those that have completed before; None for each to start, at least
+            one.
         """
 
     @abstractmethod
@@ -167,7 +168,7 @@ class ClusterClient(ABC):
 
     @abstractmethod
     def children(self, sweep: RemoteRun) -> Sequence[RemoteRun]:
-        """Return the runs of a sweep that there are so far, in the order of the rates."""
+        """Return the trials of a sweep that there are so far, in their order."""
 
     @abstractmethod
     def find(self, run_id: str) -> RemoteRun | None:

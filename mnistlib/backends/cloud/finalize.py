@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from mnistlib.backends.cloud.node import NodeSide
-from mnistlib.backends.cloud.run import CloudRun
 from mnistlib.backends.cloud.cluster_client import ClusterClient, RemoteRun
+from mnistlib.backends.cloud.node import NodeSide
 from mnistlib.backends.cloud.properties import ENDED, record_of
+from mnistlib.backends.cloud.run import CloudRun
 from mnistlib.jobs import Job, SweepJob
 from mnistlib.jobs.execute import Outcome
 from mnistlib.jobs.node import LOGS, run_on_node

@@ -13,14 +13,16 @@ from mnistlib.runs import RunRecord, RunStatus
 JOB_TYPE = "mnistlib.job_type"
 #: Of a training run: its job, as JSON, for sweeps that may take it over.
 JOB = "mnistlib.job"
-#: Of a sweep: the ids of its runs in the order of the rates, as JSON; null where the service chooses the id.
+#: Of a sweep: the ids of its trials in their order, as JSON; null where the cluster chooses the id.
 CHILDREN = "mnistlib.children"
+#: Of a trial: its index in its sweep.
+TRIAL = "mnistlib.trial"
 #: Of a sweep whose runs have all completed before: it has a node of its own, to choose the best on.
 CHOOSES = "mnistlib.chooses"
 #: Of a run that has ended on its node: what its record adds to what the service knows, as JSON.
 ENDED = "mnistlib.ended"
 
-_TOLD_AT_THE_END = ("started", "ended", "metrics", "converged", "error")
+_TOLD_AT_THE_END = ("started", "ended", "metrics", "converged", "error", "best_trial")
 
 
 def new_id(experiment: str) -> str:

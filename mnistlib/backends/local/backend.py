@@ -315,7 +315,7 @@ class LocalBackend(Backend):
         """Return what submitting a job would do; see :meth:`Backend.plan`."""
         steps = [f"make a folder for the run in {self._store.folder}"]
         if isinstance(job, SweepJob):
-            steps.append(f"train at {len(job.regularization)} rates, each a run with a folder beside it")
+            steps.append(f"train {len(job.regularization)} trials, each a run with a folder beside it")
         steps.append(f"run the {job.type} job in this process, and keep what it makes in the folder")
         return Plan(backend=repr(self), steps=steps)
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from mnistlib.backends.cloud.run import as_its_runs_say
 from mnistlib.backends.cloud.cluster_client import RemoteRun
 from mnistlib.backends.cloud.properties import CHILDREN, ENDED
+from mnistlib.backends.cloud.run import as_its_runs_say
 from mnistlib.runs import RunStatus
 
 QUEUED, RUNNING = RunStatus.QUEUED, RunStatus.RUNNING
