@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mnistlib.datasets import Dataset as Dataset
     from mnistlib.datasets import load_dataset as load_dataset
     from mnistlib.errors import BackendError as BackendError
+    from mnistlib.errors import ClusterError as ClusterError
     from mnistlib.errors import ComputeError as ComputeError
     from mnistlib.errors import DataError as DataError
     from mnistlib.errors import DatasetNotFoundError as DatasetNotFoundError
@@ -63,6 +64,7 @@ _MODULE_OF = {
     "AzureMLBackend": "backends.azureml",
     "AzureMLv2Backend": "backends.azureml_v2",
     "BackendError": "errors",
+    "ClusterError": "errors",
     "ComputeError": "errors",
     "DataError": "errors",
     "Dataset": "datasets",

@@ -11,18 +11,19 @@
     ├── JobError (ValueError)                  a job with a value that is not allowed
     ├── JobFailedError (RuntimeError)          a job that was run and failed; its cause is the original error
     │   └── JobCancelledError                  a job that was cancelled
-    ├── SweepFailedError (RuntimeError)        a sweep without a child to choose
+    ├── SweepFailedError (RuntimeError)        a sweep without a trial to choose
     ├── ScriptFailedError (RuntimeError)       a script that ended with another exit status than 0
     ├── RunNotFoundError (LookupError)         no run has that id
     ├── RunStateError (RuntimeError)           a run is not in the state that was needed
     ├── ModelError (ValueError)                a saved model that is damaged, foreign or does not fit the data
     ├── ModelNotFoundError (LookupError)       no model is registered under that name and version
     ├── BackendError (ValueError)              no backend has that name
-    ├── ServiceError (RuntimeError)            a cluster's service refused, or could not be reached
-    │   └── ComputeError                       it has no cluster to run on, and can't make one
-    ├── DeploymentError (RuntimeError)         a model that can't be deployed, or whose service does not start
-    ├── ServiceNotFoundError (LookupError)     no service has that name
-    ├── ScoringError (RuntimeError)            a service refused what it was asked, or could not be reached
+    ├── ClusterError (RuntimeError)            a cluster's interface refused a request, or could not be reached
+    │   └── ComputeError                       there is no cluster, and none can be made
+    ├── ServiceError (RuntimeError)            a deployed model
+    │   ├── DeploymentError                    it can't be deployed, or does not start
+    │   ├── ServiceNotFoundError (LookupError)     no service has that name
+    │   └── ScoringError                       it refused a request, or could not be reached
     └── MissingExtraError (ImportError)        an optional dependency is not installed
 
 Each also is the built-in error that a caller would think of first, so ``except ValueError`` keeps working.
@@ -33,6 +34,7 @@ from collections.abc import Sequence
 
 __all__ = [
     "BackendError",
+    "ClusterError",
     "ComputeError",
     "DataError",
     "DatasetNotFoundError",
@@ -122,7 +124,7 @@ class ScriptFailedError(MnistlibError, RuntimeError):
 
 
 class SweepFailedError(MnistlibError, RuntimeError):
-    """A sweep has no child that completed and has the metric to choose by."""
+    """No trial of a sweep has completed with the metric to choose by."""
 
 
 class RunNotFoundError(MnistlibError, LookupError):
@@ -145,15 +147,19 @@ class BackendError(MnistlibError, ValueError):
     """No backend has that name."""
 
 
-class ServiceError(MnistlibError, RuntimeError):
-    """A cluster's service refused what it was asked, or could not be reached; the cause is the SDK's own error."""
+class ClusterError(MnistlibError, RuntimeError):
+    """A cluster's interface refused a request, or could not be reached; the cause is the SDK's own error."""
 
 
-class ComputeError(ServiceError):
+class ComputeError(ClusterError):
     """There is no cluster to run on, and none can be made."""
 
 
-class DeploymentError(MnistlibError, RuntimeError):
+class ServiceError(MnistlibError, RuntimeError):
+    """A deployed model failed: root of the errors of services."""
+
+
+class DeploymentError(ServiceError):
     """A model can't be deployed, or its service does not start.
 
     Parameters
@@ -169,12 +175,12 @@ class DeploymentError(MnistlibError, RuntimeError):
         self.reason = reason
 
 
-class ServiceNotFoundError(MnistlibError, LookupError):
+class ServiceNotFoundError(ServiceError, LookupError):
     """No service has that name."""
 
 
-class ScoringError(MnistlibError, RuntimeError):
-    """A service refused what it was asked, or could not be reached."""
+class ScoringError(ServiceError):
+    """A service refused a request, or could not be reached."""
 
 
 class MissingExtraError(MnistlibError, ImportError):

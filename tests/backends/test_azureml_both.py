@@ -15,10 +15,10 @@ import mnistlib
 from mnistlib import (
     AmlComputeSpec,
     BackendError,
+    ClusterError,
     JobFailedError,
     MnistlibError,
     ScriptJob,
-    ServiceError,
     SweepJob,
     TrainJob,
 )
@@ -80,7 +80,7 @@ def test_a_plan_needs_no_workspace(generation: Generation, tmp_path: Path) -> No
 
 
 def test_without_a_workspace_the_error_says_where_to_get_one(generation: Generation, tmp_path: Path) -> None:
-    with pytest.raises(ServiceError, match=r"no workspace by .*Download config\.json"):
+    with pytest.raises(ClusterError, match=r"no workspace by .*Download config\.json"):
         get_backend(generation.name, config=tmp_path / "nowhere.json").submit(TRAIN)
 
 
@@ -104,7 +104,7 @@ def test_a_job_that_is_sent_in_a_bad_hour_runs_once(
 def test_a_store_without_room_is_said_and_nothing_runs(service: "AzureMLEmulator", backend: Any, source: Path) -> None:
     (source / "train.py").write_text("print('done')\n")
     service.faults.add("disk_full", match="PUT .*blob.*/(snapshots|code-)", times=1000)
-    with pytest.raises(ServiceError, match="submitting run"):
+    with pytest.raises(ClusterError, match="submitting run"):
         backend.submit(ScriptJob(script="train.py", source_directory=str(source)))
     service.faults.clear()
     assert backend.runs() == []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mnistlib import ServiceError
+from mnistlib import ClusterError
 from mnistlib.backends import get_backend
 from mnistlib.backends.cloud.retries import RetryPolicy
 from tests.azureml import strangers, workspace
@@ -146,7 +146,7 @@ def test_what_fails_for_good_says_what_and_tells_no_secret(
     doing = step(scene)
     next(doing)
     scene.service.faults.add("error", match=call, status=status, times=1000)
-    with pytest.raises(ServiceError, match=message) as caught:
+    with pytest.raises(ClusterError, match=message) as caught:
         next(doing)
     assert (status == 403) == ("Check who you are signed in as" in str(caught.value))
     told = "".join(traceback.format_exception(caught.value))

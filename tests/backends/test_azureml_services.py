@@ -104,7 +104,7 @@ def test_a_service_that_does_not_start_tells_why_and_is_gone_again(place: Place)
 @on_both
 def test_a_service_that_is_refused_leaves_nothing(place: Place) -> None:
     place.service.faults.add("error", match=DEPLOYS[place.name], status=403)
-    with pytest.raises(mnistlib.ServiceError, match=r"deploying service digits failed: .*rights in the workspace"):
+    with pytest.raises(mnistlib.ClusterError, match=r"deploying service digits failed: .*rights in the workspace"):
         place.model.deploy("digits")
     assert place.names() == []
 

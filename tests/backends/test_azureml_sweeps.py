@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import mnistlib
-from mnistlib import JobFailedError, RunStatus, ScriptJob, ServiceError, SweepJob, TrainJob
+from mnistlib import ClusterError, JobFailedError, RunStatus, ScriptJob, SweepJob, TrainJob
 from mnistlib.backends import get_backend
 from mnistlib.backends.cloud.retries import RetryPolicy
 from tests.azureml import require_sdk
@@ -98,7 +98,7 @@ def test_a_run_without_a_model_completes_though_it_was_to_be_registered(backend:
 @pytest.mark.parametrize("name", ["azureml"], indirect=True)  # whose sweeps are sent run by run
 def test_a_sweep_that_can_not_be_sent_whole_is_taken_back(service: "AzureMLEmulator", backend: Any) -> None:
     service.faults.add("error", match="POST .*/snapshotrun", status=403, times=1000, after=1)
-    with pytest.raises(ServiceError, match="submitting run"):
+    with pytest.raises(ClusterError, match="submitting run"):
         backend.submit(SWEEP)
     service.faults.clear()
     (sweep,) = [run for run in backend.runs() if run.record.job_type == "sweep"]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from mnistlib.backends.cloud.retries import RetryPolicy, persist
-from mnistlib.errors import MnistlibError, ServiceError
+from mnistlib.errors import ClusterError, MnistlibError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -68,7 +68,7 @@ class Calls:
 
         Raises
         ------
-        ServiceError
+        ClusterError
             If it fails for good; the SDK's error is its cause.
         """
         try:
@@ -80,7 +80,7 @@ class Calls:
             if status is None and not is_connection_error(error) and not _is_of_the_sdk(error):
                 raise  # a bug of ours
             advice = ". Check who you are signed in as, and its rights in the workspace" if status in _FORBIDDEN else ""
-            raise ServiceError(f"{what} failed: {reason_of(error)}{advice}") from error
+            raise ClusterError(f"{what} failed: {reason_of(error)}{advice}") from error
 
     def make_once(self, what: str, call: Callable[[], object], *, unless: Callable[[], object]) -> Any:
         """Make a call that changes something; not again where it had worked, and only its answer was lost.
@@ -121,7 +121,7 @@ def opening(config: str | os.PathLike[str] | None) -> Iterator[None]:
     except Exception as error:  # from a missing file to a refused sign-in, each in a class of its own
         if pause_after(error) is not None or status_of(error) not in (None, NOT_FOUND):
             raise
-        raise ServiceError(
+        raise ClusterError(
             f"no workspace by {config or 'a config.json here or above'}: {reason_of(error)}. Download config.json from "
             "the workspace's page in the portal and name it with config= (or stand beside it)"
         ) from error

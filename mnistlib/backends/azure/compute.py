@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mnistlib.backends.azure.calls import Calls
-from mnistlib.errors import ComputeError, JobError, ServiceError
+from mnistlib.errors import ClusterError, ComputeError, JobError
 
 # 3 to 24 letters, digits and hyphens, a letter first and no hyphen last; the SDK checks none of it.
 _NAME = re.compile(r"[a-zA-Z](?:[a-zA-Z0-9-]{1,22})[a-zA-Z0-9]")
@@ -184,7 +184,7 @@ class AmlCluster(ABC):
         _log.info("making the cluster %s", self.spec)
         try:
             self._calls.make(f"making cluster {self.spec.name}", lambda: self._find() or self._begin())
-        except ServiceError as error:
+        except ClusterError as error:
             raise self._failure(str(error)) from error
         return self._there()
 

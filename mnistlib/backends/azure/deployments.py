@@ -13,7 +13,7 @@ from typing import Any
 from mnistlib.backends.azure.calls import Calls, found
 from mnistlib.backends.cloud.specification import EnvironmentSpecification, specification_here
 from mnistlib.backends.cloud.staging import Shipment
-from mnistlib.errors import DeploymentError, ServiceError, ServiceNotFoundError
+from mnistlib.errors import ClusterError, DeploymentError, ServiceNotFoundError
 from mnistlib.models.interfaces import Services
 from mnistlib.models.service import Service, require_service_name
 from mnistlib.models.version import ModelVersion
@@ -137,7 +137,7 @@ class AzureServices(Services):
             delete()
         except ServiceNotFoundError:
             pass  # it never came to be, or somebody was quicker
-        except ServiceError as error:
+        except ClusterError as error:
             return f"It can't be deleted either ({error}), and may cost money: mnistlib services delete {name}"
         return "Nothing is left of it"
 
@@ -199,7 +199,7 @@ def last_lines(logs: Callable[[], str]) -> Sequence[str]:
     """Return the last lines of logs; none where there are none, or they can't be had."""
     try:
         return [line for line in logs().splitlines() if line.strip()][-_LAST_LINES:]
-    except (ServiceError, ServiceNotFoundError):
+    except (ClusterError, ServiceNotFoundError):
         return []
 
 

@@ -18,7 +18,7 @@ from mnistlib.backends.azure.calls import NOT_FOUND, is_connection_error, reason
 from mnistlib.backends.azure.compute import AmlComputeSpec
 from mnistlib.backends.azure.management import TIMEOUT, Management, bearer_of, counts_for
 from mnistlib.backends.checks import Package, Step, Wrong, look_at_packages, runs_folder_step
-from mnistlib.errors import JobError, ServiceError
+from mnistlib.errors import ClusterError, JobError
 
 _CONFIG_FILE = "config.json"
 #: Where below a folder both SDKs look for it, before they go on to the folder above.
@@ -244,7 +244,7 @@ class _Examination:
         """Return what a compute is like; None where there is none of that name."""
         try:
             properties: dict[str, Any] = self._management.read_compute(name)["properties"]
-        except ServiceError as error:
+        except ClusterError as error:
             if status_of(error) == NOT_FOUND:
                 return None
             raise

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mnistlib.backends.azure.calls import reason_of
-from mnistlib.errors import ServiceError
+from mnistlib.errors import ClusterError
 
 ADDRESS = "https://management.azure.com"
 #: Seconds to connect, and until an answer begins.
@@ -73,9 +73,9 @@ class Management:
             answer.raise_for_status()
             content: dict[str, Any] = answer.json()
         except requests.HTTPError as error:
-            raise ServiceError(reason_of(Exception(answer.text))) from error
+            raise ClusterError(reason_of(Exception(answer.text))) from error
         except requests.RequestException as error:
-            raise ServiceError(f"no answer ({type(error).__name__})") from error
+            raise ClusterError(f"no answer ({type(error).__name__})") from error
         return content
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from mnistlib.backends.azure.calls import Calls
 from mnistlib.backends.cloud.cluster_client import Registration
-from mnistlib.errors import ServiceError
+from mnistlib.errors import ClusterError
 from mnistlib.models.artifact import ModelDescription
 from mnistlib.models.interfaces import Services
 from mnistlib.models.version import ModelVersion
@@ -99,7 +99,7 @@ def register_once(
     # An SDK tries again by itself, too, and registers once more what it has had no answer to.
     registered = calls.make(what, mine)
     if not registered:
-        raise ServiceError(f"{what} has worked, but the registry does not list it yet. Look with: mnistlib models list")
+        raise ClusterError(f"{what} has worked, but the registry does not list it yet. Look with: mnistlib models list")
     first, *again = registered
     for model in again:
         calls.make(what, partial(delete, model))

@@ -7,7 +7,7 @@ from typing import Any
 
 from mnistlib.backends.cloud.cluster_client import RemoteRun, Submission
 from mnistlib.backends.cloud.properties import CHILDREN, JOB, JOB_TYPE, TRIAL
-from mnistlib.errors import ServiceError
+from mnistlib.errors import ClusterError
 from mnistlib.jobs import TrainJob
 from mnistlib.jobs.job import job_from_json
 from mnistlib.runs import RunStatus
@@ -125,5 +125,5 @@ def _index_of(trial: RemoteRun, sweep: RemoteRun, left: Sequence[int]) -> int:
         return left[values.index(job.regularization)]
     number = trial.run_id.rpartition("_")[2]
     if not number.isdecimal() or int(number) >= len(left):
-        raise ServiceError(f"run {trial.run_id} does not say which trial of its sweep it is")
+        raise ClusterError(f"run {trial.run_id} does not say which trial of its sweep it is")
     return left[int(number)]

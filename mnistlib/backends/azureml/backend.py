@@ -68,7 +68,7 @@ class AzureMLBackend(CloudBackend):
         If azureml-core is not installed, or azureml-dataset-runtime for "dataset".
     BackendError
         If there is no such way of data.
-    ServiceError
+    ClusterError
         If the workspace can't be reached.
     """
 

@@ -21,7 +21,7 @@ from mnistlib.backends.cloud.cluster_client import Registration, RemoteRun, Subm
 from mnistlib.backends.cloud.properties import CHILDREN, JOB_TYPE, new_id, properties_of
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.specification import EnvironmentSpecification, specification_here
-from mnistlib.errors import ServiceError
+from mnistlib.errors import ClusterError
 from mnistlib.jobs import SweepJob
 from mnistlib.models.version import ModelVersion
 
@@ -116,7 +116,7 @@ class AzureMLClusterClient(AzureClusterClient):
         except BaseException:
             # Not half a sweep: what was sent would wait for the rest.
             for run_id in sent:
-                with suppress(ServiceError):
+                with suppress(ClusterError):
                     self.stop(run_id)
             self.close_sweep(submission.run_id, error=f"run {sent[-1]} of the sweep could not be submitted")
             raise

@@ -23,7 +23,7 @@ from mnistlib.backends.azure.deployments import (
 )
 from mnistlib.backends.azureml.aci import NO_CODE, AciService
 from mnistlib.backends.azureml.environments import environment_of
-from mnistlib.errors import DeploymentError, MnistlibError, ServiceError
+from mnistlib.errors import ClusterError, DeploymentError, MnistlibError
 from mnistlib.models.service import ServiceStatus
 from mnistlib.models.version import ModelVersion
 
@@ -140,7 +140,7 @@ class AzureMLServices(AzureServices):
         deadline, pause = time.monotonic() + _PATIENCE, _FIRST_PAUSE
         while (status := self._handle(name).status) is ServiceStatus.STARTING:
             if time.monotonic() > deadline:
-                raise ServiceError(f"service {name} is still being made ({_LOOK})")
+                raise ClusterError(f"service {name} is still being made ({_LOOK})")
             time.sleep(pause)
             pause = min(_LONGEST_PAUSE, 2 * pause)
         if status is ServiceStatus.RUNNING:

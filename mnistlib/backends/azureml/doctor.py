@@ -10,7 +10,7 @@ from typing import Any
 from mnistlib.backends.azure.doctor import Container, Sdk, steps_of
 from mnistlib.backends.azure.management import ADDRESS
 from mnistlib.backends.checks import Package, Step
-from mnistlib.errors import ServiceError
+from mnistlib.errors import ClusterError
 
 _CLI_PATIENCE = 20  # seconds
 
@@ -91,12 +91,12 @@ def _token_of_cli() -> str:
     """Return a token of whoever has signed in with ``az login``."""
     az = shutil.which("az")
     if az is None:
-        raise ServiceError("no service principal in the environment, and no az on the path")
+        raise ClusterError("no service principal in the environment, and no az on the path")
     command = [az, "account", "get-access-token", "--resource", f"{ADDRESS}/", "--output", "json"]
     try:
         done = subprocess.run(command, capture_output=True, timeout=_CLI_PATIENCE, check=True)  # noqa: S603 - found above
         return str(json.loads(done.stdout)["accessToken"])
     except subprocess.TimeoutExpired as error:
-        raise ServiceError(f"az has not answered within {_CLI_PATIENCE} seconds") from error
+        raise ClusterError(f"az has not answered within {_CLI_PATIENCE} seconds") from error
     except (subprocess.CalledProcessError, ValueError, KeyError) as error:
-        raise ServiceError("az is there, and nobody is signed in") from error
+        raise ClusterError("az is there, and nobody is signed in") from error

@@ -57,7 +57,7 @@ class AzureMLv2Backend(CloudBackend):
     ------
     MissingExtraError
         If azure-ai-ml is not installed.
-    ServiceError
+    ClusterError
         If the workspace can't be reached.
     """
 

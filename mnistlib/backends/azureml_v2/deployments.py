@@ -24,7 +24,7 @@ from mnistlib.backends.azure.deployments import (
 from mnistlib.backends.azureml_v2.endpoint import EndpointService
 from mnistlib.backends.azureml_v2.environments import ensure_environment
 from mnistlib.backends.cloud.staging import Shipment
-from mnistlib.errors import DeploymentError, ServiceError
+from mnistlib.errors import ClusterError, DeploymentError
 from mnistlib.models.version import ModelVersion
 
 _SUCCEEDED = "Succeeded"
@@ -94,8 +94,8 @@ class AzureMLv2Services(AzureServices):
                 reason = self._make(model, name, deployment, shipment, is_new=not replaces, **machines)
                 if reason is None:
                     self._lead(name, _shares(earlier, deployment, traffic))
-        except ServiceError as error:
-            raise ServiceError(f"{error}. {self._deleted(name, delete)}") from error
+        except ClusterError as error:
+            raise ClusterError(f"{error}. {self._deleted(name, delete)}") from error
         if reason is not None:
             tail = last_lines(partial(service.logs_of, deployment))
             end = self._deleted(name, delete)
@@ -248,7 +248,7 @@ def _settled(look: Callable[[], Any]) -> Any:
     deadline, pause = time.monotonic() + _PATIENCE, _FIRST_PAUSE
     while (there := look()) is not None and there.provisioning_state not in _ENDED:
         if time.monotonic() > deadline:
-            raise ServiceError(f"{there.name} is still {there.provisioning_state}: look at it in the studio")
+            raise ClusterError(f"{there.name} is still {there.provisioning_state}: look at it in the studio")
         time.sleep(pause)
         pause = min(_LONGEST_PAUSE, 2 * pause)
     return there

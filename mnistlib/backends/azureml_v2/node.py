@@ -21,7 +21,7 @@ from mnistlib.backends.cloud.cluster_client import Registration
 from mnistlib.backends.cloud.node import NodeSide
 from mnistlib.backends.cloud.properties import TRIAL, ended_properties
 from mnistlib.backends.cloud.properties import properties_of as job_properties
-from mnistlib.errors import ServiceError
+from mnistlib.errors import ClusterError
 from mnistlib.jobs import Job
 from mnistlib.models.version import ModelVersion
 from mnistlib.runs import RunRecord, RunStatus
@@ -115,13 +115,13 @@ class _NodeClusterClient(AzureMLv2ClusterClient):
 
 
 def _no_client() -> Any:
-    raise ServiceError("a node has no azure-ai-ml: what it asks of the workspace goes by plain requests")
+    raise ClusterError("a node has no azure-ai-ml: what it asks of the workspace goes by plain requests")
 
 
 def _rest_of_a_node() -> WorkspaceRest:
     found = _TRACKING.match(_variable("MLFLOW_TRACKING_URI"))
     if found is None:
-        raise ServiceError("MLFLOW_TRACKING_URI is not of a workspace: this command is for a workspace's nodes")
+        raise ClusterError("MLFLOW_TRACKING_URI is not of a workspace: this command is for a workspace's nodes")
     return WorkspaceRest(
         endpoint=f"https://{found['host']}",
         workspace=found["workspace"],
@@ -132,7 +132,7 @@ def _rest_of_a_node() -> WorkspaceRest:
 def _variable(name: str) -> str:
     value = os.environ.get(name)
     if not value:
-        raise ServiceError(f"{name} is not set: this command is for a workspace's nodes, where the service sets it")
+        raise ClusterError(f"{name} is not set: this command is for a workspace's nodes, where the service sets it")
     return value
 
 
