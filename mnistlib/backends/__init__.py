@@ -20,7 +20,7 @@ BACKENDS = {
     "azureml-v2": ("mnistlib.backends.azureml_v2", "AzureMLv2Backend"),
 }
 
-#: Service name -> module and class of its node's side.
+#: Backend name -> module and class of its node's side.
 NODE_SIDES = {
     "azureml": ("mnistlib.backends.azureml.node", "AzureMLNode"),
     "azureml-v2": ("mnistlib.backends.azureml_v2.node", "AzureMLv2Node"),
@@ -84,12 +84,12 @@ def get_backend(name: str | None = None, **options: Any) -> Backend:
 
 
 def node_side(name: str) -> "NodeSide":
-    """Return a service's side on a node, by the service's name.
+    """Return a cluster's side on a node, by the backend's name.
 
     Raises
     ------
     BackendError
-        If there is no service of that name.
+        If there is no backend of that name.
     """
-    module, class_name = entry_of(NODE_SIDES, "service", name)
+    module, class_name = entry_of(NODE_SIDES, "backend", name)
     return cast("NodeSide", getattr(importlib.import_module(module), class_name)())

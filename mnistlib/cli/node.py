@@ -15,12 +15,12 @@ from mnistlib.runs import RunStatus
 
 
 def node(options: argparse.Namespace) -> None:
-    """Run what lies here; the exit status tells the service whether it completed.
+    """Run what lies here; the exit status tells the cluster whether it completed.
 
     A job; or one trial of a sweep, and the choice of the best if no other is left; or, of a sweep whose trials have all
     completed before, the choice alone.
     """
-    side = node_side(options.service)
+    side = node_side(options.backend)
     data = Path(options.data) if options.data else None
     if options.sweep == side.run_id:
         status = _close(options, side, data)

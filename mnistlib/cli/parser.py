@@ -294,7 +294,8 @@ def _add_node(commands: Any) -> None:
     """Add what a cluster's node runs; without a line of help, since no person does."""
     node = commands.add_parser("node", description="Run the job that lies here, on a cluster's node.")
     node.set_defaults(command=_Command("node", "node"), quiet=False, debug=False)
-    node.add_argument("--service", required=True, help="whose node this is")
+    # Version 0.1 said --service.
+    node.add_argument("--backend", "--service", required=True, help="name of the backend that has sent the job")
     node.add_argument("--sweep", help="id of the sweep that lies here; this run is one of its runs, or itself")
     node.add_argument("--trial", type=int, metavar="INDEX", help="index of the trial of the sweep that this run is")
     node.add_argument("--rate", type=float, help=argparse.SUPPRESS)  # of version 0.1: the regularization of the trial

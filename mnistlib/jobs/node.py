@@ -39,7 +39,7 @@ _TELL_EVERY = 1.0  # seconds between two looks at what metrics there are to tell
 
 
 class RunReporter(Protocol):
-    """What a node tells the service that runs it."""
+    """What a node tells the cluster that runs it."""
 
     #: What Python is to run a script with, before the script's name, so that nothing of what it tells is lost.
     script_launcher: Sequence[str]
@@ -67,7 +67,7 @@ def run_on_node(
     reporter: RunReporter | None = None,
     work: Callable[[Job, RunContext], Outcome] = execute,
 ) -> RunRecord:
-    """Run the job in a folder to its end. The service hears of metrics meanwhile, and of the end from the caller.
+    """Run the job in a folder to its end. The cluster hears of metrics meanwhile, and of the end from the caller.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def _collect(folder: Path, job: Job) -> None:
 
 @contextmanager
 def _telling(folder: Path, reporter: RunReporter | None) -> Iterator[None]:
-    """Tell the service of the metrics while the job logs them, whichever process of it does; of all at the end.
+    """Tell the cluster of the metrics while the job logs them, whichever process of it does; of all at the end.
 
     What could not be told is said in the log, and no more: the files hold all of it, and the job is what counts.
     """

@@ -23,7 +23,7 @@ NOT_FOUND, CONFLICT = 404, 409
 
 _FORBIDDEN = (401, 403)
 _RETRIED = {401, 408, 429, 500, 502, 503, 504, 530}
-_LONGEST_WAIT = 60.0  # seconds that a service may ask for and get
+_LONGEST_WAIT = 60.0  # seconds that a workspace may ask for and get
 _LONGEST_TEXT = 400
 _FILES_AT_A_TIME = 8
 #: What the SDK makes of a file whose arrival was not confirmed: it sends it again, and may not. The next try of ours
@@ -115,7 +115,7 @@ def is_installed(module: str) -> bool:
 
 @contextmanager
 def opening(config: str | os.PathLike[str] | None) -> Iterator[None]:
-    """Say what to do where a workspace can't be opened because of its ``config.json``, not of the service."""
+    """Say what to do where a workspace can't be opened because of its ``config.json``, not of the workspace."""
     try:
         yield
     except Exception as error:  # from a missing file to a refused sign-in, each in a class of its own
@@ -145,7 +145,7 @@ def found(look: Callable[[], Result]) -> Result | None:
 
 
 def pause_after(error: Exception) -> float | None:
-    """Return how long to wait before trying again: what the service asks for, else 0; None where it would not help."""
+    """Return the seconds before another try: those that the workspace asks for, else 0; None where it would not help."""
     status = status_of(error)
     if status in _RETRIED:
         return _asked_wait(error)
@@ -170,7 +170,7 @@ def status_of(error: BaseException) -> int | None:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the service's own message, without what surrounds it: headers, bodies, tokens."""
+    """Return the workspace's own message, without what surrounds it: headers, bodies, tokens."""
     text = str(error)
     found = re.search(r'"message":\s*("(?:[^"\\]|\\.)*")', text.replace('\\"', '"'))
     message = json.loads(found[1], strict=False) if found else text

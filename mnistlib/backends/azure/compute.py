@@ -198,7 +198,7 @@ class AmlCluster(ABC):
         def ready() -> bool:
             nonlocal found
             if found.state in _LOST:
-                raise self._failure("; ".join(found.errors) or "the service gives no reason")
+                raise self._failure("; ".join(found.errors) or "the workspace gives no reason")
             if found.state not in _READY:
                 _log.info("cluster %s: %s", self.spec.name, found.state)
                 found = self._there()

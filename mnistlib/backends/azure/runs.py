@@ -13,7 +13,7 @@ from mnistlib.jobs.job import job_from_json
 from mnistlib.runs import RunStatus
 from mnistlib.runs.record import now
 
-#: The service's words for what becomes of a run -> ours. What is unknown goes on.
+#: The workspace's words for what becomes of a run -> ours. What is unknown goes on.
 STATUSES = {
     "NotStarted": RunStatus.QUEUED,
     "Queued": RunStatus.QUEUED,
@@ -29,7 +29,7 @@ STATUSES = {
 #: Properties of a run: when it was submitted, what a person calls it, and the sweep that it belongs to.
 CREATED, NAME, PARENT = "mnistlib.created", "mnistlib.name", "mnistlib.parent"
 
-#: Property of a sweep of version 0.1: the regularization of each trial that the service itself has made.
+#: Property of a sweep of version 0.1: the regularization of each trial that the workspace itself has made.
 _REGULARIZATION = "mnistlib.rates"
 
 _OURS = "mnistlib."
@@ -37,7 +37,7 @@ _OUTPUT = re.compile(r"user_logs/std_log.*\.txt|azureml-logs/\d\d.*\.txt")
 
 
 def status_of_run(word: str) -> RunStatus:
-    """Return the status that the service's word for it means."""
+    """Return the status that the workspace's word for it means."""
     return STATUSES.get(word, RunStatus.RUNNING)
 
 
@@ -72,7 +72,7 @@ def remote_run(
     Parameters
     ----------
     run_id, experiment, word, properties, tags, parent, created
-        What the service says; `word` is its status, `parent` the run that it belongs to.
+        What the workspace says; `word` is its status, `parent` the run that it belongs to.
     why : callable
         Asks why it failed.
     """
@@ -105,7 +105,7 @@ def runs_of_sweep(
     find : callable
         Returns a run by its id.
     trials : callable
-        Returns the runs that the service itself has made for the sweep.
+        Returns the runs that the workspace itself has made for the sweep.
     """
     known: list[str | None] = json.loads(sweep.properties.get(CHILDREN, "[]"))
     left = [index for index, run_id in enumerate(known) if run_id is None]

@@ -17,7 +17,7 @@ from mnistlib.errors import MissingExtraError
 
 __all__ = ["AzureMLBackend", "AzureMLRun"]
 
-#: The way of data that this service has beside those of every one.
+#: The way of data that this workspace has beside those of every one.
 _REGISTERED = "dataset"
 #: Variables of the SDK, with what they are set to unless they are set: where it can be told to, it tries nothing again
 #: by itself, and elsewhere soon, where waits of half a minute would add up, since every call of ours is tried again.

@@ -78,7 +78,7 @@ class AzureMLClusterClient(AzureClusterClient):
         """Start a run, once; see :meth:`ClusterClient.send`."""
         from azureml.core import ScriptRunConfig
 
-        command = ["python", "-m", "mnistlib", "node", "--service", self.name, *submission.arguments]
+        command = ["python", "-m", "mnistlib", "node", "--backend", self.name, *submission.arguments]
         config = ScriptRunConfig(
             source_directory=str(submission.folder),
             command=command,
@@ -160,7 +160,7 @@ class AzureMLClusterClient(AzureClusterClient):
             # The SDK does not look at the answer: whether it was a yes, only the run tells.
             status = self.sdk_run(run_id).status
             if status != "CancelRequested" and not status_of_run(status).ended:
-                raise TimeoutError("the service has taken no notice")
+                raise TimeoutError("the workspace has taken no notice")
 
         self.calls.make(f"cancelling run {run_id}", ask)
 
@@ -184,7 +184,7 @@ class AzureMLClusterClient(AzureClusterClient):
         def add() -> bool:
             try:
                 run.upload_file(name, str(path))
-            except Exception as error:  # the SDK wraps what the service says in several classes
+            except Exception as error:  # the SDK wraps what the workspace says in several classes
                 if status_of(error) == CONFLICT:
                     return False
                 raise

@@ -111,7 +111,7 @@ class AzureMLData:
 def registered_name(dataset: str) -> str:
     """Return what a data set is registered as: as Microsoft's tutorial calls it, or as its folder is called.
 
-    The service takes letters, digits, ``-`` and ``_``, at most 255, and first a letter or digit.
+    The workspace takes letters, digits, ``-`` and ``_``, at most 255, and first a letter or digit.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The node's side of azureml-core: metrics go to the run that the service has started."""
+"""The node's side of azureml-core: metrics go to the run that the workspace has started."""
 
 import sys
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from mnistlib.runs import RunRecord, RunStatus
 
 
 class AzureMLNode(NodeSide):
-    """Tells the run of this process, found by the variables that the service has set."""
+    """Tells the run of this process, found by the variables that the workspace has set."""
 
     # A script of its own process has to tell of its metrics before it ends, which nothing else makes it do.
     script_launcher = ("-m", "mnistlib.backends.azureml.script")

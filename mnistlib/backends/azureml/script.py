@@ -1,6 +1,6 @@
 """Run a script as ``python script.py`` would, and send what it has logged with azureml-core before it ends.
 
-azureml-core sends metrics in batches and does nothing at exit: the service wraps scripts in the same way.
+azureml-core sends metrics in batches and does nothing at exit: the workspace wraps scripts in the same way.
 """
 
 import runpy

@@ -25,8 +25,8 @@ class AzureMLv2Run(CloudRun):
     @property
     def sdk_run(self) -> Any:
         """The SDK's own object, an ``azure.ai.ml.entities.Job``: what was known of it when this was asked for."""
-        service = cast(AzureMLv2ClusterClient, self._client)
-        return service.calls.make(f"looking at run {self.id}", lambda: service.client.jobs.get(self.id))
+        workspace = cast(AzureMLv2ClusterClient, self._client)
+        return workspace.calls.make(f"looking at run {self.id}", lambda: workspace.client.jobs.get(self.id))
 
 
 class AzureMLv2Backend(CloudBackend):

@@ -85,7 +85,7 @@ class AzureMLv2ClusterClient(AzureClusterClient):
         self._submit(submission, self._command(submission, *submission.arguments))
 
     def send_sweep(self, submission: Submission, sweep: SweepJob, done: Sequence[str | None]) -> None:
-        """Start a sweep of the service's own over the trials that are left; see :meth:`ClusterClient.send_sweep`."""
+        """Start a sweep of the workspace's own over the trials that are left; see :meth:`ClusterClient.send_sweep`."""
         from azure.ai.ml.sweep import Choice
 
         left = [trial for trial, known in enumerate(done) if known is None]
@@ -110,7 +110,7 @@ class AzureMLv2ClusterClient(AzureClusterClient):
         self._submit(submission, trials)
 
     def close_sweep(self, run_id: str, *, error: str | None) -> None:
-        """Do nothing: the service sees by itself that its trials have ended; see :meth:`ClusterClient.close_sweep`."""
+        """Do nothing: the workspace sees that its trials have ended; see :meth:`ClusterClient.close_sweep`."""
 
     def children(self, sweep: RemoteRun) -> Sequence[RemoteRun]:
         """Return the runs of a sweep; see :meth:`ClusterClient.children`."""
@@ -176,7 +176,7 @@ class AzureMLv2ClusterClient(AzureClusterClient):
     def _command(self, submission: Submission, *arguments: str, inputs: Mapping[str, Any] | None = None) -> Any:
         from azure.ai.ml import Input, command
 
-        words = ["python", "-m", "mnistlib", "node", "--service", self.name, *arguments]
+        words = ["python", "-m", "mnistlib", "node", "--backend", self.name, *arguments]
         given = dict(inputs or {})
         if submission.data:
             given[_DATA] = Input(type="uri_folder", path=self._asset_of(submission.data))

@@ -1,6 +1,6 @@
 """The node's side of a workspace without an SDK: MLflow for what is logged, plain requests for the rest.
 
-The service tells the process where MLflow's tracking server is, with a token for its run; the address holds the
+The workspace tells the process where MLflow's tracking server is, with a token for its run; the address holds the
 workspace's too.
 """
 
@@ -31,7 +31,7 @@ _TRACKING = re.compile(r"(?:azureml|https)://(?P<host>[^/]+)/mlflow/v\d\.\d(?P<w
 
 
 class AzureMLv2Node(NodeSide):
-    """Tells the run of this process, found by the variables that the service has set."""
+    """Tells the run of this process, found by the variables that the workspace has set."""
 
     # MLflow sends what a script logs at once.
     script_launcher = ()
@@ -132,7 +132,7 @@ def _rest_of_a_node() -> WorkspaceRest:
 def _variable(name: str) -> str:
     value = os.environ.get(name)
     if not value:
-        raise ClusterError(f"{name} is not set: this command is for a workspace's nodes, where the service sets it")
+        raise ClusterError(f"{name} is not set: this command is for a workspace's nodes, where the workspace sets it")
     return value
 
 

@@ -51,7 +51,7 @@ class WorkspaceRest:
         return [run for each in experiments for run in self._query(f"experiments/{_part(each['name'])}/runs:query")]
 
     def why(self, run_id: str) -> str | None:
-        """Return why a run failed, as far as the service knows."""
+        """Return why a run failed, as far as the workspace knows."""
         details = self._ask("GET", "history/v1.0", f"runs/{_part(run_id)}/details")
         message: str | None = ((details.get("error") or {}).get("error") or {}).get("message")
         return message
@@ -112,7 +112,7 @@ class WorkspaceRest:
         parameters: Mapping[str, str] | None = None,
         may_be_missing: bool = False,
     ) -> Any:
-        """Return the answer of the service, parsed; None where there is no such thing, if that is no error."""
+        """Return the answer of the workspace, parsed; None where there is no such thing, if that is no error."""
         answer = _send(
             method,
             f"{self.endpoint}/{room}{self.workspace}/{what}",

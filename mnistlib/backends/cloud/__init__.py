@@ -1,8 +1,10 @@
-"""What backends on a cluster share, whatever the SDK.
+"""Parts that all backends on a cluster share.
 
-service        what is asked of an SDK: the one place where a dialect is spoken
-staging        what is shipped
-specification  the Python environment that a node needs
-retries        trying again what did not work just now
-run, backend   the two sides that a user sees
+cluster_client  adapter to an SDK: the one place where a dialect is spoken
+properties      the properties of a run in a cluster
+staging         the files for a node
+specification   the Python environment that a node needs
+retries         another try after a failure that may pass
+node, finalize  the command on a node, and the end of a sweep there
+run, backend    the two sides that a user sees
 """

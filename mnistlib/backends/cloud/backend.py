@@ -26,7 +26,7 @@ from mnistlib.runs import Run, RunRecord, RunStatus, default_runs_folder
 from mnistlib.runs.record import now, require_experiment_name
 from mnistlib.runs.store import BROUGHT
 
-#: How a job's data set can come to the node on every service.
+#: How a job's data set can come to the node on every cluster.
 DATA_WAYS = ("upload", "fetch")
 #: Names the way that is meant where none is named.
 DATA_VARIABLE = "MNISTLIB_CLOUD_DATA"
@@ -35,7 +35,7 @@ _log = logging.getLogger("mnistlib")
 
 
 class CloudBackend(Backend):
-    """Runs jobs on a cluster, through a service.
+    """Runs jobs on a cluster, through its client.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ class CloudBackend(Backend):
         return [self._handle(run) for run in self._runs()]
 
     def records(self) -> list[RunRecord]:
-        """Return what the service knows of all runs, the newest first."""
+        """Return what the cluster knows of all runs, the newest first."""
         return [record_of(run) for run in self._runs()]
 
     def _runs(self) -> list[RemoteRun]:
@@ -141,7 +141,7 @@ class CloudBackend(Backend):
         return [as_its_runs_say(run, _runs_of(run, found)) if is_sweep(run) else run for run in found.values()]
 
     def delete(self, run_id: str) -> None:
-        """Refuse: a service keeps its runs; see :meth:`Backend.delete`."""
+        """Refuse: a cluster keeps its runs; see :meth:`Backend.delete`."""
         self.attach(run_id)
         raise RunStateError(f"run {run_id} can't be deleted: {self!r} keeps all runs")
 
@@ -149,7 +149,7 @@ class CloudBackend(Backend):
         """Return what submitting a job would do; see :meth:`Backend.plan`."""
         shipped, data = self._stage(job).sizes, _sizes(self._data_of(job, download=False))
         environment = self._client.specification
-        command = f"python -m mnistlib node --service {self._client.name}"
+        command = f"python -m mnistlib node --backend {self._client.name}"
         steps = [
             f"find the cluster, or make it: {self._client.cluster_text}",
             f"{'register' if environment.conda else 'use'} the environment {environment.name}: {environment.text}",
@@ -214,7 +214,7 @@ class CloudBackend(Backend):
         return {path.name: path for path in found.values()}
 
     def _name_of(self, job: Job) -> str | None:
-        """Return what the service registers a job's data set as, if it does."""
+        """Return what the cluster registers a job's data set as, if it does."""
         training = job.base if isinstance(job, SweepJob) else job
         return self._client.registered_as(training.dataset) if isinstance(training, TrainJob) else None
 
@@ -258,7 +258,7 @@ def _total(sizes: Mapping[str, int]) -> str:
 
 
 def _just_sent(submission: Submission) -> RemoteRun:
-    """Return what is known of a run before the service is asked."""
+    """Return what is known of a run before the cluster is asked."""
     return RemoteRun(
         run_id=submission.run_id,
         experiment=submission.experiment,

@@ -1,6 +1,6 @@
-"""What a cluster backend needs of an SDK: the one place where a cloud's dialect is spoken.
+"""Adapter from a cluster backend to one SDK: the one place where a cloud's dialect is spoken.
 
-A service answers in this package's own words and raises its own errors. Every call may be made twice: what is asked
+A client answers in this package's own words and raises its own errors. Every call may be made twice: what is asked
 for is named by the caller, by run id, digest or name, so that a call whose answer was lost is found to have worked.
 """
 
@@ -19,7 +19,7 @@ from mnistlib.runs import RunStatus
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteRun:
-    """What a service knows of a run.
+    """What a cluster knows of a run.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class RemoteRun:
     parent : str or None
         Id of the sweep that it belongs to.
     error : str or None
-        Why it failed, as far as the service knows.
+        Why it failed, as far as the cluster knows.
     """
 
     run_id: str
@@ -63,11 +63,11 @@ class Submission:
     folder : Path
         What is shipped.
     arguments : sequence of str
-        For ``python -m mnistlib node`` on the node, beside the service's name and where the data is.
+        For ``python -m mnistlib node`` on the node, beside the cluster's name and where the data is.
     data : mapping of str to Path
         Files of the job's data set by name; the node is told where they are by ``--data``.
     data_name : str or None
-        What the service registers these files as, if it does.
+        What the cluster registers these files as, if it does.
     environment : mapping of str to str
         Variables for the job's process. They may be secrets.
     """
@@ -119,7 +119,7 @@ class ClusterClient(ABC):
     Attributes
     ----------
     name : str
-        What tells the node's command which service it belongs to; a key of :data:`~mnistlib.backends.NODE_SIDES`.
+        What tells the node's command which backend it belongs to; a key of :data:`~mnistlib.backends.NODE_SIDES`.
     cluster_text : str
         The cluster in words.
     lower_case : bool
@@ -131,7 +131,7 @@ class ClusterClient(ABC):
     lower_case = False
 
     def registered_as(self, dataset: str) -> str | None:
-        """Return what the service registers a data set as, by its name or folder; None if it keeps its files only."""
+        """Return what the cluster registers a data set as, by its name or folder; None if it keeps its files only."""
         return None
 
     @property
@@ -164,7 +164,7 @@ class ClusterClient(ABC):
 
     @abstractmethod
     def close_sweep(self, run_id: str, *, error: str | None) -> None:
-        """Record a sweep as completed, or as failed and why, where the service does not see that by itself."""
+        """Record a sweep as completed, or as failed and why, where the cluster does not see that by itself."""
 
     @abstractmethod
     def children(self, sweep: RemoteRun) -> Sequence[RemoteRun]:
@@ -184,7 +184,7 @@ class ClusterClient(ABC):
 
     @abstractmethod
     def file_names(self, run_id: str) -> Sequence[str]:
-        """Return the names of the files that the service keeps of a run."""
+        """Return the names of the files that the cluster keeps of a run."""
 
     @abstractmethod
     def is_output(self, name: str) -> bool:

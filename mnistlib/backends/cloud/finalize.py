@@ -92,7 +92,7 @@ def _choose(side: NodeSide, sweep: SweepJob, runs: Sequence[RemoteRun], *, own: 
 
     def work(job: Job, context: RunContext) -> Outcome:
         assert isinstance(job, SweepJob)
-        # What this run has made lies here, and the service may not have collected it yet.
+        # What this run has made lies here, and the cluster may not have collected it yet.
         folders = [
             Path.cwd() if run.run_id == own else _bring(side.client, run, context.folder / "runs" / run.run_id)
             for run in runs

@@ -1,4 +1,4 @@
-"""A service's side on a node, for the command that runs there."""
+"""A cluster's side on a node, for the command that runs there."""
 
 import hashlib
 import logging
@@ -16,7 +16,7 @@ _log = logging.getLogger("mnistlib")
 
 
 class NodeSide(RunReporter):
-    """What the command of a node asks of the service that runs it.
+    """What the command of a node asks of the cluster that runs it.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class NodeSide(RunReporter):
     @property
     @abstractmethod
     def client(self) -> ClusterClient:
-        """The service, with the rights that this node has."""
+        """The cluster, with the rights that this node has."""
 
     @abstractmethod
     def of(self, run_id: str) -> Self:

@@ -1,4 +1,4 @@
-"""What this package notes about a run where the service keeps it: the names of its properties, and what they say."""
+"""What this package notes about a run where the cluster keeps it: the names of its properties, and what they say."""
 
 import json
 import secrets
@@ -19,14 +19,14 @@ CHILDREN = "mnistlib.children"
 TRIAL = "mnistlib.trial"
 #: Of a sweep whose runs have all completed before: it has a node of its own, to choose the best on.
 CHOOSES = "mnistlib.chooses"
-#: Of a run that has ended on its node: what its record adds to what the service knows, as JSON.
+#: Of a run that has ended on its node: what its record adds to what the cluster knows, as JSON.
 ENDED = "mnistlib.ended"
 
 _TOLD_AT_THE_END = ("started", "ended", "metrics", "converged", "error", "best_trial")
 
 
 def new_id(experiment: str) -> str:
-    """Return an id that is ours before the service knows of it, so that a lost answer loses no run."""
+    """Return an id that is ours before the cluster knows of it, so that a lost answer loses no run."""
     return f"{experiment}_{int(time.time())}_{secrets.token_hex(4)}"
 
 
@@ -46,7 +46,7 @@ def is_sweep(run: RemoteRun) -> bool:
 
 
 def record_of(run: RemoteRun) -> RunRecord:
-    """Return the record of a run: what the service knows, and what the node has told at its end."""
+    """Return the record of a run: what the cluster knows, and what the node has told at its end."""
     told: dict[str, Any] = json.loads(run.properties.get(ENDED, "{}"))
     failed = run.status is RunStatus.FAILED
     return RunRecord(

@@ -1,4 +1,4 @@
-"""Try again what a service could not do just now: bounded, with pauses that grow and differ."""
+"""Try again what a cluster could not do just now: bounded, with pauses that grow and differ."""
 
 import logging
 import random
@@ -51,7 +51,7 @@ def persist(
     call : callable
         What to do. It must be harmless to do twice.
     pause_after : callable
-        Tells of an error the seconds that the service asks to wait, 0 where it says nothing, None of an error that
+        Tells of an error the seconds that the cluster asks to wait, 0 where it says nothing, None of an error that
         will not go away.
     policy : RetryPolicy
         How often and how patiently.

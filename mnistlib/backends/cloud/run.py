@@ -1,4 +1,4 @@
-"""A run on a cluster, seen from here: every question is a question to the service."""
+"""A run on a cluster, seen from here: every question is a question to the cluster."""
 
 import hashlib
 import json
@@ -50,7 +50,7 @@ class CloudRun(Run):
 
     @property
     def remote(self) -> RemoteRun:
-        """What the service knows of the run now."""
+        """What the cluster knows of the run now."""
         if not self._is_final:
             before, self._known = self._known.status, self._asked()
             self._is_final = self._known.status.ended
@@ -77,7 +77,7 @@ class CloudRun(Run):
 
     @property
     def record(self) -> RunRecord:
-        """What the service knows of the run, and what its node has told at its end."""
+        """What the cluster knows of the run, and what its node has told at its end."""
         return record_of(self.remote)
 
     def local_folder(self) -> Path:
@@ -144,7 +144,7 @@ class CloudRun(Run):
         description: str = "",
         tags: Mapping[str, str] | None = None,
     ) -> ModelVersion:
-        """Register the run's model with the service; see :meth:`Run.register_model`."""
+        """Register the run's model with the cluster; see :meth:`Run.register_model`."""
         require_model_name(name)
         status = self.status
         if status is not RunStatus.COMPLETED:
@@ -195,7 +195,7 @@ class CloudRun(Run):
         return RunResult(self.id, self.experiment, self._known.status, folder, metrics, converged)
 
     def _stored_names(self) -> dict[str, str]:
-        """Return what the run's files are called everywhere, with what the service calls them."""
+        """Return what the run's files are called everywhere, with what the cluster calls them."""
         return {_COLLECTED_AS.get(name, name): name for name in self._client.file_names(self.id)}
 
     def _read(self, name: str) -> bytes:
@@ -209,7 +209,7 @@ def as_its_runs_say(sweep: RemoteRun, runs: Sequence[RemoteRun]) -> RemoteRun:
     """Return a sweep as its runs say it is: it does not end before them, and is not open when they have ended.
 
     In this order: while a run goes on, so does the sweep. Then counts what the run that closed it has told. Then what
-    the service says, if it says that the sweep has ended badly. Without any of that, nobody has closed it.
+    the cluster says, if it says that the sweep has ended badly. Without any of that, nobody has closed it.
     """
     missing = len(runs) < len(json.loads(sweep.properties.get(CHILDREN, "[]"))) and not sweep.status.ended
     if missing or not all(run.status.ended for run in runs):

@@ -17,14 +17,14 @@ _CURATED = "curated:"
 
 @dataclass(frozen=True)
 class EnvironmentSpecification:
-    """The Python environment of a node: one that the service has, or what a conda file says.
+    """The Python environment of a node: one that the cluster has, or what a conda file says.
 
     Attributes
     ----------
     name : str
         Its name. Of a conda file another one for every other content, so that what is registered need not be compared.
     conda : str
-        The conda file; empty of an environment that the service has.
+        The conda file; empty of an environment that the cluster has.
     text : str
         What it is, in words.
     """
@@ -37,7 +37,7 @@ class EnvironmentSpecification:
 def specification_of(environment: str | os.PathLike[str]) -> EnvironmentSpecification:
     """Return the specification that a user names: ``curated:NAME``, or the path of a conda file.
 
-    It must bring what a node needs: numpy, scikit-learn, joblib, pooch, tqdm, filelock and the service's own SDK.
+    It must bring what a node needs: numpy, scikit-learn, joblib, pooch, tqdm, filelock and the cluster's own SDK.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def specification_of(environment: str | os.PathLike[str]) -> EnvironmentSpecific
     named = os.fspath(environment)
     if named.startswith(_CURATED):
         name = named.removeprefix(_CURATED)
-        return EnvironmentSpecification(name, "", f"{name}, which the service has")
+        return EnvironmentSpecification(name, "", f"{name}, which the cluster has")
     try:
         return _of_conda(Path(named).read_text(encoding="utf-8"), f"what {named} says")
     except FileNotFoundError as error:

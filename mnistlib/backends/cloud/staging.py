@@ -1,7 +1,7 @@
 """What is shipped to a cluster: this package, ``job.json`` and, of a script, its source folder.
 
 Nothing else, whatever the current folder holds: a node needs the same source as this process, byte for byte, and an
-unchanged job gives unchanged files, which a service does not need to be sent again. The package is one archive, which
+unchanged job gives unchanged files, which a cluster does not need to be sent again. The package is one archive, which
 Python imports from as it is: a hundred files would be two hundred requests.
 """
 
@@ -69,7 +69,7 @@ def stage(job: Job, *, runs_folder: Path | None = None) -> Shipment:
     """Return what a node needs to run a job.
 
     A script's environment variables are left out of its ``job.json``, which is kept among the run's files: they may be
-    secrets. The service keeps them with what was submitted, for whoever may read the workspace.
+    secrets. The cluster keeps them with what was submitted, for whoever may read the workspace.
 
     Parameters
     ----------
