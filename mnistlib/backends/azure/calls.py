@@ -145,7 +145,7 @@ def found(look: Callable[[], Result]) -> Result | None:
 
 
 def pause_after(error: Exception) -> float | None:
-    """Return the seconds before another try: those that the workspace asks for, else 0; None where it would not help."""
+    """Return the seconds before another try: those that the workspace asks for, else 0; None where none would help."""
     status = status_of(error)
     if status in _RETRIED:
         return _asked_wait(error)
