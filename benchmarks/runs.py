@@ -12,7 +12,7 @@ from mnistlib.runs import RunRecord, RunStatus, RunStore
 from mnistlib.runs.record import now
 from mnistlib.runs.store import JOB_FILE, new_run_id
 from mnistlib.training.preprocessing import fit_normalization
-from mnistlib.training.solvers import SOLVERS, SolverOptions
+from mnistlib.training.solvers import SOLVERS
 
 JOB = TrainJob(dataset="digits", regularization=0.5)
 MOST_OVERHEAD = 0.060  # seconds
@@ -23,9 +23,8 @@ MOST_LISTING = 1.0  # seconds
 def train_directly() -> object:
     """Do what a run does, with no run around it: load, fit, score, pickle."""
     dataset = load_dataset(JOB.dataset)
-    options = SolverOptions(JOB.regularization, JOB.max_iter, JOB.tol, JOB.seed)
     fitted_map = fit_normalization(JOB.normalization, dataset.train.images)
-    fit = SOLVERS[JOB.solver](dataset.train, fitted_map, options, lambda _progress: False)
+    fit = SOLVERS[JOB.solver](dataset.train, fitted_map, JOB, lambda _progress: False)
     fit.classifier.score(dataset.test.images.reshape(len(dataset.test), -1) / 255, dataset.test.labels)
     return pickle_classifier(fit.classifier)
 

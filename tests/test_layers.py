@@ -11,7 +11,7 @@ import mnistlib
 
 LAYERS = [
     {"_version", "errors", "files", "html"},
-    {"idx", "package", "pictures"},
+    {"idx", "options", "package", "pictures"},
     {"datasets"},
     {"linear"},
     {"models"},

@@ -32,8 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status.
     """
     _open_streams()
-    parser = make_parser()
-    options = parser.parse_args(with_action(sys.argv[1:] if arguments is None else arguments))
+    arguments = with_action(sys.argv[1:] if arguments is None else arguments)
+    parser = make_parser(arguments[0] if arguments else "")
+    options = parser.parse_args(arguments)
     configure_logging(quiet=options.quiet)
     _write_whatever_comes()
     try:

@@ -13,9 +13,8 @@ from mnistlib.models.version import ModelVersion
 def register(options: argparse.Namespace) -> None:
     """Register a run's model and print what it is registered as."""
     chosen = {"output": options.output} if options.output else {}
-    tags = dict(pair.partition("=")[::2] for pair in options.tag)
     run = backend_of(options).attach(options.run)
-    version = run.register_model(options.name, description=options.description, tags=tags, **chosen)
+    version = run.register_model(options.name, description=options.description, tags=options.tags, **chosen)
     if options.json:
         print_json(**_version_json(version))
     else:

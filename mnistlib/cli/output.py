@@ -13,23 +13,9 @@ from typing import Any
 
 from mnistlib.backends import Backend, get_backend
 from mnistlib.backends.plan import Plan
-from mnistlib.errors import JobError
+from mnistlib.cli.options import given_options
 from mnistlib.jobs import Job, TrainJob
 from mnistlib.runs import Run, RunResult
-
-_JOB_OPTIONS = (
-    "dataset",
-    "data_folder",
-    "download",
-    "limit",
-    "validation",
-    "normalization",
-    "regularization",
-    "solver",
-    "max_iter",
-    "tol",
-    "seed",
-)
 
 _PATIENCE = 10  # seconds that a cancelled run is given to keep what it has
 _INTERRUPTED = 130
@@ -37,8 +23,7 @@ _INTERRUPTED = 130
 
 def training_job(options: argparse.Namespace) -> TrainJob:
     """Make the training job that the options ask for; what they leave out is the job's own default."""
-    given = {name: getattr(options, name, None) for name in _JOB_OPTIONS}
-    return TrainJob(**{name: value for name, value in given.items() if value is not None})
+    return TrainJob(**given_options(options, TrainJob))
 
 
 def submit_and_wait(
@@ -49,7 +34,7 @@ def submit_and_wait(
         job,
         experiment=options.experiment,
         name=options.name,
-        tags=_tags(options.tag),
+        tags=options.tags,
         resume=resume,
         register_as=options.register_as,
     )
@@ -116,16 +101,6 @@ def _finite(content: Any) -> Any:
     if isinstance(content, list | tuple):
         return [_finite(value) for value in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content
-
-
-def _tags(pairs: list[str]) -> dict[str, str]:
-    tags = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not key or not equals or key in tags:
-            raise JobError(f"--tag must be KEY=VALUE, each key once, not {pair!r}")
-        tags[key] = value
-    return tags
 
 
 def near(path: Path) -> str:

@@ -2,39 +2,36 @@
 
 import argparse
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from mnistlib.cli.options import Tags, add_options
 
 #: Commands with actions, and the action that is meant where none is named.
 _USUAL_ACTION = {"runs": "list", "models": "list", "services": "list"}
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line."""
+def make_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the whole command line.
+
+    Parameters
+    ----------
+    command : str, optional
+        The only command that is to be parsed: the others get no options, since some take long to import.
+    """
     parser = argparse.ArgumentParser(
         prog="mnistlib",
         description="Read IDX files, train logistic regression, keep the model.",
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _add_train(commands)
-    _add_sweep(commands)
-    _add_runs_commands(commands)
-    _add_register(commands)
-    _add_models_commands(commands)
-    _add_evaluate(commands)
-    _add_predict(commands)
-    _add_fetch(commands)
-    _add_info(commands)
-    _add_show(commands)
-    _add_report(commands)
-    _add_serve(commands)
-    _add_score(commands)
-    _add_deploy(commands)
-    _add_services_commands(commands)
-    _add_export_service(commands)
-    _add_doctor(commands)
-    _add_node(commands)
+    for name, (purpose, add) in _COMMANDS.items():
+        if command in (None, name):
+            add(commands, purpose)
+        else:
+            commands.add_parser(name, help=purpose)
+    if command in (None, _NODE):
+        _add_node(commands, "Run the job that lies here, on a cluster's node.")
     return parser
 
 
@@ -53,47 +50,44 @@ def with_action(arguments: Sequence[str]) -> list[str]:
     return [command, _USUAL_ACTION[command], *rest]
 
 
-def _add_train(commands: Any) -> None:
-    train = _add(commands, "train", "train a model and keep it in a run folder")
-    train.add_argument("--regularization", type=float, metavar="LAMBDA", help="1 / C (default: 0.01)")
-    train.add_argument("--validation", type=float, metavar="SHARE", help="score training images held out, not the test")
-    _add_job(train)
+def _add_train(commands: Any, purpose: str) -> None:
+    train = _add(commands, "train", purpose)
+    from mnistlib.jobs import TrainJob
+
+    add_options(train, TrainJob)
+    _add_submission(train)
 
 
-def _add_sweep(commands: Any) -> None:
-    sweep = _add(commands, "sweep", "train with several values of the regularization and find the best", module="runs")
+def _add_sweep(commands: Any, purpose: str) -> None:
+    from mnistlib.jobs import SweepJob, TrainJob
+
+    sweep = _add(commands, "sweep", purpose, module="runs")
     sweep.add_argument("--regularization", dest="values", metavar="LAMBDA,LAMBDA,...", required=True, help="the values")
-    sweep.add_argument("--validation", type=float, metavar="SHARE", help="training images held out to choose by (0.2)")
-    sweep.add_argument("--primary-metric", default="accuracy", metavar="METRIC", help="what to choose by (accuracy)")
-    sweep.add_argument("--goal", default="maximize", help="maximize or minimize (default: maximize)")
+    add_options(sweep, SweepJob)
+    add_options(sweep, TrainJob, without=("regularization",))
     sweep.add_argument("--resume", action="store_true", help="take over what an earlier sweep has completed")
-    _add_job(sweep)
+    _add_submission(sweep)
 
 
-def _add_job(parser: argparse.ArgumentParser) -> None:
-    """Add the options that a single training and a sweep share."""
-    parser.add_argument("--dataset", help="digits, mnist, fashion-mnist, kmnist, or a folder (default: mnist)")
-    _add_data_folder(parser)
-    parser.add_argument("--no-download", dest="download", action="store_false", default=None, help="never fetch files")
-    parser.add_argument("--limit", type=int, metavar="N", help="use at most N images of each split")
-    parser.add_argument("--normalization", help="unit, standard or none (default: unit)")
-    parser.add_argument("--solver", help="auto, or one of scikit-learn's by name (default: auto)")
-    parser.add_argument("--max-iter", type=int, metavar="N", help="iterations before the solver gives up")
-    parser.add_argument("--tol", type=float, help="the solver's tolerance")
-    parser.add_argument("--seed", type=int, help="for whatever is drawn at random (default: 42)")
+def _add_submission(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the run that a job becomes."""
     parser.add_argument("--dry-run", action="store_true", help="say what would be made, sent and run, and do nothing")
     parser.add_argument("--register-as", metavar="NAME", help="register the model when the job has completed")
     parser.add_argument("--experiment", default="default", help="name that runs of one purpose share")
     parser.add_argument("--name", help="what to call the run")
-    parser.add_argument(
-        "--tag", action="append", default=[], metavar="KEY=VALUE", help="note about the run; repeatable"
-    )
+    _add_tags(parser)
     _add_runs(parser)
     _add_json(parser)
 
 
-def _add_runs_commands(commands: Any) -> None:
-    group = commands.add_parser("runs", help="list, show, compare, follow, cancel and delete runs")
+def _add_tags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--tag", dest="tags", action=Tags, default={}, metavar="KEY=VALUE", help="note about it; repeatable"
+    )
+
+
+def _add_runs_commands(commands: Any, purpose: str) -> None:
+    group = commands.add_parser("runs", help=purpose)
     actions = group.add_subparsers(title="actions", metavar="ACTION", required=True)
     every = _add(actions, "list", "print the newest runs", module="runs", function="runs_list")
     every.add_argument("--experiment", help="only of this experiment")
@@ -106,8 +100,8 @@ def _add_runs_commands(commands: Any) -> None:
     logs = _add(actions, "logs", "print a run's log", module="runs", function="runs_logs")
     logs.add_argument("run", help="id or folder of a run")
     logs.add_argument("-f", "--follow", action="store_true", help="and what is added, until the run ends")
-    for name, purpose in (("cancel", "ask runs to stop"), ("delete", "remove runs that have ended")):
-        parser = _add(actions, name, purpose, module="runs", function=f"runs_{name}")
+    for name, of_action in (("cancel", "ask runs to stop"), ("delete", "remove runs that have ended")):
+        parser = _add(actions, name, of_action, module="runs", function=f"runs_{name}")
         parser.add_argument("chosen", nargs="+", metavar="RUN", help="id or folder of a run")
         _add_runs(parser)
     for parser in (every, show, compare):
@@ -116,18 +110,18 @@ def _add_runs_commands(commands: Any) -> None:
         _add_runs(parser)
 
 
-def _add_register(commands: Any) -> None:
-    register = _add(commands, "register", "keep a run's model under a name and its next version", module="models")
+def _add_register(commands: Any, purpose: str) -> None:
+    register = _add(commands, "register", purpose, module="models")
     register.add_argument("run", help="id or folder of a run; of a sweep, its best model is kept")
     register.add_argument("name", help="what to register it as")
     register.add_argument("--description", default="", help="what to say of it")
-    register.add_argument("--tag", action="append", default=[], metavar="KEY=VALUE", help="note about it; repeatable")
+    _add_tags(register)
     register.add_argument("--output", metavar="FILE", help="which of the run's files is the model, of a script's run")
     _add_place(register)
 
 
-def _add_models_commands(commands: Any) -> None:
-    group = commands.add_parser("models", help="list, show, download and delete registered models")
+def _add_models_commands(commands: Any, purpose: str) -> None:
+    group = commands.add_parser("models", help=purpose)
     actions = group.add_subparsers(title="actions", metavar="ACTION", required=True)
     every = _add(actions, "list", "print the registered versions", module="models", function="models_list")
     every.add_argument("name", nargs="?", help="only of this name")
@@ -149,16 +143,16 @@ def _add_place(parser: argparse.ArgumentParser) -> None:
     _add_json(parser)
 
 
-def _add_evaluate(commands: Any) -> None:
-    evaluate = _add(commands, "evaluate", "print accuracy, confusion matrix, precision and recall of a run's model")
+def _add_evaluate(commands: Any, purpose: str) -> None:
+    evaluate = _add(commands, "evaluate", purpose)
     evaluate.add_argument("run", help="id or folder of a run")
     _add_data_folder(evaluate)
     _add_runs(evaluate)
     _add_json(evaluate)
 
 
-def _add_predict(commands: Any) -> None:
-    predict = _add(commands, "predict", "print the label of each image in an IDX file, one a line")
+def _add_predict(commands: Any, purpose: str) -> None:
+    predict = _add(commands, "predict", purpose)
     predict.add_argument("model", help="id or folder of a run, or a saved model")
     predict.add_argument("file", help="IDX file of images, plain or gzip")
     predict.add_argument("--trust", action="store_true", help="load a pickle of unknown origin: it can run any code")
@@ -166,22 +160,22 @@ def _add_predict(commands: Any) -> None:
     _add_json(predict)
 
 
-def _add_fetch(commands: Any) -> None:
-    fetch = _add(commands, "fetch", "download a data set and print where its files are")
+def _add_fetch(commands: Any, purpose: str) -> None:
+    fetch = _add(commands, "fetch", purpose)
     fetch.add_argument("dataset", help="mnist, fashion-mnist or kmnist")
     _add_data_folder(fetch)
     fetch.add_argument("--force", action="store_true", help="fetch again what is there already")
     _add_json(fetch)
 
 
-def _add_info(commands: Any) -> None:
-    info = _add(commands, "info", "print what IDX files announce")
+def _add_info(commands: Any, purpose: str) -> None:
+    info = _add(commands, "info", purpose)
     info.add_argument("files", nargs="+", metavar="FILE", help="IDX file, plain or gzip")
     _add_json(info)
 
 
-def _add_show(commands: Any) -> None:
-    show = _add(commands, "show", "draw samples of a data set or IDX file, or the worst mistakes of a run")
+def _add_show(commands: Any, purpose: str) -> None:
+    show = _add(commands, "show", purpose)
     show.add_argument("what", help="name or folder of a data set, IDX file of images, or id or folder of a run")
     show.add_argument("--count", type=_positive, default=8, metavar="N", help="how many images (default: 8)")
     show.add_argument("--output", metavar="FILE.png", help="write a picture (extra: plots) instead of drawing here")
@@ -189,16 +183,16 @@ def _add_show(commands: Any) -> None:
     _add_runs(show)
 
 
-def _add_report(commands: Any) -> None:
-    report = _add(commands, "report", "write one HTML file that shows a run or a sweep", module="report")
+def _add_report(commands: Any, purpose: str) -> None:
+    report = _add(commands, "report", purpose, module="report")
     report.add_argument("run", help="id or folder of a run")
     report.add_argument("--output", metavar="FILE.html", help="the file (default: the run's id, in this folder)")
     _add_data_folder(report)
     _add_runs(report)
 
 
-def _add_serve(commands: Any) -> None:
-    serve = _add(commands, "serve", "answer with a model over HTTP, with a page to draw on", module="serving")
+def _add_serve(commands: Any, purpose: str) -> None:
+    serve = _add(commands, "serve", purpose, module="serving")
     serve.add_argument("model", metavar="MODEL", help="NAME[:VERSION] of a registered model, a run, or a file")
     serve.add_argument("--host", default="127.0.0.1", help="where to listen (default: 127.0.0.1, this machine only)")
     serve.add_argument("--port", type=_port, default=8000, help="0 takes any that is free (default: 8000)")
@@ -216,8 +210,8 @@ def _add_serve(commands: Any) -> None:
     _add_json(serve)
 
 
-def _add_score(commands: Any) -> None:
-    score = _add(commands, "score", "ask a service for the label of each image in files", module="score")
+def _add_score(commands: Any, purpose: str) -> None:
+    score = _add(commands, "score", purpose, module="score")
     score.add_argument(
         "files",
         nargs="+",
@@ -230,8 +224,8 @@ def _add_score(commands: Any) -> None:
     _add_place(score)
 
 
-def _add_deploy(commands: Any) -> None:
-    deploy = _add(commands, "deploy", "start a service that answers with a registered model", module="services")
+def _add_deploy(commands: Any, purpose: str) -> None:
+    deploy = _add(commands, "deploy", purpose, module="services")
     deploy.add_argument("model", metavar="NAME[:VERSION]", help="a registered model, by default its newest version")
     deploy.add_argument("--name", help="what to call the service (default: like the model)")
     deploy.add_argument("--replace", action="store_true", help="let it take the place of a service of that name")
@@ -251,11 +245,11 @@ def _add_deploy(commands: Any) -> None:
     _add_place(deploy)
 
 
-def _add_export_service(commands: Any) -> None:
+def _add_export_service(commands: Any, purpose: str) -> None:
     export = _add(
         commands,
         "export-service",
-        "write a folder with a Dockerfile that serves a registered model",
+        purpose,
         module="services",
         function="export_service",
     )
@@ -265,8 +259,8 @@ def _add_export_service(commands: Any) -> None:
     _add_place(export)
 
 
-def _add_services_commands(commands: Any) -> None:
-    group = commands.add_parser("services", help="list, show and delete deployed services, and print their logs")
+def _add_services_commands(commands: Any, purpose: str) -> None:
+    group = commands.add_parser("services", help=purpose)
     actions = group.add_subparsers(title="actions", metavar="ACTION", required=True)
     every = _add(actions, "list", "print the deployed services", module="services", function="services_list")
     show = _add(actions, "show", "print what is known of a service", module="services", function="services_show")
@@ -281,18 +275,15 @@ def _add_services_commands(commands: Any) -> None:
         _add_runs(parser)
 
 
-def _add_doctor(commands: Any) -> None:
-    doctor = _add(
-        commands, "doctor", "say whether all is there that a first job needs, and change nothing", module="doctor"
-    )
+def _add_doctor(commands: Any, purpose: str) -> None:
+    doctor = _add(commands, "doctor", purpose, module="doctor")
     doctor.add_argument("--backend", help="local, azureml or azureml-v2 (default: $MNISTLIB_BACKEND or local)")
     doctor.add_argument("--runs", metavar="FOLDER", help="is to hold the runs (default: $MNISTLIB_RUNS or runs)")
     _add_json(doctor)
 
 
-def _add_node(commands: Any) -> None:
-    """Add what a cluster's node runs; without a line of help, since no person does."""
-    node = commands.add_parser("node", description="Run the job that lies here, on a cluster's node.")
+def _add_node(commands: Any, purpose: str) -> None:
+    node = commands.add_parser("node", description=purpose)
     node.set_defaults(command=_Command("node", "node"), quiet=False, debug=False)
     # Version 0.1 said --service.
     node.add_argument("--backend", "--service", required=True, help="name of the backend that has sent the job")
@@ -365,3 +356,27 @@ class _Version(argparse.Action):
 
         print(f"mnistlib {__version__}")
         parser.exit()
+
+
+#: Command -> its purpose in one line, and the function that adds its options.
+_COMMANDS: Mapping[str, tuple[str, Callable[[Any, str], None]]] = {
+    "train": ("train a model and keep it in a run folder", _add_train),
+    "sweep": ("train with several values of the regularization and find the best", _add_sweep),
+    "runs": ("list, show, compare, follow, cancel and delete runs", _add_runs_commands),
+    "register": ("keep a run's model under a name and its next version", _add_register),
+    "models": ("list, show, download and delete registered models", _add_models_commands),
+    "evaluate": ("print accuracy, confusion matrix, precision and recall of a run's model", _add_evaluate),
+    "predict": ("print the label of each image in an IDX file, one a line", _add_predict),
+    "fetch": ("download a data set and print where its files are", _add_fetch),
+    "info": ("print what IDX files announce", _add_info),
+    "show": ("draw samples of a data set or IDX file, or the worst mistakes of a run", _add_show),
+    "report": ("write one HTML file that shows a run or a sweep", _add_report),
+    "serve": ("answer with a model over HTTP, with a page to draw on", _add_serve),
+    "score": ("ask a service for the label of each image in files", _add_score),
+    "deploy": ("start a service that answers with a registered model", _add_deploy),
+    "services": ("list, show and delete deployed services, and print their logs", _add_services_commands),
+    "export-service": ("write a folder with a Dockerfile that serves a registered model", _add_export_service),
+    "doctor": ("say whether all is there that a first job needs, and change nothing", _add_doctor),
+}
+#: A command without a line of help: a backend writes it, and no person.
+_NODE = "node"

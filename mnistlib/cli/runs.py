@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from mnistlib.cli.options import given_options
 from mnistlib.cli.output import backend_of, near, print_json, print_plan, run_json, submit_and_wait, training_job
 from mnistlib.cli.tables import format_table
 from mnistlib.errors import JobError
@@ -21,8 +22,7 @@ def sweep(options: argparse.Namespace) -> None:
     job = SweepJob(
         base=training_job(options),
         regularization=_values(options.values),
-        primary_metric=options.primary_metric,
-        goal=options.goal,
+        **given_options(options, SweepJob),
     )
     backend = backend_of(options)
     if options.dry_run:
@@ -56,7 +56,7 @@ def sweep(options: argparse.Namespace) -> None:
     ]
     print(format_table([">regularization", "run", "status", f">validation {job.primary_metric}", ""], rows))
     print(f"run        {result.run_id}")
-    print(f"best regularization  {result.metrics['best_regularization']:g}")
+    print(f"best       regularization {result.metrics['best_regularization']:g}")
     print(f"accuracy   {result.metrics['accuracy']:.4f} on the test images")
     print(f"model      {near(result.model_path)}")
 

@@ -12,7 +12,6 @@ from mnistlib.jobs.train import TrainJob
 from mnistlib.models.artifact import MODEL_FILE, ModelDescription, current_versions, pickle_classifier, save_model
 from mnistlib.runs import RunContext
 from mnistlib.training.fit import TrainedModel, train
-from mnistlib.training.solvers import SolverOptions
 
 
 @dataclass(frozen=True)
@@ -51,9 +50,7 @@ def execute(job: Job, context: RunContext) -> Outcome:
     """
     if isinstance(job, TrainJob):
         dataset = load_for(job, context)
-        model = train(
-            dataset, normalization=job.normalization, solver=job.solver, options=options_of(job), context=context
-        )
+        model = train(dataset, normalization=job.normalization, solver=job.solver, options=job, context=context)
         return keep(model, job, dataset, context)
     if isinstance(job, ScriptJob):
         return Outcome(cancelled=not run_script(job, context))
@@ -67,11 +64,6 @@ def load_for(job: TrainJob, context: RunContext) -> Dataset:
     if not job.validation:
         return dataset
     return dataset.holding_out(job.validation, seed=job.seed)
-
-
-def options_of(job: TrainJob) -> SolverOptions:
-    """Return what a job tells its solver."""
-    return SolverOptions(job.regularization, job.max_iter, job.tol, job.seed)
 
 
 def keep(model: TrainedModel, job: TrainJob, dataset: Dataset, context: RunContext) -> Outcome:

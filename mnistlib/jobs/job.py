@@ -1,12 +1,12 @@
 """What all jobs share: they are frozen data, checked when they are made, and JSON both ways."""
 
 import json
-import math
 import os
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, ClassVar, Self
 
 from mnistlib.errors import JobError
+from mnistlib.options import check_options
 
 _TYPES: dict[str, type["Job"]] = {}
 
@@ -28,6 +28,7 @@ class Job:
             value = getattr(self, field.name)
             if hasattr(value, "dtype") and hasattr(value, "tolist"):
                 object.__setattr__(self, field.name, value.tolist())
+        check_options(self)
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -107,24 +108,3 @@ def require_type(job: Job, name: str, kind: type) -> None:
     value: Any = getattr(job, name)
     if not isinstance(value, kind):
         raise JobError(f"{name} must be of type {kind.__name__}, not {value!r}")
-
-
-def require_choice(job: Job, name: str, choices: tuple[str, ...]) -> None:
-    """Refuse a value that is not one of a few."""
-    value: Any = getattr(job, name)
-    if value not in choices:
-        raise JobError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
-
-
-def require_integer(job: Job, name: str, least: int, most: int | None = None) -> None:
-    """Refuse a value that is not a whole number in a range."""
-    value: Any = getattr(job, name)
-    if not isinstance(value, int) or isinstance(value, bool) or value < least or (most is not None and value > most):
-        upper = "" if most is None else f" and at most {most}"
-        raise JobError(f"{name} must be a whole number, at least {least}{upper}, not {value!r}")
-
-
-def require_positive(name: str, value: Any) -> None:
-    """Refuse a value that is not a finite number above 0."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value) or value <= 0:
-        raise JobError(f"{name} must be a finite number above 0, not {value!r}")

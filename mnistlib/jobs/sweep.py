@@ -5,8 +5,9 @@ from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar, Self, TypeVar
 
 from mnistlib.errors import JobError
-from mnistlib.jobs.job import Job, require_choice, require_positive, require_type
+from mnistlib.jobs.job import Job, require_type
 from mnistlib.jobs.train import TrainJob
+from mnistlib.options import choice, option, positive
 
 Child = TypeVar("Child", bound=Hashable)
 
@@ -50,8 +51,8 @@ class SweepJob(Job):
     base: TrainJob
     _: KW_ONLY
     regularization: Sequence[float]
-    primary_metric: str = "accuracy"
-    goal: str = "maximize"
+    primary_metric: str = option("accuracy", "the metric to choose by (default: accuracy)", metavar="METRIC")
+    goal: str = option("maximize", "maximize or minimize (default: maximize)", check=choice("maximize", "minimize"))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -61,11 +62,10 @@ class SweepJob(Job):
             raise JobError(f"regularization must be a list of numbers above 0, not {self.regularization!r}")
         object.__setattr__(self, "regularization", tuple(self.regularization))
         for value in self.regularization:
-            require_positive("each value of regularization", value)
+            positive("each value of regularization", value)
         if len(set(self.regularization)) < len(self.regularization):
             raise JobError(f"regularization has a value twice: {', '.join(f'{r:g}' for r in self.regularization)}")
         require_type(self, "primary_metric", str)
-        require_choice(self, "goal", ("maximize", "minimize"))
 
     def children(self) -> list[TrainJob]:
         """Return the job of each trial, in the order of `regularization`."""

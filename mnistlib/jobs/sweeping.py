@@ -14,7 +14,7 @@ from typing import Any
 
 from mnistlib.datasets import Dataset, load_dataset
 from mnistlib.errors import SweepFailedError
-from mnistlib.jobs.execute import Outcome, keep, load_for, options_of
+from mnistlib.jobs.execute import Outcome, keep, load_for
 from mnistlib.jobs.runner import begin, conclude, run_in_folder
 from mnistlib.jobs.sweep import SweepJob
 from mnistlib.jobs.train import TrainJob
@@ -110,7 +110,7 @@ def _fit_together(jobs: list[TrainJob], dataset: Dataset, context: RunContext) -
     importlib.import_module("sklearn.linear_model")  # not part of the fit, the first time in a process
     started = perf_counter()
     fitted_map = fit_normalization(jobs[0].normalization, dataset.train.images)
-    fits = fit_path(dataset.train, fitted_map, [options_of(job) for job in jobs], watch(context, models=len(jobs)))
+    fits = fit_path(dataset.train, fitted_map, jobs, watch(context, models=len(jobs)))
     context.log_metric("fit_seconds", round(perf_counter() - started, 3))
     return fitted_map, fits
 

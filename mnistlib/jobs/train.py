@@ -7,13 +7,16 @@ from typing import Any, ClassVar
 
 from mnistlib.datasets.catalog import NAMES
 from mnistlib.errors import JobError
-from mnistlib.jobs.job import Job, require_choice, require_integer, require_path, require_positive, require_type
+from mnistlib.jobs.job import Job, require_path, require_type
+from mnistlib.options import choice, option, share, whole
 from mnistlib.training.preprocessing import NORMALIZATIONS
-from mnistlib.training.solvers import SOLVERS
+from mnistlib.training.solvers import SOLVERS, SolverOptions
+
+_DATA_FOLDER = "holds a subfolder for each data set (default: $MNISTLIB_DATA)"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainJob(Job):
+class TrainJob(Job, SolverOptions):
     """Train one model.
 
     Attributes
@@ -31,16 +34,10 @@ class TrainJob(Job):
         instead of the test images: to choose between models without a look at the test.
     normalization : str
         ``unit`` (pixels in [0, 1]), ``standard`` or ``none``.
-    regularization : float
-        Lambda, above 0; scikit-learn's C is 1 / lambda.
     solver : str
         ``auto``, or one of scikit-learn's by name; ``liblinear`` fits one class against the rest.
-    max_iter : int
-        Iterations after which the solver gives up, at least 1.
-    tol : float
-        The solver's tolerance, above 0.
-    seed : int
-        For whatever is drawn at random, from 0 to 2**32 - 1.
+    regularization, max_iter, tol, seed
+        As `SolverOptions` has them.
 
     Raises
     ------
@@ -57,17 +54,13 @@ class TrainJob(Job):
 
     type: ClassVar[str] = "train"
 
-    dataset: str = "mnist"
-    data_folder: str | None = None
-    download: bool = True
-    limit: int | None = None
-    validation: float = 0.0
-    normalization: str = "unit"
-    regularization: float = 0.01
-    solver: str = "auto"
-    max_iter: int = 1000
-    tol: float = 1e-4
-    seed: int = 42
+    dataset: str = option("mnist", f"{', '.join(NAMES)}, or a folder (default: mnist)")
+    data_folder: str | None = option(None, _DATA_FOLDER, metavar="FOLDER")
+    download: bool = option(True, "never fetch files", flag="--no-download")
+    limit: int | None = option(None, "use at most N images of each split", metavar="N", check=whole(1))
+    validation: float = option(0.0, "score training images held out, not the test", metavar="SHARE", check=share)
+    normalization: str = option("unit", f"{', '.join(NORMALIZATIONS)} (default: unit)", check=choice(*NORMALIZATIONS))
+    solver: str = option("auto", "auto, or one of scikit-learn's by name (default: auto)", check=choice(*SOLVERS))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -79,22 +72,8 @@ class TrainJob(Job):
             raise JobError("dataset must be a name or a folder, not empty")
         require_path(self, "data_folder", optional=True)
         require_type(self, "download", bool)
-        if self.limit is not None:
-            require_integer(self, "limit", 1)
-        _require_share(self.validation)
-        require_choice(self, "normalization", NORMALIZATIONS)
-        require_positive("regularization", self.regularization)
-        require_choice(self, "solver", tuple(SOLVERS))
-        require_integer(self, "max_iter", 1)
-        require_positive("tol", self.tol)
-        require_integer(self, "seed", 0, 2**32 - 1)
 
 
 def _is_folder(dataset: Any) -> bool:
     # Unlike Path.is_dir, os.path.isdir says no to a name that is too long or holds a null.
     return isinstance(dataset, str) and os.path.isdir(dataset)  # noqa: PTH112
-
-
-def _require_share(value: Any) -> None:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1:
-        raise JobError(f"validation must be a number from 0 to below 1, not {value!r}")

@@ -1,0 +1,56 @@
+"""Command-line options from the fields of a dataclass, and the values that the user has given for them."""
+
+import argparse
+from collections.abc import Collection
+from dataclasses import fields
+from typing import Any
+
+from mnistlib.options import options_in, type_of
+
+__all__ = ["Tags", "add_options", "given_options"]
+
+
+def add_options(parser: Any, cls: type, *, without: Collection[str] = ()) -> None:
+    """Add a command-line option for each option of a dataclass.
+
+    Its default is None, so that the class alone knows its defaults. An option that the parser has already is left out.
+
+    Parameters
+    ----------
+    parser : ArgumentParser or argument group
+        Where to add them.
+    cls : type
+        The dataclass.
+    without : collection of str
+        Names of fields to leave out.
+    """
+    for field, described in options_in(cls):
+        kind = type_of(cls, field.name)
+        flag = described.flag or f"--{field.name.replace('_', '-')}"
+        if field.name in without or flag in parser._option_string_actions:
+            continue
+        if kind is bool:
+            value = "store_false" if field.default is True else "store_true"
+            parser.add_argument(flag, dest=field.name, action=value, default=None, help=described.help)
+        else:
+            parser.add_argument(flag, dest=field.name, type=kind, metavar=described.metavar, help=described.help)
+
+
+def given_options(options: argparse.Namespace, cls: type) -> dict[str, Any]:
+    """Return the options of a dataclass that the user has given, by field name."""
+    names = [field.name for field in fields(cls)]
+    return {name: value for name in names if (value := getattr(options, name, None)) is not None}
+
+
+class Tags(argparse.Action):
+    """Collects KEY=VALUE pairs, each key once."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        """Add one pair."""
+        key, equals, value = values.partition("=")
+        tags = getattr(namespace, self.dest)
+        if not key or not equals or key in tags:
+            parser.error(f"--tag must be KEY=VALUE, each key once, not {values!r}")
+        setattr(namespace, self.dest, {**tags, key: value})

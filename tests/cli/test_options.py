@@ -1,0 +1,66 @@
+import argparse
+from dataclasses import dataclass
+
+import pytest
+
+from mnistlib import SweepJob, TrainJob
+from mnistlib.cli.options import Tags, add_options, given_options
+from mnistlib.cli.parser import make_parser
+from mnistlib.options import option, options_in
+from tests.cli.test_cli import run
+
+
+@dataclass(frozen=True)
+class Oven:
+    heat: float = option(200.0, "degrees Celsius", metavar="DEGREES")
+    max_racks: int | None = option(None, "racks in use")
+    fan: bool = option(False, "circulate the air")
+    light: bool = option(True, "leave it dark", flag="--no-light")
+
+
+def parsed(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_options(parser, Oven)
+    return parser.parse_args(words)
+
+
+def test_a_field_is_a_flag_of_its_name_and_type() -> None:
+    given = parsed("--heat", "180", "--max-racks", "2", "--fan", "--no-light")
+    assert given_options(given, Oven) == {"heat": 180.0, "max_racks": 2, "fan": True, "light": False}
+
+
+def test_the_class_alone_knows_its_defaults() -> None:
+    assert given_options(parsed(), Oven) == {}
+
+
+def test_the_help_is_that_of_the_field() -> None:
+    parser = argparse.ArgumentParser()
+    add_options(parser, Oven, without=["fan"])
+    text = parser.format_help()
+    assert "--heat DEGREES" in text
+    assert "degrees Celsius" in text
+    assert "circulate" not in text
+
+
+@pytest.mark.parametrize(("command", "cls"), [("train", TrainJob), ("sweep", TrainJob), ("sweep", SweepJob)])
+def test_each_option_of_a_job_is_one_of_its_command(command: str, cls: type) -> None:
+    (commands,) = make_parser(command)._subparsers._group_actions  # type: ignore[union-attr]
+    flags = commands.choices[command]._option_string_actions  # type: ignore[index]
+    for field, described in options_in(cls):
+        assert (described.flag or f"--{field.name.replace('_', '-')}") in flags
+
+
+def test_tags_are_collected_by_key() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--tag", dest="tags", action=Tags, default={})
+    assert parser.parse_args(["--tag", "a=b=c", "--tag", "d="]).tags == {"a": "b=c", "d": ""}
+    assert parser.parse_args([]).tags == {}
+
+
+@pytest.mark.parametrize("tags", [["foo"], ["=foo"], ["a=1", "a=2"]])
+@pytest.mark.parametrize("command", [["train"], ["register", "run", "name"]], ids=["train", "register"])
+def test_a_tag_without_a_value_or_twice_is_wrong_usage(command: list[str], tags: list[str]) -> None:
+    words = [word for tag in tags for word in ("--tag", tag)]
+    done = run(*command, *words, check=False)
+    assert done.returncode == 2
+    assert "--tag must be KEY=VALUE, each key once" in done.stderr
