@@ -6,8 +6,8 @@ import signal
 import sys
 import threading
 
+from mnistlib.testing.azureml.compute.nodes import ENVIRONMENTS
 from mnistlib.testing.azureml.emulator import AzureMLEmulator
-from mnistlib.testing.azureml.node import ENVIRONMENTS
 
 
 def main(arguments: list[str] | None = None) -> int:

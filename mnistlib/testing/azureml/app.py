@@ -12,13 +12,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mnistlib.testing.azureml.answers import Refusal, error_body, gone, not_covered, refuse
-from mnistlib.testing.azureml.arm import arm_routes
-from mnistlib.testing.azureml.arm.sweeps import Sweeps
-from mnistlib.testing.azureml.cluster import Clusters
+from mnistlib.testing.azureml.compute.clusters import Clusters
+from mnistlib.testing.azureml.endpoints.scoring import Scorers
 from mnistlib.testing.azureml.faults import Fault
+from mnistlib.testing.azureml.jobs.sweeps import Sweeps
 from mnistlib.testing.azureml.names import LOGIN_HOST, MANAGEMENT_HOST, WORKSPACE_PATH, Names
-from mnistlib.testing.azureml.scoring import Scorers
-from mnistlib.testing.azureml.services import all_routes
+from mnistlib.testing.azureml.routes import all_routes, newer_routes
 from mnistlib.testing.azureml.state import State
 
 
@@ -59,7 +58,7 @@ def build(
         Resets the connection of the client that comes from a port.
     """
     app = Starlette(
-        routes=[*all_routes(state, clusters, scorers), *arm_routes(state, clusters, sweeps, scorers)],
+        routes=[*all_routes(state, clusters, scorers), *newer_routes(state, clusters, sweeps, scorers)],
         exception_handlers={Refusal: refuse, ClientDisconnect: gone, 404: not_covered, 405: not_covered},
     )
     # A path ends as the SDK ends it; a redirect would only be one more request.

@@ -17,12 +17,12 @@ from filelock import FileLock, Timeout
 
 from mnistlib.files import publish_bytes
 from mnistlib.testing.azureml.app import Request, build
-from mnistlib.testing.azureml.arm.sweeps import Sweeps
-from mnistlib.testing.azureml.cluster import Clusters, Timing
+from mnistlib.testing.azureml.compute.clusters import Clusters, Timing
+from mnistlib.testing.azureml.compute.nodes import ENVIRONMENTS, Nodes
+from mnistlib.testing.azureml.endpoints.scoring import Scorers
 from mnistlib.testing.azureml.faults import Faults
+from mnistlib.testing.azureml.jobs.sweeps import Sweeps
 from mnistlib.testing.azureml.names import Names
-from mnistlib.testing.azureml.node import ENVIRONMENTS, Nodes
-from mnistlib.testing.azureml.scoring import Scorers
 from mnistlib.testing.azureml.server import Server
 from mnistlib.testing.azureml.state import State
 from mnistlib.testing.azureml.tokens import Credential

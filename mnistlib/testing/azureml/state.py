@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnistlib.testing.azureml.blobs import Blobs
+from mnistlib.testing.azureml.data.blobs import Blobs
 from mnistlib.testing.azureml.faults import Faults
 from mnistlib.testing.azureml.names import Names
-from mnistlib.testing.azureml.runs import Runs
+from mnistlib.testing.azureml.runs.records import Runs
 from mnistlib.testing.azureml.store import Store
 from mnistlib.testing.azureml.tokens import Tokens
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mnistlib.testing.azureml import AzureMLEmulator
-from mnistlib.testing.azureml.environments import requirements
+from mnistlib.testing.azureml.environments.builds import requirements
 from tests.testing.azureml.steps import Submit, finished, log_of, make_cluster, submit_text
 
 

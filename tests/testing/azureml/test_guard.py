@@ -22,8 +22,8 @@ pytest.importorskip(
 from azureml.core import Dataset
 
 from mnistlib.testing.azureml import AzureMLEmulator
-from mnistlib.testing.azureml.environments import Python
-from mnistlib.testing.azureml.node import Nodes
+from mnistlib.testing.azureml.compute.nodes import Nodes
+from mnistlib.testing.azureml.environments.builds import Python
 from tests.loopback import AMONG_PACKAGES, LOOPBACK, ON_THE_PATH, install
 from tests.testing.azureml.steps import Submit, filled, finished, log_of, wait_until
 

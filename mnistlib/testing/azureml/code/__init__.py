@@ -1,0 +1,1 @@
+"""Code: the snapshots of azureml-core, the codes of azure-ai-ml."""

@@ -1,0 +1,1 @@
+"""Data: the storage account, datastores, data sets and data assets."""

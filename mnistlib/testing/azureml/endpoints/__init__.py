@@ -1,0 +1,1 @@
+"""Endpoints: deployed models, as web services or online endpoints."""

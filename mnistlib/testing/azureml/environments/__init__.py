@@ -1,0 +1,1 @@
+"""Environments: their definitions, and the interpreters built from them."""

@@ -1,0 +1,1 @@
+"""Jobs: submission, command jobs, sweeps and their outputs."""

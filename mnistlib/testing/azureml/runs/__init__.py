@@ -1,0 +1,1 @@
+"""Runs: experiments, runs, their metrics and files, by the history service and by MLflow."""

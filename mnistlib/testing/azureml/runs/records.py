@@ -1,0 +1,158 @@
+"""Runs: one document each, in the form that the history service answers with."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from mnistlib.testing.azureml.answers import now
+from mnistlib.testing.azureml.data.blobs import RUN_CONTAINER, Blobs
+from mnistlib.testing.azureml.names import Names
+from mnistlib.testing.azureml.store import Document, Store
+
+#: From these a run never goes anywhere.
+FINAL = frozenset({"Completed", "Failed", "Canceled"})
+
+#: The type of a run that has trials, and no process of its own.
+SWEEP = "azureml.sweep"
+
+
+class Runs:
+    """The runs of all experiments.
+
+    Parameters
+    ----------
+    store : Store
+        Where they are.
+    blobs : Blobs
+        Where their files are.
+    names : Names
+        For addresses.
+
+    Attributes
+    ----------
+    listeners : list of callable
+        Called with a run's id whenever it has got another status.
+    """
+
+    def __init__(self, store: Store, blobs: Blobs, names: Names) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._names = names
+        self.listeners: list[Callable[[str], None]] = []
+
+    def experiment(self, name: str) -> Document:
+        """Return the experiment, made if there is none."""
+        self._store.add(
+            "experiment",
+            name,
+            {"experimentId": str(uuid.uuid4()), "name": name, "createdUtc": now(), "tags": {}, "archivedTime": None},
+        )
+        experiment = self._store.get("experiment", name)
+        assert experiment is not None
+        return experiment
+
+    def add(self, run_id: str, experiment: str, **fields: Any) -> bool:
+        """Add a run; return False, and change nothing, if there is one of this id."""
+        parent = self.get(fields.get("parentRunId") or "")
+        run = {
+            "runId": run_id,
+            "runNumber": self._store.next_number("run"),
+            "rootRunId": parent["rootRunId"] if parent else run_id,
+            "parentRunId": None,
+            "experimentId": self.experiment(experiment)["experimentId"],
+            "experimentName": experiment,
+            "status": "NotStarted",
+            "statuses": ["NotStarted"],
+            "dataContainerId": f"dcid.{run_id}",
+            "createdUtc": now(),
+            "startTimeUtc": None,
+            "endTimeUtc": None,
+            "name": None,
+            "displayName": run_id,
+            "target": None,
+            "runType": None,
+            "properties": {},
+            "tags": {},
+            "error": None,
+            "createdBy": {"userName": "loopback", "userObjectId": self._names.client},
+            "cancelUri": self._names.api("execution/v1.0", f"/experiments/{experiment}/runs/{run_id}/cancel"),
+        }
+        return self._store.add("run", run_id, run | fields)
+
+    def get(self, run_id: str) -> Document | None:
+        """Return the run, or None."""
+        return self._store.get("run", run_id)
+
+    def all(self) -> list[Document]:
+        """Return every run, oldest first."""
+        return self._store.all("run")
+
+    def patch(self, run_id: str, changes: Document) -> None:
+        """Merge tags and properties, replace everything else."""
+
+        def merge(run: Document) -> None:
+            for key, value in changes.items():
+                if key in ("tags", "properties"):
+                    run[key] |= value or {}
+                elif value is not None and key not in ("runId", "status"):
+                    run[key] = value
+
+        self._store.change("run", run_id, merge)
+
+    def remove_tags(self, run_id: str, names: list[str]) -> None:
+        """Remove tags from a run; unknown ones are passed over."""
+
+        def remove(run: Document) -> None:
+            run["tags"] = {name: value for name, value in run["tags"].items() if name not in names}
+
+        self._store.change("run", run_id, remove)
+
+    def note_error(self, run_id: str, error: Document | None) -> None:
+        """Keep why a run is about to fail."""
+
+        def change(run: Document) -> None:
+            run["error"] = error
+
+        self._store.change("run", run_id, change)
+
+    def move(self, run_id: str, status: str, *, error: Document | None = None) -> bool:
+        """Give the run another status; return False if it has a final one already, which stays."""
+        moved = False
+
+        def change(run: Document) -> None:
+            nonlocal moved
+            if run["status"] in FINAL or (run["status"] == "CancelRequested" and status not in FINAL):
+                return
+            moved = True
+            run["status"] = status
+            run["statuses"].append(status)
+            if status == "Running":
+                run["startTimeUtc"] = run["startTimeUtc"] or now()
+            if status in FINAL:
+                run["endTimeUtc"] = now()
+                run["error"] = error or run["error"]
+
+        self._store.change("run", run_id, change)
+        for listener in self.listeners if moved else ():
+            listener(run_id)
+        return moved
+
+    def end_children(self, run_id: str) -> None:
+        """Fail what a job that was ended has begun and left open: nobody is there to say how it went on."""
+        for run in self.all():
+            if run["parentRunId"] == run_id and self._store.get("submission", run["runId"]) is None:
+                self.move(run["runId"], "Failed", error=failure(f"The job {run_id}, which began this run, was ended."))
+
+    def files(self, run_id: str, prefix: str = "") -> list[str]:
+        """Return the names of the run's files."""
+        folder = f"ExperimentRun/dcid.{run_id}/"
+        return [blob["name"].removeprefix(folder) for blob in self._blobs.listed(RUN_CONTAINER, folder + prefix)]
+
+    def file_address(self, run_id: str, name: str) -> str:
+        """Return an address that opens one file of the run."""
+        return self._blobs.address(RUN_CONTAINER, f"ExperimentRun/dcid.{run_id}/{name}")
+
+
+def failure(message: str, *, code: str = "UserError") -> Document:
+    """Return an error in the form that a run carries it."""
+    return {"error": {"code": code, "message": message, "details": []}, "time": now()}

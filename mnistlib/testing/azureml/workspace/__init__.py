@@ -1,0 +1,1 @@
+"""The workspace: login, discovery, description and secrets."""
