@@ -1,4 +1,4 @@
-"""How the service says no, and what its answers have in common."""
+"""Refusals, and the forms that all answers share."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,15 +7,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 
-class Refusal(Exception):  # noqa: N818 - it is an answer, not a failure of the service
-    """An error that the service answers with.
+class Refusal(Exception):  # noqa: N818 - an answer, not a failure of the emulator
+    """Error answer to a request.
 
     Parameters
     ----------
     status : int
         The HTTP status.
     code, message : str
-        What the SDK shows of it.
+        The parts of the answer that the SDKs show.
     """
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -25,18 +25,33 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not a failure of the 
         self.message = message
 
 
-def not_found(what: str) -> Refusal:
-    """Return the refusal for something that does not exist."""
-    return Refusal(404, "NotFound", f"{what} was not found.")
+def not_found(subject: str) -> Refusal:
+    """Return the refusal for an unknown resource: ``not_found("The run x")``."""
+    return Refusal(404, "NotFound", f"{subject} was not found.")
+
+
+def bad_argument(message: str) -> Refusal:
+    """Return the refusal for a malformed value."""
+    return Refusal(400, "BadArgument", message)
+
+
+def user_error(message: str) -> Refusal:
+    """Return the refusal for a request that is well formed and cannot be carried out."""
+    return Refusal(400, "UserError", message)
+
+
+def unsupported(message: str) -> Refusal:
+    """Return the refusal for a feature of Azure ML that the emulator lacks, on a route that it has."""
+    return Refusal(501, "NotImplemented", message)
 
 
 def now() -> str:
-    """Return the time as the service writes it."""
+    """Return the current time in Azure's format."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def error_body(code: str, message: str) -> dict[str, Any]:
-    """Return an error in a form that the clients of the management, of the data services and of MLflow read."""
+    """Return an error in a form that the clients of the management interface, of the data plane and of MLflow read."""
     return {
         "error": {"code": code, "message": message, "details": []},
         "error_code": code,
@@ -56,16 +71,21 @@ def refuse(request: Request, error: Exception) -> Response:
 
 
 def not_covered(request: Request, error: Exception) -> Response:
-    """Answer a call that nothing here handles: 501, naming it."""
+    """Answer a request that no route takes: 501, with the request's method and address."""
     call = request.scope.get("call", f"{request.method} {request.url.path}")
     return JSONResponse(error_body("NotImplemented", f"the emulator does not cover {call}"), 501)
 
 
 def gone(request: Request, error: Exception) -> Response:
-    """Answer a client that has hung up in the middle of its request, and won't hear it."""
+    """Answer a client that has closed its connection in the middle of a request, and will not read the answer."""
     return Response(status_code=499)
 
 
 def page(values: list[Any]) -> JSONResponse:
-    """Answer with a whole list at once."""
+    """Answer with a whole list in the form of the data plane."""
     return JSONResponse({"value": values, "continuationToken": None})
+
+
+def listing(resources: list[Any]) -> JSONResponse:
+    """Answer with a whole list in the form of the management interface."""
+    return JSONResponse({"value": resources, "nextLink": None})

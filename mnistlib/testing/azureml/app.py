@@ -1,7 +1,6 @@
-"""The service as one ASGI application; before all its rooms stand the record, the faults and the bearer token."""
+"""The emulator as an ASGI application: the routes, behind the record of requests, the faults and the bearer token."""
 
 import asyncio
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,18 +11,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mnistlib.testing.azureml.answers import Refusal, error_body, gone, not_covered, refuse
-from mnistlib.testing.azureml.compute.clusters import Clusters
-from mnistlib.testing.azureml.endpoints.scoring import Scorers
 from mnistlib.testing.azureml.faults import Fault
-from mnistlib.testing.azureml.jobs.sweeps import Sweeps
-from mnistlib.testing.azureml.names import LOGIN_HOST, MANAGEMENT_HOST, WORKSPACE_PATH, Names
-from mnistlib.testing.azureml.routes import all_routes, newer_routes
+from mnistlib.testing.azureml.names import MANAGEMENT_HOST, Names
+from mnistlib.testing.azureml.resource import Runtime
+from mnistlib.testing.azureml.routes import routed_path, routes_of
 from mnistlib.testing.azureml.state import State
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request that reached the service; `status` is None where the client got no answer."""
+    """A request to the emulator; `status` is None if the client got no complete answer."""
 
     method: str
     host: str
@@ -31,39 +28,25 @@ class Request:
     status: int | None
 
 
-def build(
-    state: State,
-    clusters: Clusters,
-    sweeps: Sweeps,
-    scorers: Scorers,
-    *,
-    requests: list[Request],
-    reset: Callable[[int], None],
-) -> ASGIApp:
-    """Return the whole service.
+def build(runtime: Runtime, *, requests: list[Request], reset: Callable[[int], None]) -> ASGIApp:
+    """Return the application.
 
     Parameters
     ----------
-    state : State
-        What it knows.
-    clusters : Clusters
-        What it runs jobs on.
-    sweeps : Sweeps
-        The sweeps that it moves on.
-    scorers : Scorers
-        The models that it has deployed.
+    runtime : Runtime
+        State, clusters, sweeps and deployed models.
     requests : list of Request
-        Where every request is recorded once it is answered.
+        Receives every request when it is answered.
     reset : callable
-        Resets the connection of the client that comes from a port.
+        Resets the connection of the client with a given port.
     """
     app = Starlette(
-        routes=[*all_routes(state, clusters, scorers), *newer_routes(state, clusters, sweeps, scorers)],
+        routes=routes_of(runtime),
         exception_handlers={Refusal: refuse, ClientDisconnect: gone, 404: not_covered, 405: not_covered},
     )
-    # A path ends as the SDK ends it; a redirect would only be one more request.
+    # The SDKs send each path as it is declared; a redirect would only be one more request.
     app.router.redirect_slashes = False
-    return _Front(app, state, requests=requests, reset=reset)
+    return _Front(app, runtime.state, requests=requests, reset=reset)
 
 
 class _Front:
@@ -84,7 +67,7 @@ class _Front:
 
         async def send_recorded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                record(message["status"])  # before it is sent, so that whoever has the answer finds the record
+                record(message["status"])  # before it is sent: a client with the answer finds the record
             await send(message)
 
         if fault is None:
@@ -106,14 +89,13 @@ class _Front:
 
     async def _answer(self, host: str, scope: Scope, receive: Receive, send: Send) -> None:
         answer: ASGIApp = self._app
-        workspace = WORKSPACE_PATH.search(scope["path"])
-        if _needs_token(self._state.names, host) and not self._has_token(scope):
+        names = self._state.names
+        if _needs_token(names, host) and not self._has_token(scope):
             answer = _plain(401, "InvalidAuthenticationToken", "The access token is missing, foreign or expired.")
-        elif workspace and not _is_ours(self._state.names, workspace):
-            answer = _plain(404, "ResourceNotFound", f"The workspace {workspace['workspace']} was not found.")
-        room = room_path(self._state.names, host, scope["path"])
-        inner = dict(scope) | {"path": room, "address": scope["raw_path"].decode()}
-        inner["raw_path"] = inner["path"].encode()
+        elif (foreign := names.foreign_workspace(scope["path"])) is not None:
+            answer = _plain(404, "ResourceNotFound", f"The workspace {foreign} was not found.")
+        path = routed_path(names, host, scope["path"])
+        inner = dict(scope) | {"path": path, "raw_path": path.encode(), "quoted_path": scope["raw_path"].decode()}
         await answer(inner, receive, send)
 
     def _has_token(self, scope: Scope) -> bool:
@@ -121,39 +103,9 @@ class _Front:
         return scheme.lower() == "bearer" and self._state.tokens.is_valid(token)
 
 
-def room_path(names: Names, host: str, path: str) -> str:
-    """Return the path by which the services' rooms are told apart: without host, workspace and version.
-
-    ``/history/v1.0/subscriptions/…/workspaces/loopback/runs/x`` becomes ``/history/runs/x``; paths of the management
-    host begin with ``/arm``, those of blobs with ``/blob``, those of an online endpoint with ``/endpoint/NAME``.
-    """
-    if host == names.blob_host:
-        return f"/blob{path}"
-    if host == names.discovery_host:
-        return f"/discovery{path}"
-    if host == LOGIN_HOST:
-        return f"/login{path}"
-    if host == names.scoring_host:
-        return f"/scoring{path}"
-    if host.endswith(f".{names.endpoint_domain}"):
-        return f"/endpoint/{host.partition('.')[0]}{path}"
-    path = re.sub("/{2,}", "/", path)  # the SDK joins some addresses with one slash too many
-    found = WORKSPACE_PATH.search(path)
-    if host == MANAGEMENT_HOST:
-        return f"/arm/workspace{path[found.end() :]}" if found else f"/arm{path}"
-    if not found:
-        return path
-    return f"/{path[1 : found.start()].partition('/')[0]}{path[found.end() :]}"
-
-
 def _needs_token(names: Names, host: str) -> bool:
-    # Blobs have their own signatures; the addresses of services and of tokens are told to everybody.
+    # Blobs and deployed models check signatures and keys of their own; discovery and login need none.
     return host in (MANAGEMENT_HOST, names.api_host)
-
-
-def _is_ours(names: Names, found: re.Match[str]) -> bool:
-    ours = (names.subscription, names.group, names.workspace)
-    return tuple(part.lower() for part in found.groups()) == tuple(part.lower() for part in ours)
 
 
 def _plain(status: int, code: str, message: str) -> Response:

@@ -23,6 +23,7 @@ from mnistlib.testing.azureml.endpoints.scoring import Scorers
 from mnistlib.testing.azureml.faults import Faults
 from mnistlib.testing.azureml.jobs.sweeps import Sweeps
 from mnistlib.testing.azureml.names import Names
+from mnistlib.testing.azureml.resource import Runtime
 from mnistlib.testing.azureml.server import Server
 from mnistlib.testing.azureml.state import State
 from mnistlib.testing.azureml.tokens import Credential
@@ -36,13 +37,10 @@ _CREDENTIALS = ("AZUREML_SERVICE_PRINCIPAL", "AZURE_TENANT_ID", "AZURE_CLIENT")
 
 @dataclass(frozen=True, kw_only=True)
 class _Parts:
-    """What there is only while the service runs."""
+    """The parts that exist only while the emulator runs."""
 
-    state: State
+    runtime: Runtime
     server: Server
-    clusters: Clusters
-    sweeps: Sweeps
-    scorers: Scorers
 
 
 class AzureMLEmulator:
@@ -129,7 +127,7 @@ class AzureMLEmulator:
         """Every variable that a process needs to reach the service, and nothing else."""
         proxy = f"http://127.0.0.1:{self._running.server.proxy_port}"
         certificates = str(self.folder / "ca.pem")
-        names = self._running.state.names
+        names = self._running.runtime.state.names
         return {
             **dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"), proxy),
             **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost"),
@@ -153,7 +151,7 @@ class AzureMLEmulator:
     @property
     def credential(self) -> Credential:
         """A credential for ``MLClient``, for tests that need no azure-identity."""
-        state = self._running.state
+        state = self._running.runtime.state
         names = state.names
         return Credential(state.tokens, {"tid": names.tenant, "oid": names.client, "appid": names.client})
 
@@ -191,9 +189,9 @@ class AzureMLEmulator:
         )
         clusters = Clusters(state, nodes, timing=self._timing, vm_quota=self._vm_quota)
         sweeps = Sweeps(state, clusters)
-        scorers = Scorers(nodes)
-        app = build(state, clusters, sweeps, scorers, requests=self.requests, reset=server.reset)
-        self._parts = _Parts(state=state, server=server, clusters=clusters, sweeps=sweeps, scorers=scorers)
+        runtime = Runtime(state=state, clusters=clusters, sweeps=sweeps, scorers=Scorers(nodes))
+        app = build(runtime, requests=self.requests, reset=server.reset)
+        self._parts = _Parts(runtime=runtime, server=server)
         try:
             server.start(app)
         except OSError:
@@ -209,11 +207,12 @@ class AzureMLEmulator:
     def stop(self) -> None:
         """Stop the jobs and the service; what they left stays in the folder."""
         if self._parts is not None:
-            self._parts.sweeps.stop()
-            self._parts.clusters.stop()
-            self._parts.scorers.stop()
+            runtime = self._parts.runtime
+            runtime.sweeps.stop()
+            runtime.clusters.stop()
+            runtime.scorers.stop()
             self._parts.server.stop()
-            self._parts.state.store.close()
+            runtime.state.store.close()
             self._parts = None
         self._lock.release()
 

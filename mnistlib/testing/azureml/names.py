@@ -1,4 +1,4 @@
-"""The names that the emulated service goes by: subscription, workspace, hosts, paths."""
+"""Names of the emulated workspace: subscription, resource group, hosts, keys."""
 
 import base64
 import json
@@ -13,8 +13,8 @@ from mnistlib.files import publish_bytes
 MANAGEMENT_HOST = "management.azure.com"
 LOGIN_HOST = "login.microsoftonline.com"
 
-#: Where a workspace stands in a path. Azure's own services compare it without regard to case.
-WORKSPACE_PATH = re.compile(
+#: The workspace in a path, which Azure's services compare without regard to case.
+_WORKSPACE = re.compile(
     r"/subscriptions/(?P<subscription>[^/]+)/resourceGroups/(?P<group>[^/]+)"
     r"/providers/Microsoft\.MachineLearningServices/workspaces/(?P<workspace>[^/]+)",
     re.IGNORECASE,
@@ -23,10 +23,10 @@ WORKSPACE_PATH = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Names:
-    """Who the service is. Kept in its folder, so that it is the same one after a restart.
+    """Identity of the emulator, kept in its folder, so that it is the same after a restart.
 
-    The SDK remembers on the client which snapshot it sent last, by the workspace's id: a service that has forgotten its
-    snapshots must have another id, one that remembers them the same.
+    azureml-core remembers its last snapshot by the workspace's id: an emulator without that snapshot must have another
+    id, and one with it the same.
     """
 
     tenant: str
@@ -43,7 +43,7 @@ class Names:
 
     @classmethod
     def new(cls) -> "Names":
-        """Return names that no other service has."""
+        """Return new, unique names."""
         return cls(
             tenant=str(uuid.uuid4()),
             client=str(uuid.uuid4()),
@@ -60,18 +60,18 @@ class Names:
 
     @classmethod
     def kept_in(cls, folder: Path) -> "Names":
-        """Read the names from `folder`, or make new ones and keep them there."""
+        """Read the names from `folder`, or write new ones there."""
         file = folder / "names.json"
         if file.exists():
             return cls(**json.loads(file.read_text()))
         names = cls.new()
         publish_bytes(file, json.dumps(asdict(names), indent=2).encode())
-        file.chmod(0o600)  # keys, even though they open nothing but this folder's service
+        file.chmod(0o600)  # keys, even though they are valid for this folder's emulator only
         return names
 
     @property
     def resource(self) -> str:
-        """The workspace's Azure resource id, as it stands in paths."""
+        """Resource id of the workspace, which is also a part of paths."""
         return (
             f"/subscriptions/{self.subscription}/resourceGroups/{self.group}"
             f"/providers/Microsoft.MachineLearningServices/workspaces/{self.workspace}"
@@ -79,32 +79,32 @@ class Names:
 
     @property
     def api_host(self) -> str:
-        """The host of every service of the region."""
+        """Host of all services of the region."""
         return f"{self.region}.api.azureml.ms"
 
     @property
     def discovery_host(self) -> str:
-        """The workspace's own host, which only says where the services are."""
+        """Host of the workspace, which returns the addresses of the services."""
         return f"{self.workspace_id}.workspace.{self.region}.api.azureml.ms"
 
     @property
     def blob_host(self) -> str:
-        """The host of the workspace's storage."""
+        """Host of the storage account."""
         return f"{self.account}.blob.core.windows.net"
 
     @property
     def scoring_host(self) -> str:
-        """The host of web services on container instances."""
+        """Host of web services on container instances."""
         return f"{self.workspace}.{self.region}.azurecontainer.io"
 
     @property
     def endpoint_domain(self) -> str:
-        """What the host of every online endpoint ends in, after the endpoint's name and a dot."""
+        """Domain of online endpoints: a host is an endpoint's name, a dot and this domain."""
         return f"{self.region}.inference.ml.azure.com"
 
     @property
     def hosts(self) -> frozenset[str]:
-        """Every host that the service answers for; one that begins with ``*.`` stands for many."""
+        """All hosts of the emulator; ``*.`` stands for any first label."""
         return frozenset(
             {
                 MANAGEMENT_HOST,
@@ -117,11 +117,23 @@ class Names:
             }
         )
 
+    def foreign_workspace(self, path: str) -> str | None:
+        """Return the name of the workspace in a path if it is not this one."""
+        found = _WORKSPACE.search(path)
+        ours = (self.subscription, self.group, self.workspace)
+        if found is None or [part.lower() for part in found.groups()] == [part.lower() for part in ours]:
+            return None
+        return found["workspace"]
+
+    def in_canonical_case(self, path: str) -> str:
+        """Return a path with the workspace spelled like :attr:`resource`."""
+        return _WORKSPACE.sub(lambda _: self.resource, path, count=1)
+
     @property
     def tracking_uri(self) -> str:
-        """The address of the workspace's MLflow server, as the plugin azureml-mlflow takes it."""
+        """Address of the workspace's MLflow server, in the form of the plugin azureml-mlflow."""
         return f"azureml://{self.api_host}/mlflow/v1.0{self.resource}"
 
     def api(self, service: str, rest: str) -> str:
-        """Return the address of a call: ``names.api("history/v1.0", "/runs/x")``."""
+        """Return an address of the region's host: ``names.api("history/v1.0", "/runs/x")``."""
         return f"https://{self.api_host}/{service}{self.resource}{rest}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from mnistlib.testing.azureml.data.blobs import Blobs
 from mnistlib.testing.azureml.faults import Faults
 from mnistlib.testing.azureml.names import Names
-from mnistlib.testing.azureml.runs.records import Runs
+from mnistlib.testing.azureml.runs.records import RunRecords
 from mnistlib.testing.azureml.store import Store
 from mnistlib.testing.azureml.tokens import Tokens
 
@@ -20,7 +20,7 @@ class State:
     tokens: Tokens
     store: Store
     blobs: Blobs
-    runs: Runs
+    runs: RunRecords
     faults: Faults
 
     @classmethod
@@ -37,6 +37,6 @@ class State:
             tokens=tokens,
             store=store,
             blobs=blobs,
-            runs=Runs(store, blobs, names),
+            runs=RunRecords(store, blobs, names),
             faults=faults,
         )

@@ -1,4 +1,4 @@
-"""Simulated compute clusters: nodes that come when there is work, take it from a queue, and leave without it."""
+"""Simulated compute clusters: a queue of runs, and nodes that are started for it and released without work."""
 
 import threading
 from collections import deque
@@ -15,7 +15,7 @@ NodeState = Literal["preparing", "idle", "running", "leaving"]
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """How long things take, in seconds: a node's start, its idle life, a cancelled job's last words."""
+    """Durations in seconds: start of a node, its life without work, grace of a cancelled job."""
 
     start_seconds: float = 0.0
     idle_seconds: float = 120.0
@@ -24,7 +24,7 @@ class Timing:
 
 @dataclass(eq=False, kw_only=True)
 class _Node:
-    """One simulated machine."""
+    """A simulated machine."""
 
     name: str
     state: NodeState = "preparing"
@@ -32,16 +32,16 @@ class _Node:
 
 
 class Cluster:
-    """Nodes between a minimum and a maximum, and the queue of runs before them.
+    """A queue of runs, and between a minimum and a maximum of nodes.
 
     Parameters
     ----------
     name : str
         The compute target's name.
     nodes : Nodes
-        What runs a job.
+        Runs the jobs.
     timing : Timing
-        How long things take.
+        Durations.
     """
 
     def __init__(self, name: str, nodes: Nodes, timing: Timing) -> None:
@@ -58,7 +58,7 @@ class Cluster:
         self._threads: list[threading.Thread] = []
 
     def scale(self, *, fewest: int, most: int, idle_seconds: float) -> None:
-        """Set how many nodes there may be, and how long one stays without work."""
+        """Set the number of nodes, and the time after which one without work is released."""
         with self._change:
             self._fewest, self._most = fewest, most
             self._idle_seconds = min(idle_seconds, self._timing.idle_seconds)
@@ -66,9 +66,9 @@ class Cluster:
             self._change.notify_all()
 
     def submit(self, run_id: str, *, first: bool = False) -> None:
-        """Put a run into the queue; `first` for one that has lost its node."""
+        """Queue a run; `first` puts one that has lost its node in front."""
         if self._deleted or not self._runner.runs.move(run_id, "Queued"):
-            self._runner.runs.move(run_id, "Canceled")  # somebody asked for that meanwhile
+            self._runner.runs.move(run_id, "Canceled")  # the cancellation came first
             return
         with self._change:
             if first:
@@ -79,7 +79,7 @@ class Cluster:
             self._change.notify_all()
 
     def cancel(self, run_id: str) -> None:
-        """End a run's job; a run that waits, or that has no job of its own, is cancelled at once."""
+        """End the job of a run; cancel a run that waits, or has no job, at once."""
         with self._change:
             for machine in self._machines:
                 if machine.job is not None and machine.job.run_id == run_id:
@@ -90,7 +90,7 @@ class Cluster:
             self._runner.runs.move(run_id, "Canceled")
 
     def close(self, *, cancel: bool) -> None:
-        """End every job and every node; with `cancel` the runs are cancelled too, else they wait for a new start."""
+        """End all jobs and nodes; `cancel` cancels the runs too, else they wait for the next start."""
         with self._change:
             self._closed, self._deleted = True, cancel
             for run_id in self._queue if cancel else ():
@@ -103,7 +103,7 @@ class Cluster:
             thread.join()
 
     def machines(self) -> list[Document]:
-        """Return the nodes as the service lists them."""
+        """Return the nodes in the form of the compute API."""
         with self._change:
             return [
                 {
@@ -118,7 +118,7 @@ class Cluster:
             ]
 
     def _grow(self) -> None:
-        """Begin nodes for what waits; the condition is held."""
+        """Start nodes for the runs that wait; the caller holds the condition."""
         free = sum(machine.state in ("preparing", "idle") for machine in self._machines)
         wanted = min(self._most, max(self._fewest, len(self._machines) + len(self._queue) - free))
         while len(self._machines) < wanted and not self._closed:
@@ -141,15 +141,15 @@ class Cluster:
                 break
         with self._change:
             self._machines.remove(machine)
-            self._grow()  # whoever has submitted something since it began to leave has counted on it
+            self._grow()  # for a run that was queued while the node was leaving, and counted on it
         if job is not None:
             self.submit(job.run_id, first=True)
 
     def _next_job(self, machine: _Node) -> Job | None:
-        """Wait for work; None when the node has had none for long enough."""
+        """Wait for a run; return None when the node is to be released."""
         with self._change:
             machine.state = "idle"
-            # A machine that is one too many leaves, since the cluster was made smaller while it was there.
+            # The cluster may have been made smaller in the meantime: a surplus node leaves.
             while not self._closed and sum(other.state != "leaving" for other in self._machines) <= self._most:
                 if self._queue:
                     machine.state = "running"
@@ -163,18 +163,18 @@ class Cluster:
 
 
 class Clusters:
-    """All clusters, made from the store's documents at the start and kept like them.
+    """All clusters, kept in step with the documents of the store.
 
     Parameters
     ----------
     state : State
-        The store and the runs.
+        Store and runs.
     nodes : Nodes
-        What runs a job.
+        Runs the jobs.
     timing : Timing
-        How long things take.
+        Durations.
     vm_quota : int or None
-        How many cores all clusters together may grow to.
+        Number of cores that all clusters together may grow to.
     """
 
     def __init__(self, state: State, nodes: Nodes, *, timing: Timing, vm_quota: int | None) -> None:
@@ -186,24 +186,24 @@ class Clusters:
         self._clusters: dict[str, Cluster] = {}
 
     def start(self) -> None:
-        """Bring up what the store knows, with the runs that had not ended."""
+        """Start the clusters of the store, and queue the runs that had not ended."""
         for compute in self._state.store.all("compute"):
             self.follow(compute)
         for run in self._state.runs.all():
             if run["status"] not in FINAL and self._state.store.get("submission", run["runId"]):
-                # Its job ended with the service, which may have been killed: it starts again, as on another node.
+                # Its job ended with the emulator, which may have been killed: it starts again, as on another node.
                 self._state.runs.end_children(run["runId"])
                 self.submit(run["runId"], run["target"])
 
     def stop(self) -> None:
-        """End all nodes; their runs go on when the service starts again in this folder."""
+        """End all nodes; their runs continue when the emulator starts again in this folder."""
         with self._lock:
             clusters = list(self._clusters.values())
         for cluster in clusters:
             cluster.close(cancel=False)
 
     def follow(self, compute: Document) -> None:
-        """Make the cluster of a compute document, or scale it as the document says."""
+        """Create the cluster of a compute document, or scale it to the document."""
         scale = compute["scale"]
         with self._lock:
             name = compute["name"]
@@ -227,17 +227,17 @@ class Clusters:
         """Queue a run on the cluster of that name."""
         with self._lock:
             cluster = self._clusters.get(target)
-        if cluster is None:  # it was deleted between the check and now
+        if cluster is None:  # it was deleted after the check
             self._state.runs.move(run_id, "Canceled")
         else:
             cluster.submit(run_id)
 
     def cancel(self, run_id: str) -> None:
-        """End a run, wherever it is; one that no cluster has is cancelled at once."""
+        """End a run on its cluster; cancel a run without one at once."""
         run = self._state.runs.get(run_id)
         assert run is not None
         if run["runType"] == SWEEP:
-            return  # it ends when the last of its trials has ended, and whoever moves sweeps has heard of it
+            return  # it ends with the last of its trials; the thread of the sweeps cancels these
         with self._lock:
             cluster = self._clusters.get(run["target"] or "")
         if cluster is None:

@@ -1,100 +1,74 @@
-"""AmlCompute: clusters from creation to deletion. Reads come by the region's host, writes by the management's."""
+"""Compute clusters. azureml-core reads them from the region's host; all else goes to the management host."""
 
 import re
-import uuid
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
-from mnistlib.testing.azureml.answers import Refusal, not_found, now
-from mnistlib.testing.azureml.compute.clusters import Clusters
-from mnistlib.testing.azureml.names import MANAGEMENT_HOST
+from mnistlib.testing.azureml.answers import Refusal, bad_argument, not_found, now, unsupported
+from mnistlib.testing.azureml.compute.vm_sizes import VM_SIZES, cores_of, family_of, quota_name
 from mnistlib.testing.azureml.parameters import seconds_of
-from mnistlib.testing.azureml.state import State
+from mnistlib.testing.azureml.resource import Resource, missing, route
 from mnistlib.testing.azureml.store import Document
 
-#: Cores, graphics processors, memory (GB) and disk (MB) of the machines that there are.
-VM_SIZES: dict[str, tuple[int, int, float, int]] = {
-    "STANDARD_D1_V2": (1, 0, 3.5, 51200),
-    "STANDARD_D2_V2": (2, 0, 7.0, 102400),
-    "STANDARD_D3_V2": (4, 0, 14.0, 204800),
-    "STANDARD_D4_V2": (8, 0, 28.0, 409600),
-    "STANDARD_D11_V2": (2, 0, 14.0, 102400),
-    "STANDARD_D12_V2": (4, 0, 28.0, 204800),
-    "STANDARD_DS2_V2": (2, 0, 7.0, 14336),
-    "STANDARD_DS3_V2": (4, 0, 14.0, 28672),
-    "STANDARD_DS11_V2": (2, 0, 14.0, 28672),
-    "STANDARD_DS12_V2": (4, 0, 28.0, 57344),
-    "STANDARD_E4S_V3": (4, 0, 32.0, 65536),
-    "STANDARD_F4S_V2": (4, 0, 8.0, 32768),
-    "STANDARD_NC6": (6, 1, 56.0, 389120),
-    "STANDARD_NC6S_V3": (6, 1, 112.0, 344064),
-}
-
-#: What a compute may be; an instance is no more than its name here, and runs nothing.
+#: Types of computes; an instance is a name only, and runs nothing.
 _KINDS = ("AmlCompute", "ComputeInstance")
-
-_FAMILY = re.compile(r"STANDARD_(?P<series>[A-Z]+)\d+(?P<premium>S?)(?:_(?P<version>V\d))?")
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,22}[A-Za-z0-9]")
 
-#: The limit of a service that has no quota.
+#: Limit in the answers of an emulator without a quota.
 _UNLIMITED = 1_000_000
 
 
-class Computes:
-    """The clusters of the workspace."""
+_LOCATION = (
+    "management.azure.com/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices/locations/{location}"
+)
 
-    def __init__(self, state: State, clusters: Clusters) -> None:
-        self._state = state
-        self._names = state.names
-        self._clusters = clusters
 
-    def routes(self) -> list[Route]:
-        """Return the room's routes."""
-        both = [
-            (f"{root}/computes{rest}", call, method)
-            for root in ("/rp", "/arm/workspace")
-            for rest, call, method in (
-                ("", self.list_all, "GET"),
-                ("/{name}", self.get, "GET"),
-                ("/{name}", self.put, "PUT"),
-                ("/{name}", self.patch, "PATCH"),
-                ("/{name}", self.delete, "DELETE"),
-                ("/{name}/listNodes", self.nodes, "POST"),
-            )
-        ]
-        place = "/arm/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices/locations/{location}"
-        return [
-            *(Route(path, call, methods=[method]) for path, call, method in both),
-            Route(place + "/vmSizes", self.vm_sizes),
-            Route(place + "/usages", self.usages),
-            Route(place + "/computeOperationsStatus/{operation}", self.operation),
-        ]
+def _both(rest: str) -> tuple[str, str]:
+    """Return the addresses of computes on both hosts."""
+    return (
+        f"{{region}}.api.azureml.ms/rp/workspaces{{WORKSPACE}}/computes{rest}",
+        f"management.azure.com{{WORKSPACE}}/computes{rest}",
+    )
 
+
+class Computes(Resource):
+    """Compute clusters of the workspace."""
+
+    base = "management.azure.com{WORKSPACE}/computes"
+    not_covered = (
+        missing("POST", "/{name}/start", by="v1, v2", purpose="Start a compute instance."),
+        missing("POST", "/{name}/stop", by="v1, v2", purpose="Stop a compute instance."),
+        missing("POST", "/{name}/restart", by="v1, v2", purpose="Restart a compute instance."),
+        missing("POST", "/{name}/listKeys", by="v1, v2", purpose="Return the keys of an attached compute."),
+        missing("GET", f"{_LOCATION}/quotas", by="v1", purpose="List quotas."),
+        missing("POST", f"{_LOCATION}/updateQuotas", by="v1", purpose="Change quotas."),
+    )
+
+    @route("GET", *_both(""), by="v1, v2")
     async def list_all(self, request: Request) -> Response:
         """List all clusters."""
         # No nextLink, not even an empty one: the SDK looks whether there is such a key.
-        return JSONResponse({"value": [self._described(compute) for compute in self._state.store.all("compute")]})
+        return JSONResponse({"value": [self._described(compute) for compute in self._store.all("compute")]})
 
+    @route("GET", *_both("/{name}"), by="v1, v2")
     async def get(self, request: Request) -> Response:
         """Describe one cluster."""
-        return JSONResponse(self._described(self._find(request)))
+        return JSONResponse(self._described(self._compute(request)))
 
+    @route("PUT", *_both("/{name}"), by="v1, v2", unsupported="other types than AmlCompute and ComputeInstance")
     async def put(self, request: Request) -> Response:
-        """Make a cluster, or change the one of this name."""
+        """Create a cluster, or change the one of this name."""
         name = request.path_params["name"]
         properties = (await request.json())["properties"]
         if properties.get("computeType") not in _KINDS:
-            raise Refusal(
-                501, "NotImplemented", f"the emulator covers no compute of type {properties.get('computeType')}"
-            )
+            raise unsupported(f"the emulator covers no compute of type {properties.get('computeType')}")
         wanted = {"scaleSettings": {"maxNodeCount": 1}, **properties["properties"]}
         self._check(name, wanted)
-        before = self._state.store.get("compute", name)
+        before = self._store.get("compute", name)
         failure = None
         if before is None and self._state.faults.of_node("quota", name):
             failure = _quota_error(f"The cluster {name} exceeds the quota, on purpose.")
@@ -109,41 +83,45 @@ class Computes:
             "state": "Failed" if failure else "Succeeded",
             "errors": [failure] if failure else None,
         }
-        self._state.store.put("compute", name, compute)
+        self._store.put("compute", name, compute)
         if failure is None:
-            self._clusters.follow(compute)
+            self._runtime.clusters.follow(compute)
         return JSONResponse(self._described(compute), 201, headers=self._operation_of(failure))
 
+    @route("PATCH", *_both("/{name}"), by="v1")
     async def patch(self, request: Request) -> Response:
         """Change how a cluster scales."""
-        compute = self._find(request)
+        compute = self._compute(request)
         wanted = (await request.json())["properties"]["properties"]
         settings = wanted.get("scaleSettings")
         if settings:
             compute["scale"] = _scale(settings)
             self._check_quota(compute["name"], compute["vmSize"], compute["scale"]["most"])
         compute["modifiedOn"] = now()
-        self._state.store.put("compute", compute["name"], compute)
-        self._clusters.follow(compute)
+        self._store.put("compute", compute["name"], compute)
+        self._runtime.clusters.follow(compute)
         return JSONResponse(self._described(compute), headers=self._operation_of(None))
 
+    @route("DELETE", *_both("/{name}"), by="v1, v2")
     async def delete(self, request: Request) -> Response:
         """Delete a cluster; its runs are cancelled."""
-        compute = self._find(request)
-        self._state.store.delete("compute", compute["name"])
-        await run_in_threadpool(self._clusters.delete, compute["name"])
+        compute = self._compute(request)
+        self._store.delete("compute", compute["name"])
+        await run_in_threadpool(self._runtime.clusters.delete, compute["name"])
         return JSONResponse({}, 202, headers=self._operation_of(None))
 
+    @route("POST", *_both("/{name}/listNodes"), by="v1, v2")
     async def nodes(self, request: Request) -> Response:
         """List a cluster's nodes."""
-        return JSONResponse({"nodes": self._clusters.machines(self._find(request)["name"])})
+        return JSONResponse({"nodes": self._runtime.clusters.machines(self._compute(request)["name"])})
 
+    @route("GET", f"{_LOCATION}/vmSizes", by="v1, v2")
     async def vm_sizes(self, request: Request) -> Response:
-        """List the machines that there are."""
+        """List the sizes of machines."""
         sizes = [
             {
                 "name": name,
-                "family": _family(name),
+                "family": family_of(name),
                 "vCPUs": cores,
                 "gpus": gpus,
                 "memoryGB": memory,
@@ -153,12 +131,12 @@ class Computes:
         ]
         return JSONResponse({"amlCompute": sizes, "value": sizes})
 
+    @route("GET", f"{_LOCATION}/usages", by="v1, v2")
     async def usages(self, request: Request) -> Response:
-        """Say how many cores the clusters may grow to, and how many there may be, of each family and in all."""
+        """Return the cores that the clusters may grow to, and their limits, of each family and in all."""
         in_all = self._usage("Total Cluster Dedicated Regional vCPUs", "dedicatedCores", self._cores())
-        families = dict.fromkeys(map(_family, VM_SIZES))
-        texts = {family: f"Standard {family[8:-6]} Family Cluster Dedicated vCPUs" for family in families}
-        each = [self._usage(texts[family], "vmFamily", self._cores(family=family)) for family in families]
+        families = dict.fromkeys(map(family_of, VM_SIZES))
+        each = [self._usage(quota_name(family), "vmFamily", self._cores(family=family)) for family in families]
         return JSONResponse({"value": [in_all, *each], "nextLink": None})
 
     def _usage(self, name: str, kind: str, cores: int) -> Document:
@@ -168,64 +146,57 @@ class Computes:
             "type": f"Microsoft.MachineLearningServices/{kind}/usages",
             "unit": "Count",
             "currentValue": cores,
-            "limit": _UNLIMITED if self._clusters.vm_quota is None else self._clusters.vm_quota,
+            "limit": _UNLIMITED if self._runtime.clusters.vm_quota is None else self._runtime.clusters.vm_quota,
             "name": {"value": name, "localizedValue": name},
         }
 
+    @route("GET", f"{_LOCATION}/computeOperationsStatus/{{operation}}", by="v1, v2")
     async def operation(self, request: Request) -> Response:
-        """Say how something that takes time has gone; here it has always ended already."""
-        operation = self._state.store.get("operation", request.path_params["operation"])
-        if operation is None:
-            raise not_found("The operation")
-        return JSONResponse(operation)
+        """Return the outcome of an operation on a compute."""
+        return JSONResponse(self._find("operation", request.path_params["operation"], "operation"))
 
-    def _find(self, request: Request) -> Document:
+    def _compute(self, request: Request) -> Document:
         name = request.path_params["name"]
-        for compute in self._state.store.all("compute"):
+        for compute in self._store.all("compute"):
             if compute["name"].lower() == name.lower():
                 return compute
         raise not_found(f"The compute {name}")
 
     def _operation_of(self, failure: Document | None) -> dict[str, str]:
-        number = str(uuid.uuid4())
-        outcome = {"status": "Failed", "error": failure} if failure else {"status": "Succeeded"}
-        self._state.store.put("operation", number, outcome)
-        place = f"/subscriptions/{self._names.subscription}/providers/Microsoft.MachineLearningServices"
-        place += f"/locations/{self._names.region}/computeOperationsStatus/{number}?api-version=2020-02-02"
-        return {"Azure-AsyncOperation": f"https://{MANAGEMENT_HOST}{place}", "Retry-After": "1"}
+        path = f"/subscriptions/{self._names.subscription}/providers/Microsoft.MachineLearningServices"
+        path += f"/locations/{self._names.region}/computeOperationsStatus"
+        return self._operation_headers(path, failure, query="?api-version=2020-02-02")
 
     def _check(self, name: str, wanted: Document) -> None:
         if not _NAME.fullmatch(name):
-            raise Refusal(
-                400, "BadArgument", f"{name!r} is no name for a compute: 2 to 24 letters, digits and hyphens."
-            )
+            raise bad_argument(f"{name!r} is no name for a compute: 2 to 24 letters, digits and hyphens.")
         size = str(wanted.get("vmSize", "")).upper()
         if size not in VM_SIZES:
-            raise Refusal(400, "BadArgument", f"The specified VM size {wanted.get('vmSize')} is not supported here.")
+            raise bad_argument(f"The specified VM size {wanted.get('vmSize')} is not supported here.")
         scale = _scale(wanted["scaleSettings"])
         if not 0 <= scale["fewest"] <= scale["most"]:
-            raise Refusal(400, "BadArgument", "minNodeCount must be from 0 to maxNodeCount.")
+            raise bad_argument("minNodeCount must be from 0 to maxNodeCount.")
         self._check_quota(name, size, scale["most"])
 
     def _check_quota(self, name: str, size: str, most: int) -> None:
-        quota = self._clusters.vm_quota
+        quota = self._runtime.clusters.vm_quota
         cores = self._cores(besides=name)
-        wanted = VM_SIZES[size.upper()][0] * most
+        wanted = cores_of(size) * most
         if quota is not None and cores + wanted > quota:
             error = _quota_error(f"Cores needed: {wanted}. In use: {cores}. Limit: {quota}.")
             raise Refusal(400, error["code"], error["message"])
 
     def _cores(self, *, besides: str = "", family: str = "") -> int:
-        """Return how many cores the clusters may grow to together, or those of one family."""
+        """Return the number of cores that all clusters, or those of one family, may grow to together."""
         clusters = [
             compute
-            for compute in self._state.store.all("compute")
-            if compute["name"] != besides and family in ("", _family(compute["vmSize"].upper()))
+            for compute in self._store.all("compute")
+            if compute["name"] != besides and family in ("", family_of(compute["vmSize"]))
         ]
-        return sum(VM_SIZES[compute["vmSize"].upper()][0] * compute["scale"]["most"] for compute in clusters)
+        return sum(cores_of(compute["vmSize"]) * compute["scale"]["most"] for compute in clusters)
 
     def _described(self, compute: Document) -> Document:
-        machines = self._clusters.machines(compute["name"])
+        machines = self._runtime.clusters.machines(compute["name"])
         states = [machine["nodeState"] for machine in machines]
         scale = compute["scale"]
         return {
@@ -265,13 +236,6 @@ class Computes:
                 },
             },
         }
-
-
-def _family(size: str) -> str:
-    """Return the family of a size, as its quota is told: standardDSv2Family of STANDARD_DS2_V2."""
-    found = _FAMILY.fullmatch(size)
-    assert found is not None, size
-    return f"standard{found['series']}{found['premium']}{(found['version'] or '').lower()}Family"
 
 
 def _quota_error(detail: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A node: runs one submitted job as a cluster would, in a process that sees only what was shipped."""
+"""Nodes: each runs one submitted job in a process that has only the files and packages of the submission."""
 
 import contextlib
 import logging
@@ -12,11 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from mnistlib.testing.azureml.code.snapshots import fetch_snapshot
 from mnistlib.testing.azureml.compute.process import JobProcess, bare_variables
 from mnistlib.testing.azureml.data.blobs import RUN_CONTAINER
-from mnistlib.testing.azureml.data.delivery import deliver, fetch_snapshot, take_back
+from mnistlib.testing.azureml.data.delivery import deliver, take_back
 from mnistlib.testing.azureml.environments.builds import ImageBuildError, Python, build_python
-from mnistlib.testing.azureml.runs.records import Runs, failure
+from mnistlib.testing.azureml.runs.records import RunRecords, failure
 from mnistlib.testing.azureml.state import State
 from mnistlib.testing.azureml.store import Document
 
@@ -24,11 +25,11 @@ logger = logging.getLogger(__name__)
 
 ENVIRONMENTS = ("host", "venv")
 
-_BEAT = 0.25  # seconds between two looks at a job
+_BEAT = 0.25  # seconds between two checks of a job
 _TAIL = 1 << 16
-_COLLECTED = ("outputs", "logs")
+_OUTPUT_FOLDERS = ("outputs", "logs")
 
-#: Runs a script as Azure does: metrics are sent in batches, and a script that ends sends none of the last batch itself.
+#: Runs a script as Azure does: azureml-core sends metrics in batches, and the last batch only when it is flushed.
 _WRAPPER = """\
 import os, runpy, sys
 sys.argv = sys.argv[1:]
@@ -43,20 +44,20 @@ finally:
 
 
 class Nodes:
-    """What all nodes need to run jobs.
+    """Runs jobs on nodes.
 
     Parameters
     ----------
     state : State
-        The store, the blobs, the runs.
+        Store, blobs and runs.
     reach : callable
-        Returns the variables by which a job reaches the service.
+        Returns the variables by which a job reaches the emulator.
     environments : {"host", "venv"}
-        What jobs run in.
+        Kind of interpreter for jobs.
     builder : callable
         Returns the variables for pip, which must reach a package index.
     collect_seconds : float
-        How often a job's files are taken from its node while it runs.
+        Interval in which the files of a running job are collected.
     """
 
     def __init__(
@@ -75,31 +76,31 @@ class Nodes:
         self._builder = builder
 
     @property
-    def runs(self) -> Runs:
+    def runs(self) -> RunRecords:
         """All runs."""
         return self.state.runs
 
     def job(self, run_id: str, *, grace_seconds: float) -> "Job":
-        """Return the job of a run, not yet started."""
+        """Return the job of a run, before its start."""
         return Job(self, run_id, grace_seconds=grace_seconds)
 
     def python_for(self, environment: Document) -> Python:
-        """Return the interpreter for a submitted environment, built if there is none yet."""
+        """Return the interpreter for a submitted environment; build it if necessary."""
         folder = self.state.folder / "environments"
         return build_python(environment, kind=self._environments, folder=folder, builder=self._builder())
 
 
 class Job:
-    """One run on one node.
+    """A run on a node.
 
     Parameters
     ----------
     nodes : Nodes
-        What it needs.
+        Common parts of all nodes.
     run_id : str
         The run.
     grace_seconds : float
-        How long it may clean up after it was told to end.
+        Time for the job to clean up after its cancellation.
     """
 
     def __init__(self, nodes: Nodes, run_id: str, *, grace_seconds: float) -> None:
@@ -117,7 +118,7 @@ class Job:
         return self._folder / "work"
 
     def cancel(self) -> None:
-        """End the job, soon."""
+        """Request the end of the job."""
         self._cancelled.set()
 
     def preempt(self) -> None:
@@ -125,7 +126,7 @@ class Job:
         self._preempted.set()
 
     def run(self) -> Literal["done", "preempted"]:
-        """Run the job to its end, and leave its run with a final status, unless the node was taken away."""
+        """Run the job to its end, which gives its run a final status, unless the node is taken away."""
         try:
             self._state.runs.move(self.run_id, "Preparing")
             code = self._run()
@@ -140,7 +141,7 @@ class Job:
         except OSError as error:
             self._fail(f"The node failed: {error}", code="SystemError")
         except Exception as error:
-            # A fault of the emulator's own: whoever waits for the run must hear of it.
+            # A fault of the emulator's own: without a final status clients would wait for ever.
             logger.exception("the emulator could not run %s", self.run_id)
             self._fail(f"The emulator failed: {type(error).__name__}: {error}", code="SystemError")
         finally:
@@ -163,16 +164,16 @@ class Job:
         for name in ("work/outputs", "work/logs", "home", "tmp", "setup", "data"):
             (self._folder / name).mkdir(parents=True)
         fetch_snapshot(self._state, submission["SnapshotId"], self._work)
-        places = deliver(self._state, configuration, self._folder / "data")
-        variables = self._variables(python) | places.variables
+        paths = deliver(self._state, configuration, self._folder / "data")
+        variables = self._variables(python) | paths.variables
         variables |= environment.get("environmentVariables") or {}
         variables |= configuration.get("environmentVariables") or {}
         limit = configuration.get("maxRunDurationSeconds")
         if self._cancelled.is_set() or self._preempted.is_set():
-            return 0  # that took a while, and nobody waits for the rest any more
-        code = self._supervise(self._command(configuration, python, places.replace), variables, limit)
+            return 0  # preparation takes a while, and the job is not wanted any more
+        code = self._supervise(self._command(configuration, python, paths.replace), variables, limit)
         if not self._preempted.is_set():
-            take_back(self._state, configuration, places)
+            take_back(self._state, configuration, paths)
         return code
 
     def _command(self, configuration: Document, python: Python, replace: Callable[[str], str]) -> list[str]:
@@ -186,7 +187,7 @@ class Job:
         return [str(python.executable), str(wrapper), configuration["script"], *arguments]
 
     def _variables(self, python: Python) -> dict[str, str]:
-        """Return the whole environment of the job's process: nothing else of this one's is handed down."""
+        """Return the whole environment of the job's process, which inherits nothing from this one."""
         names = self._state.names
         run = self._state.runs.get(self.run_id)
         assert run is not None
@@ -214,7 +215,7 @@ class Job:
         }
 
     def _supervise(self, command: list[str], variables: dict[str, str], limit: float | None) -> int:
-        log = self._state.blobs.make_room(RUN_CONTAINER, self._blob("user_logs/std_log.txt"))
+        log = self._state.blobs.prepare(RUN_CONTAINER, self._blob("user_logs/std_log.txt"))
         log.unlink(missing_ok=True)
         with log.open("ab") as output:
             self._state.blobs.note(RUN_CONTAINER, self._blob("user_logs/std_log.txt"), content_type="text/plain")
@@ -223,12 +224,12 @@ class Job:
         try:
             self._watch(process, limit)
         finally:
-            code = process.end()  # the children that a job leaves behind end with it
+            code = process.end()  # with the children that a job leaves behind
         self._collect()
         return code
 
     def _watch(self, process: JobProcess, limit: float | None) -> None:
-        """Wait for the process, sending its files; end it if it has to."""
+        """Wait for the process and collect its files; end it on cancellation, preemption, fault or time limit."""
         start = time.monotonic()
         preemption = self._state.faults.of_node("preempted", self.run_id)
         disk_full = self._state.faults.of_node("node_disk_full", self.run_id)
@@ -254,12 +255,12 @@ class Job:
                 raise OSError(62, f"The job has run for longer than {limit:g} seconds, its own limit")
 
     def _collect(self) -> None:
-        """Send the files of outputs/ and logs/ that are new or have changed."""
-        for root in _COLLECTED:
+        """Store the files of outputs/ and logs/ that are new or changed."""
+        for root in _OUTPUT_FOLDERS:
             for file in sorted((self._work / root).rglob("*")):
                 if not file.is_file() or (file.name.startswith(".") and file.name.endswith(".part")):
                     continue
-                with contextlib.suppress(FileNotFoundError):  # the job may rename and delete as it likes
+                with contextlib.suppress(FileNotFoundError):  # the job may rename or delete files at any time
                     facts = file.stat()
                     mark = (facts.st_mtime_ns, facts.st_size)
                     if self._sent.get(file) != mark:
@@ -293,11 +294,11 @@ class Job:
 
 
 def _reason(code: int, log: str) -> str:
-    """Return why a job failed, as the service says it: the error of its last traceback, else the exit status."""
+    """Return the error message of a failed job: the error of its last traceback, else its exit status."""
     last = log.rstrip().rpartition("\n")[2]
     _, has_traceback, after = log.rpartition("Traceback (most recent call last)")
     if has_traceback:
-        # Some libraries still say something at the end of a program that has failed.
+        # Some libraries print more lines after the traceback.
         error = next((line for line in after.splitlines()[1:] if line and not line[0].isspace()), last)
         return f"User program failed with {error}"
     if code < 0:

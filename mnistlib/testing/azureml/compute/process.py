@@ -1,4 +1,4 @@
-"""The process of a job or a service: all that it starts ends with it, and it ends with the emulator, even if killed."""
+"""Processes of jobs and deployed models: their children end with them, and they with the emulator, even if killed."""
 
 import contextlib
 import os
@@ -8,16 +8,15 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-#: Waits for the end of its input, which nobody writes to: that is the emulator's own end.
+#: Waits for the end of its input, a pipe that is closed when the emulator ends.
 _GUARD = ("/bin/sh", "-c", 'read _; kill -9 "-$1"', "guard")
 
-
-#: Variables that say which kernels linear algebra uses. Each rounds in its own way, and a node is this machine.
+#: Variables that choose the kernels of linear algebra: kernels round differently, and a node is this machine.
 _KERNELS = ("OPENBLAS_CORETYPE", "MKL_CBWR")
 
 
 def bare_variables(folder: Path, python: Path) -> dict[str, str]:
-    """Return the variables that any process on a node has, with its home and temporary files in this folder."""
+    """Return the variables of any process on a node, with its home and temporary files in this folder."""
     return {
         "HOME": str(folder / "home"),
         "TMPDIR": str(folder / "tmp"),
@@ -29,20 +28,20 @@ def bare_variables(folder: Path, python: Path) -> dict[str, str]:
 
 
 class JobProcess:
-    """A process in a session of its own, with a guard that outlives the emulator by a moment.
+    """A process in a session of its own, with a guard process that ends it when the emulator ends.
 
     Parameters
     ----------
     command : sequence of str
-        What to run.
+        Command to run.
     folder : Path
-        Where.
+        Working folder.
     variables : mapping of str to str
-        Its whole environment.
+        The whole environment of the process.
     output : binary file
-        For what it prints.
+        Receives stdout and stderr.
     inherited : collection of int
-        The numbers of the open files that it shall have besides, under the same numbers.
+        Numbers of further open files that the process inherits.
     """
 
     def __init__(
@@ -54,7 +53,7 @@ class JobProcess:
         output: IO[bytes],
         inherited: Collection[int] = (),
     ) -> None:
-        self._process = subprocess.Popen(  # noqa: S603 - running what was submitted is its work
+        self._process = subprocess.Popen(  # noqa: S603 - it runs submitted code by design
             command,
             cwd=folder,
             env=variables,
@@ -73,14 +72,14 @@ class JobProcess:
         )
 
     def wait(self, seconds: float) -> int | None:
-        """Return the exit status; None if it has not ended within some seconds."""
+        """Return the exit status; None if the process has not ended in time."""
         try:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             return None
 
     def end(self, grace_seconds: float = 0) -> int:
-        """End the process and all its children: politely first, if there is time for it. Return the exit status."""
+        """End the process and all its children, if asked after SIGTERM and a grace period; return the exit status."""
         if grace_seconds:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGTERM)

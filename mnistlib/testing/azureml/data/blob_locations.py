@@ -1,14 +1,21 @@
-"""Where the files behind an address are: addresses of data, of what jobs leave, of single blobs."""
+"""Locations of files: containers and paths for the addresses of data, of the files of jobs and of single blobs."""
 
 import re
 from dataclasses import dataclass
 
-from mnistlib.testing.azureml.answers import Refusal, not_found
-from mnistlib.testing.azureml.data.blobs import RUN_CONTAINER
-from mnistlib.testing.azureml.data.datastores import ARTIFACTS, CONTAINERS, DEFAULT
+from mnistlib.testing.azureml.answers import not_found, user_error
+from mnistlib.testing.azureml.data.blobs import DATA_CONTAINER, RUN_CONTAINER
 from mnistlib.testing.azureml.names import Names
-from mnistlib.testing.azureml.resource import last_parts
+from mnistlib.testing.azureml.parameters import last_parts
 from mnistlib.testing.azureml.state import State
+from mnistlib.testing.azureml.versions import Versions
+
+DATA_ASSETS = Versions(kind="data", noun="data asset")
+
+DEFAULT_DATASTORE = "workspaceblobstore"
+ARTIFACT_DATASTORE = "workspaceartifactstore"
+#: The container of each datastore.
+CONTAINERS = {DEFAULT_DATASTORE: DATA_CONTAINER, ARTIFACT_DATASTORE: RUN_CONTAINER}
 
 _DATASTORE = re.compile(r"azureml://(?:[^/].*/)?datastores/(?P<datastore>[^/]+)/(?:paths/)?(?P<path>.*)")
 _JOB = re.compile(r"azureml://jobs/(?P<job>[^/]+)/outputs/(?P<output>[^/]+)(?:/paths)?(?:/(?P<path>.*))?")
@@ -18,21 +25,28 @@ _ASSET = re.compile(r"(?:azureml:)?(?P<name>[^/:]+):(?P<version>[^/:]+)")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class BlobLocation:
     """One blob, or all blobs of a folder."""
 
     container: str
     path: str
 
     def uri(self, names: Names) -> str:
-        """Return the place's address in full."""
+        """Return the long form of the address."""
         datastore = next(name for name, container in CONTAINERS.items() if container == self.container)
         workspace = names.resource.replace("/providers/Microsoft.MachineLearningServices", "").lstrip("/")
         return f"azureml://{workspace}/datastores/{datastore}/paths/{self.path}"
 
+    @property
+    def job(self) -> str | None:
+        """The job that wrote the files, if one did."""
+        if self.container != RUN_CONTAINER or not self.path.startswith("ExperimentRun/dcid."):
+            return None
+        return self.path.split("/")[1].removeprefix("dcid.")
 
-def place_of(state: State, address: str) -> Place:
-    """Return where the files behind an address are; whether any are there is another question.
+
+def location_of(state: State, address: str) -> BlobLocation:
+    """Return the location that an address stands for, whether or not there are files.
 
     Raises
     ------
@@ -40,51 +54,41 @@ def place_of(state: State, address: str) -> Place:
         If the address is not of this workspace, or names something that does not exist.
     """
     if found := _JOB.fullmatch(address):
-        return _job_place(found["job"], found["output"], found["path"] or "")
+        return _job_location(found["job"], found["output"], found["path"] or "")
     if found := _DATASTORE.fullmatch(address):
         if found["datastore"].lower() not in CONTAINERS:
             raise not_found(f"The datastore {found['datastore']}")
-        return Place(container=CONTAINERS[found["datastore"].lower()], path=found["path"].strip("/"))
+        return BlobLocation(container=CONTAINERS[found["datastore"].lower()], path=found["path"].strip("/"))
     if found := _RUN.fullmatch(address):
-        return _job_place(found["run"], "artifacts", found["path"] or "")
+        return _job_location(found["run"], "artifacts", found["path"] or "")
     if address.startswith(_ARTIFACTS):
-        return Place(container=RUN_CONTAINER, path=address.removeprefix(_ARTIFACTS).strip("/"))
+        return BlobLocation(container=RUN_CONTAINER, path=address.removeprefix(_ARTIFACTS).strip("/"))
     if address.startswith("runs:/"):
         run, _, path = address.removeprefix("runs:/").partition("/")
-        return _job_place(run, "artifacts", path)
+        return _job_location(run, "artifacts", path)
     if address.startswith(f"https://{state.names.blob_host}/"):
         container, name = state.blobs.blob_of(address)
-        return Place(container=container, path=name.strip("/"))
-    return _asset_place(state, address)
+        return BlobLocation(container=container, path=name.strip("/"))
+    return _asset_location(state, address)
 
 
-def output_place(job: str, output: str) -> Place:
-    """Return where a job's named output is kept if it does not say so itself."""
-    return Place(container=CONTAINERS[DEFAULT], path=f"azureml/{job}/{output}")
+def output_location(job: str, output: str) -> BlobLocation:
+    """Return the default location of a job's named output."""
+    return BlobLocation(container=DATA_CONTAINER, path=f"azureml/{job}/{output}")
 
 
-def _job_place(job: str, output: str, path: str) -> Place:
+def _job_location(job: str, output: str, path: str) -> BlobLocation:
     if output in ("artifacts", "default"):
-        return Place(container=CONTAINERS[ARTIFACTS], path=f"ExperimentRun/dcid.{job}/{path}".rstrip("/"))
-    base = output_place(job, output)
-    return Place(container=base.container, path=f"{base.path}/{path}".rstrip("/"))
+        return BlobLocation(container=RUN_CONTAINER, path=f"ExperimentRun/dcid.{job}/{path}".rstrip("/"))
+    base = output_location(job, output)
+    return BlobLocation(container=base.container, path=f"{base.path}/{path}".rstrip("/"))
 
 
-def _asset_place(state: State, address: str) -> Place:
+def _asset_location(state: State, address: str) -> BlobLocation:
     if "/data/" in address:
         name, version = last_parts(address, 2)
     elif found := _ASSET.fullmatch(address):
         name, version = found.groups()
     else:
-        raise Refusal(400, "UserError", f"The emulator knows no data at {address}.")
-    asset = state.store.get("data", f"{name}/{version}")
-    if asset is None:
-        raise not_found(f"The data asset {name}:{version}")
-    return place_of(state, asset["properties"]["dataUri"])
-
-
-def job_of(place: Place) -> str | None:
-    """Return the job that has left what is at a place, if one has."""
-    if place.container != RUN_CONTAINER or not place.path.startswith("ExperimentRun/dcid."):
-        return None
-    return place.path.split("/")[1].removeprefix("dcid.")
+        raise user_error(f"The emulator knows no data at {address}.")
+    return location_of(state, DATA_ASSETS.find(state.store, name, version)["properties"]["dataUri"])

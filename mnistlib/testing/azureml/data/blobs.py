@@ -1,7 +1,7 @@
-"""Blobs: files in the state folder, with what HTTP needs to know of each in the store.
+"""Blobs: files in the state folder, with their HTTP properties in the store.
 
-A blob is an ordinary file under ``blobs/CONTAINER/NAME``, so that a person can look at it. Its size is always asked of
-the file: a job's log grows while the job runs, and is read while it grows.
+A blob is an ordinary file under ``blobs/CONTAINER/NAME``, so that a person can read it. Its size is always that of the
+file: a job's log grows while the job runs, and is read while it grows.
 """
 
 import hashlib
@@ -18,13 +18,13 @@ from mnistlib.testing.azureml.names import Names
 from mnistlib.testing.azureml.store import Document, Store
 from mnistlib.testing.azureml.tokens import LIFETIME, Tokens
 
-#: The container of the default datastore, and the one of what runs leave.
+#: The container of the default datastore, and that of the files of runs and models.
 DATA_CONTAINER = "azureml-blobstore"
 RUN_CONTAINER = "azureml"
 
 
 def _safe(name: str) -> Path:
-    """Return a relative path for a blob's name that stays below its container; '..' is only a name in Azure."""
+    """Return a relative path for a blob's name that stays below its container: '..' is an ordinary name in Azure."""
     parts = [quote(part, safe=" !@#$&'()+,;=[]{}~^") for part in name.split("/")]
     return Path(*(part.replace(".", "%2E") if part in ("", ".", "..") else part for part in parts))
 
@@ -35,13 +35,13 @@ class Blobs:
     Parameters
     ----------
     folder : Path
-        Where the files are.
+        Folder of the files.
     store : Store
-        Where the type, the etag and the metadata of each blob are.
+        Holds the type, the etag and the metadata of each blob.
     names : Names
         For addresses.
     tokens : Tokens
-        For their signatures.
+        For the signatures of addresses.
     """
 
     def __init__(self, folder: Path, store: Store, names: Names, tokens: Tokens) -> None:
@@ -52,7 +52,7 @@ class Blobs:
         self._commits = threading.Lock()
 
     def file(self, container: str, name: str) -> Path:
-        """Return where the blob's bytes are, or would be."""
+        """Return the path of the blob's bytes, whether or not it exists."""
         return self._folder / _safe(container) / _safe(name)
 
     def staged(self, container: str, name: str) -> Path:
@@ -61,7 +61,7 @@ class Blobs:
         return self._folder.with_name("blocks") / digest
 
     def incoming(self) -> Path:
-        """Return where to write what a client sends, under a name of its own, until :meth:`commit` is asked for it."""
+        """Return a new path for an upload, which :meth:`commit` takes when it is complete."""
         folder = self._folder.with_name("incoming")
         folder.mkdir(parents=True, exist_ok=True)
         return folder / uuid.uuid4().hex
@@ -69,25 +69,25 @@ class Blobs:
     def commit(
         self, whole: Path, container: str, name: str, *, content_type: str, metadata: dict[str, str], only_new: bool
     ) -> Document | None:
-        """Make a blob of a whole file and return its properties; None if `only_new` and the name is taken.
+        """Turn a complete file into a blob and return its properties; return None if `only_new` and the name is taken.
 
-        Of several who want to be the first, one is: the condition and the blob are one step, as in Azure.
+        Of several clients that write at once with `only_new`, one succeeds: check and write are one step, as in Azure.
         """
         with self._commits:
             if only_new and self.get(container, name):
                 whole.unlink()
                 return None
-            whole.replace(self.make_room(container, name))
+            whole.replace(self.prepare(container, name))
             return self.note(container, name, content_type=content_type, metadata=metadata)
 
-    def make_room(self, container: str, name: str) -> Path:
-        """Make the blob's folder and return where its bytes belong."""
+    def prepare(self, container: str, name: str) -> Path:
+        """Create the blob's folder and return the path of its bytes."""
         file = self.file(container, name)
         file.parent.mkdir(parents=True, exist_ok=True)
         return file
 
     def note(self, container: str, name: str, *, content_type: str, metadata: dict[str, str] | None = None) -> Document:
-        """Write down that the blob's file is whole and new."""
+        """Record that the blob's file is complete and new."""
         properties = {
             "container": container,
             "name": name,
@@ -99,14 +99,14 @@ class Blobs:
         return self._store.put("blob", f"{container}/{name}", properties)
 
     def put_file(self, container: str, name: str, source: Path) -> None:
-        """Copy a file into the store, under its final name only when it is whole."""
-        with source.open("rb") as content, publish(self.make_room(container, name)) as target:
+        """Copy a file into the store, under its final name only when it is complete."""
+        with source.open("rb") as content, publish(self.prepare(container, name)) as target:
             shutil.copyfileobj(content, target, 1 << 20)
         self.note(container, name, content_type="application/octet-stream")
 
     def put_bytes(self, container: str, name: str, content: bytes) -> None:
         """Write a small blob."""
-        with publish(self.make_room(container, name)) as target:
+        with publish(self.prepare(container, name)) as target:
             target.write(content)
         self.note(container, name, content_type="application/octet-stream")
 
@@ -137,7 +137,7 @@ class Blobs:
                 yield name[len(whole) :].lstrip("/"), self.file(container, name)
 
     def address(self, container: str, name: str) -> str:
-        """Return an address that opens this one blob to whoever has it, for as long as a token lasts."""
+        """Return a signed address of this one blob, valid for as long as a token."""
         expires = int(time.time() + LIFETIME)
         signature = self._tokens.sign_blob(f"{container}/{name}", expires=expires)
         return (
@@ -146,18 +146,18 @@ class Blobs:
         )
 
     def container_address(self, container: str) -> str:
-        """Return an address that opens all blobs of a container, as :meth:`address` opens one."""
+        """Return a signed address of all blobs of a container, valid for as long as a token."""
         expires = int(time.time() + LIFETIME)
         signature = self._tokens.sign_blob(container, expires=expires)
         return f"https://{self._names.blob_host}/{container}?sv=2021-08-06&sr=c&sp=rcwl&se={expires}&sig={signature}"
 
     def blob_of(self, address: str) -> tuple[str, str]:
-        """Return the container and name of the blob that an address opens."""
+        """Return the container and name of the blob at an address."""
         path = unquote(address.partition("?")[0].partition("://")[2].partition("/")[2])
         container, _, name = path.partition("/")
         return container, name
 
 
 def _in_address(name: str) -> str:
-    """Return a name as it stands in an address: the SDK takes it from there as it is, and quotes it itself."""
+    """Return a name as it stands in an address: the SDK takes it from there unchanged, and quotes it itself."""
     return name.replace("?", "%3F").replace("#", "%23")

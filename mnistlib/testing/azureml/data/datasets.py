@@ -1,4 +1,4 @@
-"""File data sets: named, versioned paths on the datastore."""
+"""File data sets of azureml-core: named, versioned paths on the datastore."""
 
 import json
 import uuid
@@ -6,39 +6,34 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from mnistlib.testing.azureml.answers import Refusal, not_found, now, page
-from mnistlib.testing.azureml.state import State
+from mnistlib.testing.azureml.resource import Resource, missing, route
 from mnistlib.testing.azureml.store import Document
+from mnistlib.testing.azureml.versions import Versions
+
+DATASETS = Versions(kind="dataset", noun="data set")
+
+_SAVED = "{region}.api.azureml.ms/dataset/v1.0{WORKSPACE}/saveddatasets"
 
 
-class Datasets:
-    """Data sets by name and version, and the definitions behind them by their own ids."""
+class Datasets(Resource):
+    """Data sets by name and version, and their definitions, each with an id of its own."""
 
-    def __init__(self, state: State) -> None:
-        self._store = state.store
+    base = "{region}.api.azureml.ms/dataset/v1.0{WORKSPACE}/datasets"
+    not_covered = (
+        missing("GET", "/{id}/definitions", by="v1", purpose="List the definitions of a data set."),
+        missing("POST", "/preview", by="v1", purpose="Read the first rows of a tabular data set."),
+        missing("GET", "/{id}/quickprofile", by="v1", purpose="Return statistics of a tabular data set."),
+        missing("POST", f"{_SAVED}/from-data-path", by="v1", purpose="Define a data set on the server."),
+    )
 
-    def routes(self) -> list[Route]:
-        """Return the room's routes."""
-        return [
-            Route("/dataset/datasets", self.register, methods=["POST"]),
-            Route("/dataset/datasets", self.list_all),
-            Route("/dataset/datasets/query/name={name}", self.by_name),
-            Route("/dataset/datasets/query/savedDatasetId={saved}", self.by_saved),
-            Route("/dataset/datasets/{id}", self.by_id),
-            Route("/dataset/datasets/{id}", self.update, methods=["PUT"]),
-            Route("/dataset/datasets/{name}", self.unregister, methods=["DELETE"]),
-            Route("/dataset/saveddatasets", self.save, methods=["POST"]),
-            Route("/dataset/saveddatasets/{id}", self.saved),
-            Route("/data/dataversion/{saved}/versions/{version}", self.definition),
-        ]
-
+    @route("POST", "", by="v1")
     async def register(self, request: Request) -> Response:
-        """Register a data set; a new version only where something has changed and one is wanted."""
+        """Register a data set; a changed definition is a new version where the request allows one."""
         body = await request.json()
         name = body["name"]
-        versions = self._versions(name)
+        versions = DATASETS.of(self._store, name)
         if versions:
             known = versions[-1]
             if known["latest"]["dataflow"] == body["latest"]["dataflow"]:
@@ -56,29 +51,35 @@ class Datasets:
         }
         return JSONResponse(self._store.put("dataset", f"{name}/{version}", dataset))
 
+    @route("GET", "", by="v1")
     async def list_all(self, request: Request) -> Response:
         """List the latest version of each."""
-        return page(list({dataset["name"]: dataset for dataset in self._store.all("dataset")}.values()))
+        return page(list(DATASETS.latest(self._store).values()))
 
+    @route("GET", "/query/name={name}", by="v1")
     async def by_name(self, request: Request) -> Response:
-        """Describe one version, the latest unless told."""
+        """Describe one version, the latest by default."""
         name, version = request.path_params["name"], request.query_params.get("versionId")
-        found = [known for known in self._versions(name) if version in (None, known["latest"]["versionId"])]
+        versions = DATASETS.of(self._store, name)
+        found = [known for known in versions if version in (None, known["latest"]["versionId"])]
         if not found:
             raise not_found(f"The data set {name}")
         return JSONResponse(found[-1])
 
-    async def by_id(self, request: Request) -> Response:
-        """Describe the latest version of the data set that has this id."""
-        return JSONResponse(self._with_id(request.path_params["id"])[-1])
-
+    @route("GET", "/query/savedDatasetId={saved}", by="v1")
     async def by_saved(self, request: Request) -> Response:
         """List the versions that a definition is registered as: one, or none."""
         wanted = request.path_params["saved"]
         return page([known for known in self._store.all("dataset") if known["latest"]["savedDatasetId"] == wanted])
 
+    @route("GET", "/{id}", by="v1")
+    async def by_id(self, request: Request) -> Response:
+        """Describe the latest version of the data set with an id."""
+        return JSONResponse(self._with_id(request.path_params["id"])[-1])
+
+    @route("PUT", "/{id}", by="v1")
     async def update(self, request: Request) -> Response:
-        """Change the description and the tags of one version, the latest unless told."""
+        """Change the description and the tags of one version, the latest by default."""
         body = await request.json()
         versions = self._with_id(request.path_params["id"])
         number = (body.get("latest") or {}).get("versionId") or versions[-1]["latest"]["versionId"]
@@ -88,25 +89,28 @@ class Datasets:
             raise not_found(f"Version {number} of the data set {versions[0]['name']}")
         return JSONResponse(dataset)
 
+    @route("DELETE", "/{name}", by="v1")
     async def unregister(self, request: Request) -> Response:
-        """Forget all versions of a name; what is in them stays, and so do runs that use it."""
+        """Delete all versions of a name; the files stay, and so do runs that use them."""
         name = request.path_params["name"]
-        versions = self._versions(name)
+        versions = DATASETS.of(self._store, name)
         if not versions:
             raise not_found(f"The data set {name}")
         for known in versions:
-            self._store.delete("dataset", f"{name}/{known['latest']['versionId']}")
+            DATASETS.delete(self._store, name, known["latest"]["versionId"])
         return JSONResponse({})
 
+    @route("POST", _SAVED, by="v1")
     async def save(self, request: Request) -> Response:
-        """Keep a data set that has no name."""
+        """Save a data set without a name."""
         body = await request.json()
         number = self._keep(body["dataflowJson"], body)
         return JSONResponse(body | {"id": number})
 
+    @route("GET", f"{_SAVED}/{{id}}", by="v1")
     async def saved(self, request: Request) -> Response:
         """Describe a data set without a name."""
-        saved = self._find(request.path_params["id"])
+        saved = self._find_saved(request.path_params["id"])
         return JSONResponse(
             {
                 "id": saved["id"],
@@ -116,9 +120,10 @@ class Datasets:
             }
         )
 
+    @route("GET", "{region}.api.azureml.ms/data/v1.0{WORKSPACE}/dataversion/{saved}/versions/{version}", by="v1")
     async def definition(self, request: Request) -> Response:
-        """Return the YAML text that says what is in a data set."""
-        saved = self._find(request.path_params["saved"].removeprefix("unregistered-"))
+        """Return the YAML text of a definition."""
+        saved = self._find_saved(request.path_params["saved"].removeprefix("unregistered-"))
         return JSONResponse({"legacyDataflow": _yaml_of(saved["dataflow"]), "dataVersion": {"version": "1"}})
 
     def _keep(self, dataflow: str, body: Document) -> str:
@@ -129,20 +134,14 @@ class Datasets:
         self._store.put("saved_dataset", number, saved)
         return number
 
-    def _find(self, number: str) -> Document:
-        saved = self._store.get("saved_dataset", number)
-        if saved is None:
-            raise not_found(f"The data set {number}")
-        return saved
+    def _find_saved(self, number: str) -> Document:
+        return self._find("saved_dataset", number, f"data set {number}")
 
     def _with_id(self, number: str) -> list[Document]:
         found = [known for known in self._store.all("dataset") if known["datasetId"] == number]
         if not found:
             raise not_found(f"The data set {number}")
         return found
-
-    def _versions(self, name: str) -> list[Document]:
-        return self._store.all("dataset", prefix=f"{name}/")
 
 
 def _yaml_of(dataflow: str) -> Any:

@@ -2,47 +2,37 @@
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
-from mnistlib.testing.azureml.answers import not_found, page
-from mnistlib.testing.azureml.data.blobs import DATA_CONTAINER, RUN_CONTAINER
-from mnistlib.testing.azureml.state import State
+from mnistlib.testing.azureml.answers import listing, not_found, page
+from mnistlib.testing.azureml.data.blob_locations import CONTAINERS, DEFAULT_DATASTORE
+from mnistlib.testing.azureml.resource import Resource, missing, route
 from mnistlib.testing.azureml.store import Document
 
-DEFAULT = "workspaceblobstore"
-ARTIFACTS = "workspaceartifactstore"
-#: The container of each datastore.
-CONTAINERS = {DEFAULT: DATA_CONTAINER, ARTIFACTS: RUN_CONTAINER}
 
+class DatastoresV1(Resource):
+    """Datastores by azureml-core, each with the key of its account."""
 
-class Datastores:
-    """The datastore for data, and the one that holds what runs leave."""
+    base = "{region}.api.azureml.ms/datastore/v1.0{WORKSPACE}"
+    not_covered = (
+        missing("POST", "/datastores", by="v1", purpose="Register a datastore."),
+        missing("PUT DELETE", "/datastores/{name}", by="v1", purpose="Change or unregister a datastore."),
+        missing("PUT", "/default/{name}", by="v1", purpose="Choose the default datastore."),
+    )
 
-    def __init__(self, state: State) -> None:
-        self._names = state.names
-
-    def routes(self) -> list[Route]:
-        """Return the room's routes."""
-        return [
-            Route("/datastore/default", self.default),
-            Route("/datastore/datastores", self.list_all),
-            Route("/datastore/datastores/{name}", self.get),
-        ]
-
+    @route("GET", "/default", by="v1")
     async def default(self, request: Request) -> Response:
         """Describe the default datastore."""
-        return JSONResponse(self._described(DEFAULT))
+        return JSONResponse(self._described(DEFAULT_DATASTORE))
 
+    @route("GET", "/datastores", by="v1")
     async def list_all(self, request: Request) -> Response:
         """List all datastores."""
         return page([self._described(name) for name in CONTAINERS])
 
+    @route("GET", "/datastores/{name}", by="v1")
     async def get(self, request: Request) -> Response:
-        """Describe a datastore by its name."""
-        name = request.path_params["name"].lower()
-        if name not in CONTAINERS:
-            raise not_found(f"The datastore {request.path_params['name']}")
-        return JSONResponse(self._described(name))
+        """Describe a datastore."""
+        return JSONResponse(self._described(_name(request)))
 
     def _described(self, name: str) -> Document:
         return {
@@ -60,3 +50,48 @@ class Datastores:
                 "accountKey": self._names.account_key,
             },
         }
+
+
+class DatastoresV2(Resource):
+    """Datastores by azure-ai-ml; their keys have a route of their own."""
+
+    base = "management.azure.com{WORKSPACE}/datastores"
+    not_covered = (missing("PUT DELETE", "/{name}", by="v2", purpose="Create, change or delete a datastore."),)
+
+    @route("GET", "", by="v2")
+    async def list_all(self, request: Request) -> Response:
+        """List all datastores, or the default one alone."""
+        default_only = request.query_params.get("isDefault", "").lower() == "true"
+        return listing([self._described(name) for name in CONTAINERS if name == DEFAULT_DATASTORE or not default_only])
+
+    @route("GET", "/{name}", by="v2")
+    async def get(self, request: Request) -> Response:
+        """Describe a datastore."""
+        return JSONResponse(self._described(_name(request)))
+
+    @route("POST", "/{name}/listSecrets", by="v2")
+    async def secrets(self, request: Request) -> Response:
+        """Return the key of a datastore."""
+        _name(request)
+        return JSONResponse({"secretsType": "AccountKey", "key": self._names.account_key})
+
+    def _described(self, name: str) -> Document:
+        properties = {
+            "datastoreType": "AzureBlob",
+            "accountName": self._names.account,
+            "containerName": CONTAINERS[name],
+            "endpoint": "core.windows.net",
+            "protocol": "https",
+            "credentials": {"credentialsType": "AccountKey"},
+            "isDefault": name == DEFAULT_DATASTORE,
+            "tags": {},
+            "properties": {},
+        }
+        return self._resource(f"datastores/{name}", properties)
+
+
+def _name(request: Request) -> str:
+    name: str = request.path_params["name"].lower()
+    if name not in CONTAINERS:
+        raise not_found(f"The datastore {request.path_params['name']}")
+    return name

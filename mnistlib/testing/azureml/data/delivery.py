@@ -1,32 +1,32 @@
-"""What a node fetches before a job and takes back after it: the snapshot, and the data that the job refers to."""
+"""Transfer of a job's data: files to its node before it starts, files from there when it has ended."""
 
 import fnmatch
 import re
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mnistlib.testing.azureml.data.blobs import DATA_CONTAINER
-from mnistlib.testing.azureml.data.job_io import deliver_inputs, take_outputs
 from mnistlib.testing.azureml.state import State
 from mnistlib.testing.azureml.store import Document
 
-#: How a definition of a file data set names what is in it.
+#: The paths in the definition of a file data set.
 _PATTERN = re.compile(
     r"azureml://subscriptions/[^\s'\"]*/datastores/(?P<datastore>[^/\s]+)/paths/(?P<glob>[^\s'\"\\]+)"
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Places:
-    """Where the data of a job is on its node.
+class NodePaths:
+    """Paths of a job's data on its node.
 
     Attributes
     ----------
     of : dict
         Path, or id of a data set that the job opens itself, by placeholder, as it stands in arguments.
     variables : dict
-        Variables that hold the same.
+        The same by environment variable.
     """
 
     of: dict[str, str]
@@ -40,22 +40,11 @@ class Places:
 
 
 class MissingDataError(OSError):
-    """A job refers to data that is not there."""
+    """A job refers to data that does not exist."""
 
 
-def fetch_snapshot(state: State, snapshot_id: str, folder: Path) -> None:
-    """Write the files of a snapshot below `folder`."""
-    snapshot = state.store.get("snapshot", snapshot_id)
-    if snapshot is None:
-        raise MissingDataError(f"there is no snapshot {snapshot_id}")
-    for name, (container, blob) in snapshot["files"].items():
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(state.blobs.file(container, blob), target)
-
-
-def deliver(state: State, configuration: Document, folder: Path) -> Places:
-    """Copy the data that a job refers to below `folder`, and return where it is.
+def deliver(state: State, configuration: Document, folder: Path) -> NodePaths:
+    """Copy the data that a job refers to below `folder`, make folders for its outputs, and return their paths.
 
     A mount is a copy too, made before the job starts.
     """
@@ -67,9 +56,9 @@ def deliver(state: State, configuration: Document, folder: Path) -> Places:
             place = folder / name
             place.mkdir()
         else:
-            place = _fetch_path(state, path, folder / name)
+            place = _fetch(state, DATA_CONTAINER, path, folder / name, missing=f"the datastore has nothing at {path!r}")
         of[f"$AZUREML_DATAREFERENCE_{name}"] = variables[f"AZUREML_DATAREFERENCE_{name}"] = str(place)
-    told = []
+    datasets = []
     for name, use in (configuration.get("data") or {}).items():
         mechanism, variable = use["mechanism"].lower(), use.get("environmentVariableName") or name
         if mechanism == "direct":  # the job itself opens the data set, by its id
@@ -77,36 +66,67 @@ def deliver(state: State, configuration: Document, folder: Path) -> Places:
         else:
             value = str(_fetch_dataset(state, use, folder / f"dataset-{name}"))
         of[f"DatasetConsumptionConfig:{name}"] = variables[variable] = value
-        told.append(f"{variable}:{mechanism}")
-    if told:
-        variables["AZUREML_DATASET_ENVIRONMENT_VARS"] = ",".join(told)  # Run.input_datasets reads it
-    of |= deliver_inputs(state, configuration, folder)
-    return Places(of=of, variables=variables)
+        datasets.append(f"{variable}:{mechanism}")
+    if datasets:
+        variables["AZUREML_DATASET_ENVIRONMENT_VARS"] = ",".join(datasets)  # Run.input_datasets reads it
+    for name, given in (configuration.get("inputs") or {}).items():
+        of[_placeholder("inputs", name)] = _input_value(state, given, folder / "inputs" / name)
+    for name, wanted in (configuration.get("outputs") or {}).items():
+        place = folder / "outputs" / name
+        place.mkdir(parents=True)
+        of[_placeholder("outputs", name)] = str(place / name if wanted["type"] == "uri_file" else place)
+    return NodePaths(of=of, variables=variables)
 
 
-def take_back(state: State, configuration: Document, places: Places) -> None:
-    """Upload what a job wrote for the data references of mode upload, and for its outputs."""
-    take_outputs(state, configuration, places.of)
+def take_back(state: State, configuration: Document, paths: NodePaths) -> None:
+    """Upload what a job wrote for its outputs, and for the data references of mode upload."""
+    for name, wanted in (configuration.get("outputs") or {}).items():
+        written = Path(paths.of[_placeholder("outputs", name)])
+        files = [written] if written.is_file() else _files_below(written)
+        for file in files:
+            target = PurePosixPath(wanted["path"], file.relative_to(written).as_posix())
+            state.blobs.put_file(wanted["container"], str(target), file)
     for name, reference in (configuration.get("dataReferences") or {}).items():
         if reference.get("mode", "").lower() == "upload":
-            written = Path(places.variables[f"AZUREML_DATAREFERENCE_{name}"])
+            written = Path(paths.variables[f"AZUREML_DATAREFERENCE_{name}"])
             base = PurePosixPath((reference.get("pathOnDataStore") or "").strip("/"))
-            for file in sorted(path for path in written.rglob("*") if path.is_file()):
+            for file in _files_below(written):
                 state.blobs.put_file(DATA_CONTAINER, str(base / file.relative_to(written).as_posix()), file)
 
 
-def _fetch_path(state: State, path: str, place: Path) -> Path:
-    """Copy a file or a folder of the datastore; return its path on the node."""
-    found = list(state.blobs.below(DATA_CONTAINER, path))
-    if not found:
-        raise MissingDataError(f"the datastore has nothing at {path!r}")
-    place.mkdir()
-    for name, file in found:
-        target = place / name
+def copy_files(files: Iterable[tuple[str, Path]], folder: Path) -> None:
+    """Copy files below `folder`, each to its relative name."""
+    for name, file in files:
+        target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, target)
-    is_file = state.blobs.get(DATA_CONTAINER, path) is not None
-    return place / PurePosixPath(path).name if is_file else place
+
+
+def _placeholder(kind: str, name: str) -> str:
+    """Return how an input or output stands in a command: ``${{inputs.data}}``."""
+    return f"${{{{{kind}.{name}}}}}"
+
+
+def _files_below(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _input_value(state: State, given: Document, place: Path) -> str:
+    if "value" in given:
+        return str(given["value"])
+    container, path = given["container"], given["path"]
+    missing = f"there is nothing at {path!r} in the container {container}"
+    return str(_fetch(state, container, path, place, missing=missing))
+
+
+def _fetch(state: State, container: str, path: str, place: Path, *, missing: str) -> Path:
+    """Copy a file or a folder to the node; return its path there."""
+    found = list(state.blobs.below(container, path))
+    if not found:
+        raise MissingDataError(missing)
+    place.mkdir(parents=True)
+    copy_files(found, place)
+    return place / found[0][0] if state.blobs.get(container, path) is not None else place
 
 
 def _fetch_dataset(state: State, use: Document, place: Path) -> Path:
@@ -122,10 +142,11 @@ def _fetch_dataset(state: State, use: Document, place: Path) -> Path:
             name = PurePosixPath(pattern).name
             shutil.copyfile(state.blobs.file(DATA_CONTAINER, pattern), place / name)
             return place / name
-        for name, file in state.blobs.below(DATA_CONTAINER, base):
-            whole = f"{base}/{name}" if base else name
-            if "*" not in pattern or fnmatch.fnmatch(whole, pattern):
-                target = place / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(file, target)
+        below = [
+            (name, file, f"{base}/{name}" if base else name) for name, file in state.blobs.below(DATA_CONTAINER, base)
+        ]
+        copy_files(
+            [(name, file) for name, file, whole in below if "*" not in pattern or fnmatch.fnmatch(whole, pattern)],
+            place,
+        )
     return place

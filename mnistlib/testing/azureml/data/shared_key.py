@@ -1,4 +1,4 @@
-"""The signature of requests to a storage account by its key, as Azure's documentation of Shared Key has it."""
+"""Signature of requests to a storage account by its key, after Azure's documentation of Shared Key."""
 
 import base64
 import hashlib
@@ -29,17 +29,17 @@ def shared_key_signature(
     Parameters
     ----------
     key : str
-        The account's, in base64.
+        Key of the account, in base64.
     account : str
-        Its name.
+        Name of the account.
     method : str
-        Of HTTP.
+        HTTP method.
     path : str
-        As it stands in the address, quoted.
+        Quoted path of the address.
     query : iterable of (str, str)
-        The parameters, unquoted.
+        Parameters, unquoted.
     headers : mapping of str to str
-        The request's, by names in lower case.
+        Headers of the request, by names in lower case.
     """
     standard = [headers.get(name, "") for name in _SIGNED]
     standard[_SIGNED.index("content-length")] = headers.get("content-length", "").removeprefix("0")

@@ -1,4 +1,4 @@
-"""Azure's blob storage, as far as the SDKs speak it."""
+"""Blob storage of Azure: the requests that the SDKs send."""
 
 import hmac
 import shutil
@@ -13,44 +13,44 @@ import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 
 from mnistlib.files import publish
 from mnistlib.testing.azureml.data.shared_key import shared_key_signature
-from mnistlib.testing.azureml.state import State
+from mnistlib.testing.azureml.resource import Resource, missing, route
 from mnistlib.testing.azureml.store import Document
 
 _CHUNK = 1 << 20
 _METADATA = "x-ms-meta-"
 
 
-class Storage:
+class Storage(Resource):
     """The workspace's storage account."""
 
-    def __init__(self, state: State) -> None:
-        self._blobs = state.blobs
-        self._names = state.names
-        self._tokens = state.tokens
+    base = "{account}.blob.core.windows.net"
+    not_covered = (
+        missing("GET", "/", by="v1, v2", purpose="List containers."),
+        missing("DELETE", "/{container}", by="v1, v2", purpose="Delete a container."),
+    )
 
-    def routes(self) -> list[Route]:
-        """Return the room's routes."""
-        return [
-            Route("/blob/{container}", self.container, methods=["GET", "PUT", "HEAD"]),
-            Route("/blob/{container}/{name:path}", self.blob, methods=["GET", "HEAD", "PUT", "DELETE"]),
-        ]
-
+    @route("GET PUT", "/{container}", by="v1, v2")
     async def container(self, request: Request) -> Response:
-        """List a container, or say that it exists: every container does."""
-        if not self._may_pass(request, request.path_params["container"]):
+        """List a container, or confirm that it exists: every container does."""
+        if not self._is_signed(request, request.path_params["container"]):
             return _error(403, "AuthenticationFailed")
         if request.method == "GET" and request.query_params.get("comp") == "list":
             return await run_in_threadpool(self._list, request)
         return Response(status_code=201 if request.method == "PUT" else 200)
 
+    @route(
+        "GET PUT DELETE",
+        "/{container}/{name:path}",
+        by="v1, v2",
+        unsupported="parts of a blob (comp=) other than block, blocklist, metadata",
+    )
     async def blob(self, request: Request) -> Response:
         """Read or write one blob."""
         container, name = request.path_params["container"], request.path_params["name"]
-        if not self._may_pass(request, f"{container}/{name}"):
+        if not self._is_signed(request, f"{container}/{name}"):
             return _error(403, "AuthenticationFailed")
         if request.method == "PUT":
             return await self._put(request, container, name)
@@ -64,7 +64,7 @@ class Storage:
             return Response(headers=_headers(blob) | {"Content-Length": str(blob["size"])})
         return _read(request, self._blobs.file(container, name), blob)
 
-    def _may_pass(self, request: Request, path: str) -> bool:
+    def _is_signed(self, request: Request, path: str) -> bool:
         """Return whether a request is signed: with the account's key, or by an address of a blob or a container."""
         scheme, _, credential = request.headers.get("authorization", "").partition(" ")
         if scheme == "SharedKey":
@@ -73,7 +73,7 @@ class Storage:
                 self._names.account_key,
                 account,
                 method=request.method,
-                path=request.scope["address"],
+                path=request.scope["quoted_path"],
                 query=request.query_params.multi_items(),
                 headers=request.headers,
             )
@@ -83,7 +83,9 @@ class Storage:
             return False
         if request.query_params.get("sr") == "c":
             path = request.path_params["container"]
-        return hmac.compare_digest(self._tokens.sign_blob(path, expires=int(expires)).encode(), signature.encode())
+        return hmac.compare_digest(
+            self._state.tokens.sign_blob(path, expires=int(expires)).encode(), signature.encode()
+        )
 
     def _list(self, request: Request) -> Response:
         query = request.query_params
@@ -110,7 +112,7 @@ class Storage:
         if part == "metadata":
             return self._put_metadata(container, name, metadata)
         if only_new and part in (None, "blocklist") and self._blobs.get(container, name):
-            return _error(409, "BlobAlreadyExists")  # before all of it has been sent
+            return _error(409, "BlobAlreadyExists")  # before the whole body has been sent
         staged = self._blobs.staged(container, name)
         whole = self._blobs.incoming()
         if part == "block":
@@ -132,18 +134,18 @@ class Storage:
         blob = self._blobs.commit(
             whole, container, name, content_type=content_type, metadata=metadata, only_new=only_new
         )
-        return Response(status_code=201, headers=_marks(blob)) if blob else _error(409, "BlobAlreadyExists")
+        return Response(status_code=201, headers=_state_headers(blob)) if blob else _error(409, "BlobAlreadyExists")
 
     def _put_metadata(self, container: str, name: str, metadata: dict[str, str]) -> Response:
         blob = self._blobs.get(container, name)
         if blob is None:
             return _error(404, "BlobNotFound")
         changed = self._blobs.note(container, name, content_type=blob["content_type"], metadata=metadata)
-        return Response(headers=_marks(changed))
+        return Response(headers=_state_headers(changed))
 
 
 async def _receive(request: Request, target: Path) -> None:
-    """Write a request's body to a file that gets its name only when all of it has come."""
+    """Write a request's body to a file that gets its name only when the body is complete."""
     with publish(target) as file:
         async for chunk in request.stream():
             file.write(chunk)
@@ -181,8 +183,8 @@ async def _stream(file: Path, start: int, end: int) -> AsyncIterator[bytes]:
             yield chunk
 
 
-def _marks(blob: Document) -> dict[str, str]:
-    """Return what is told of a blob that was written: which state of it that is."""
+def _state_headers(blob: Document) -> dict[str, str]:
+    """Return the headers that identify the state of a blob."""
     return {
         "ETag": blob["etag"],
         "Last-Modified": formatdate(blob["modified"], usegmt=True),
@@ -192,7 +194,7 @@ def _marks(blob: Document) -> dict[str, str]:
 
 
 def _headers(blob: Document) -> dict[str, str]:
-    return _marks(blob) | {
+    return _state_headers(blob) | {
         "Content-Type": blob["content_type"],
         "Accept-Ranges": "bytes",
         "x-ms-blob-type": "BlockBlob",

@@ -1,19 +1,19 @@
-"""Models that are deployed without an entry script: Azure has one for each framework, and here is that of scikit-learn.
+"""Deployment without an entry script: Azure has a script for each framework, the emulator the one for scikit-learn.
 
-It is made after Microsoft's article on deployment without code, the only place that describes it: the request is
+It follows Microsoft's article on deployment without code, the only description: the request is
 ``{"data": [[...], ...], "method": "predict"}``, the answer ``{"predict": [...]}``. The other method is
-``predict_proba``, and that is the one for a request that names none, if the model has it. What Azure runs has dill,
-sklearn_pandas and inference-schema besides; requests by the names of columns are not covered.
+``predict_proba``, which is also the default, if the model has it. Azure's environment also has dill, sklearn_pandas and
+inference-schema; requests with names of columns are not supported.
 """
 
 from pathlib import Path
 
-from mnistlib.testing.azureml.answers import Refusal
+from mnistlib.testing.azureml.answers import Refusal, unsupported
 from mnistlib.testing.azureml.endpoints.scoring import ScoringError
-from mnistlib.testing.azureml.environments.v1 import definition_of
+from mnistlib.testing.azureml.environments.definitions import definition_of
 from mnistlib.testing.azureml.store import Document
 
-#: The frameworks that Azure has an entry script for.
+#: Frameworks with an entry script of Azure's.
 _FRAMEWORKS = ("Onnx", "ScikitLearn", "TensorFlow", "Multi")
 
 _ENTRY = """\
@@ -36,12 +36,12 @@ def run(raw):
 
 
 def check_framework(models: list[Document]) -> None:
-    """Refuse what can't be deployed without code.
+    """Refuse models that cannot be deployed without code.
 
     Raises
     ------
     Refusal
-        If it is not exactly one model, of a framework that Azure deploys without code and that is covered here.
+        Unless it is exactly one model, of a framework that Azure deploys without code and the emulator supports.
     """
     framework = models[0].get("framework") if len(models) == 1 else None
     if framework not in _FRAMEWORKS:
@@ -52,18 +52,18 @@ def check_framework(models: list[Document]) -> None:
             f" not {len(models)} of {framework}.",
         )
     if framework != "ScikitLearn":
-        raise Refusal(501, "NotImplemented", f"the emulator deploys no model of {framework} without an entry script")
+        raise unsupported(f"the emulator deploys no model of {framework} without an entry script")
 
 
 def environment_of(model: Document) -> Document:
-    """Return the environment of a model that comes without one."""
+    """Return the environment of a model without one of its own."""
     version = model.get("frameworkVersion")
     packages = [f"scikit-learn=={version}" if version else "scikit-learn", "numpy", "joblib", "pandas", "scipy"]
     return definition_of("no-code", "1", {"dependencies": [{"pip": packages}]}, image=None)
 
 
 def write_entry(folder: Path, models: Path) -> tuple[Path, dict[str, str]]:
-    """Write the entry script; return it, and the variable that tells it where the only file of a model is.
+    """Write the entry script; return it, and the variable with the path of the model's only file.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Online endpoints: an address each, keys to it, and the shares of its deployments in what comes in."""
+"""Online endpoints of azure-ai-ml: an address each, its keys, and the shares of its deployments in the traffic."""
 
 import re
 import secrets
@@ -8,59 +8,65 @@ from collections import Counter
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
-from mnistlib.testing.azureml.answers import Refusal, error_body, not_found, now
+from mnistlib.testing.azureml.answers import (
+    Refusal,
+    bad_argument,
+    error_body,
+    listing,
+    not_found,
+    now,
+    unsupported,
+)
 from mnistlib.testing.azureml.endpoints.deployments import NAME, Deployments
 from mnistlib.testing.azureml.endpoints.scoring import EntryError, ScoringError
 from mnistlib.testing.azureml.environments.builds import ImageBuildError
-from mnistlib.testing.azureml.resource import ROOM, AnyCaseRoute, listing, resource
-from mnistlib.testing.azureml.state import State
+from mnistlib.testing.azureml.resource import Resource, Runtime, missing, route
 from mnistlib.testing.azureml.store import Document
 from mnistlib.testing.azureml.tokens import LIFETIME
 
 _BEARER = re.compile(r"bearer\s+(?P<token>\S+)", re.IGNORECASE)
 
+_WORKSPACE = "management.azure.com{WORKSPACE}"
+_SCORING = "{endpoint}.{region}.inference.ml.azure.com"
 
-class Endpoints:
+
+class OnlineEndpoints(Resource):
     """Endpoints by name, in any case: a name is part of an address."""
 
-    def __init__(self, state: State, deployments: Deployments) -> None:
-        self._state = state
-        self._store = state.store
-        self._deployments = deployments
-        self._led: dict[str, Counter[str]] = {}
+    base = f"{_WORKSPACE}/onlineEndpoints"
+    not_covered = (
+        missing("PATCH", "/{endpoint}", by="v2", purpose="Change the tags of an endpoint."),
+        missing("GET", f"{_SCORING}/swagger.json", by="v2", purpose="Describe the requests of an endpoint."),
+        missing("GET", f"{_WORKSPACE}/batchEndpoints", by="v2", purpose="List batch endpoints."),
+        missing("PUT", f"{_WORKSPACE}/batchEndpoints/{{name}}", by="v2", purpose="Create a batch endpoint."),
+        missing("PUT", f"{_WORKSPACE}/serverlessEndpoints/{{name}}", by="v2", purpose="Deploy a catalogue's model."),
+    )
 
-    def routes(self) -> list[Route]:
-        """Return the room's routes."""
-        one = f"{ROOM}/onlineEndpoints/{{endpoint}}"
-        return [
-            AnyCaseRoute(f"{ROOM}/onlineEndpoints", self.list_all),
-            AnyCaseRoute(one, self.get),
-            AnyCaseRoute(one, self.put, methods=["PUT"]),
-            AnyCaseRoute(one, self.delete, methods=["DELETE"]),
-            AnyCaseRoute(f"{one}/listKeys", self.keys, methods=["POST"]),
-            AnyCaseRoute(f"{one}/regenerateKeys", self.new_key, methods=["POST"]),
-            AnyCaseRoute(f"{one}/token", self.token, methods=["POST"]),
-            Route("/endpoint/{endpoint}/score", self.score, methods=["POST"]),
-        ]
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__(runtime)
+        self._deployments = Deployments(runtime)
+        self._routed: dict[str, Counter[str]] = {}
 
+    @route("GET", "", by="v2")
     async def list_all(self, request: Request) -> Response:
         """List all endpoints."""
         return listing([self._described(endpoint) for endpoint in self._store.all("online_endpoint")])
 
+    @route("GET", "/{endpoint}", by="v2")
     async def get(self, request: Request) -> Response:
         """Describe an endpoint."""
-        return JSONResponse(self._described(self._find(request)))
+        return JSONResponse(self._described(self._endpoint(request)))
 
+    @route("PUT", "/{endpoint}", by="v2", unsupported="endpoints on Kubernetes; mirrored traffic")
     async def put(self, request: Request) -> Response:
-        """Make an endpoint, or change how its traffic is shared and what is said of it."""
+        """Create an endpoint, or change its traffic and its description."""
         name, body = request.path_params["endpoint"], await request.json()
         properties = body["properties"]
         if not NAME.fullmatch(name):
-            raise Refusal(400, "BadArgument", f"{name!r} is no name for an endpoint: 3 to 32 letters, digits, hyphens.")
+            raise bad_argument(f"{name!r} is no name for an endpoint: 3 to 32 letters, digits, hyphens.")
         if properties.get("compute") or properties.get("mirrorTraffic"):
-            raise Refusal(501, "NotImplemented", "the emulator covers managed endpoints only, without mirrored traffic")
+            raise unsupported("the emulator covers managed endpoints only, without mirrored traffic")
         known = self._store.get("online_endpoint", name.lower())
         properties["traffic"] = properties.get("traffic") or {}
         self._check_traffic(name, properties["traffic"])
@@ -73,10 +79,11 @@ class Endpoints:
             "created": known["created"] if known else now(),
             "modified": now(),
         }
-        self._led.pop(name.lower(), None)
+        self._routed.pop(name.lower(), None)
         self._store.put("online_endpoint", name.lower(), endpoint)
         return JSONResponse(self._described(endpoint), 200 if known else 201)
 
+    @route("DELETE", "/{endpoint}", by="v2")
     async def delete(self, request: Request) -> Response:
         """Delete an endpoint with its deployments, and end their processes."""
         name = request.path_params["endpoint"]
@@ -86,27 +93,31 @@ class Endpoints:
             await run_in_threadpool(self._deployments.remove, deployment)
         return Response(status_code=200)
 
+    @route("POST", "/{endpoint}/listKeys", by="v2")
     async def keys(self, request: Request) -> Response:
-        """Return the endpoint's keys."""
-        return JSONResponse(self._find(request)["keys"])
+        """Return the keys of an endpoint."""
+        return JSONResponse(self._endpoint(request)["keys"])
 
+    @route("POST", "/{endpoint}/regenerateKeys", by="v2")
     async def new_key(self, request: Request) -> Response:
-        """Replace one of the endpoint's keys; the SDK sends the old one along, which is not what anybody wants."""
-        endpoint, wanted = self._find(request), await request.json()
+        """Replace a key of an endpoint; the old key that the SDK sends along is ignored."""
+        endpoint, wanted = self._endpoint(request), await request.json()
         endpoint["keys"] |= {f"{wanted['keyType'].lower()}Key": _new_key()}
         self._store.put("online_endpoint", endpoint["name"].lower(), endpoint)
         return Response(status_code=200)
 
+    @route("POST", "/{endpoint}/token", by="v2")
     async def token(self, request: Request) -> Response:
-        """Return a token that opens the endpoint for a while."""
-        name, expires = self._find(request)["name"], int(time.time() + LIFETIME)
+        """Issue a token for an endpoint."""
+        name, expires = self._endpoint(request)["name"], int(time.time() + LIFETIME)
         facts = {"expiryTimeUtc": expires, "refreshAfterTimeUtc": expires - LIFETIME // 2, "tokenType": "Bearer"}
         return JSONResponse({"accessToken": self._state.tokens.issue(endpoint=name), **facts})
 
+    @route("POST", f"{_SCORING}/score", by="v2")
     async def score(self, request: Request) -> Response:
-        """Ask one of the endpoint's deployments: the one of the header, else by the shares of the traffic."""
-        endpoint = self._find(request)
-        if not self._may_ask(endpoint, request.headers.get("authorization", "")):
+        """Score data with the deployment that the header names, else with one chosen by the shares of the traffic."""
+        endpoint = self._endpoint(request)
+        if not self._is_authorized(endpoint, request.headers.get("authorization", "")):
             return JSONResponse(error_body("Unauthorized", "The endpoint's key or token is missing or wrong."), 401)
         deployment = self._deployment_for(endpoint, request.headers.get("azureml-model-deployment"))
         data = await request.body()
@@ -117,11 +128,11 @@ class Endpoints:
         except (ScoringError, ImageBuildError) as error:
             return JSONResponse({"message": str(error)}, 424, headers=_model_error(502))
         headers = answer.headers | {"azureml-model-deployment": deployment["name"]}
-        if answer.status != 200:  # whatever the script says: Azure's clients see that it was the model
+        if answer.status != 200:  # Azure reports every status of a script as an error of the model
             return Response(answer.body, 424, headers | _model_error(answer.status))
         return Response(answer.body, 200, headers)
 
-    def _may_ask(self, endpoint: Document, header: str) -> bool:
+    def _is_authorized(self, endpoint: Document, header: str) -> bool:
         found = _BEARER.fullmatch(header)
         if found is None:
             return False
@@ -144,30 +155,26 @@ class Endpoints:
                 f"No deployment of the online endpoint {endpoint['name']} gets any traffic: set their shares, or name"
                 " one in the header azureml-model-deployment.",
             )
-        led = self._led.setdefault(endpoint["name"].lower(), Counter())
-        # Whoever has got least of its share is next: every hundred requests are shared exactly as they should be.
-        name = max(shares, key=lambda name: shares[name] * (led.total() + 1) - 100 * led[name])
-        led[name] += 1
+        routed = self._routed.setdefault(endpoint["name"].lower(), Counter())
+        # The deployment furthest below its share is next, so that every hundred requests are shared exactly.
+        name = max(shares, key=lambda name: shares[name] * (routed.total() + 1) - 100 * routed[name])
+        routed[name] += 1
         return known[name]
 
     def _check_traffic(self, name: str, traffic: dict[str, int]) -> None:
         known = {deployment["name"] for deployment in self._deployments.of(name)}
         unknown = [deployment for deployment, share in traffic.items() if share > 0 and deployment not in known]
         if unknown:
-            raise Refusal(
-                400, "BadArgument", f"The online endpoint {name} has no deployment {', '.join(unknown)} to lead to."
-            )
+            raise bad_argument(f"The online endpoint {name} has no deployment {', '.join(unknown)} to lead to.")
         if sum(traffic.values()) not in (0, 100):
-            raise Refusal(400, "BadArgument", f"The shares of the traffic must add up to 100, or to 0: {traffic}.")
+            raise bad_argument(f"The shares of the traffic must add up to 100, or to 0: {traffic}.")
 
-    def _find(self, request: Request) -> Document:
-        endpoint = self._store.get("online_endpoint", request.path_params["endpoint"].lower())
-        if endpoint is None:
-            raise not_found(f"The online endpoint {request.path_params['endpoint']}")
-        return endpoint
+    def _endpoint(self, request: Request) -> Document:
+        name = request.path_params["endpoint"]
+        return self._find("online_endpoint", name.lower(), f"online endpoint {name}")
 
     def _described(self, endpoint: Document) -> Document:
-        names = self._state.names
+        names = self._names
         address = f"https://{endpoint['name'].lower()}.{names.endpoint_domain}"
         properties = endpoint["properties"] | {
             "scoringUri": f"{address}/score",
@@ -178,7 +185,7 @@ class Endpoints:
             "publicNetworkAccess": endpoint["properties"].get("publicNetworkAccess") or "Enabled",
         }
         times = {"created": endpoint["created"], "modified": endpoint["modified"]}
-        return resource(names, f"onlineEndpoints/{endpoint['name']}", properties, **times) | {
+        return self._resource(f"onlineEndpoints/{endpoint['name']}", properties, **times) | {
             "location": names.region,
             "tags": endpoint["tags"],
             "identity": endpoint["identity"] | {"principalId": names.client, "tenantId": names.tenant},

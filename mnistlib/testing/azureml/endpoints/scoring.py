@@ -1,4 +1,4 @@
-"""Deployed models that answer: each one's entry script in a process of its own, asked one thing at a time."""
+"""Scoring: the entry script of each deployed model in a process of its own, with one request at a time."""
 
 import base64
 import json
@@ -13,9 +13,9 @@ from mnistlib.testing.azureml.compute.nodes import Nodes
 from mnistlib.testing.azureml.compute.process import JobProcess, bare_variables
 from mnistlib.testing.azureml.store import Document
 
-#: Runs in the service's process: ``init()`` once, then ``run(data)`` for each line that comes. What ``run`` returns is
-#: written as JSON, unless it is a response of the inference server's (one of Flask's), which says everything itself. As
-#: with that server nobody can import the entry script by a name.
+#: Runs in the process of the model: ``init()`` once, then ``run(data)`` for each line of input. The result of ``run``
+#: is written as JSON, unless it is a response of the inference server (a Flask response), which has its own status and
+#: headers. As with that server, the entry script cannot be imported by name.
 _WRAPPER = """\
 import base64, importlib.util, json, os, socket, sys, traceback
 script, number, imports = sys.argv[1:]
@@ -49,29 +49,29 @@ _JSON = {"Content-Type": "application/json"}
 
 
 class ScoringError(Exception):
-    """A service whose entry script does not start, or has ended."""
+    """An entry script that does not start, or has ended."""
 
 
 class EntryError(Exception):
-    """What an entry script's ``run`` has raised: the name of its class, and its text."""
+    """An exception of an entry script's ``run``: the name of its class, and its text."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """What a deployed model runs as.
+    """The command of a deployed model.
 
     Attributes
     ----------
     python : Path
-        The interpreter, of the environment that was asked for.
+        Interpreter of the requested environment.
     script : Path
-        The entry script.
+        Entry script.
     folder : Path
-        Where the process begins, and imports modules from.
+        Working folder of the process, and first folder for imports.
     imports : Path
-        The other folder that it imports modules from.
+        Second folder for imports.
     variables : dict
-        What it finds in its environment besides what every process there has.
+        Environment variables, beside those of every process on a node.
     """
 
     python: Path
@@ -83,28 +83,28 @@ class Program:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What an entry script has answered."""
+    """Answer of an entry script."""
 
     status: int
     headers: dict[str, str]
     body: bytes
 
 
-#: Puts what a deployment needs below a folder, and says how to run it.
+#: Writes the files of a deployment below a folder, and returns the command.
 Prepare = Callable[[Path], Program]
 
 
 class Scorer:
-    """The process of one deployment; one request at a time.
+    """The process of a deployment; it takes one request at a time.
 
     Parameters
     ----------
     nodes : Nodes
-        For the variables by which it reaches the service.
+        Return the variables by which the process reaches the emulator.
     folder : Path
-        Its own folder.
+        Folder of the process.
     prepare : callable
-        Fills that folder anew and says what to run.
+        Fills that folder and returns the command.
     """
 
     def __init__(self, nodes: Nodes, folder: Path, prepare: Prepare) -> None:
@@ -113,12 +113,12 @@ class Scorer:
         self._prepare = prepare
         self._lock = threading.RLock()
         self._process: JobProcess | None = None
-        self._talk = socket.socket()
+        self._socket = socket.socket()
         self._is_stopped = False
 
     @property
     def log(self) -> str:
-        """What the entry script has printed."""
+        """Output of the entry script."""
         file = self._folder / "log.txt"
         return file.read_text(errors="replace") if file.exists() else ""
 
@@ -128,9 +128,9 @@ class Scorer:
         Raises
         ------
         ScoringError
-            If that fails; the message is the last line of its log.
+            If ``init()`` fails; the message is the last line of the log.
         ImageBuildError
-            If its environment can't be built.
+            If the environment cannot be built.
         """
         with self._lock:
             self._check_not_stopped()
@@ -145,8 +145,8 @@ class Scorer:
                 **self._nodes.reach(),
                 **program.variables,
             }
-            self._talk.close()
-            self._talk, other_end = socket.socketpair()
+            self._socket.close()
+            self._socket, other_end = socket.socketpair()
             with (self._folder / "log.txt").open("ab") as log, other_end:
                 self._process = JobProcess(
                     [
@@ -163,17 +163,17 @@ class Scorer:
                 )
             if self._is_stopped:
                 raise self._ended()
-            self._hear()
+            self._read()
 
     def score(self, data: bytes) -> Answer:
-        """Return what the entry script's ``run`` answers to a text.
+        """Return the answer of the entry script's ``run``.
 
         Raises
         ------
         EntryError
-            If it raises an error.
+            If ``run`` raises an exception.
         ScoringError
-            If the process does not start, or ends in place of an answer. The next request starts another.
+            If the process does not start, or ends without an answer. The next request starts another one.
         """
         try:
             text = data.decode()
@@ -185,16 +185,16 @@ class Scorer:
             if self._process is None:
                 self.start()
             try:
-                self._talk.sendall(json.dumps(text).encode() + b"\n")
-            except OSError as error:  # it has ended since it answered last
+                self._socket.sendall(json.dumps(text).encode() + b"\n")
+            except OSError as error:  # the process has ended since its last answer
                 raise self._ended() from error
-            answer = self._hear()
+            answer = self._read()
         if "error" in answer:
             raise EntryError(answer["error"])
         return Answer(status=int(answer["status"]), headers=answer["headers"], body=base64.b64decode(answer["body"]))
 
     def stop(self) -> None:
-        """End the process for good; whoever waits for its answer gets a :class:`ScoringError`."""
+        """End the process for good; a request that waits for its answer fails with :class:`ScoringError`."""
         self._is_stopped = True
         process = self._process
         if process is not None:
@@ -206,10 +206,10 @@ class Scorer:
         if self._is_stopped:
             raise ScoringError("the service has been stopped")
 
-    def _hear(self) -> Document:
-        """Return the next line of the process."""
+    def _read(self) -> Document:
+        """Return the next answer of the process."""
         try:
-            with self._talk.makefile("r", encoding="utf-8") as lines:
+            with self._socket.makefile("r", encoding="utf-8") as lines:
                 line = lines.readline()
         except ConnectionError as error:
             raise self._ended() from error
@@ -226,16 +226,16 @@ class Scorer:
         if self._process is not None:
             self._process.end()
             self._process = None
-        self._talk.close()
+        self._socket.close()
 
 
 class Scorers:
-    """The processes of all deployments, each under a key of its own, which is also its folder's path.
+    """The processes of all deployments, by key, which is also the path of their folder.
 
     Parameters
     ----------
     nodes : Nodes
-        What they need to run.
+        Common parts of all nodes.
     """
 
     def __init__(self, nodes: Nodes) -> None:
@@ -244,32 +244,32 @@ class Scorers:
         self._scorers: dict[str, Scorer] = {}
 
     def start(self, key: str, prepare: Prepare) -> None:
-        """Start a deployment, in place of the one that has this key.
+        """Start a deployment, in place of the previous one with this key.
 
         Raises
         ------
         ScoringError, ImageBuildError
-            If it does not start.
+            If the deployment does not start.
         """
         self.end(key)
         self.of(key, prepare).start()
 
     def of(self, key: str, prepare: Prepare) -> Scorer:
-        """Return a deployment's process; it starts when it is asked, if it has not yet."""
+        """Return the process of a deployment, which starts with its first request unless it is running."""
         with self._lock:
             if key not in self._scorers:
                 self._scorers[key] = Scorer(self.nodes, self.nodes.state.folder / key, prepare)
             return self._scorers[key]
 
     def end(self, key: str) -> None:
-        """End a deployment's process, if it has one."""
+        """End the process of a deployment, if there is one."""
         with self._lock:
             scorer = self._scorers.pop(key, None)
         if scorer is not None:
             scorer.stop()
 
     def stop(self) -> None:
-        """End all processes; another emulator's first request starts each again."""
+        """End all processes; the first request to the next emulator in this folder starts each again."""
         with self._lock:
             scorers = list(self._scorers.values())
         for scorer in scorers:

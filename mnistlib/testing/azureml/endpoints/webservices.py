@@ -1,4 +1,4 @@
-"""Web services on Azure's container instances: deployed models that answer."""
+"""Web services of azureml-core: models deployed to Azure's container instances."""
 
 import functools
 import re
@@ -11,51 +11,41 @@ from pathlib import Path, PurePosixPath
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
-from mnistlib.testing.azureml.answers import Refusal, not_found, now
+from mnistlib.testing.azureml.answers import Refusal, now, unsupported
 from mnistlib.testing.azureml.data.blobs import RUN_CONTAINER
 from mnistlib.testing.azureml.endpoints import no_code
-from mnistlib.testing.azureml.endpoints.scoring import EntryError, Program, Scorer, Scorers, ScoringError
+from mnistlib.testing.azureml.endpoints.scoring import EntryError, Program, Scorer, ScoringError
 from mnistlib.testing.azureml.environments.builds import ImageBuildError
-from mnistlib.testing.azureml.models.files import models_below
-from mnistlib.testing.azureml.state import State
+from mnistlib.testing.azureml.models.registry import models_below
+from mnistlib.testing.azureml.resource import Resource, missing, route
 from mnistlib.testing.azureml.store import Document
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]{1,30}[a-z0-9])")
 
+_SCORING = "{workspace}.{region}.azurecontainer.io/{name}"
 
-class Webservices:
+
+class Webservices(Resource):
     """Services by name, and the processes behind them."""
 
-    def __init__(self, state: State, scorers: Scorers) -> None:
-        self._state = state
-        self._store = state.store
-        self._names = state.names
-        self._scorers = scorers
+    base = "{region}.api.azureml.ms/modelmanagement/v1.0{WORKSPACE}/services"
+    not_covered = (
+        missing("PATCH", "/{name}", by="v1", purpose="Change a service."),
+        missing("POST", "/{name}/regenerateKeys", by="v1", purpose="Replace a key of a service."),
+        missing("POST", "/{name}/token", by="v1", purpose="Issue a token for a service."),
+        missing("GET", f"{_SCORING}/swagger.json", by="v1", purpose="Describe the requests of a service."),
+    )
 
-    def routes(self) -> list[Route]:
-        """Return the room's routes."""
-        root = "/modelmanagement/services"
-        return [
-            Route(f"{root}/validate", self.validate, methods=["POST"]),
-            Route(f"{root}/validate/name/{{name}}", self.validate, methods=["GET", "POST"]),
-            Route(root, self.create, methods=["POST"]),
-            Route(root, self.list_all),
-            Route(f"{root}/{{name}}", self.get),
-            Route(f"{root}/{{name}}", self.delete, methods=["DELETE"]),
-            Route(f"{root}/{{name}}/logs", self.logs),
-            Route(f"{root}/{{name}}/listkeys", self.keys, methods=["POST"]),
-            Route("/modelmanagement/operations/{id}", self.operation),
-            Route("/scoring/{name}/score", self.score, methods=["POST"]),
-        ]
-
+    @route("POST", "/validate", by="v1")
+    @route("GET POST", "/validate/name/{name}", by="v1")
     async def validate(self, request: Request) -> Response:
-        """Find nothing wrong yet; what is wrong is said at creation."""
+        """Accept every service; errors are reported at its creation."""
         return JSONResponse({})
 
+    @route("POST", "", by="v1", unsupported="services of other types than ACI; frameworks without an entry script")
     async def create(self, request: Request) -> Response:
-        """Deploy models with their entry script."""
+        """Deploy models with their entry script, or a single one without."""
         body = await request.json()
         name = body["name"]
         if not _NAME.fullmatch(name):
@@ -63,9 +53,10 @@ class Webservices:
                 400, "BadRequest", f"{name!r} is no name for a service: 3 to 32 small letters, digits, hyphens."
             )
         if str(body.get("computeType")).upper() != "ACI":
-            raise Refusal(501, "NotImplemented", f"the emulator covers no service of type {body.get('computeType')}")
-        models = [self._model(number) for number in body["environmentImageRequest"].get("modelIds") or []]
-        if not body["environmentImageRequest"].get("environment"):
+            raise unsupported(f"the emulator covers no service of type {body.get('computeType')}")
+        image = body["environmentImageRequest"]
+        models = [self._find("model", number, f"model {number}") for number in image.get("modelIds") or []]
+        if not image.get("environment"):
             no_code.check_framework(models)
         service = (
             _DEFAULTS
@@ -82,7 +73,7 @@ class Webservices:
         )
         error = None
         try:
-            await run_in_threadpool(self._scorers.start, _key(name), functools.partial(self._program, service))
+            await run_in_threadpool(self._runtime.scorers.start, _key(name), functools.partial(self._program, service))
         except (ScoringError, ImageBuildError) as failure:
             error = {"code": "DeploymentFailed", "message": str(failure), "details": []}
         service |= {"state": "Failed" if error else "Healthy", "error": error}
@@ -95,43 +86,47 @@ class Webservices:
             "operationType": "Service",
         }
         self._store.put("operation", number, outcome)
-        place = f"{self._names.resource}/operations/{number}"
-        return JSONResponse(_shown(service), 202, headers={"Operation-Location": f"/api{place}"})
+        address = f"/api{self._names.resource}/operations/{number}"
+        return JSONResponse(_shown(service), 202, headers={"Operation-Location": address})
 
+    @route("GET", "", by="v1")
     async def list_all(self, request: Request) -> Response:
         """List all services."""
         return JSONResponse({"value": [_shown(service) for service in self._store.all("service")]})
 
+    @route("GET", "/{name}", by="v1")
     async def get(self, request: Request) -> Response:
         """Describe a service."""
-        return JSONResponse(_shown(self._find(request)))
+        return JSONResponse(_shown(self._service(request)))
 
+    @route("DELETE", "/{name}", by="v1")
     async def delete(self, request: Request) -> Response:
         """Delete a service and end its process."""
-        name = self._find(request)["name"]
+        name = self._service(request)["name"]
         self._store.delete("service", name)
-        await run_in_threadpool(self._scorers.end, _key(name))
+        await run_in_threadpool(self._runtime.scorers.end, _key(name))
         return Response(status_code=200)
 
+    @route("GET", "/{name}/logs", by="v1")
     async def logs(self, request: Request) -> Response:
-        """Return what the entry script has printed."""
-        return JSONResponse({"content": self._scorer(self._find(request)).log})
+        """Return the output of the entry script."""
+        return JSONResponse({"content": self._scorer(self._service(request)).log})
 
+    @route("POST", "/{name}/listkeys", by="v1")
     async def keys(self, request: Request) -> Response:
-        """Return the service's keys."""
-        primary, secondary = self._find(request)["keys"]
+        """Return the keys of a service."""
+        primary, secondary = self._service(request)["keys"]
         return JSONResponse({"primaryKey": primary, "secondaryKey": secondary})
 
+    @route("GET", "{region}.api.azureml.ms/modelmanagement/v1.0{WORKSPACE}/operations/{id}", by="v1")
     async def operation(self, request: Request) -> Response:
-        """Say how a deployment has gone."""
-        operation = self._store.get("operation", request.path_params["id"])
-        if operation is None:
-            raise not_found("The operation")
-        return JSONResponse(operation)
+        """Return the outcome of a deployment."""
+        return JSONResponse(self._find("operation", request.path_params["id"], "operation"))
 
+    @route("POST", f"{_SCORING}/score", by="v1")
     async def score(self, request: Request) -> Response:
-        """Ask a service."""
-        service = self._find(request)
+        """Score data with a service."""
+        service = self._service(request)
         allowed = [f"Bearer {key}" for key in service["keys"]]
         if service["authEnabled"] and request.headers.get("authorization") not in allowed:
             return Response("The service's key is missing or wrong.", 401)
@@ -145,10 +140,10 @@ class Webservices:
         return Response(answer.body, answer.status, answer.headers)
 
     def _scorer(self, service: Document) -> Scorer:
-        return self._scorers.of(_key(service["name"]), functools.partial(self._program, service))
+        return self._runtime.scorers.of(_key(service["name"]), functools.partial(self._program, service))
 
     def _program(self, service: Document, folder: Path) -> Program:
-        """Put a service's script and models below a folder."""
+        """Write the script and the models of a service below a folder."""
         request = service["environmentImageRequest"]
         app = folder / "app"
         app.mkdir()
@@ -165,7 +160,7 @@ class Webservices:
             imports = app
             script, variables = no_code.write_entry(app, models)
         return Program(
-            python=self._scorers.nodes.python_for(environment).executable,
+            python=self._runtime.scorers.nodes.python_for(environment).executable,
             script=script,
             folder=app,
             imports=imports,
@@ -175,8 +170,8 @@ class Webservices:
     def _unpack(self, request: Document, app: Path) -> None:
         for asset in request["assets"]:
             if asset["id"] == request["driverProgram"]:
-                continue  # the SDK's own wrapper, which needs Microsoft's image around it
-            source = self._state.blobs.file(RUN_CONTAINER, asset["url"].removeprefix("aml://artifact/"))
+                continue  # the SDK's own wrapper, which requires Microsoft's image
+            source = self._blobs.file(RUN_CONTAINER, asset["url"].removeprefix("aml://artifact/"))
             if asset.get("unpack"):
                 with tarfile.open(source) as archive:
                     archive.extractall(app, filter="data")
@@ -186,20 +181,12 @@ class Webservices:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, target)
 
-    def _model(self, number: str) -> Document:
-        model = self._store.get("model", number)
-        if model is None:
-            raise not_found(f"The model {number}")
-        return model
-
-    def _find(self, request: Request) -> Document:
-        service = self._store.get("service", request.path_params["name"])
-        if service is None:
-            raise not_found(f"The service {request.path_params['name']}")
-        return service
+    def _service(self, request: Request) -> Document:
+        name = request.path_params["name"]
+        return self._find("service", name, f"service {name}")
 
 
-#: The SDK asks for every one of these keys.
+#: Keys that the SDK requires in every service.
 _DEFAULTS: Document = {
     "description": None,
     "kvTags": {},
@@ -214,6 +201,7 @@ _DEFAULTS: Document = {
     "sslKey": None,
     "deploymentType": "Http",
 }
+#: Keys that the SDK requires in the models of a service.
 _MODEL_DEFAULTS: Document = {
     "framework": None,
     "frameworkVersion": None,
@@ -238,7 +226,7 @@ def _key(name: str) -> str:
 
 
 def _shown(service: Document) -> Document:
-    """Return a service without its keys, and with all that the SDK looks for in its models."""
+    """Return a service without its keys, and with all fields of its models that the SDK requires."""
     models = [_MODEL_DEFAULTS | model | {"resourceRequirements": _resources(model)} for model in service["models"]]
     return {key: value for key, value in service.items() if key != "keys"} | {"models": models}
 

@@ -1,9 +1,9 @@
-"""What a job runs in: an interpreter with what the submitted environment asks for, and nothing else.
+"""Interpreters for jobs, with the packages of the submitted environment and nothing else.
 
 ``host``
     A folder in the form of a virtual environment, whose site-packages link to those of this interpreter's packages that
-    the specification asks for, and to what these require. It takes milliseconds to make, and an import of anything else
-    fails as it would in the cloud. Versions are this interpreter's own; the log says where others were asked for.
+    the specification asks for, and to their requirements. It takes milliseconds to create, and other imports fail as in
+    the cloud. Versions are this interpreter's own; the log says where the specification asks for others.
 ``venv``
     A virtual environment that pip builds from the specification: slow, and the proof that it is complete.
 """
@@ -29,18 +29,18 @@ from packaging.utils import canonicalize_name
 
 from mnistlib.testing.azureml.store import Document
 
-#: A package that only asks for others, and that every environment of Microsoft's own contains.
+#: A package that only requires others, and that every environment of Microsoft's own contains.
 _ALIASES = {"azureml-defaults": "azureml-core"}
 _CONDA = re.compile(r"^(?:[\w./-]+::)?(?P<name>[A-Za-z0-9_.-]+)\s*(?P<version>.*)$")
 _NOT_FROM_PIP = frozenset({"python", "pip"})
-#: What comes with Python in a conda environment without being asked for.
+#: Packages that every conda environment with Python contains.
 _ALWAYS = ("pip", "setuptools", "wheel")
 
 _building = threading.Lock()
 
 
 class ImageBuildError(Exception):
-    """An environment that can't be built; `log` says what was tried."""
+    """An environment that cannot be built; `log` is the output of the attempt."""
 
     def __init__(self, message: str, *, log: str) -> None:
         super().__init__(message)
@@ -49,34 +49,34 @@ class ImageBuildError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Python:
-    """An interpreter for jobs, and the log of how it came to be."""
+    """An interpreter for jobs, and the log of its build."""
 
     executable: Path
     log: str
 
 
 def build_python(environment: Document, *, kind: str, folder: Path, builder: dict[str, str]) -> Python:
-    """Return the interpreter for a submitted environment; an equal one is built once.
+    """Return the interpreter for a submitted environment; equal environments are built once.
 
     Parameters
     ----------
     environment : dict
-        The environment as it was submitted.
+        The submitted environment.
     kind : {"host", "venv"}
         See the module.
     folder : Path
-        Where environments are kept.
+        Folder of all environments.
     builder : dict
         The variables for pip.
 
     Raises
     ------
     ImageBuildError
-        If pip can't install what is asked for.
+        If pip cannot install the packages.
     """
     section = environment.get("python") or {}
     managed_by_user = bool(section.get("userManagedDependencies"))
-    # Whoever manages an image alone has in it what he likes; all that is installed here stands for it.
+    # The content of an image that the user manages is unknown: all packages of this machine stand for it.
     asked = [] if managed_by_user else requirements(section.get("condaDependencies") or {})
     installed = sorted(f"{name} {found.version}" for name, found in _installed().items()) if kind == "host" else []
     facts = json.dumps([kind, sys.version, sys.prefix, managed_by_user, asked, installed])
@@ -91,7 +91,7 @@ def build_python(environment: Document, *, kind: str, folder: Path, builder: dic
                 log = _link(place, set(_installed()) if managed_by_user else _closure(asked), asked)
             (place / "build.log").write_text(
                 _note_on_python(section.get("condaDependencies") or {}) + log
-            )  # last: it says that the rest is there
+            )  # last: its existence means that the rest is complete
     return Python(executable=place / "bin" / "python", log=(place / "build.log").read_text())
 
 
@@ -104,7 +104,7 @@ def requirements(conda: Document) -> list[str]:
         elif (found := _CONDA.match(dependency)) and found["name"].lower() not in _NOT_FROM_PIP:
             version = found["version"].strip()
             if version.startswith("=") and not version.startswith("=="):
-                version = f"=={version[1:].partition('=')[0]}.*"  # conda's one equals sign means any that begins so
+                version = f"=={version[1:].partition('=')[0]}.*"  # conda's single equals sign is a prefix match
             asked.append(found["name"] + version)
     return asked
 
@@ -118,12 +118,12 @@ def _parsed(texts: Iterable[str]) -> Iterator[Requirement]:
     for text in texts:
         try:
             yield Requirement(text)
-        except InvalidRequirement:  # an option of pip's, or an address: no name of a package
+        except InvalidRequirement:  # an option of pip, or an address: not the name of a package
             continue
 
 
 def _closure(asked: list[str]) -> set[str]:
-    """Return the names of the installed packages that are asked for, with all that they require."""
+    """Return the names of the installed packages that are asked for, and of their requirements."""
     found: set[tuple[str, str]] = set()
     waiting = [(requirement, "") for requirement in _parsed([*asked, *_ALWAYS])]
     while waiting:
@@ -141,7 +141,7 @@ def _closure(asked: list[str]) -> set[str]:
 
 @functools.cache
 def _owners() -> dict[Path, set[str]]:
-    """Return which packages have files in each folder of site-packages, at every depth."""
+    """Return the packages that have files in each folder of site-packages, at every depth."""
     owners: dict[Path, set[str]] = {}
     for name in _installed():
         for root, file in _files(name):
@@ -152,7 +152,7 @@ def _owners() -> dict[Path, set[str]]:
 
 @functools.cache
 def _files(name: str) -> list[tuple[Path, Path]]:
-    """Return a package's files, each as the site-packages that it lies in and its path there."""
+    """Return the files of a package, each as the site-packages folder and the path below it."""
     distribution = _installed()[name]
     root = Path(str(distribution.locate_file("")))
     files = [Path(str(file)) for file in distribution.files or [] if not str(file).startswith("..")]
@@ -160,7 +160,7 @@ def _files(name: str) -> list[tuple[Path, Path]]:
 
 
 def _link(place: Path, names: set[str], asked: list[str]) -> str:
-    """Make a virtual environment's folder by links to this interpreter's packages; return the log."""
+    """Create the folder of a virtual environment with links to this interpreter's packages; return the log."""
     site = Path(sysconfig.get_path("purelib", "venv", vars={"base": str(place)}))
     site.mkdir(parents=True)
     (place / "bin").mkdir()
@@ -172,10 +172,10 @@ def _link(place: Path, names: set[str], asked: list[str]) -> str:
     )
     for name in sorted(names):
         for root, file in _files(name):
-            # An editable install is nothing but a path to a checkout, which no cluster has.
+            # An editable install is only a path to a checkout, which no cluster has.
             if file.name.startswith("__editable__") or file.suffix == ".egg-link":
                 continue
-            # The largest folder that is wanted whole: what is compiled in it comes with it.
+            # The largest folder that is wanted as a whole, so that its compiled files are linked too.
             whole = next((part for part in file.parents[-2::-1] if _owners()[root / part] <= names), file)
             target = site / whole
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -210,12 +210,12 @@ def _note_on_python(conda: Document) -> str:
 def _install(place: Path, asked: list[str], builder: dict[str, str]) -> str:
     """Build a virtual environment with pip; return the log."""
     venv.create(place, with_pip=True)
-    # The SDK adds options that name the public index; where this machine takes packages from, its own pip knows best.
+    # The SDK adds options that name the public index; this machine's own pip may be configured for another one.
     lines = [line for line in asked if "//pypi.python.org/" not in line]
     (place / "requirements.txt").write_text("\n".join(lines) + "\n")
     pip = [str(place / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
     command = [*pip, "-r", str(place / "requirements.txt")]
-    built = subprocess.run(  # noqa: S603 - pip, with what the job asked for
+    built = subprocess.run(  # noqa: S603 - pip, with the requirements of the job
         command, env=builder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
     if built.returncode != 0:

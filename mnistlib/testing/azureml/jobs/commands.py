@@ -1,49 +1,47 @@
-"""Command jobs, translated into what a node runs: one form of submission for both generations of the SDK."""
+"""Command jobs of azure-ai-ml, translated into submissions in the form of azureml-core."""
 
 import re
 
-from mnistlib.testing.azureml.answers import Refusal
+from mnistlib.testing.azureml.answers import unsupported
+from mnistlib.testing.azureml.code.snapshots import snapshot_behind
 from mnistlib.testing.azureml.compute.clusters import Clusters
-from mnistlib.testing.azureml.data.assets import snapshot_behind
-from mnistlib.testing.azureml.data.blob_locations import output_place, place_of
-from mnistlib.testing.azureml.data.datastores import DEFAULT
-from mnistlib.testing.azureml.environments.v2 import environment_of
-from mnistlib.testing.azureml.jobs.execution import queue
-from mnistlib.testing.azureml.parameters import seconds_of
-from mnistlib.testing.azureml.resource import last_parts
+from mnistlib.testing.azureml.data.blob_locations import DEFAULT_DATASTORE, location_of, output_location
+from mnistlib.testing.azureml.environments.definitions import environment_of
+from mnistlib.testing.azureml.jobs.submission import queue
+from mnistlib.testing.azureml.parameters import last_parts, seconds_of
 from mnistlib.testing.azureml.state import State
 from mnistlib.testing.azureml.store import Document
 
-#: The snapshot of a job that ships no code.
+#: Snapshot of a job without code.
 _NO_CODE = "no-code"
 _PLACEHOLDER = re.compile(r"\$\{\{\s*([\w.]+)\s*\}\}")
 
 
 def normalized(command: str) -> str:
-    """Return a command whose placeholders hold no blanks."""
+    """Return a command without blanks in its placeholders."""
     return _PLACEHOLDER.sub(r"${{\1}}", command)
 
 
 def submission_of(state: State, run_id: str, job: Document, *, parent: str | None = None) -> Document:
-    """Return the submission that runs a command job.
+    """Return the submission of a command job.
 
     Parameters
     ----------
     state : State
-        Where the job's code, environment and data are.
+        Holds the job's code, environment and data.
     run_id : str
-        The run.
+        Id of the run.
     job : dict
-        The job's properties as they were sent.
+        Properties of the job, as they were sent.
     parent : str or None
-        The run that this one is a trial of.
+        The sweep that this job is a trial of.
 
     Raises
     ------
     Refusal
-        If something that the job refers to does not exist, or is not covered.
+        If something that the job refers to does not exist, or is not supported.
     """
-    _refuse_what_is_not_covered(job)
+    _check_supported(job)
     limits = job.get("limits") or {}
     configuration = {
         "command": normalized(job["command"]),
@@ -73,18 +71,18 @@ def start_command(state: State, clusters: Clusters, name: str, job: Document, *,
         displayName=job.get("displayName") or name,
         description=job.get("description"),
         outputs={
-            output: {"assetId": place["uri"], "type": place["type"]}
-            for output, place in submission["Configuration"]["outputs"].items()
+            output: {"assetId": target["uri"], "type": target["type"]}
+            for output, target in submission["Configuration"]["outputs"].items()
         },
     )
 
 
-def _refuse_what_is_not_covered(job: Document) -> None:
+def _check_supported(job: Document) -> None:
     several = ((job.get("resources") or {}).get("instanceCount") or 1) > 1
     if several or (job.get("distribution") or {}).get("distributionType") is not None:
-        raise Refusal(501, "NotImplemented", "the emulator covers no jobs of several nodes")
+        raise unsupported("the emulator covers no jobs of several nodes")
     if "$[[" in job["command"]:
-        raise Refusal(501, "NotImplemented", "the emulator covers no optional inputs: $[[...]] in a command")
+        raise unsupported("the emulator covers no optional inputs: $[[...]] in a command")
 
 
 def _outputs(job: Document) -> dict[str, Document]:
@@ -94,16 +92,16 @@ def _outputs(job: Document) -> dict[str, Document]:
 def _input(state: State, given: Document) -> Document:
     if given["jobInputType"] == "literal":
         return {"value": given["value"]}
-    place = place_of(state, given["uri"])
-    return {"container": place.container, "path": place.path}
+    location = location_of(state, given["uri"])
+    return {"container": location.container, "path": location.path}
 
 
 def _output(state: State, run_id: str, name: str, wanted: Document) -> Document:
-    known = {"name": run_id, "default_datastore": DEFAULT}
+    known = {"name": run_id, "default_datastore": DEFAULT_DATASTORE}
     uri = _PLACEHOLDER.sub(lambda found: known.get(found[1], found[0]), wanted.get("uri") or "")
-    place = place_of(state, uri) if uri else output_place(run_id, name)
+    location = location_of(state, uri) if uri else output_location(run_id, name)
     kind = wanted.get("jobOutputType") or "uri_folder"
-    return {"container": place.container, "path": place.path, "type": kind, "uri": place.uri(state.names)}
+    return {"container": location.container, "path": location.path, "type": kind, "uri": location.uri(state.names)}
 
 
 def _snapshot(state: State, code_id: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Sweeps: a command job at every point of a grid, so many at once, and the best of them found."""
+"""Sweeps: a command job at every point of a grid, a limited number at once, and the choice of the best one."""
 
 import itertools
 import json
@@ -6,10 +6,10 @@ import queue
 import threading
 from typing import Any
 
-from mnistlib.testing.azureml.answers import Refusal
+from mnistlib.testing.azureml.answers import Refusal, unsupported, user_error
 from mnistlib.testing.azureml.compute.clusters import Clusters
 from mnistlib.testing.azureml.jobs.commands import normalized, start_command, submission_of
-from mnistlib.testing.azureml.jobs.execution import check
+from mnistlib.testing.azureml.jobs.submission import check
 from mnistlib.testing.azureml.parameters import seconds_of
 from mnistlib.testing.azureml.runs.metrics import numbers_of
 from mnistlib.testing.azureml.runs.records import FINAL, SWEEP, failure
@@ -18,14 +18,14 @@ from mnistlib.testing.azureml.store import Document
 
 
 class Sweeps:
-    """The sweeps that go on, moved by one thread whenever one of their runs has moved.
+    """The active sweeps; one thread advances each of them after every change of one of its runs.
 
     Parameters
     ----------
     state : State
-        The store and the runs.
+        Store and runs.
     clusters : Clusters
-        What runs the trials.
+        Run the trials.
     """
 
     def __init__(self, state: State, clusters: Clusters) -> None:
@@ -35,28 +35,28 @@ class Sweeps:
         self._thread = threading.Thread(target=self._live, name="sweeps", daemon=True)
 
     def start(self) -> None:
-        """Go on with the sweeps that had not ended."""
+        """Continue the sweeps that had not ended."""
         self._state.runs.listeners.append(self._moved.put)
         for sweep in self._state.store.all("sweep"):
             self._moved.put(sweep["name"])
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop beginning trials."""
+        """Stop starting trials."""
         if self._thread.is_alive():
             self._moved.put(None)
             self._thread.join()
 
     def submit(self, name: str, job: Document) -> None:
-        """Begin a sweep.
+        """Start a sweep.
 
         Raises
         ------
         Refusal
-            If the job asks for more than a grid.
+            If the job is not a plain grid, or its trials cannot run.
         """
         points = list(_grid(job))[: (job.get("limits") or {}).get("maxTotalTrials")]
-        # What is wrong with a trial is said before any has begun.
+        # Errors in a trial are reported before any trial starts.
         check(self._state, submission_of(self._state, name, _trial_of(job, 0, points[0])))
         self._state.runs.add(
             name,
@@ -79,11 +79,11 @@ class Sweeps:
             if sweep is not None:
                 try:
                     self._advance(sweep["name"], sweep["points"])
-                except Refusal as error:  # what a trial needs has gone since the first one began
+                except Refusal as error:  # a dependency of the trials was deleted after the first one started
                     self._state.runs.move(sweep["name"], "Failed", error=failure(error.message))
 
     def _advance(self, name: str, points: list[Document]) -> None:
-        """Begin as many trials as may run, or end the sweep when all have ended."""
+        """Start as many trials as may run, or end the sweep after the last one."""
         parent, job = self._state.runs.get(name), self._state.store.get("job", name)
         assert parent is not None
         assert job is not None
@@ -108,7 +108,7 @@ class Sweeps:
             self._finish(name, job, [trial for trial in trials if trial is not None])
 
     def _finish(self, name: str, job: Document, trials: list[Document]) -> None:
-        """End a sweep: it has failed if all its trials have."""
+        """End a sweep; it fails if all its trials failed."""
         completed = [trial["runId"] for trial in trials if trial["status"] == "Completed"]
         if not completed:
             self._state.runs.move(name, "Failed", error=failure(f"None of the {len(trials)} trials has completed."))
@@ -127,16 +127,16 @@ class Sweeps:
 
 
 def _grid(job: Document) -> Any:
-    """Yield each point of the search space, by the names of its variables."""
+    """Yield the points of the search space, by the names of its variables."""
     algorithm = job["samplingAlgorithm"]["samplingAlgorithmType"]
     if algorithm != "Grid":
-        raise Refusal(501, "NotImplemented", f"the emulator covers no sampling but Grid, not {algorithm}")
+        raise unsupported(f"the emulator covers no sampling but Grid, not {algorithm}")
     if job.get("earlyTermination"):
-        raise Refusal(501, "NotImplemented", "the emulator ends no trial early")
+        raise unsupported("the emulator ends no trial early")
     axes: dict[str, list[Any]] = {}
     for name, (kind, arguments) in job["searchSpace"].items():
         if kind != "choice":
-            raise Refusal(400, "UserError", f"A grid has only choices, and {name} is {kind}.")
+            raise user_error(f"A grid has only choices, and {name} is {kind}.")
         axes[name] = arguments[0]
     for values in itertools.product(*axes.values()):
         yield dict(zip(axes, values, strict=True))

@@ -1,87 +1,78 @@
-"""Registered models and the assets behind them."""
+"""Models of azureml-core, and the assets that list their files."""
 
-import re
-import uuid
-from typing import Any
+from collections.abc import Iterator
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
-from mnistlib.testing.azureml.answers import Refusal, not_found, now
-from mnistlib.testing.azureml.state import State
-from mnistlib.testing.azureml.store import Document, Store
+from mnistlib.testing.azureml.answers import now
+from mnistlib.testing.azureml.models.registry import add_asset, add_model
+from mnistlib.testing.azureml.resource import Resource, missing, route
+from mnistlib.testing.azureml.store import Document
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
+_ASSETS = "{region}.api.azureml.ms/modelmanagement/v1.0{WORKSPACE}/assets"
+_IMAGES = "{region}.api.azureml.ms/modelmanagement/v1.0{WORKSPACE}/images"
 
 
-class Models:
+class ModelsV1(Resource):
     """Models by name and version."""
 
-    def __init__(self, state: State) -> None:
-        self._store = state.store
+    base = "{region}.api.azureml.ms/modelmanagement/v1.0{WORKSPACE}/models"
+    not_covered = (
+        missing("POST", "/{id}/optimize", by="v1", purpose="Convert a model for other hardware."),
+        missing("GET POST", _IMAGES, by="v1", purpose="List or build container images of models."),
+        missing("POST", f"{_IMAGES}/generateDockerBuildContext", by="v1", purpose="Prepare a service on this machine."),
+        missing(
+            "POST",
+            "{region}.api.azureml.ms/modelmanagement/v1.0{WORKSPACE}/packages",
+            by="v1",
+            purpose="Package models as an image or a Dockerfile.",
+        ),
+    )
 
-    def routes(self) -> list[Route]:
-        """Return the room's routes."""
-        return [
-            Route("/modelmanagement/assets", self.create_asset, methods=["POST"]),
-            Route("/modelmanagement/assets/{id}", self.asset),
-            Route("/modelmanagement/models", self.create, methods=["POST"]),
-            Route("/modelmanagement/models", self.list_all),
-            Route("/modelmanagement/models/{id}", self.get),
-            Route("/modelmanagement/models/{id}", self.patch, methods=["PATCH"]),
-            Route("/modelmanagement/models/{id}", self.delete, methods=["DELETE"]),
-        ]
-
+    @route("POST", _ASSETS, by="v1")
     async def create_asset(self, request: Request) -> Response:
-        """Name the files of a model."""
+        """List the files of a model under an id."""
         body = await request.json()
         return JSONResponse(add_asset(self._store, body["name"], body["artifacts"], runid=body.get("runid")))
 
+    @route("GET", _ASSETS + "/{id}", by="v1")
     async def asset(self, request: Request) -> Response:
         """Return the files of a model."""
-        asset = self._store.get("asset", request.path_params["id"])
-        if asset is None:
-            raise not_found(f"The asset {request.path_params['id']}")
-        return JSONResponse(asset)
+        number = request.path_params["id"]
+        return JSONResponse(self._find("asset", number, f"asset {number}"))
 
+    @route("POST", "", by="v1")
     async def create(self, request: Request) -> Response:
         """Register a model under the next version of its name."""
         body = await request.json()
         return JSONResponse(add_model(self._store, body.pop("name"), **body))
 
+    @route("GET", "", by="v1")
     async def list_all(self, request: Request) -> Response:
         """List models, newest first."""
         query = request.query_params
-        # A version that is no number would break the first SDK's reading of the whole list.
+        # azureml-core cannot read a list with a version that is no integer.
         models = [model for model in self._store.all("model")[::-1] if isinstance(model["version"], int)]
-        if name := query.get("name"):
-            models = [model for model in models if model["name"] == name]
-        if run := query.get("runId"):
-            models = [model for model in models if model.get("runId") == run]
-        if framework := query.get("framework"):
-            models = [model for model in models if model.get("framework") == framework]
-        for wanted in (query.get("tags") or "").split(","):
-            key, has_value, value = wanted.partition("=")
-            models = [
-                model for model in models if not key or _has(model.get("kvTags"), key, value if has_value else None)
-            ]
-        for wanted in (query.get("properties") or "").split(","):
-            key, has_value, value = wanted.partition("=")
-            models = [
-                model for model in models if not key or _has(model.get("properties"), key, value if has_value else None)
-            ]
+        for field in ("name", "runId", "framework"):
+            if wanted := query.get(field):
+                models = [model for model in models if model.get(field) == wanted]
+        for field, parameter in (("kvTags", "tags"), ("properties", "properties")):
+            for key, value in _conditions(query.get(parameter)):
+                models = [model for model in models if _has(model.get(field), key, value)]
         if query.get("latestVersionOnly", "").lower() == "true":
             models = list({model["name"]: model for model in reversed(models)}.values())[::-1]
         return JSONResponse({"value": models[: int(query.get("count") or len(models))], "nextLink": None})
 
+    @route("GET", "/{id}", by="v1")
     async def get(self, request: Request) -> Response:
         """Describe one model."""
-        return JSONResponse(self._find(request))
+        return JSONResponse(self._model(request))
 
+    @route("PATCH", "/{id}", by="v1")
     async def patch(self, request: Request) -> Response:
-        """Change a model's tags, properties or description, as JSON Patch says."""
-        model = self._find(request)
+        """Change the tags, properties or description of a model, by JSON Patch."""
+        model = self._model(request)
         for step in await request.json():
             _, field, *keys = step["path"].split("/")
             if not keys:
@@ -93,54 +84,23 @@ class Models:
         model["modifiedTime"] = now()
         return JSONResponse(self._store.put("model", model["id"], model))
 
+    @route("DELETE", "/{id}", by="v1")
     async def delete(self, request: Request) -> Response:
         """Delete a model; its version is not given again."""
-        self._store.delete("model", self._find(request)["id"])
+        self._store.delete("model", self._model(request)["id"])
         return JSONResponse({})
 
-    def _find(self, request: Request) -> Document:
-        model = self._store.get("model", request.path_params["id"])
-        if model is None:
-            raise not_found(f"The model {request.path_params['id']}")
-        return model
+    def _model(self, request: Request) -> Document:
+        number = request.path_params["id"]
+        return self._find("model", number, f"model {number}")
 
 
-def versions_of(store: Store, name: str) -> list[Document]:
-    """Return the versions of a model, oldest first."""
-    return store.all("model", prefix=f"{name}:")
-
-
-def add_asset(store: Store, name: str, artifacts: list[Document], **fields: Any) -> Document:
-    """Give some files a common id."""
-    number = uuid.uuid4().hex
-    return store.put(
-        "asset", number, {"id": number, "name": name, "artifacts": artifacts, "createdTime": now(), **fields}
-    )
-
-
-def add_model(store: Store, name: str, *, version: str | None = None, **fields: Any) -> Document:
-    """Register a model under the next version of its name, or under one of its own.
-
-    The first SDK knows numbers only; a version of another form can be read by the second alone.
-    """
-    if not _NAME.fullmatch(name):
-        raise Refusal(400, "BadRequest", f"{name!r} is no name for a model.")
-    number: int | str
-    if version is None:
-        number = store.next_number(f"model/{name}")
-    else:
-        number = int(version) if version.isdecimal() else version
-        store.raise_number(f"model/{name}", number if isinstance(number, int) else 0)
-    model = fields | {
-        "name": name,
-        "id": f"{name}:{number}",
-        "version": number,
-        "datasets": fields.get("datasets") or [],
-        "createdTime": now(),
-        "modifiedTime": now(),
-        "createdBy": {"userName": "loopback"},
-    }
-    return store.put("model", model["id"], model)
+def _conditions(text: str | None) -> Iterator[tuple[str, str | None]]:
+    """Yield key and value of each part of ``a=1,b``; a key alone has the value None."""
+    for part in (text or "").split(","):
+        key, has_value, value = part.partition("=")
+        if key:
+            yield key, value if has_value else None
 
 
 def _has(values: Document | None, key: str, value: str | None) -> bool:

@@ -4,46 +4,36 @@ import posixpath
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from mnistlib.testing.azureml.answers import not_found, now, page
 from mnistlib.testing.azureml.data.blobs import RUN_CONTAINER
-from mnistlib.testing.azureml.state import State
+from mnistlib.testing.azureml.resource import Resource, missing, route
 from mnistlib.testing.azureml.store import Document
 
+_PREFIX = "/prefix/contentinfo/{origin}/{container}"
 
-class Artifacts:
+
+def _of_run(rest: str) -> tuple[str, ...]:
+    """Return the addresses of a run's artifacts in the history service, which MLflow's plugin uses."""
+    base = "{region}.api.azureml.ms/history/v1.0{WORKSPACE}"
+    experiments = ("experiments/{experiment}", "experimentids/{experiment_id}")
+    return tuple(f"{base}/{experiment}/runs/{{run}}/artifacts{rest}" for experiment in experiments)
+
+
+class Artifacts(Resource):
     """Names and addresses of files."""
 
-    def __init__(self, state: State) -> None:
-        self._blobs = state.blobs
+    base = "{region}.api.azureml.ms/artifact/v2.0{WORKSPACE}/artifacts"
+    not_covered = (
+        missing("POST", "/{origin}/{container}/{path:path}", by="v1", purpose="Upload a file through the service."),
+        missing("GET", "/content/{origin}/{container}/{path:path}", by="v1", purpose="Download through the service."),
+        missing("DELETE", "/{origin}/{container}/{path:path}", by="v1", purpose="Delete a file."),
+    )
 
-    def routes(self) -> list[Route]:
-        """Return the room's routes."""
-        place = "{origin}/{container}"
-        return [
-            Route(f"/artifact/artifacts/batch/metadata/{place}", self.create, methods=["POST"]),
-            Route(f"/artifact/artifacts/contentinfo/{place}/{{path:path}}", self.content),
-            Route(f"/artifact/artifacts/prefix/contentinfo/{place}/{{path:path}}", self.contents),
-            Route(f"/artifact/artifacts/prefix/contentinfo/{place}", self.contents),
-            Route(f"/artifact/artifacts/metadata/{place}/{{path:path}}", self.metadata),
-            Route(f"/artifact/artifacts/{place}", self.list_all),
-            # As the plugin azureml-mlflow asks for the same, of anything and of a run.
-            Route(f"/artifact/artifacts/{place}/contentinfo", self.content),
-            *(
-                Route(f"/history/{experiment}/runs/{{run}}/artifacts{rest}", call, methods=[method])
-                for experiment in ("experiments/{experiment}", "experimentids/{experiment_id}")
-                for rest, call, method in (
-                    ("", self.list_all, "GET"),
-                    ("/contentinfo", self.content, "GET"),
-                    ("/prefix/contentinfo", self.contents, "GET"),
-                    ("/batch/metadata", self.create, "POST"),
-                )
-            ),
-        ]
-
+    @route("POST", "/batch/metadata/{origin}/{container}", by="v1")
+    @route("POST", *_of_run("/batch/metadata"), by="MLflow")
     async def create(self, request: Request) -> Response:
-        """Return an address to write each of several files to."""
+        """Return an address to upload each of several files to."""
         artifacts, addresses = {}, {}
         for wanted in (await request.json())["paths"]:
             path = wanted["path"]
@@ -51,20 +41,27 @@ class Artifacts:
             addresses[path] = self._addressed(request, path)
         return JSONResponse({"artifacts": artifacts, "artifactContentInformation": addresses, "errors": {}})
 
+    @route("GET", "/{origin}/{container}", by="v1, MLflow")
+    @route("GET", *_of_run(""), by="MLflow")
     async def list_all(self, request: Request) -> Response:
         """List the files of a run."""
         return page([_described(request, path) for path in self._paths(request, "")])
 
+    @route("GET", "/metadata/{origin}/{container}/{path:path}", by="v1")
     async def metadata(self, request: Request) -> Response:
         """Describe one file."""
         return JSONResponse(_described(request, self._existing(request)))
 
+    @route("GET", "/contentinfo/{origin}/{container}/{path:path}", by="v1")
+    @route("GET", "/{origin}/{container}/contentinfo", *_of_run("/contentinfo"), by="MLflow")
     async def content(self, request: Request) -> Response:
         """Return the address of one file."""
         return JSONResponse(self._addressed(request, self._existing(request)))
 
+    @route("GET", f"{_PREFIX}/{{path:path}}", _PREFIX, by="v1")
+    @route("GET", *_of_run("/prefix/contentinfo"), by="MLflow")
     async def contents(self, request: Request) -> Response:
-        """Return the addresses of all files whose path begins so."""
+        """Return the addresses of all files whose paths have a prefix."""
         paths = self._paths(request, _path(request))
         return page([self._addressed(request, path) for path in paths])
 
@@ -79,7 +76,7 @@ class Artifacts:
         return [blob["name"].removeprefix(folder) for blob in self._blobs.listed(RUN_CONTAINER, folder + prefix)]
 
     def _addressed(self, request: Request, path: str) -> Document:
-        # The SDK writes "./outputs/x" of what it finds itself, and its own client then leaves the dot out.
+        # The SDK names files that it finds itself "./outputs/x", and its own client then omits the dot.
         address = self._blobs.address(RUN_CONTAINER, _folder(request) + posixpath.normpath(path))
         return _place(request, path) | {"contentUri": address}
 
@@ -90,7 +87,7 @@ def _path(request: Request) -> str:
 
 
 def _owner(request: Request) -> tuple[str, str]:
-    """Return the origin and the container that a request is about."""
+    """Return the origin and the container of a request."""
     given = request.path_params
     return ("ExperimentRun", f"dcid.{given['run']}") if "run" in given else (given["origin"], given["container"])
 

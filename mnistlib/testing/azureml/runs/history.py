@@ -1,15 +1,16 @@
-"""Experiments and runs."""
+"""Experiments, runs and metrics, as the history and metric services of Azure ML answer both generations of the SDK."""
 
 from datetime import UTC, datetime, timedelta
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
-from mnistlib.testing.azureml.answers import Refusal, not_found, now
+from mnistlib.testing.azureml.answers import bad_argument, not_found, now, page
+from mnistlib.testing.azureml.parameters import archived_states
+from mnistlib.testing.azureml.resource import Resource, missing, route
 from mnistlib.testing.azureml.runs.filters import matches
+from mnistlib.testing.azureml.runs.metrics import add_metric
 from mnistlib.testing.azureml.runs.records import FINAL
-from mnistlib.testing.azureml.state import State
 from mnistlib.testing.azureml.store import Document
 from mnistlib.testing.azureml.tokens import LIFETIME
 
@@ -22,80 +23,67 @@ _EVENTS = {
     "Microsoft.MachineLearning.Run.Canceled": "Canceled",
     "Microsoft.MachineLearning.Run.CancelRequested": "CancelRequested",
 }
-_ERROR = "Microsoft.MachineLearning.Run.Error"  # why a run is about to fail, as its own process says
+_ERROR = "Microsoft.MachineLearning.Run.Error"  # the error of a run that is about to fail, reported by its own process
+
+_BY_NAME, _BY_ID = "/experiments/{experiment}", "/experimentids/{experiment_id}"
 
 
-class History:
+def _run_routes(rest: str) -> tuple[str, ...]:
+    """Return the three addresses of a run: below its experiment's name, below its experiment's id, and alone."""
+    return tuple(f"{root}/runs/{{run}}{rest}" for root in (_BY_NAME, _BY_ID, ""))
+
+
+class History(Resource):
     """Experiments and runs."""
 
-    def __init__(self, state: State) -> None:
-        self._store = state.store
-        self._runs = state.runs
-        self._tokens = state.tokens
+    base = "{region}.api.azureml.ms/history/v1.0{WORKSPACE}"
+    not_covered = (
+        missing("DELETE", "/experimentids/{experiment_id}", by="v1", purpose="Delete an experiment."),
+        missing("POST", "/experimentids/{experiment_id}/tags:delete", by="v1", purpose="Remove tags of an experiment."),
+        missing("GET", "/experiments/{experiment}/metrics/{metric}", by="v1", purpose="Read a metric of old runs."),
+        missing("GET", "/computes/{compute}/runs", by="v1", purpose="List the runs on a compute."),
+    )
 
-    def routes(self) -> list[Route]:
-        """Return the room's routes."""
-        by_name, by_id = "/history/experiments/{experiment}", "/history/experimentids/{experiment_id}"
-        one_run = [
-            ("", self.run, "GET"),
-            ("", self.patch, "PATCH"),
-            ("/details", self.details, "GET"),
-            ("/events", self.event, "POST"),
-            ("/children", self.children, "GET"),
-            ("/tags", self.delete_tags, "DELETE"),
-            ("/token", self.token, "GET"),
-            ("/metricsingest/wait", self.ingested, "GET"),
-            ("/metricsingest/wait", self.ingested, "POST"),
-        ]
-        return [
-            *(
-                Route(f"{root}/runs/{{run}}{rest}", call, methods=[method])
-                for root in (by_name, by_id, "/history")
-                for rest, call, method in one_run
-            ),
-            Route("/history/experiments:query", self.experiments, methods=["POST"]),
-            Route(f"{by_name}/runs:query", self.query, methods=["POST"]),
-            Route(f"{by_name}/batch/runs", self.patch_all, methods=["PATCH"]),
-            Route(f"{by_name}/batch/events", self.events, methods=["POST"]),
-            Route(by_name, self.experiment, methods=["GET"]),
-            Route(by_name, self.create_experiment, methods=["POST"]),
-            Route(by_id, self.experiment, methods=["GET"]),
-            Route(by_id, self.patch_experiment, methods=["PATCH"]),
-        ]
-
+    @route("GET", _BY_NAME, _BY_ID, by="v1")
     async def experiment(self, request: Request) -> Response:
         """Describe an experiment."""
         return JSONResponse(self._find_experiment(request))
 
+    @route("POST", _BY_NAME, by="v1")
     async def create_experiment(self, request: Request) -> Response:
-        """Make an experiment, if there is none of this name."""
+        """Create an experiment, unless the name is taken."""
         return JSONResponse(self._runs.experiment(request.path_params["experiment"]))
 
+    @route("PATCH", _BY_ID, by="v1")
     async def patch_experiment(self, request: Request) -> Response:
-        """Change an experiment's tags, or put it into the archive."""
+        """Change the tags of an experiment, archive or restore it."""
         experiment, body = self._find_experiment(request), await request.json()
         experiment["tags"] |= body.get("tags") or {}
         if body.get("archive") is not None:
             experiment["archivedTime"] = now() if body["archive"] else None
         return JSONResponse(self._store.put("experiment", experiment["name"], experiment))
 
+    @route("POST", "/experiments:query", by="v1")
     async def experiments(self, request: Request) -> Response:
         """List experiments."""
         body = await request.json()
-        archived = {"ArchivedOnly": (True,), "All": (True, False)}.get(str(body.get("viewType")), (False,))
+        archived = archived_states(body.get("viewType"))
         known = [found for found in self._store.all("experiment") if (found["archivedTime"] is not None) in archived]
-        return _page([found for found in known if matches(found, body.get("filter"))], body)
+        return _part([found for found in known if matches(found, body.get("filter"))], body)
 
+    @route("GET", *_run_routes(""), by="v1, v2")
     async def run(self, request: Request) -> Response:
         """Describe a run."""
-        return JSONResponse(self._find(request))
+        return JSONResponse(self._run(request))
 
+    @route("PATCH", *_run_routes(""), by="v1, v2")
     async def patch(self, request: Request) -> Response:
-        """Change a run; one that does not exist begins."""
+        """Change a run; create an unknown one."""
         return JSONResponse(self._patch(request, request.path_params["run"], await request.json()))
 
+    @route("PATCH", f"{_BY_NAME}/batch/runs", by="v1")
     async def patch_all(self, request: Request) -> Response:
-        """Change or begin several runs."""
+        """Change or create several runs."""
         wanted = (await request.json())["runs"]
         return JSONResponse(
             {"runs": {run["runId"]: self._patch(request, run["runId"], run) for run in wanted}, "errors": {}}
@@ -110,9 +98,10 @@ class History:
         assert run is not None
         return run
 
+    @route("GET", *_run_routes("/details"), by="v1, v2")
     async def details(self, request: Request) -> Response:
-        """Describe a run with its error and the addresses of its logs."""
-        run = self._find(request)
+        """Describe a run, with its error and the addresses of its logs."""
+        run = self._run(request)
         logs = [name for name in self._runs.files(run["runId"]) if name.startswith(_LOG_FOLDERS)]
         wanted = ("runId", "target", "status", "startTimeUtc", "endTimeUtc", "error", "properties", "runDefinition")
         addresses = {name: self._runs.file_address(run["runId"], name) for name in logs}
@@ -121,13 +110,15 @@ class History:
             | {"warnings": None, "inputDatasets": [], "outputDatasets": [], "logFiles": addresses, "services": {}}
         )
 
+    @route("POST", *_run_routes("/events"), by="v1")
     async def event(self, request: Request) -> Response:
-        """Move a run on, as its own process says."""
-        self._apply(self._find(request)["runId"], await request.json())
+        """Change the status of a run that its own process reports."""
+        self._apply(self._run(request)["runId"], await request.json())
         return JSONResponse({})
 
+    @route("POST", f"{_BY_NAME}/batch/events", by="v1")
     async def events(self, request: Request) -> Response:
-        """Move several runs on."""
+        """Change the status of several runs."""
         for event in (await request.json())["events"]:
             self._apply(event["data"]["RunId"], event)
         return JSONResponse({"errors": []})
@@ -138,45 +129,47 @@ class History:
             self._runs.note_error(run_id, event["data"].get("ErrorResponse"))
         if status is None:  # heartbeats, warnings: nothing changes
             return
-        # A submitted job ends when its process does, whatever it says of itself before; its own failure is kept.
+        # A submitted job ends with its process: statuses that it reports of itself are ignored, and its error is kept.
         if self._store.get("submission", run_id) is None or status == "CancelRequested":
             self._runs.move(run_id, status, error=event["data"].get("ErrorResponse") if status in FINAL else None)
 
+    @route("GET", *_run_routes("/children"), by="v1, v2")
     async def children(self, request: Request) -> Response:
-        """List the runs that a run has begun."""
-        parent = self._find(request)["runId"]
-        return _page([run for run in self._newest_first() if run["parentRunId"] == parent], dict(request.query_params))
+        """List the children of a run."""
+        parent = self._run(request)["runId"]
+        return _part([run for run in self._newest_first() if run["parentRunId"] == parent], dict(request.query_params))
 
+    @route("POST", f"{_BY_NAME}/runs:query", by="v1")
     async def query(self, request: Request) -> Response:
-        """List the runs of an experiment that a filter lets through."""
+        """List the runs of an experiment that satisfy a filter."""
         body = await request.json()
         experiment = self._find_experiment(request)["experimentId"]
         runs = [run for run in self._newest_first() if run["experimentId"] == experiment]
-        return _page([run for run in runs if matches(run, body.get("filter"))], body)
+        return _part([run for run in runs if matches(run, body.get("filter"))], body)
 
+    @route("DELETE", *_run_routes("/tags"), by="v1")
     async def delete_tags(self, request: Request) -> Response:
         """Remove tags."""
-        run = self._find(request)
+        run = self._run(request)
         self._runs.remove_tags(run["runId"], await request.json())
         return JSONResponse({})
 
+    @route("GET", *_run_routes("/token"), by="v1")
     async def token(self, request: Request) -> Response:
-        """Give a job another token for its old one."""
-        run = self._find(request)
-        return JSONResponse({"token": self._tokens.issue(runId=run["runId"]), "expiryTimeUtc": _later(LIFETIME)})
+        """Renew the token of a job."""
+        run = self._run(request)
+        return JSONResponse({"token": self._state.tokens.issue(runId=run["runId"]), "expiryTimeUtc": _later(LIFETIME)})
 
+    @route("GET POST", *_run_routes("/metricsingest/wait"), by="v1")
     async def ingested(self, request: Request) -> Response:
-        """Say that all metrics have arrived, which they have as soon as they were answered."""
+        """Confirm that all metrics have been stored; they are stored before they are answered."""
         return JSONResponse({})
 
     def _newest_first(self) -> list[Document]:
         return self._runs.all()[::-1]
 
-    def _find(self, request: Request) -> Document:
-        run = self._runs.get(request.path_params["run"])
-        if run is None:
-            raise not_found(f"The run {request.path_params['run']}")
-        return run
+    def _run(self, request: Request) -> Document:
+        return self._find("run", request.path_params["run"], f"run {request.path_params['run']}")
 
     def _find_experiment(self, request: Request) -> Document:
         name, number = request.path_params.get("experiment"), request.path_params.get("experiment_id")
@@ -186,13 +179,44 @@ class History:
         raise not_found(f"The experiment {name or number}")
 
 
-def _page(values: list[Document], query: Document) -> JSONResponse:
-    """Answer with a part of a list: at most `top` values from where the last part ended."""
+class Metrics(Resource):
+    """Metrics of each run by name; several values of one name are a list."""
+
+    base = "{region}.api.azureml.ms/metric/v2.0{WORKSPACE}/runs/{run}"
+
+    @route("POST", "/batch", by="v1")
+    async def log(self, request: Request) -> Response:
+        """Log metrics; a batch that is sent twice counts once."""
+        run = self._run_id(request)
+        for metric in (await request.json())["values"]:
+            add_metric(self._store, run, metric)
+        return JSONResponse({"errors": []})
+
+    @route("POST", "/list", by="v1")
+    async def list_all(self, request: Request) -> Response:
+        """List the names of a run's metrics."""
+        known = self._store.all("metric", prefix=f"{self._run_id(request)}/")
+        return page([{"metricKey": {"name": metric["name"]}, "columns": metric["columns"]} for metric in known])
+
+    @route("POST", "/full", by="v1")
+    async def full(self, request: Request) -> Response:
+        """Return all values of one metric."""
+        name = (await request.json())["metricName"]
+        return JSONResponse(self._find("metric", f"{self._run_id(request)}/{name}", f"metric {name}"))
+
+    def _run_id(self, request: Request) -> str:
+        run: str = request.path_params["run"]
+        self._find("run", run, f"run {run}")
+        return run
+
+
+def _part(values: list[Document], query: Document) -> JSONResponse:
+    """Answer with the next part of a list, of at most `top` values."""
     try:
         start = int(query.get("continuationToken") or 0)
         end = start + int(query.get("top") or len(values))
     except ValueError as error:
-        raise Refusal(400, "BadArgument", f"The query's continuationToken or top is no number: {error}") from error
+        raise bad_argument(f"The query's continuationToken or top is no number: {error}") from error
     return JSONResponse({"value": values[start:end], "continuationToken": str(end) if end < len(values) else None})
 
 

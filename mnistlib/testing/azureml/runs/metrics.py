@@ -1,20 +1,14 @@
-"""Metrics, as runs log them in batches; both SDKs and MLflow write to them and read from them."""
+"""Metrics of runs, which both generations of the SDK and MLflow write and read."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-
-from mnistlib.testing.azureml.answers import not_found, page
-from mnistlib.testing.azureml.state import State
 from mnistlib.testing.azureml.store import Document, Store
 
 
 @dataclass(frozen=True, kw_only=True)
 class Logged:
-    """One number that was logged, with its step and when (milliseconds since 1970)."""
+    """One logged number, with its step and its time in milliseconds since 1970."""
 
     value: float
     step: int
@@ -22,7 +16,7 @@ class Logged:
 
 
 def add_metric(store: Store, run_id: str, metric: Document) -> None:
-    """Add values to a run's metric; one that is sent twice counts once."""
+    """Add values to a run's metric; a value that is sent twice counts once."""
 
     def extend(known: Document) -> None:
         seen = {value["metricId"] for value in known["value"]}
@@ -35,7 +29,7 @@ def add_metric(store: Store, run_id: str, metric: Document) -> None:
 
 
 def numbers_of(store: Store, run_id: str) -> dict[str, list[Logged]]:
-    """Return the numbers that a run has logged, by name and in order; tables and texts are left out."""
+    """Return the logged numbers of a run, by name and in order, without tables and texts."""
     found: dict[str, list[Logged]] = {}
     for metric in store.all("metric", prefix=f"{run_id}/"):
         name = metric["name"]
@@ -55,47 +49,5 @@ def numbers_of(store: Store, run_id: str) -> dict[str, list[Logged]]:
 
 
 def _is_number(value: object) -> bool:
-    # JSON has no word for these three, so that they are written as texts.
+    # JSON has no literals for these three; they are written as strings.
     return isinstance(value, int | float) or value in ("NaN", "Infinity", "-Infinity")
-
-
-class Metrics:
-    """The metrics of each run by name; several values of one name are a list."""
-
-    def __init__(self, state: State) -> None:
-        self._store = state.store
-        self._runs = state.runs
-
-    def routes(self) -> list[Route]:
-        """Return the room's routes."""
-        return [
-            Route("/metric/runs/{run}/batch", self.log, methods=["POST"]),
-            Route("/metric/runs/{run}/list", self.list_all, methods=["POST"]),
-            Route("/metric/runs/{run}/full", self.full, methods=["POST"]),
-        ]
-
-    async def log(self, request: Request) -> Response:
-        """Write metrics down; a batch that is sent twice counts once."""
-        run = self._find(request)
-        for metric in (await request.json())["values"]:
-            add_metric(self._store, run, metric)
-        return JSONResponse({"errors": []})
-
-    async def list_all(self, request: Request) -> Response:
-        """List the names of a run's metrics."""
-        known = self._store.all("metric", prefix=f"{self._find(request)}/")
-        return page([{"metricKey": {"name": metric["name"]}, "columns": metric["columns"]} for metric in known])
-
-    async def full(self, request: Request) -> Response:
-        """Return all values of one metric."""
-        name = (await request.json())["metricName"]
-        metric = self._store.get("metric", f"{self._find(request)}/{name}")
-        if metric is None:
-            raise not_found(f"The metric {name}")
-        return JSONResponse(metric)
-
-    def _find(self, request: Request) -> str:
-        run: str = request.path_params["run"]
-        if self._runs.get(run) is None:
-            raise not_found(f"The run {run}")
-        return run

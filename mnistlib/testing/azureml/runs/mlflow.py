@@ -1,4 +1,4 @@
-"""MLflow's tracking server over the same runs and metrics."""
+"""MLflow's tracking server, over the same runs and metrics."""
 
 import math
 import uuid
@@ -7,12 +7,11 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
-from mnistlib.testing.azureml.answers import Refusal
+from mnistlib.testing.azureml.answers import Refusal, unsupported
+from mnistlib.testing.azureml.resource import Resource, missing, route
 from mnistlib.testing.azureml.runs.metrics import Logged, add_metric, numbers_of
 from mnistlib.testing.azureml.runs.records import failure
-from mnistlib.testing.azureml.state import State
 from mnistlib.testing.azureml.store import Document
 
 _STATUSES = {
@@ -23,52 +22,37 @@ _STATUSES = {
     "Finalizing": "RUNNING",
 }
 _FROM_STATUSES = {"RUNNING": "Running", "FINISHED": "Completed", "FAILED": "Failed", "KILLED": "Canceled"}
-#: MLflow's own tags are properties of a run, where nobody who looks at the tags is bothered by them.
+#: MLflow's own tags are stored as properties of a run, apart from the tags of users.
 _OWN = "mlflow."
 
+#: A call of Azure's own; the answer names no operation to wait for.
+_LOG_BATCH_ASYNC = "{region}.api.azureml.ms/mlflow/v2.0{WORKSPACE}/api/2.0/preview/mlflow/runs/log-batch-async"
 
-class MLflow:
-    """Experiments, runs, parameters, metrics and tags as MLflow sees them."""
 
-    def __init__(self, state: State) -> None:
-        self._names = state.names
-        self._store = state.store
-        self._runs = state.runs
+class MLflow(Resource):
+    """Experiments, runs, parameters, metrics and tags in MLflow's form."""
 
-    def routes(self) -> list[Route]:
-        """Return the room's routes."""
-        calls = [
-            ("runs/get", self.get, "GET"),
-            ("runs/create", self.create, "POST"),
-            ("runs/update", self.update, "POST"),
-            ("runs/search", self.search, "POST"),
-            ("runs/log-metric", self.log_metric, "POST"),
-            ("runs/log-parameter", self.log_parameter, "POST"),
-            ("runs/log-batch", self.log_batch, "POST"),
-            ("runs/set-tag", self.set_tag, "POST"),
-            ("runs/delete-tag", self.delete_tag, "POST"),
-            ("metrics/get-history", self.history, "GET"),
-            ("experiments/get", self.experiment, "GET"),
-            ("experiments/get-by-name", self.experiment, "GET"),
-            ("experiments/create", self.create_experiment, "POST"),
-            ("experiments/search", self.experiments, "POST"),
-            ("experiments/search", self.experiments, "GET"),
-            ("artifacts/list", self.artifacts, "GET"),
-            ("logged-models/search", self.models, "POST"),
-        ]
-        return [
-            *(Route(f"/mlflow/api/2.0/mlflow/{path}", call, methods=[method]) for path, call, method in calls),
-            # A call of Azure's own; the answer names nothing to wait for.
-            Route("/mlflow/api/2.0/preview/mlflow/runs/log-batch-async", self.log_batch, methods=["POST"]),
-        ]
+    base = "{region}.api.azureml.ms/mlflow/v2.0{WORKSPACE}/api/2.0/mlflow"
+    not_covered = (
+        missing("POST", "/runs/delete", by="MLflow", purpose="Delete a run."),
+        missing("POST", "/runs/restore", by="MLflow", purpose="Restore a deleted run."),
+        missing("POST", "/runs/log-model", by="MLflow", purpose="Record a logged model of a run."),
+        missing("POST", "/runs/log-inputs", by="MLflow", purpose="Record the data sets of a run."),
+        missing("POST", "/experiments/delete", by="MLflow", purpose="Delete an experiment."),
+        missing("POST", "/experiments/update", by="MLflow", purpose="Rename an experiment."),
+        missing("POST", "/experiments/set-experiment-tag", by="MLflow", purpose="Set a tag of an experiment."),
+        missing("POST", "/logged-models", by="MLflow", purpose="Create a model of MLflow 3."),
+    )
 
+    @route("GET", "/runs/get", by="MLflow")
     async def get(self, request: Request) -> Response:
         """Describe a run."""
         query = request.query_params
-        return JSONResponse({"run": self._described(self._find(query.get("run_id") or query.get("run_uuid")))})
+        return JSONResponse({"run": self._described(self._run(query.get("run_id") or query.get("run_uuid")))})
 
+    @route("POST", "/runs/create", by="MLflow")
     async def create(self, request: Request) -> Response:
-        """Begin a run outside any job."""
+        """Create a run outside any job."""
         body = await request.json()
         run_id = str(uuid.uuid4())
         tags = {tag["key"]: tag["value"] for tag in body.get("tags") or []}
@@ -81,90 +65,104 @@ class MLflow:
         )
         self._tag(run_id, tags)
         self._runs.move(run_id, "Running")
-        return JSONResponse({"run": self._described(self._find(run_id))})
+        return JSONResponse({"run": self._described(self._run(run_id))})
 
+    @route("POST", "/runs/update", by="MLflow")
     async def update(self, request: Request) -> Response:
-        """Move a run on, or rename it. A submitted job ends when its process does, whatever is said of it before."""
+        """Change the status of a run, or its name; a submitted job ends with its process only."""
         body = await request.json()
-        run = self._find(body["run_id"])
+        run = self._run(body["run_id"])
         if body.get("run_name"):
             self._runs.patch(run["runId"], {"displayName": body["run_name"]})
         status = _FROM_STATUSES.get(body.get("status"))
         if status is not None and self._store.get("submission", run["runId"]) is None:
             error = failure("The run says that it has failed.") if status == "Failed" else None
             self._runs.move(run["runId"], status, error=error)
-        return JSONResponse({"run_info": self._info(self._find(run["runId"]))})
+        return JSONResponse({"run_info": self._info(self._run(run["runId"]))})
 
+    @route("POST", "/runs/search", by="MLflow", unsupported="a filter")
     async def search(self, request: Request) -> Response:
         """List the runs of experiments, newest first."""
         body = await request.json()
         if body.get("filter"):
-            raise Refusal(501, "NotImplemented", f"the emulator covers no filter of MLflow's: {body['filter']}")
+            raise unsupported(f"the emulator covers no filter of MLflow's: {body['filter']}")
         runs = [run for run in self._runs.all()[::-1] if run["experimentId"] in (body.get("experiment_ids") or [])]
         return JSONResponse({"runs": [self._described(run) for run in runs[: body.get("max_results") or len(runs)]]})
 
+    @route("POST", "/runs/log-metric", by="MLflow")
     async def log_metric(self, request: Request) -> Response:
         """Log one number."""
         body = await request.json()
-        self._log(self._find(body["run_id"])["runId"], body)
+        self._log(self._run(body["run_id"])["runId"], body)
         return JSONResponse({})
 
+    @route("POST", "/runs/log-parameter", by="MLflow")
     async def log_parameter(self, request: Request) -> Response:
         """Log one parameter."""
         body = await request.json()
-        self._set_parameters(self._find(body["run_id"])["runId"], [body])
+        self._set_parameters(self._run(body["run_id"])["runId"], [body])
         return JSONResponse({})
 
+    @route("POST", "/runs/log-batch", by="MLflow")
+    @route("POST", _LOG_BATCH_ASYNC, by="MLflow")
     async def log_batch(self, request: Request) -> Response:
-        """Log many things at once."""
+        """Log metrics, parameters and tags together."""
         body = await request.json()
-        run_id = self._find(body["run_id"])["runId"]
+        run_id = self._run(body["run_id"])["runId"]
         self._set_parameters(run_id, body.get("params") or [])
         for metric in body.get("metrics") or []:
             self._log(run_id, metric)
         self._tag(run_id, {tag["key"]: tag["value"] for tag in body.get("tags") or []})
         return JSONResponse({})
 
+    @route("POST", "/runs/set-tag", by="MLflow")
     async def set_tag(self, request: Request) -> Response:
         """Set a tag."""
         body = await request.json()
-        self._tag(self._find(body["run_id"])["runId"], {body["key"]: body["value"]})
+        self._tag(self._run(body["run_id"])["runId"], {body["key"]: body["value"]})
         return JSONResponse({})
 
+    @route("POST", "/runs/delete-tag", by="MLflow")
     async def delete_tag(self, request: Request) -> Response:
         """Remove a tag."""
         body = await request.json()
-        self._runs.remove_tags(self._find(body["run_id"])["runId"], [body["key"]])
+        self._runs.remove_tags(self._run(body["run_id"])["runId"], [body["key"]])
         return JSONResponse({})
 
+    @route("GET", "/metrics/get-history", by="MLflow")
     async def history(self, request: Request) -> Response:
         """Return all values of one metric."""
         query = request.query_params
-        run = self._find(query.get("run_id") or query.get("run_uuid"))
+        run = self._run(query.get("run_id") or query.get("run_uuid"))
         key = query["metric_key"]
         logged = numbers_of(self._store, run["runId"]).get(key, [])
         return JSONResponse({"metrics": [_metric(key, number) for number in logged]})
 
+    @route("GET", "/experiments/get", "/experiments/get-by-name", by="MLflow")
     async def experiment(self, request: Request) -> Response:
-        """Describe an experiment, by its name or its number."""
+        """Describe an experiment, by its name or its id."""
         query = request.query_params
         found = self._find_experiment(name=query.get("experiment_name"), number=query.get("experiment_id"))
         return JSONResponse({"experiment": self._experiment(found)})
 
+    @route("POST", "/experiments/create", by="MLflow")
     async def create_experiment(self, request: Request) -> Response:
-        """Make an experiment."""
+        """Create an experiment."""
         name = (await request.json())["name"]
         if self._store.get("experiment", name) is not None:
             raise Refusal(400, "RESOURCE_ALREADY_EXISTS", f"There is an experiment {name} already.")
         return JSONResponse({"experiment_id": self._runs.experiment(name)["experimentId"]})
 
+    @route("GET", "/experiments/search", by="MLflow")
+    @route("POST", "/experiments/search", by="MLflow")
     async def experiments(self, request: Request) -> Response:
         """List experiments."""
         return JSONResponse({"experiments": [self._experiment(known) for known in self._store.all("experiment")]})
 
+    @route("GET", "/artifacts/list", by="MLflow")
     async def artifacts(self, request: Request) -> Response:
-        """List what is directly below a folder of a run."""
-        run = self._find(request.query_params.get("run_id"))
+        """List the files and folders directly below a folder of a run."""
+        run = self._run(request.query_params.get("run_id"))
         path = request.query_params.get("path", "").strip("/")
         prefix = f"{path}/" if path else ""
         found: dict[str, bool] = {}
@@ -174,11 +172,12 @@ class MLflow:
         files = [{"path": name, "is_dir": is_folder} for name, is_folder in sorted(found.items())]
         return JSONResponse({"root_uri": self._artifacts_of(run), "files": files})
 
+    @route("POST", "/logged-models/search", by="MLflow")
     async def models(self, request: Request) -> Response:
-        """List the models of MLflow 3 that runs have logged: none, for there is no call to log one."""
+        """List the logged models of MLflow 3: always none, since no covered route logs one."""
         return JSONResponse({"models": []})
 
-    def _find(self, run_id: str | None) -> Document:
+    def _run(self, run_id: str | None) -> Document:
         run = self._runs.get(run_id or "")
         if run is None:
             raise Refusal(404, "RESOURCE_DOES_NOT_EXIST", f"Run with id={run_id} not found")
@@ -272,7 +271,7 @@ def _metric(key: str, number: Logged) -> dict[str, Any]:
 
 
 def _number(value: float) -> float | str:
-    """Return a number as JSON can hold it."""
+    """Return a number in a form that JSON can hold."""
     if math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

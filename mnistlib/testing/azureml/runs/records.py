@@ -1,4 +1,4 @@
-"""Runs: one document each, in the form that the history service answers with."""
+"""Records of runs: one document each, in the form of the history service."""
 
 import uuid
 from collections.abc import Callable
@@ -9,29 +9,29 @@ from mnistlib.testing.azureml.data.blobs import RUN_CONTAINER, Blobs
 from mnistlib.testing.azureml.names import Names
 from mnistlib.testing.azureml.store import Document, Store
 
-#: From these a run never goes anywhere.
+#: Final statuses: a run keeps them.
 FINAL = frozenset({"Completed", "Failed", "Canceled"})
 
-#: The type of a run that has trials, and no process of its own.
+#: Type of a run that has trials and no process of its own.
 SWEEP = "azureml.sweep"
 
 
-class Runs:
+class RunRecords:
     """The runs of all experiments.
 
     Parameters
     ----------
     store : Store
-        Where they are.
+        Holds the documents.
     blobs : Blobs
-        Where their files are.
+        Hold the files.
     names : Names
         For addresses.
 
     Attributes
     ----------
     listeners : list of callable
-        Called with a run's id whenever it has got another status.
+        Called with a run's id after each change of its status.
     """
 
     def __init__(self, store: Store, blobs: Blobs, names: Names) -> None:
@@ -41,7 +41,7 @@ class Runs:
         self.listeners: list[Callable[[str], None]] = []
 
     def experiment(self, name: str) -> Document:
-        """Return the experiment, made if there is none."""
+        """Return an experiment; create it if necessary."""
         self._store.add(
             "experiment",
             name,
@@ -52,7 +52,7 @@ class Runs:
         return experiment
 
     def add(self, run_id: str, experiment: str, **fields: Any) -> bool:
-        """Add a run; return False, and change nothing, if there is one of this id."""
+        """Add a run; return False, and change nothing, if the id is taken."""
         parent = self.get(fields.get("parentRunId") or "")
         run = {
             "runId": run_id,
@@ -88,7 +88,7 @@ class Runs:
         return self._store.all("run")
 
     def patch(self, run_id: str, changes: Document) -> None:
-        """Merge tags and properties, replace everything else."""
+        """Merge tags and properties, replace all other fields."""
 
         def merge(run: Document) -> None:
             for key, value in changes.items():
@@ -100,7 +100,7 @@ class Runs:
         self._store.change("run", run_id, merge)
 
     def remove_tags(self, run_id: str, names: list[str]) -> None:
-        """Remove tags from a run; unknown ones are passed over."""
+        """Remove tags from a run; ignore unknown ones."""
 
         def remove(run: Document) -> None:
             run["tags"] = {name: value for name, value in run["tags"].items() if name not in names}
@@ -108,7 +108,7 @@ class Runs:
         self._store.change("run", run_id, remove)
 
     def note_error(self, run_id: str, error: Document | None) -> None:
-        """Keep why a run is about to fail."""
+        """Store the error of a run that is about to fail."""
 
         def change(run: Document) -> None:
             run["error"] = error
@@ -116,7 +116,7 @@ class Runs:
         self._store.change("run", run_id, change)
 
     def move(self, run_id: str, status: str, *, error: Document | None = None) -> bool:
-        """Give the run another status; return False if it has a final one already, which stays."""
+        """Change the status of a run; return False if it has a final one, which stays."""
         moved = False
 
         def change(run: Document) -> None:
@@ -138,21 +138,21 @@ class Runs:
         return moved
 
     def end_children(self, run_id: str) -> None:
-        """Fail what a job that was ended has begun and left open: nobody is there to say how it went on."""
+        """Fail the open runs that an ended job began: nothing else will report their end."""
         for run in self.all():
             if run["parentRunId"] == run_id and self._store.get("submission", run["runId"]) is None:
                 self.move(run["runId"], "Failed", error=failure(f"The job {run_id}, which began this run, was ended."))
 
     def files(self, run_id: str, prefix: str = "") -> list[str]:
-        """Return the names of the run's files."""
+        """Return the names of the files of the run."""
         folder = f"ExperimentRun/dcid.{run_id}/"
         return [blob["name"].removeprefix(folder) for blob in self._blobs.listed(RUN_CONTAINER, folder + prefix)]
 
     def file_address(self, run_id: str, name: str) -> str:
-        """Return an address that opens one file of the run."""
+        """Return a signed address of one file of the run."""
         return self._blobs.address(RUN_CONTAINER, f"ExperimentRun/dcid.{run_id}/{name}")
 
 
 def failure(message: str, *, code: str = "UserError") -> Document:
-    """Return an error in the form that a run carries it."""
+    """Return an error in the form of the error of a run."""
     return {"error": {"code": code, "message": message, "details": []}, "time": now()}

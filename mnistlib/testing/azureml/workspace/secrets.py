@@ -2,45 +2,37 @@
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
-from mnistlib.testing.azureml.answers import not_found, page
-from mnistlib.testing.azureml.state import State
+from mnistlib.testing.azureml.answers import page
+from mnistlib.testing.azureml.resource import Resource, missing, route
 
 
-class Secrets:
+class Secrets(Resource):
     """Secrets by name."""
 
-    def __init__(self, state: State) -> None:
-        self._store = state.store
+    base = "{region}.api.azureml.ms/credential/v2.0{WORKSPACE}/secrets"
+    not_covered = (missing("POST", ":getbatch", by="v1", purpose="Return several secrets at once."),)
 
-    def routes(self) -> list[Route]:
-        """Return the room's routes."""
-        return [
-            Route("/credential/secrets", self.put, methods=["PUT"]),
-            Route("/credential/secrets", self.list_all),
-            Route("/credential/secrets/{name}", self.get),
-            Route("/credential/secrets/{name}", self.delete, methods=["DELETE"]),
-        ]
-
+    @route("PUT", "", by="v1")
     async def put(self, request: Request) -> Response:
-        """Keep a secret."""
+        """Store a secret."""
         secret = await request.json()
         self._store.put("secret", secret["name"], secret)
         return JSONResponse({})
 
+    @route("GET", "", by="v1")
     async def list_all(self, request: Request) -> Response:
         """List the names."""
         return page([{"name": secret["name"]} for secret in self._store.all("secret")])
 
+    @route("GET", "/{name}", by="v1")
     async def get(self, request: Request) -> Response:
         """Return a secret."""
-        secret = self._store.get("secret", request.path_params["name"])
-        if secret is None:
-            raise not_found(f"The secret {request.path_params['name']}")
-        return JSONResponse(secret)
+        name = request.path_params["name"]
+        return JSONResponse(self._find("secret", name, f"secret {name}"))
 
+    @route("DELETE", "/{name}", by="v1")
     async def delete(self, request: Request) -> Response:
-        """Forget a secret."""
+        """Delete a secret."""
         self._store.delete("secret", request.path_params["name"])
         return JSONResponse({})

@@ -1,82 +1,43 @@
-"""Who one is and where things are: login, subscriptions, the workspace, discovery."""
-
-from typing import Any
-from urllib.parse import parse_qsl
+"""The workspace: its subscription, its description, the addresses of its services."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
-from mnistlib.testing.azureml.names import LOGIN_HOST
-from mnistlib.testing.azureml.state import State
-from mnistlib.testing.azureml.tokens import LIFETIME
+from mnistlib.testing.azureml.resource import Resource, missing, route
+
+_GROUP = "management.azure.com/subscriptions/{subscription}/resourceGroups/{group}"
+_WORKSPACES = "/providers/Microsoft.MachineLearningServices/workspaces"
 
 
-class Workspaces:
-    """Login, subscriptions, the one workspace and its discovery document."""
+class Workspaces(Resource):
+    """The one workspace, in the one subscription."""
 
-    def __init__(self, state: State) -> None:
-        self._names = state.names
-        self._tokens = state.tokens
+    base = "management.azure.com{WORKSPACE}"
+    not_covered = (
+        missing("GET", f"{_GROUP}{_WORKSPACES}", by="v1, v2", purpose="List the workspaces of a resource group."),
+        missing("PUT PATCH DELETE", "", by="v1, v2", purpose="Create, change or delete a workspace."),
+        missing("POST", "/listKeys", by="v1, v2", purpose="Return the keys of the workspace's resources."),
+        missing("GET", "/connections", by="v1, v2", purpose="List connections to other services."),
+        missing("PUT", "/connections/{name}", by="v1, v2", purpose="Create a connection to another service."),
+        missing("GET", "/schedules", by="v2", purpose="List schedules of jobs."),
+        missing("PUT", "/schedules/{name}", by="v2", purpose="Create a schedule of jobs."),
+        missing("GET", "/featuresets", by="v2", purpose="List the feature sets of a feature store."),
+    )
 
-    def routes(self) -> list[Route]:
-        """Return the room's routes."""
-        return [
-            Route("/login/common/discovery/instance", self.instance),
-            Route("/login/{tenant}/v2.0/.well-known/openid-configuration", self.openid),
-            Route("/login/{tenant}/oauth2/v2.0/token", self.token, methods=["POST"]),
-            Route("/arm/subscriptions", self.subscriptions),
-            Route("/arm/workspace", self.workspace),
-            Route("/rp", self.workspace),
-            Route("/discovery/discovery", self.discovery),
-        ]
-
-    async def instance(self, request: Request) -> Response:
-        """Say that the login host is a real one."""
-        return JSONResponse(
-            {
-                "tenant_discovery_endpoint": f"https://{LOGIN_HOST}/{self._names.tenant}/v2.0/.well-known/openid-configuration",
-                "api-version": "1.1",
-                "metadata": [
-                    {"preferred_network": LOGIN_HOST, "preferred_cache": "login.windows.net", "aliases": [LOGIN_HOST]}
-                ],
-            }
-        )
-
-    async def openid(self, request: Request) -> Response:
-        """Say where tokens are."""
-        base = f"https://{LOGIN_HOST}/{request.path_params['tenant']}"
-        return JSONResponse(
-            {
-                "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
-                "token_endpoint": f"{base}/oauth2/v2.0/token",
-                "issuer": f"{base}/v2.0",
-            }
-        )
-
-    async def token(self, request: Request) -> Response:
-        """Give a token to whoever knows the service principal's secret."""
-        form = dict(parse_qsl((await request.body()).decode()))
-        known = (self._names.tenant, self._names.client, self._names.client_secret)
-        if (request.path_params["tenant"], form.get("client_id"), form.get("client_secret")) != known:
-            error = {"error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret provided."}
-            return JSONResponse(error, 401)
-        token = self._tokens.issue(tid=self._names.tenant, oid=self._names.client, appid=self._names.client)
-        return JSONResponse({"token_type": "Bearer", "expires_in": LIFETIME, "access_token": token})
-
+    @route("GET", "management.azure.com/subscriptions", by="v1")
     async def subscriptions(self, request: Request) -> Response:
         """List the one subscription."""
-        return JSONResponse({"value": [self._subscription()]})
-
-    def _subscription(self) -> dict[str, Any]:
-        return {
+        subscription = {
             "id": f"/subscriptions/{self._names.subscription}",
             "subscriptionId": self._names.subscription,
             "tenantId": self._names.tenant,
             "displayName": "mnistlib loopback",
             "state": "Enabled",
         }
+        return JSONResponse({"value": [subscription]})
 
+    @route("GET", "", by="v1, v2")
+    @route("GET", "{region}.api.azureml.ms/rp/workspaces{WORKSPACE}", by="v1")
     async def workspace(self, request: Request) -> Response:
         """Describe the workspace."""
         names = self._names
@@ -100,8 +61,9 @@ class Workspaces:
             }
         )
 
+    @route("GET", "{workspace_id}.workspace.{region}.api.azureml.ms/discovery", by="v1, v2")
     async def discovery(self, request: Request) -> Response:
-        """Say that every service is on the region's host."""
+        """Return the address of each service, which is always the region's host."""
         api = f"https://{self._names.api_host}"
         services = ("api", "history", "experimentation", "modelmanagement", "hyperdrive")
         return JSONResponse(dict.fromkeys(services, api) | {"studio": "https://ml.azure.com"})
