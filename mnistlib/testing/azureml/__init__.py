@@ -1,4 +1,4 @@
-"""An Azure ML service on loopback, which the unmodified SDKs talk to and which really runs what is submitted.
+"""Emulator of Azure ML on loopback: the unmodified SDKs talk to it, and submitted jobs really run.
 
 ::
 
@@ -17,27 +17,31 @@ The same with azure-ai-ml; both SDKs see the same clusters, environments, runs a
         client = MLClient.from_config(DefaultAzureCredential(), path=service.config_path)
 
 :class:`AzureMLEmulator`
-    The service. It speaks TLS under Azure's own names, behind a proxy that answers these names and no others, so that
-    nothing leaves the machine; :attr:`~AzureMLEmulator.environment` is what a process needs to find it.
+    The emulator. It speaks TLS under Azure's own names, behind a proxy that accepts these names and no others, so that
+    nothing leaves the machine; :attr:`~AzureMLEmulator.environment` holds the variables by which a process reaches it.
 :class:`Faults`
-    What goes wrong, when a test wants it to: ``service.faults.add("throttle", match="POST .*/snapshotrun")``.
+    Faults on demand: ``service.faults.add("throttle", match="POST .*/snapshotrun")``.
 :mod:`mnistlib.testing.azureml.fixtures`
     A pytest fixture.
 
-``python -m mnistlib.testing.azureml`` starts it for other processes and prints the variables to export.
+``python -m mnistlib.testing.azureml`` starts it for other processes and prints the variables to export; with
+``--coverage`` it prints the table of routes, which is ``docs/emulator-coverage.md``.
 
 It covers the workspace, clusters of compute, the default datastore, blobs, data sets, environments, snapshots,
 submission, runs with their logs, metrics, files and children, models, secrets, and web services on container instances,
 with an entry script or, for a model of scikit-learn, without; of azure-ai-ml command jobs, sweeps over a grid, code,
 data and model assets, managed online endpoints and their deployments; and MLflow's tracking server.
-Any other call is answered with 501, and says which one it was. A job sees only what was shipped: no variable of this
-process, and no package but those that its environment asks for. It is no prison: a job that wants to can read this
-machine's files, as you can.
+Any other request is answered with 501 and a message that names it. A job gets the submitted files only: no variable of
+this process, and no packages but those of its environment. It is not a sandbox: a job can read this machine's files.
 
-What is deployed runs for real too, in the environment that it asks for: one process each, which answers one request
-after the other. Requests and answers may be of any size here, and take as long as they like; Azure's may not.
+Deployed models really run too, in their environments: one process each, which answers one request after the other.
+Unlike Azure, the emulator limits neither size nor duration of requests and answers.
 
-What it can't tell: how Azure words its errors, how long things take there, and what they cost.
+It does not show the error texts, the durations and the costs of Azure.
+
+Each resource has a folder, in which both generations of the SDK stand side by side over one state; modules named
+``v1`` hold routes of azureml-core, ``v2`` of azure-ai-ml, ``mlflow`` of MLflow. To find a route, search for a part of
+its address, or look it up in :mod:`~mnistlib.testing.azureml.routes`.
 
 Needs the ``testing`` extra, and one of the SDKs or both.
 """

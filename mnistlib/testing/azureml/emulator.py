@@ -1,4 +1,4 @@
-"""The life of the service: its folder, its certificates, its environment."""
+"""Start and stop of the emulator: its folder, certificates and environment variables."""
 
 import json
 import os
@@ -28,10 +28,10 @@ from mnistlib.testing.azureml.server import Server
 from mnistlib.testing.azureml.state import State
 from mnistlib.testing.azureml.tokens import Credential
 
-#: The variables as they were before any emulator led this process elsewhere.
+#: The environment variables before any emulator changed them.
 _AT_IMPORT = dict(os.environ)
 
-#: How the names of the variables begin that hold a person's credentials.
+#: Prefixes of the variables with a person's credentials.
 _CREDENTIALS = ("AZUREML_SERVICE_PRINCIPAL", "AZURE_TENANT_ID", "AZURE_CLIENT")
 
 
@@ -44,39 +44,39 @@ class _Parts:
 
 
 class AzureMLEmulator:
-    """An Azure ML service on loopback, for the SDK as it is.
+    """An emulator of Azure ML on loopback, for the unmodified SDKs.
 
-    As a context manager it also sets the variables of :attr:`environment` in this process, and takes them back.
+    As a context manager it also sets the variables of :attr:`environment` in this process, and restores them.
 
     Parameters
     ----------
     folder : str or PathLike, optional
-        Where the state is kept: a service that is started there again knows what it knew. A temporary folder if not
-        given, which goes with the ``with`` block or with the process.
+        Folder of the state, which the next emulator in this folder continues. By default a temporary folder, which is
+        deleted at the end of the ``with`` block or of the process.
     environments : {"host", "venv"}
-        What jobs run in: this interpreter with only those of its packages that the submitted environment asks for, or a
-        virtual environment built from it by pip.
+        Environment of jobs: this interpreter with only the packages that the submitted environment asks for, or a
+        virtual environment built by pip.
     node_start_seconds, node_idle_seconds : float
-        How long a cluster's node takes to come up, and how long it stays without work. A cluster's own
-        ``idle_seconds_before_scaledown`` counts where it is shorter.
+        Start time of a cluster's node, and its life without work. A cluster's own ``idle_seconds_before_scaledown``
+        applies if it is shorter.
     cancel_grace_seconds : float
-        How long a cancelled job may still clean up before it is killed.
+        Time for a cancelled job to clean up before it is killed.
     collect_seconds : float
-        How long it takes at least until others see what a running job has written; when it has ended, they see all.
+        Minimum delay until the files of a running job are visible; after its end all of them are.
     vm_quota : int, optional
-        How many processor cores all clusters together may grow to.
+        Number of processor cores that all clusters together may grow to.
     port : int
-        The proxy's port on 127.0.0.1; a free one if 0.
+        Port of the proxy on 127.0.0.1; a free one if 0.
 
     Attributes
     ----------
     faults : Faults
-        What shall go wrong; see :meth:`Faults.add`.
+        Faults to inject; see :meth:`Faults.add`.
     requests : list of Request
-        Every request that was answered, in that order, for tests that count.
+        All answered requests, in order, for tests that count them.
     refused : list of str
-        The hosts that somebody tried to reach and that are not the service's. Of a client with azureml-dataset-runtime
-        ``dc.services.visualstudio.com`` is one: its compiled library tells of its use, unseen by any hook of Python.
+        Other hosts that a client tried to reach. A client with azureml-dataset-runtime tries
+        ``dc.services.visualstudio.com``: its compiled library sends telemetry, which no hook of Python sees.
 
     Examples
     --------
@@ -119,12 +119,12 @@ class AzureMLEmulator:
 
     @property
     def config_path(self) -> Path:
-        """The file for ``Workspace.from_config`` and ``MLClient.from_config``."""
+        """File for ``Workspace.from_config`` and ``MLClient.from_config``."""
         return self.folder / "config.json"
 
     @property
     def environment(self) -> dict[str, str]:
-        """Every variable that a process needs to reach the service, and nothing else."""
+        """Environment variables by which a process reaches the emulator."""
         proxy = f"http://127.0.0.1:{self._running.server.proxy_port}"
         certificates = str(self.folder / "ca.pem")
         names = self._running.runtime.state.names
@@ -135,22 +135,22 @@ class AzureMLEmulator:
             "AZUREML_SERVICE_PRINCIPAL_TENANT_ID": names.tenant,
             "AZUREML_SERVICE_PRINCIPAL_ID": names.client,
             "AZUREML_SERVICE_PRINCIPAL_PASSWORD": names.client_secret,
-            # The same person, as azure-identity asks for it.
+            # The same identity for azure-identity.
             "AZURE_TENANT_ID": names.tenant,
             "AZURE_CLIENT_ID": names.client,
             "AZURE_CLIENT_SECRET": names.client_secret,
-            # A known cloud: to find one the SDK would ask around.
+            # A known cloud: otherwise the SDK asks other hosts for one.
             "AZUREML_CURRENT_CLOUD": "AzureCloud",
-            # A folder that does not exist, and where the SDK therefore keeps nothing.
+            # A missing folder, so that the SDK stores nothing.
             "AZURE_CONFIG_DIR": str(self.folder / "no-azure-config"),
-            # MLflow would look up where to report its use.
+            # MLflow would look up the host of its telemetry.
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "DO_NOT_TRACK": "true",
         }
 
     @property
     def credential(self) -> Credential:
-        """A credential for ``MLClient``, for tests that need no azure-identity."""
+        """Credential for ``MLClient``, for tests without azure-identity."""
         state = self._running.runtime.state
         names = state.names
         return Credential(state.tokens, {"tid": names.tenant, "oid": names.client, "appid": names.client})
@@ -162,9 +162,9 @@ class AzureMLEmulator:
         return self._parts
 
     def start(self) -> None:
-        """Start serving; return when the service can be reached.
+        """Start the emulator; return when it can be reached.
 
-        After a :meth:`stop` it goes on where it was: same state, same port, same :attr:`environment`.
+        After :meth:`stop` it continues with the same state, port and :attr:`environment`.
 
         Raises
         ------
@@ -205,7 +205,7 @@ class AzureMLEmulator:
         sweeps.start()
 
     def stop(self) -> None:
-        """Stop the jobs and the service; what they left stays in the folder."""
+        """Stop jobs and emulator; the state stays in the folder."""
         if self._parts is not None:
             runtime = self._parts.runtime
             runtime.sweeps.stop()
@@ -236,17 +236,17 @@ class AzureMLEmulator:
             shutil.rmtree(self.folder)
 
     def _reach(self) -> dict[str, str]:
-        """Return what of the environment a job gets: the way here, without a person's credentials."""
+        """Return the variables by which a job reaches the emulator, without a person's credentials."""
         return {name: value for name, value in self.environment.items() if not name.startswith(_CREDENTIALS)}
 
     def _outside(self) -> dict[str, str]:
-        """Return the variables for pip, which must reach its index as if there were no emulator."""
+        """Return the variables for pip, which must reach its index without the emulator's proxy."""
         ours = self.environment.keys()
         others = {name: value for name, value in os.environ.items() if name not in ours}
         return others | {name: value for name, value in _AT_IMPORT.items() if name in ours}
 
     def _certificates(self, names: Names) -> ssl.SSLContext:
-        """Make a certificate for every host, and write the authority that signed it, beside those that are known."""
+        """Create a certificate for all hosts, and write its authority to a file, beside the known authorities."""
         authority = trustme.CA()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert(*sorted(names.hosts)).configure_cert(context)

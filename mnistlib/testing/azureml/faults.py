@@ -1,27 +1,27 @@
-"""Faults on demand: what goes wrong in a cloud, at the moment that a test chooses."""
+"""Fault injection: faults of a cloud, at a moment that a test chooses."""
 
 import re
 import threading
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-#: A fault of a request: which answer it gets, or doesn't.
+#: Fault of a request.
 RequestFault = Literal[
     "throttle",  # 429 with Retry-After
-    "error",  # a status of your choice, 500 unless told
+    "error",  # any status, 500 by default
     "expired_token",  # 401
-    "reset_upload",  # the connection is reset before the whole request has arrived; nothing is done
-    "reset_answer",  # the work is done, and the connection is reset in the middle of the answer
-    "lost_answer",  # the work is done, and the connection is reset before any answer
+    "reset_upload",  # the connection is reset before the request is complete; it is not carried out
+    "reset_answer",  # it is carried out, and the connection is reset in the middle of the answer
+    "lost_answer",  # it is carried out, and the connection is reset before the answer
     "slow",  # the answer comes `seconds` later
-    "disk_full",  # 507, as a storage account that is full
+    "disk_full",  # 507, as from a full storage account
 ]
-#: A fault of a node or a cluster; `match` is searched in the run's id, for a quota in the cluster's name.
+#: Fault of a node or a cluster; `match` is searched in the run's id, for a quota in the cluster's name.
 NodeFault = Literal[
     "preempted",  # the node is taken away while the job runs, and the job starts again on another
-    "image_build",  # the environment can't be built
-    "node_disk_full",  # the job fails as a node's full disk lets it fail
-    "quota",  # a cluster can't be made
+    "image_build",  # the environment cannot be built
+    "node_disk_full",  # the job fails as on a node with a full disk
+    "quota",  # a cluster cannot be created
 ]
 Kind = RequestFault | NodeFault
 
@@ -31,7 +31,7 @@ _NODE_KINDS = frozenset(get_args(NodeFault))
 
 @dataclass(kw_only=True)
 class Fault:
-    """One fault; :meth:`Faults.add` makes it."""
+    """One fault, from :meth:`Faults.add`."""
 
     kind: Kind
     match: re.Pattern[str]
@@ -45,7 +45,7 @@ class Fault:
 
 
 class Faults:
-    """The faults that are still to happen."""
+    """Faults that are yet to happen."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -62,7 +62,7 @@ class Faults:
         seconds: float = 0.0,
         after: int = 0,
     ) -> Fault:
-        """Let something go wrong.
+        """Inject a fault.
 
         Parameters
         ----------
@@ -73,20 +73,20 @@ class Faults:
             A regular expression that is searched in ``METHOD host/path``, such as ``"POST .*/snapshotrun"``; for nodes'
             faults in the run's id, for ``quota`` in the cluster's name. An empty one matches all.
         times : int
-            How often it happens, then no more.
+            Number of times that it happens.
         status : int
-            The HTTP status of ``error``.
+            HTTP status of ``error``.
         retry_after : float or None
-            Seconds, for the answer's Retry-After header. ``throttle`` says 0 if None is given, so that tests are quick.
+            Seconds of the Retry-After header. ``throttle`` sends 0 by default, so that tests are quick.
         seconds : float
-            How much later ``slow`` answers; how long the job has run when the node is ``preempted``.
+            Delay of ``slow``; run time of the job before the node is ``preempted``.
         after : int
-            How many matching requests go well first.
+            Number of matching requests before the first fault.
 
         Returns
         -------
         Fault
-            ``fault.happened`` is an event to wait for, ``fault.count`` how often it has happened.
+            ``fault.happened`` is an event to wait for, ``fault.count`` the number of times it has happened.
         """
         if kind not in _REQUEST_KINDS | _NODE_KINDS:
             raise ValueError(f"no fault is called {kind!r}; there are {sorted(_REQUEST_KINDS | _NODE_KINDS)}")
@@ -104,16 +104,16 @@ class Faults:
         return fault
 
     def clear(self) -> None:
-        """Let nothing more go wrong."""
+        """Remove all faults."""
         with self._lock:
             self._waiting.clear()
 
     def of_request(self, call: str) -> Fault | None:
-        """Return the fault that this request meets, if any."""
+        """Return the fault of a request, if any."""
         return self._take(_REQUEST_KINDS, call)
 
     def of_node(self, kind: NodeFault, subject: str) -> Fault | None:
-        """Return the fault of this kind that a run or a cluster meets, if any."""
+        """Return the fault of this kind for a run or a cluster, if any."""
         return self._take(frozenset({kind}), subject)
 
     def _take(self, kinds: frozenset[str], subject: str) -> Fault | None:

@@ -1,4 +1,4 @@
-"""A pytest fixture with a running service; import it in your own ``conftest.py``.
+"""A pytest fixture with a running emulator; import it in your own ``conftest.py``.
 
 ::
 
@@ -17,7 +17,7 @@ from mnistlib.testing.azureml.emulator import AzureMLEmulator
 
 @pytest.fixture(scope="session")
 def azureml_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureMLEmulator]:
-    """Run a service for the whole session; HOME leads elsewhere meanwhile, so that the SDK keeps nothing in yours."""
+    """Run an emulator for the whole session, with another HOME, so that the SDK stores nothing in yours."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         with AzureMLEmulator(tmp_path_factory.mktemp("azureml")) as service:

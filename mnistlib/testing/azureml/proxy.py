@@ -1,4 +1,4 @@
-"""The door: a proxy that leads Azure's names to the service on loopback, and nothing anywhere else."""
+"""The proxy: it connects Azure's host names to the emulator on loopback, and refuses all others."""
 
 import asyncio
 import logging
@@ -11,21 +11,21 @@ logger = logging.getLogger(__name__)
 _LONGEST_HEAD = 1 << 16
 _CHUNK = 1 << 18
 
-#: Close with a reset in place of a goodbye.
+#: Close a connection with a reset.
 _RESET = struct.pack("ii", 1, 0)
 
 
 class Proxy:
-    """Answers ``CONNECT host:443`` for the service's own names; all else is refused, and remembered.
+    """Proxy for ``CONNECT host:443`` to the emulator's own names; it refuses and records all others.
 
     Parameters
     ----------
     hosts : collection of str
-        The names that are answered; ``*.example.com`` stands for every name with one word before that.
+        Accepted names; ``*.example.com`` stands for any first label.
     target : int
-        The port of the service on 127.0.0.1.
+        Port of the emulator on 127.0.0.1.
     refused : list of str
-        Where the names that somebody else asked for are added.
+        Receives the refused names.
     """
 
     def __init__(self, hosts: Collection[str], *, target: int, refused: list[str]) -> None:
@@ -33,30 +33,30 @@ class Proxy:
         self._target = target
         self._refused = refused
         self._clients: dict[int, asyncio.StreamWriter] = {}
-        self._talks: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
+        self._connections: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
 
     async def start(self, port: int) -> asyncio.Server:
         """Listen on 127.0.0.1; `port` 0 takes a free one."""
         return await asyncio.start_server(self._answer, "127.0.0.1", port, limit=_LONGEST_HEAD)
 
     def reset(self, port: int) -> None:
-        """Cut off the client whose requests reach the service from `port`, in the middle of whatever it does."""
+        """Reset the connection of the client whose requests reach the emulator from `port`."""
         client = self._clients.get(port)
         if client is not None:
             client.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             client.transport.abort()
 
-    async def hang_up(self) -> None:
-        """End all connections: clients keep idle ones open for longer than anybody wants to wait."""
-        talks = list(self._talks.values())
-        for writer in list(self._talks):
+    async def close_connections(self) -> None:
+        """End all connections: clients keep idle ones open for long."""
+        tasks = list(self._connections.values())
+        for writer in list(self._connections):
             writer.transport.abort()
-        await asyncio.gather(*talks)
+        await asyncio.gather(*tasks)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        talk: asyncio.Task[None] | None = asyncio.current_task()
-        assert talk is not None
-        self._talks[writer] = talk
+        task: asyncio.Task[None] | None = asyncio.current_task()
+        assert task is not None
+        self._connections[writer] = task
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             method, target = head.split(b" ", 2)[:2]
@@ -72,9 +72,9 @@ class Proxy:
             ValueError,
             UnicodeDecodeError,
         ):
-            pass  # whoever called has hung up, or speaks no HTTP
+            pass  # the client has closed the connection, or does not speak HTTP
         finally:
-            del self._talks[writer]
+            del self._connections[writer]
             writer.close()
 
     def _is_ours(self, host: str) -> bool:
@@ -94,15 +94,15 @@ class Proxy:
         self._clients[port] = writer
         try:
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            # Either side's end is the end of both: HTTP needs no half-open connection.
-            ways = [
+            # The end of one side ends both: HTTP needs no half-open connection.
+            pumps = [
                 asyncio.create_task(_pump(reader, service_writer)),
                 asyncio.create_task(_pump(service_reader, writer)),
             ]
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
         finally:
             del self._clients[port]
             service_writer.close()

@@ -15,25 +15,25 @@ _START_SECONDS = 30
 
 
 class Server:
-    """Serves one ASGI application over TLS on 127.0.0.1, behind a proxy that gives it its names.
+    """Server of one ASGI application over TLS on 127.0.0.1, behind a proxy for its host names.
 
     Parameters
     ----------
     tls : ssl.SSLContext
-        Holds the certificate for `hosts`.
+        Context with the certificate for `hosts`.
     hosts : collection of str
-        The names that the proxy answers.
+        Names that the proxy accepts.
     refused : list of str
-        Where the proxy notes other names.
+        Receives other names.
     proxy_port : int
-        The proxy's port; a free one if 0.
+        Port of the proxy; a free one if 0.
     """
 
     def __init__(self, *, tls: ssl.SSLContext, hosts: Collection[str], refused: list[str], proxy_port: int = 0) -> None:
         self._tls = tls
         self._socket = socket.create_server(("127.0.0.1", 0))
-        # asyncio does this itself, but not to a socket that create_server has made. Without it the body of each answer
-        # waits for the client's word that the head has come, which is 40 milliseconds late.
+        # asyncio sets this option itself, but not on a socket from create_server. Without it the body of each answer
+        # waits for the acknowledgement of its head, which comes 40 milliseconds later.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._proxy = Proxy(hosts, target=self._socket.getsockname()[1], refused=refused)
         self.proxy_port = proxy_port
@@ -45,7 +45,7 @@ class Server:
         self._failure: BaseException | None = None
 
     def reset(self, port: int) -> None:
-        """Reset the connection of the client that reaches the service from `port`; for the server's own thread only."""
+        """Reset the connection of the client that uses `port`; call it in the server's own thread only."""
         self._proxy.reset(port)
 
     def start(self, app: ASGIApp) -> None:
@@ -58,7 +58,7 @@ class Server:
             log_config=None,
             access_log=False,
             server_header=False,
-            # Clients keep connections open over long computations, and only some of them notice that one was closed.
+            # Clients keep connections open over long computations, and not all of them notice a closed one.
             timeout_keep_alive=600,
             timeout_graceful_shutdown=1,
         )
@@ -82,7 +82,7 @@ class Server:
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except OSError as error:  # the proxy's port is taken
+        except OSError as error:  # the port of the proxy is taken
             self._failure = error
             self._started.set()
 
@@ -92,11 +92,11 @@ class Server:
         proxy = await self._proxy.start(self.proxy_port)
         async with proxy:
             self.proxy_port = proxy.sockets[0].getsockname()[1]
-            # The socket listens already, so whoever comes before the server is ready only waits.
+            # The socket listens already: clients that come before the server is ready wait.
             self._started.set()
             service = asyncio.create_task(self._uvicorn.serve(sockets=[self._socket]))
             await self._stop.wait()
             proxy.close()
-            await self._proxy.hang_up()
+            await self._proxy.close_connections()
             self._uvicorn.should_exit = True
             await service

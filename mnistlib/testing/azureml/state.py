@@ -1,4 +1,4 @@
-"""What all services share."""
+"""State of the emulator, shared by all resources."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from mnistlib.testing.azureml.tokens import Tokens
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """Everything that the service knows, in one folder."""
+    """The whole state, in one folder."""
 
     folder: Path
     names: Names
@@ -25,7 +25,7 @@ class State:
 
     @classmethod
     def kept_in(cls, folder: Path, faults: Faults) -> "State":
-        """Open the state of `folder`, or begin there."""
+        """Open the state of `folder`, or create it."""
         folder.mkdir(parents=True, exist_ok=True)
         names = Names.kept_in(folder)
         tokens = Tokens(names.signing_key)

@@ -1,4 +1,4 @@
-"""What the service knows: documents in SQLite, each under a kind and a key."""
+"""Store of JSON documents in SQLite, each under a kind and a key."""
 
 import json
 import sqlite3
@@ -16,14 +16,14 @@ class Store:
     Parameters
     ----------
     file : Path
-        The database; made if it does not exist.
+        The database, created if necessary.
     """
 
     def __init__(self, file: Path) -> None:
         self._lock = threading.RLock()
         self._database = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
         self._database.execute("PRAGMA journal_mode=WAL")
-        # A power cut may cost the last second of a test's state, and waiting for the disk would cost every test more.
+        # A power cut may cost the last second of a test's state; waiting for the disk would cost every test more.
         self._database.execute("PRAGMA synchronous=OFF")
         self._database.execute(
             "CREATE TABLE IF NOT EXISTS documents ("
@@ -43,7 +43,7 @@ class Store:
         return None if row is None else json.loads(row[0])
 
     def put(self, kind: str, key: str, body: Document) -> Document:
-        """Write the document, in place of any that has this key; return it."""
+        """Write a document, in place of any with this key; return it."""
         with self._lock:
             self._database.execute(
                 "INSERT INTO documents (kind, key, body) VALUES (?, ?, ?)"
@@ -53,7 +53,7 @@ class Store:
         return body
 
     def add(self, kind: str, key: str, body: Document) -> bool:
-        """Write the document if no other has this key; return whether it was written."""
+        """Write a document unless the key is taken; return whether it was written."""
         with self._lock:
             cursor = self._database.execute(
                 "INSERT OR IGNORE INTO documents (kind, key, body) VALUES (?, ?, ?)", (kind, key, json.dumps(body))
@@ -61,7 +61,7 @@ class Store:
             return cursor.rowcount == 1
 
     def change(self, kind: str, key: str, change: Callable[[Document], None]) -> Document | None:
-        """Let `change` alter the document, with nobody else writing meanwhile; return the result, None if unknown."""
+        """Change a document in place, without other writers; return the result, None for an unknown key."""
         with self._lock:
             body = self.get(kind, key)
             if body is None:
@@ -84,17 +84,17 @@ class Store:
         return [json.loads(row[0]) for row in rows]
 
     def next_number(self, counter: str) -> int:
-        """Return 1, 2, 3 and so on, each once for every `counter`."""
+        """Return the next number of a counter: 1, 2, 3 and so on."""
         with self._lock:
             number = self.last_number(counter) + 1
             self.put("counter", counter, {"value": number})
             return number
 
     def last_number(self, counter: str) -> int:
-        """Return what :meth:`next_number` has returned last, 0 if nothing yet."""
+        """Return the last number of a counter, 0 for a new one."""
         return int((self.get("counter", counter) or {"value": 0})["value"])
 
     def raise_number(self, counter: str, number: int) -> None:
-        """Let :meth:`next_number` go on after `number`, if it has not come that far."""
+        """Raise a counter to `number`, unless it is higher."""
         with self._lock:
             self.put("counter", counter, {"value": max(number, self.last_number(counter))})

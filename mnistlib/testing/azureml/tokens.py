@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-#: Where the SDK takes a token with less than 95 seconds left for an old one and asks for another.
+#: In seconds; the SDKs renew a token with less than 95 seconds left.
 LIFETIME = 12 * 3600
 
 
@@ -18,7 +18,7 @@ def _encoded(value: bytes) -> str:
 
 @dataclass(frozen=True)
 class Tokens:
-    """Issues and checks the service's own tokens; `key` is the secret they are signed with."""
+    """Issues and verifies the emulator's tokens; `key` is the secret that signs them."""
 
     key: str
 
@@ -26,7 +26,7 @@ class Tokens:
         return _encoded(hmac.digest(self.key.encode(), text.encode(), hashlib.sha256))
 
     def issue(self, *, lifetime: float = LIFETIME, **claims: Any) -> str:
-        """Return a token that holds `claims` and expires after `lifetime` seconds."""
+        """Return a token with `claims` that expires after `lifetime` seconds."""
         now = int(time.time())
         body = {"iat": now, "nbf": now, "exp": int(now + lifetime), "aud": "https://management.azure.com/", **claims}
         parts = [_encoded(json.dumps(part).encode()) for part in ({"typ": "JWT", "alg": "HS256"}, body)]
@@ -34,7 +34,7 @@ class Tokens:
         return f"{text}.{self._signature(text)}"
 
     def is_valid(self, token: str) -> bool:
-        """Return whether `token` is one of ours and has not expired."""
+        """Return whether `token` is the emulator's own and has not expired."""
         text, _, signature = token.rpartition(".")
         if not text or not hmac.compare_digest(self._signature(text).encode(), signature.encode()):
             return False
@@ -43,12 +43,12 @@ class Tokens:
         return bool(claims["exp"] > time.time())
 
     def sign_blob(self, path: str, *, expires: int) -> str:
-        """Return the signature of one blob's address, good until `expires` (seconds since 1970)."""
+        """Return the signature of a blob's address, valid until `expires` (seconds since 1970)."""
         return self._signature(f"blob\n{path}\n{expires}")
 
 
 class AccessToken(NamedTuple):
-    """A token and when it expires, in seconds since 1970."""
+    """A token and its expiry in seconds since 1970."""
 
     token: str
     expires_on: int
@@ -56,11 +56,11 @@ class AccessToken(NamedTuple):
 
 @dataclass(frozen=True)
 class Credential:
-    """A credential as azure-ai-ml and all of Azure's newer libraries take it: whoever has it may do anything here."""
+    """A credential in the form of azure-core, with all rights in the emulator."""
 
     tokens: Tokens
     claims: dict[str, Any]
 
     def get_token(self, *scopes: str, **options: Any) -> AccessToken:
-        """Return a new token, whatever it is for."""
+        """Return a new token, for any scope."""
         return AccessToken(self.tokens.issue(**self.claims), int(time.time() + LIFETIME))
