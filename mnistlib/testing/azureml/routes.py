@@ -74,7 +74,7 @@ def route_table() -> dict[str, list[RouteEntry]]:
     return table
 
 
-def routes_of(runtime: Runtime) -> list[Route]:
+def routes_of(runtime: Runtime) -> "list[AddressRoute]":
     """Return the routes that the emulator covers, over a running emulator's state."""
     return [
         AddressRoute(entry, resource, runtime.state.names)

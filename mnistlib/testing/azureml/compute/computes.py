@@ -1,4 +1,4 @@
-"""Compute clusters. azureml-core reads them from the region's host; all else goes to the management host."""
+"""Compute clusters. azureml-core reads them from the region's host; all other requests go to the management host."""
 
 import re
 from typing import Any
@@ -21,18 +21,11 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,22}[A-Za-z0-9]")
 #: Limit in the answers of an emulator without a quota.
 _UNLIMITED = 1_000_000
 
-
 _LOCATION = (
     "management.azure.com/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices/locations/{location}"
 )
-
-
-def _both(rest: str) -> tuple[str, str]:
-    """Return the addresses of computes on both hosts."""
-    return (
-        f"{{region}}.api.azureml.ms/rp/workspaces{{WORKSPACE}}/computes{rest}",
-        f"management.azure.com{{WORKSPACE}}/computes{rest}",
-    )
+#: Computes on the region's host, from which azureml-core reads them.
+_REGIONAL = "{region}.api.azureml.ms/rp/workspaces{WORKSPACE}/computes"
 
 
 class Computes(Resource):
@@ -48,18 +41,20 @@ class Computes(Resource):
         missing("POST", f"{_LOCATION}/updateQuotas", by="v1", purpose="Change quotas."),
     )
 
-    @route("GET", *_both(""), by="v1, v2")
+    @route("GET", _REGIONAL, by="v1")
+    @route("GET", "", by="v2")
     async def list_all(self, request: Request) -> Response:
         """List all clusters."""
-        # No nextLink, not even an empty one: the SDK looks whether there is such a key.
+        # No nextLink, not even an empty one: azureml-core checks for the key only.
         return JSONResponse({"value": [self._described(compute) for compute in self._store.all("compute")]})
 
-    @route("GET", *_both("/{name}"), by="v1, v2")
+    @route("GET", _REGIONAL + "/{name}", by="v1")
+    @route("GET", "/{name}", by="v2")
     async def get(self, request: Request) -> Response:
         """Describe one cluster."""
         return JSONResponse(self._described(self._compute(request)))
 
-    @route("PUT", *_both("/{name}"), by="v1, v2", unsupported="other types than AmlCompute and ComputeInstance")
+    @route("PUT", "/{name}", by="v1, v2", unsupported="other types than AmlCompute and ComputeInstance")
     async def put(self, request: Request) -> Response:
         """Create a cluster, or change the one of this name."""
         name = request.path_params["name"]
@@ -88,7 +83,7 @@ class Computes(Resource):
             self._runtime.clusters.follow(compute)
         return JSONResponse(self._described(compute), 201, headers=self._operation_of(failure))
 
-    @route("PATCH", *_both("/{name}"), by="v1")
+    @route("PATCH", "/{name}", by="v1")
     async def patch(self, request: Request) -> Response:
         """Change how a cluster scales."""
         compute = self._compute(request)
@@ -102,7 +97,7 @@ class Computes(Resource):
         self._runtime.clusters.follow(compute)
         return JSONResponse(self._described(compute), headers=self._operation_of(None))
 
-    @route("DELETE", *_both("/{name}"), by="v1, v2")
+    @route("DELETE", "/{name}", by="v1, v2")
     async def delete(self, request: Request) -> Response:
         """Delete a cluster; its runs are cancelled."""
         compute = self._compute(request)
@@ -110,7 +105,7 @@ class Computes(Resource):
         await run_in_threadpool(self._runtime.clusters.delete, compute["name"])
         return JSONResponse({}, 202, headers=self._operation_of(None))
 
-    @route("POST", *_both("/{name}/listNodes"), by="v1, v2")
+    @route("POST", "/{name}/listNodes", by="v1, v2")
     async def nodes(self, request: Request) -> Response:
         """List a cluster's nodes."""
         return JSONResponse({"nodes": self._runtime.clusters.machines(self._compute(request)["name"])})

@@ -26,11 +26,9 @@ _EVENTS = {
 _ERROR = "Microsoft.MachineLearning.Run.Error"  # the error of a run that is about to fail, reported by its own process
 
 _BY_NAME, _BY_ID = "/experiments/{experiment}", "/experimentids/{experiment_id}"
-
-
-def _run_routes(rest: str) -> tuple[str, ...]:
-    """Return the three addresses of a run: below its experiment's name, below its experiment's id, and alone."""
-    return tuple(f"{root}/runs/{{run}}{rest}" for root in (_BY_NAME, _BY_ID, ""))
+#: Addresses of a run below the name and below the id of its experiment; ``/runs/{run}`` alone is one too.
+_RUN, _RUN_BY_ID = f"{_BY_NAME}/runs/{{run}}", f"{_BY_ID}/runs/{{run}}"
+_WAIT = "/metricsingest/wait"
 
 
 class History(Resource):
@@ -71,12 +69,13 @@ class History(Resource):
         known = [found for found in self._store.all("experiment") if (found["archivedTime"] is not None) in archived]
         return _part([found for found in known if matches(found, body.get("filter"))], body)
 
-    @route("GET", *_run_routes(""), by="v1, v2")
+    @route("GET", _RUN, _RUN_BY_ID, "/runs/{run}", by="v1")
     async def run(self, request: Request) -> Response:
         """Describe a run."""
         return JSONResponse(self._run(request))
 
-    @route("PATCH", *_run_routes(""), by="v1, v2")
+    @route("PATCH", _RUN, by="v1, v2")
+    @route("PATCH", _RUN_BY_ID, "/runs/{run}", by="v1")
     async def patch(self, request: Request) -> Response:
         """Change a run; create an unknown one."""
         return JSONResponse(self._patch(request, request.path_params["run"], await request.json()))
@@ -98,7 +97,8 @@ class History(Resource):
         assert run is not None
         return run
 
-    @route("GET", *_run_routes("/details"), by="v1, v2")
+    @route("GET", f"{_RUN}/details", f"{_RUN_BY_ID}/details", by="v1")
+    @route("GET", "/runs/{run}/details", by="v2")
     async def details(self, request: Request) -> Response:
         """Describe a run, with its error and the addresses of its logs."""
         run = self._run(request)
@@ -110,7 +110,7 @@ class History(Resource):
             | {"warnings": None, "inputDatasets": [], "outputDatasets": [], "logFiles": addresses, "services": {}}
         )
 
-    @route("POST", *_run_routes("/events"), by="v1")
+    @route("POST", f"{_RUN}/events", f"{_RUN_BY_ID}/events", "/runs/{run}/events", by="v1")
     async def event(self, request: Request) -> Response:
         """Change the status of a run that its own process reports."""
         self._apply(self._run(request)["runId"], await request.json())
@@ -133,7 +133,8 @@ class History(Resource):
         if self._store.get("submission", run_id) is None or status == "CancelRequested":
             self._runs.move(run_id, status, error=event["data"].get("ErrorResponse") if status in FINAL else None)
 
-    @route("GET", *_run_routes("/children"), by="v1, v2")
+    @route("GET", f"{_RUN}/children", f"{_RUN_BY_ID}/children", by="v1")
+    @route("GET", "/runs/{run}/children", by="v2")
     async def children(self, request: Request) -> Response:
         """List the children of a run."""
         parent = self._run(request)["runId"]
@@ -147,20 +148,20 @@ class History(Resource):
         runs = [run for run in self._newest_first() if run["experimentId"] == experiment]
         return _part([run for run in runs if matches(run, body.get("filter"))], body)
 
-    @route("DELETE", *_run_routes("/tags"), by="v1")
+    @route("DELETE", f"{_RUN}/tags", f"{_RUN_BY_ID}/tags", "/runs/{run}/tags", by="v1")
     async def delete_tags(self, request: Request) -> Response:
         """Remove tags."""
         run = self._run(request)
         self._runs.remove_tags(run["runId"], await request.json())
         return JSONResponse({})
 
-    @route("GET", *_run_routes("/token"), by="v1")
+    @route("GET", f"{_RUN}/token", f"{_RUN_BY_ID}/token", "/runs/{run}/token", by="v1")
     async def token(self, request: Request) -> Response:
         """Renew the token of a job."""
         run = self._run(request)
         return JSONResponse({"token": self._state.tokens.issue(runId=run["runId"]), "expiryTimeUtc": _later(LIFETIME)})
 
-    @route("GET POST", *_run_routes("/metricsingest/wait"), by="v1")
+    @route("GET POST", f"{_RUN}{_WAIT}", f"{_RUN_BY_ID}{_WAIT}", f"/runs/{{run}}{_WAIT}", by="v1")
     async def ingested(self, request: Request) -> Response:
         """Confirm that all metrics have been stored; they are stored before they are answered."""
         return JSONResponse({})
