@@ -12,7 +12,6 @@ from mnistlib.cli.output import backend_of, near, print_json, print_plan, run_js
 from mnistlib.datasets import CATALOG, DIGITS, Dataset, fetch_dataset, load_dataset
 from mnistlib.errors import DataError, DatasetNotFoundError, IdxError, RunNotFoundError
 from mnistlib.idx import read_idx, read_idx_header
-from mnistlib.jobs import SweepJob, TrainJob
 from mnistlib.jobs.runner import read_job
 from mnistlib.models.artifact import SavedModel, load_model
 from mnistlib.plots import draw_text, save_png
@@ -163,12 +162,13 @@ def _mistakes(run: Run, options: argparse.Namespace) -> tuple[NDArray[np.uint8],
 def _model_and_dataset(run: Run, options: argparse.Namespace) -> tuple[SavedModel, Dataset]:
     folder = run.local_folder()
     job = read_job(folder)
-    if isinstance(job, SweepJob):
-        job = job.base  # the sweep's own output is its best model
-    if not isinstance(job, TrainJob):
+    training = job.training
+    if training is None:
         raise DataError(f"run {run.id} is a {job.type} job: only a trained model can be evaluated")
     model = load_model(folder / OUTPUTS)
-    dataset = load_dataset(job.dataset, limit=job.limit, data_folder=options.data_folder or job.data_folder)
+    dataset = load_dataset(
+        training.dataset, limit=training.limit, data_folder=options.data_folder or training.data_folder
+    )
     if model.description and dict(model.description.digests) != dict(dataset.digests):
         raise DataError(f"{dataset.name} is not the data set that {run.id} was trained on: its files have changed")
     return model, dataset

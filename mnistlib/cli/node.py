@@ -45,8 +45,8 @@ def _trial(options: argparse.Namespace) -> int | None:
     """Return the index of the trial; version 0.1 named it by its regularization."""
     if options.rate is None:
         return None if options.trial is None else int(options.trial)
-    sweep = read_job(Path.cwd())
-    return sweep.regularization.index(options.rate) if isinstance(sweep, SweepJob) else None
+    trials = [trial.training for trial in read_job(Path.cwd()).trials()]
+    return [trial.regularization for trial in trials if trial].index(options.rate)
 
 
 def _close(options: argparse.Namespace, side: NodeSide, data: Path | None) -> RunStatus | None:

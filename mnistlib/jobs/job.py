@@ -2,26 +2,57 @@
 
 import json
 import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from mnistlib.errors import JobError
 from mnistlib.options import check_options
+from mnistlib.runs import RunContext
+from mnistlib.training.options import TrainingOptions
 
 _TYPES: dict[str, type["Job"]] = {}
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """Result of a job that did not fail.
+
+    Attributes
+    ----------
+    converged : bool or None
+        Whether its solver converged; None of a job that has none.
+    cancelled : bool
+        Whether it was cut short by a request to cancel.
+    best_trial : int or None
+        Index of the best trial of a sweep.
+    """
+
+    converged: bool | None = None
+    cancelled: bool = False
+    best_trial: int | None = None
+
+
+Work = Callable[[RunContext], Outcome]
+"""The work of a run, in any thread or process."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class Job:
-    """Something to run, as data.
+class Job(ABC):
+    """Something to run, as data. A kind of job is one subclass; all that differs between kinds is a method.
 
     Attributes
     ----------
     type : str
-        What the kind of job is called in JSON.
+        Name of the kind in JSON.
+    title : str
+        Name of a run of the kind, for people.
     """
 
     type: ClassVar[str]
+    title: ClassVar[str]
 
     def __post_init__(self) -> None:
         for field in fields(self):  # numbers out of an array become plain ones, which JSON can hold
@@ -33,6 +64,59 @@ class Job:
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         _TYPES[cls.type] = cls
+
+    @abstractmethod
+    def execute(self, context: RunContext) -> Outcome:
+        """Run the job; what it makes is among the run's outputs.
+
+        Parameters
+        ----------
+        context : RunContext
+            The job's side of the run.
+        """
+
+    def work(self, trials: Sequence[Path]) -> Work:
+        """Return the work of the job's run. Called in the thread that submits it, whose settings of joblib count.
+
+        Parameters
+        ----------
+        trials : sequence of Path
+            The run folders of its trials, in their order.
+        """
+        return self.execute
+
+    def trials(self) -> Sequence["Job"]:
+        """Return the jobs that are runs of their own, in their order; none but of a sweep."""
+        return ()
+
+    @property
+    def training(self) -> TrainingOptions | None:
+        """The options of the training; of a sweep those that its trials share. None of a job that trains no model."""
+        return None
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """Environment variables of the job's process, which may be secrets."""
+        return {}
+
+    def with_data(self, folder: Path) -> Self:
+        """Return the job for a machine where its data set was brought into a folder."""
+        return self
+
+    def content_elsewhere(self) -> dict[str, Any]:
+        """Return the job for JSON that leaves this machine, without secrets and without the paths of this machine."""
+        content: dict[str, Any] = json.loads(self.to_json())
+        return content
+
+    def files_elsewhere(self, runs_folder: Path | None) -> dict[str, Path]:
+        """Return the files that the job needs on another machine beside its data set, by name.
+
+        Parameters
+        ----------
+        runs_folder : Path or None
+            The folder of the backend's runs, which are no part of a source folder.
+        """
+        return {}
 
     def to_json(self) -> str:
         """Return the job as JSON text."""

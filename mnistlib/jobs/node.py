@@ -11,16 +11,11 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-from mnistlib.datasets import NAMES
-from mnistlib.jobs.execute import Outcome, execute
-from mnistlib.jobs.job import Job
+from mnistlib.jobs.job import Job, Outcome
 from mnistlib.jobs.runner import begin, conclude, read_job
-from mnistlib.jobs.sweep import SweepJob
-from mnistlib.jobs.train import TrainJob
 from mnistlib.package import FOLDER
 from mnistlib.runs import RunContext, RunRecord, RunStatus, read_metrics
 from mnistlib.runs.context import CANCEL_FILE, LOG_FILE, METRIC_LINES_FILE, METRICS_FILE, OUTPUTS
@@ -32,8 +27,6 @@ _log = logging.getLogger("mnistlib")
 LOGS = Path(LOG_FILE).parent
 #: Files of a run's own folder, which a cluster would not collect there.
 COLLECTED = (RECORD_FILE, JOB_FILE, METRIC_LINES_FILE, METRICS_FILE)
-
-AnyJob = TypeVar("AnyJob", bound=Job)
 
 _TELL_EVERY = 1.0  # seconds between two looks at what metrics there are to tell
 
@@ -65,7 +58,7 @@ def run_on_node(
     trial: int | None = None,
     data: Path | None = None,
     reporter: RunReporter | None = None,
-    work: Callable[[Job, RunContext], Outcome] = execute,
+    work: Callable[[Job, RunContext], Outcome] = Job.execute,
 ) -> RunRecord:
     """Run the job in a folder to its end. The cluster hears of metrics meanwhile, and of the end from the caller.
 
@@ -90,15 +83,15 @@ def run_on_node(
         How it ended.
     """
     job = read_job(folder)
-    if trial is not None and isinstance(job, SweepJob):
-        job = job.children()[trial]
+    if trial is not None:
+        job = job.trials()[trial]
     if reporter is not None:
         try:
             reporter.begin(job, trial=trial)
         except Exception as error:
             _log.warning("what the run does could not be told: %s", error)
     if data is not None:
-        job = _with_data(job, data)
+        job = job.with_data(data)
     _collect(folder, job)
     record = RunRecord(
         run_id=run_id, experiment=experiment, job_type=job.type, status=RunStatus.QUEUED, process="", created=now()
@@ -113,14 +106,6 @@ def run_on_node(
         with _telling(folder, reporter):
             conclude(context, lambda active: work(job, active))
     return RunRecord.read(folder)
-
-
-def _with_data(job: AnyJob, data: Path) -> AnyJob:
-    if isinstance(job, SweepJob):
-        return replace(job, base=_with_data(job.base, data))
-    if not isinstance(job, TrainJob):
-        return job
-    return replace(job, data_folder=str(data)) if job.dataset in NAMES else replace(job, dataset=str(data))
 
 
 def _let_scripts_import_this_package() -> None:

@@ -10,8 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mnistlib.errors import JobError, ScriptFailedError
-from mnistlib.jobs.script import ScriptJob
-from mnistlib.jobs.source import left_out_error, reading, walk_source
+from mnistlib.jobs.source import Script, left_out_error, reading, walk_source
 from mnistlib.runs import RunContext
 from mnistlib.runs.context import LOG_FILE, OUTPUTS, RUN_VARIABLE
 
@@ -25,7 +24,7 @@ _GRACE = 5  # seconds from the request to end to the end by force
 _AZUREML_METRIC = re.compile(r"^Attempted to log (?:scalar|list) metric (.+):\n(.+)$", re.MULTILINE)
 
 
-def run_script(job: ScriptJob, context: RunContext) -> bool:
+def run_script(job: Script, context: RunContext) -> bool:
     """Run a script to its end.
 
     Returns
@@ -69,7 +68,7 @@ def run_script(job: ScriptJob, context: RunContext) -> bool:
     return finished
 
 
-def _copy_source(job: ScriptJob, folder: Path, runs_folder: Path | None) -> Path:
+def _copy_source(job: Script, folder: Path, runs_folder: Path | None) -> Path:
     """Copy the source folder, so that what runs is what was submitted, and ``outputs`` belongs to this run alone."""
     source = Path(job.source_directory)
     if not (source / job.script).is_file():

@@ -4,13 +4,11 @@ These are module-level functions of paths, so that joblib can send them to other
 """
 
 import traceback
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from mnistlib.errors import MnistlibError
-from mnistlib.jobs.execute import Outcome, execute
-from mnistlib.jobs.job import Job, job_from_json
+from mnistlib.jobs.job import Job, Work, job_from_json
 from mnistlib.runs import RunContext, RunRecord, RunStatus
 from mnistlib.runs.record import now
 from mnistlib.runs.store import JOB_FILE
@@ -19,7 +17,7 @@ from mnistlib.runs.store import JOB_FILE
 def run_in_folder(folder: Path) -> Exception | None:
     """Run the job that lies in a run's folder, and return why it failed, if it did."""
     context = begin(folder)
-    return None if context is None else conclude(context, lambda active: execute(read_job(folder), active))
+    return None if context is None else conclude(context, lambda active: read_job(folder).execute(active))
 
 
 def begin(folder: Path) -> RunContext | None:
@@ -33,7 +31,7 @@ def begin(folder: Path) -> RunContext | None:
     return context
 
 
-def conclude(context: RunContext, work: Callable[[RunContext], Outcome]) -> Exception | None:
+def conclude(context: RunContext, work: Work) -> Exception | None:
     """Do the work of a run that has begun, and record what it came to; its failure is returned, not raised."""
     record = RunRecord.read(context.folder)
     failure = None

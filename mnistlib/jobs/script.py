@@ -1,16 +1,19 @@
-"""Run somebody's own training script."""
+"""Job that runs a script of the user."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, ClassVar
 
 from mnistlib.errors import JobError
-from mnistlib.jobs.job import Job, require_path
+from mnistlib.jobs.job import Job, Outcome, require_path
+from mnistlib.jobs.process import run_script
+from mnistlib.jobs.source import SOURCE, Script, source_files
+from mnistlib.runs import RunContext
 
 
 @dataclass(frozen=True)
-class ScriptJob(Job):
+class ScriptJob(Job, Script):
     """Run a Python script, unchanged, in a process of its own.
 
     The script runs in a copy of its source folder; runs folders, wherever they lie, are no part of that. What it prints
@@ -43,12 +46,7 @@ class ScriptJob(Job):
     """
 
     type: ClassVar[str] = "script"
-
-    script: str
-    arguments: Sequence[str | int | float | PurePath] = ()
-    _: KW_ONLY
-    source_directory: str = "."
-    environment: Mapping[str, str] = field(default_factory=dict)
+    title: ClassVar[str] = "script run"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -68,6 +66,23 @@ class ScriptJob(Job):
         ):
             raise JobError(f"environment must map names of variables to texts, not {environment!r}")
         object.__setattr__(self, "environment", dict(environment))
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """The script's own environment variables."""
+        return self.environment
+
+    def content_elsewhere(self) -> dict[str, Any]:
+        """Return the content of the job without its variables, and with the source folder of a node."""
+        return super().content_elsewhere() | {"source_directory": SOURCE, "environment": {}}
+
+    def files_elsewhere(self, runs_folder: Path | None) -> dict[str, Path]:
+        """Return the files of the source folder."""
+        return {f"{SOURCE}/{name}": path for name, path in source_files(self, runs_folder).items()}
+
+    def execute(self, context: RunContext) -> Outcome:
+        """Run the script to its end; see :meth:`Job.execute`."""
+        return Outcome(cancelled=not run_script(self, context))
 
 
 _ARGUMENTS = (str, int, float, PurePath)

@@ -5,13 +5,13 @@ the source folder is read, and so may files of other programs: what has gone sin
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path, PurePath
 
 from mnistlib.errors import JobError
 from mnistlib.files import is_unfinished
-from mnistlib.jobs.script import ScriptJob
 from mnistlib.runs.context import OUTPUTS
 from mnistlib.runs.record import RECORD_FILE
 from mnistlib.runs.store import OWN_FOLDERS, PROCESSES
@@ -19,9 +19,23 @@ from mnistlib.runs.store import OWN_FOLDERS, PROCESSES
 #: Names the files that are not shipped.
 IGNORE_FILE = ".amlignore"
 
+#: Folder of a script's source on a node, below what is shipped.
+SOURCE = "source"
+
 _LEFT_OUT = frozenset((".git", ".hg", ".svn", ".venv", ".tox", "__pycache__", IGNORE_FILE))
 # Gone since it was listed, or replaced by something of another kind.
 _GONE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script and its source folder, as a `ScriptJob` has them."""
+
+    script: str
+    arguments: Sequence[str | int | float | PurePath] = ()
+    _: KW_ONLY
+    source_directory: str = "."
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def walk_source(
@@ -106,10 +120,27 @@ def _unreadable(error: PermissionError) -> JobError:
     )
 
 
-def left_out_error(job: ScriptJob) -> JobError:
+def left_out_error(job: Script) -> JobError:
     """Return the error for a script that is no part of its source folder."""
     return JobError(
         f"the script {PurePath(job.script).as_posix()} is no part of the source folder {job.source_directory}: runs "
         f"folders, runs, {OUTPUTS}, folders such as .venv and what an ignore file names are left out. Move the script, "
         "or name the folder that holds it, source_directory="
     )
+
+
+def source_files(job: Script, runs_folder: Path | None) -> dict[str, Path]:
+    """Return the files of a source folder that its ``.amlignore``, else its ``.gitignore``, does not leave out."""
+    import pathspec
+
+    folder = Path(job.source_directory)
+    if not folder.is_dir():
+        raise JobError(f"there is no folder {folder}: name the folder that holds the script, source_directory=")
+    ignore = next((file for name in (IGNORE_FILE, ".gitignore") if (file := folder / name).is_file()), None)
+    lines = ignore.read_text(encoding="utf-8").splitlines() if ignore else []
+    left_out = pathspec.GitIgnoreSpec.from_lines(lines)
+    walked = walk_source(folder, runs_folder=runs_folder, ignored=left_out.match_file)
+    files = {(below / name).as_posix(): folder / below / name for below, names in walked for name in names}
+    if PurePath(job.script).as_posix() not in files and (folder / job.script).is_file():
+        raise left_out_error(job)
+    return dict(sorted(files.items()))

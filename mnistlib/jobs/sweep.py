@@ -1,13 +1,23 @@
 """The same job with several values of the regularization, of which the best is found."""
 
+import shutil
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
-from mnistlib.errors import JobError
-from mnistlib.jobs.job import Job, require_type
+from mnistlib.datasets import load_dataset
+from mnistlib.errors import JobError, SweepFailedError
+from mnistlib.jobs.job import Job, Outcome, Work, require_type
+from mnistlib.jobs.sweeping import Spread, train_apart, train_together
 from mnistlib.jobs.train import TrainJob
+from mnistlib.models.artifact import load_model
 from mnistlib.options import choice, option, positive
+from mnistlib.runs import RunContext, RunRecord, RunStatus
+from mnistlib.runs.context import OUTPUTS
+from mnistlib.training.fit import judge
+from mnistlib.training.solvers import OWN_SOLVER
 
 Child = TypeVar("Child", bound=Hashable)
 
@@ -42,11 +52,12 @@ class SweepJob(Job):
     --------
     >>> import mnistlib
     >>> sweep = mnistlib.SweepJob(base=mnistlib.TrainJob(dataset="digits"), regularization=[0.1, 1.0])
-    >>> [child.regularization for child in sweep.children()]
+    >>> [trial.regularization for trial in sweep.trials()]
     [0.1, 1.0]
     """
 
     type: ClassVar[str] = "sweep"
+    title: ClassVar[str] = "sweep"
 
     base: TrainJob
     _: KW_ONLY
@@ -67,15 +78,87 @@ class SweepJob(Job):
             raise JobError(f"regularization has a value twice: {', '.join(f'{r:g}' for r in self.regularization)}")
         require_type(self, "primary_metric", str)
 
-    def children(self) -> list[TrainJob]:
+    def trials(self) -> list[TrainJob]:
         """Return the job of each trial, in the order of `regularization`."""
         validation = self.base.validation or VALIDATION
         return [replace(self.base, regularization=value, validation=validation) for value in self.regularization]
+
+    def children(self) -> list[TrainJob]:
+        """Return the trials, by their name in version 0.1."""
+        return self.trials()
 
     def best_of(self, values: Mapping[Child, float]) -> Child | None:
         """Return the key of the best value of the primary metric; the first of equals; None of none."""
         sign = 1 if self.goal == "maximize" else -1
         return max(values, key=lambda key: sign * values[key], default=None)
+
+    @property
+    def training(self) -> TrainJob:
+        """The options that all trials share, but for the regularization."""
+        return self.base
+
+    def with_data(self, folder: Path) -> Self:
+        """Return the sweep for a machine where its data set was brought into a folder."""
+        return replace(self, base=self.base.with_data(folder))
+
+    def content_elsewhere(self) -> dict[str, Any]:
+        """Return the content of the sweep without the data folder of this machine."""
+        return super().content_elsewhere() | {"base": self.base.content_elsewhere()}
+
+    def execute(self, context: RunContext) -> Outcome:
+        """Refuse: the trials of a sweep are runs of their own."""
+        raise JobError("a sweep can't be executed as one job: submit it to a backend")
+
+    def work(self, trials: Sequence[Path]) -> Work:
+        """Return the work of the sweep's run; see :meth:`Job.work`."""
+        return partial(self._run, list(trials), Spread.active())
+
+    def _run(self, folders: list[Path], spread: Spread, context: RunContext) -> Outcome:
+        """Run the trials that have not completed yet, then choose the best."""
+        pending = [
+            (folder, job)
+            for folder, job in zip(folders, self.trials(), strict=True)
+            if RunRecord.read(folder).status is RunStatus.QUEUED
+        ]
+        context.log(f"sweep of {len(folders)} trials, {len(folders) - len(pending)} of them completed before")
+        if pending and self.base.solver == OWN_SOLVER:
+            train_together(pending, context)
+        elif pending:
+            train_apart([folder for folder, _ in pending], spread)
+        return Outcome(cancelled=True) if context.cancelled else self.choose(folders, context)
+
+    def choose(self, folders: list[Path], context: RunContext) -> Outcome:
+        """Find the best trial, score its model on the test images, and make it the sweep's own output.
+
+        Parameters
+        ----------
+        folders : list of Path
+            The run folders of the trials, in their order; all have ended.
+        context : RunContext
+            The sweep's own side.
+
+        Raises
+        ------
+        SweepFailedError
+            If no trial completed.
+        """
+        records = {folder: RunRecord.read(folder) for folder in folders}
+        completed = {folder: record for folder, record in records.items() if record.status is RunStatus.COMPLETED}
+        metric = self.primary_metric
+        values = {folder: record.metrics[metric] for folder, record in completed.items() if metric in record.metrics}
+        best = self.best_of(values)
+        if best is None:
+            raise SweepFailedError(_why_none(metric, list(records.values()), list(completed.values())))
+        trial = folders.index(best)
+        context.log_metric("best_regularization", self.regularization[trial])
+        context.log_metric(f"best_{metric}", values[best])
+        base = self.base
+        dataset = load_dataset(base.dataset, limit=base.limit, data_folder=base.data_folder, download=base.download)
+        model = load_model(best / OUTPUTS)
+        context.log_metric("accuracy", judge(model.classifier, dataset).accuracy)
+        for file in (best / OUTPUTS).iterdir():
+            shutil.copyfile(file, context.output_path(file.name))
+        return Outcome(converged=records[best].converged, best_trial=trial)
 
     @classmethod
     def from_content(cls, content: dict[str, Any]) -> Self:
@@ -84,3 +167,10 @@ class SweepJob(Job):
         if isinstance(base, dict):
             content = content | {"base": TrainJob.from_content(base)}
         return super().from_content(content)
+
+
+def _why_none(metric: str, records: list[RunRecord], completed: list[RunRecord]) -> str:
+    if completed:
+        known = sorted({name for record in completed for name in record.metrics})
+        return f"no trial has the primary metric {metric!r}; they have {', '.join(known)}"
+    return f"all {len(records)} trials failed, the first because: {records[0].error}"

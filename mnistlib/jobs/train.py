@@ -1,22 +1,23 @@
-"""Train one model."""
+"""Job that trains one model."""
 
+import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
+from mnistlib.datasets import Dataset, load_dataset
 from mnistlib.datasets.catalog import NAMES
 from mnistlib.errors import JobError
-from mnistlib.jobs.job import Job, require_path, require_type
-from mnistlib.options import choice, option, share, whole
-from mnistlib.training.preprocessing import NORMALIZATIONS
-from mnistlib.training.solvers import SOLVERS, SolverOptions
-
-_DATA_FOLDER = "holds a subfolder for each data set (default: $MNISTLIB_DATA)"
+from mnistlib.jobs.job import Job, Outcome, require_path, require_type
+from mnistlib.models.artifact import MODEL_FILE, ModelDescription, current_versions, pickle_classifier, save_model
+from mnistlib.runs import RunContext
+from mnistlib.training.fit import TrainedModel, train
+from mnistlib.training.options import TrainingOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainJob(Job, SolverOptions):
+class TrainJob(Job, TrainingOptions):
     """Train one model.
 
     Attributes
@@ -37,7 +38,7 @@ class TrainJob(Job, SolverOptions):
     solver : str
         ``auto``, or one of scikit-learn's by name; ``liblinear`` fits one class against the rest.
     regularization, max_iter, tol, seed
-        As `SolverOptions` has them.
+        As `mnistlib.training.solvers.SolverOptions` has them.
 
     Raises
     ------
@@ -53,14 +54,7 @@ class TrainJob(Job, SolverOptions):
     """
 
     type: ClassVar[str] = "train"
-
-    dataset: str = option("mnist", f"{', '.join(NAMES)}, or a folder (default: mnist)")
-    data_folder: str | None = option(None, _DATA_FOLDER, metavar="FOLDER")
-    download: bool = option(True, "never fetch files", flag="--no-download")
-    limit: int | None = option(None, "use at most N images of each split", metavar="N", check=whole(1))
-    validation: float = option(0.0, "score training images held out, not the test", metavar="SHARE", check=share)
-    normalization: str = option("unit", f"{', '.join(NORMALIZATIONS)} (default: unit)", check=choice(*NORMALIZATIONS))
-    solver: str = option("auto", "auto, or one of scikit-learn's by name (default: auto)", check=choice(*SOLVERS))
+    title: ClassVar[str] = "training run"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -72,6 +66,52 @@ class TrainJob(Job, SolverOptions):
             raise JobError("dataset must be a name or a folder, not empty")
         require_path(self, "data_folder", optional=True)
         require_type(self, "download", bool)
+
+    @property
+    def training(self) -> TrainingOptions:
+        """The options of the training: those of the job itself."""
+        return self
+
+    def with_data(self, folder: Path) -> Self:
+        """Return the job for a machine where its data set was brought into a folder."""
+        return replace(self, data_folder=str(folder)) if self.dataset in NAMES else replace(self, dataset=str(folder))
+
+    def content_elsewhere(self) -> dict[str, Any]:
+        """Return the content of the job without the data folder of this machine."""
+        return super().content_elsewhere() | {"data_folder": None}
+
+    def execute(self, context: RunContext) -> Outcome:
+        """Load the data, train, and keep the model; see :meth:`Job.execute`."""
+        dataset = load_for(self, context)
+        model = train(dataset, normalization=self.normalization, solver=self.solver, options=self, context=context)
+        return keep(model, self, dataset, context)
+
+
+def load_for(job: TrainingOptions, context: RunContext) -> Dataset:
+    """Load the data set of a training; for validation, with held-out training images in place of the test images."""
+    dataset = load_dataset(job.dataset, limit=job.limit, data_folder=job.data_folder, download=job.download)
+    context.log(f"loaded {dataset!r}")
+    if not job.validation:
+        return dataset
+    return dataset.holding_out(job.validation, seed=job.seed)
+
+
+def keep(model: TrainedModel, job: TrainingOptions, dataset: Dataset, context: RunContext) -> Outcome:
+    """Write a trained model and its description into the run's outputs."""
+    pickled = pickle_classifier(model.classifier)
+    description = ModelDescription(
+        dataset=dataset.name,
+        digests=dataset.digests,
+        normalization=job.normalization,
+        input_shape=dataset.image_shape,
+        classes=dataset.classes,
+        metrics=context.metrics,
+        converged=model.converged,
+        versions=current_versions(),
+        sha256=hashlib.sha256(pickled).hexdigest(),
+    )
+    save_model(context.output_path(MODEL_FILE).parent, pickled, description)
+    return Outcome(model.converged, model.cancelled)
 
 
 def _is_folder(dataset: Any) -> bool:

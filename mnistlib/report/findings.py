@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from mnistlib.datasets import Dataset, load_dataset
 from mnistlib.errors import DataError, MnistlibError
-from mnistlib.jobs import Job, SweepJob, TrainJob, job_from_json
+from mnistlib.jobs import Job, job_from_json
 from mnistlib.models.artifact import DESCRIPTION_FILE, MODEL_FILE, ModelDescription, SavedModel, load_model
 from mnistlib.runs import Metrics, Run, RunRecord, RunStatus
 from mnistlib.runs.context import OUTPUTS
 from mnistlib.runs.store import JOB_FILE
 from mnistlib.training.evaluation import Evaluation, evaluate, worst_mistakes
+from mnistlib.training.options import TrainingOptions
 
 #: How many mistakes are shown.
 MISTAKES = 30
@@ -127,16 +128,21 @@ class Findings:
     missing: tuple[str, ...] = ()
 
     @property
-    def trained(self) -> TrainJob | None:
+    def trained(self) -> TrainingOptions | None:
         """The job that the model comes from: the run's own, or that of a sweep's winner."""
         if self.best is not None:
             return self.children[self.best].trained
-        return self.job if isinstance(self.job, TrainJob) else None
+        return None if self.job is None or self.is_sweep else self.job.training
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether the run is a sweep."""
+        return self.job is not None and bool(self.job.trials())
 
     @property
     def judged_on(self) -> str:
         """Which images its accuracy is of; the job alone says it, also where the images are gone."""
-        held_out = self.trained is not None and self.trained.validation and not isinstance(self.job, SweepJob)
+        held_out = self.trained is not None and self.trained.validation and not self.is_sweep
         return "held-out training" if held_out else "test"
 
 
@@ -197,7 +203,7 @@ def _examine(findings: Findings, folder: Path, data_folder: str | os.PathLike[st
     if model.description is not None:
         findings = replace(findings, classes=model.description.classes)
     try:
-        dataset = _load(job, model, data_folder, validate=not isinstance(findings.job, SweepJob))
+        dataset = _load(job, model, data_folder, validate=not findings.is_sweep)
     except (MnistlibError, OSError) as error:
         return replace(
             findings, missing=(f"Confusion matrix and mistakes need the data, which are not there: {error}",)
@@ -205,7 +211,9 @@ def _examine(findings: Findings, folder: Path, data_folder: str | os.PathLike[st
     return replace(findings, judgement=_judge(model, dataset, findings.judged_on))
 
 
-def _load(job: TrainJob, model: SavedModel, data_folder: str | os.PathLike[str] | None, *, validate: bool) -> Dataset:
+def _load(
+    job: TrainingOptions, model: SavedModel, data_folder: str | os.PathLike[str] | None, *, validate: bool
+) -> Dataset:
     dataset = load_dataset(job.dataset, limit=job.limit, data_folder=data_folder or job.data_folder, download=False)
     if model.description and dict(model.description.digests) != dict(dataset.digests):
         raise DataError(f"the files of {dataset.name} have changed since the model was trained")
@@ -238,7 +246,7 @@ def _weights(model: SavedModel) -> Weights | None:
 
 
 def _why_no_training(findings: Findings) -> str:
-    if isinstance(findings.job, SweepJob):
+    if findings.is_sweep:
         return f"There is no winner to show: the sweep {_what_became(findings.status)}."
     if findings.job is None:
         return "The run keeps no job that could be read, so there is no model to show."

@@ -18,7 +18,7 @@ _LOG_LINES = 60
 
 def headline(findings: Findings) -> Headline:
     """Return what stands at the top: what the run was, what became of it, and its most important figures."""
-    kind = {"train": "training run", "sweep": "sweep", "script": "script run"}.get(_job_type(findings), "run")
+    kind = findings.job.title if findings.job is not None else "run"
     record = findings.record
     about = [f"experiment {findings.run.experiment}", f"run {findings.run.id}"]
     if record is not None:
@@ -38,7 +38,7 @@ def headline(findings: Findings) -> Headline:
 def make_sections(findings: Findings) -> list[Html]:
     """Return the sections of a report, in the order in which they are read."""
     sections = [*_trouble(findings)]
-    if isinstance(findings.job, SweepJob):
+    if findings.is_sweep:
         sections += sweep_sections(findings)
     sections += [*progress_sections(findings), *model_sections(findings), *_provenance(findings), *_log(findings)]
     return sections
@@ -59,10 +59,6 @@ def _was(status: RunStatus) -> str:
     return "was cancelled" if status is RunStatus.CANCELLED else str(status)
 
 
-def _job_type(findings: Findings) -> str:
-    return findings.job.type if findings.job is not None else ""
-
-
 def _tiles(findings: Findings) -> Iterator[tuple[str, object, str]]:
     """Yield figures with what they are of and a remark: label, value, remark."""
     latest = findings.metrics.latest
@@ -76,7 +72,7 @@ def _tiles(findings: Findings) -> Iterator[tuple[str, object, str]]:
         yield "solver", value, _iterations(findings)
     job = findings.trained
     if job is not None:
-        of_sweep = isinstance(findings.job, SweepJob)
+        of_sweep = findings.is_sweep
         yield (
             "best regularization" if of_sweep else "regularization",
             number(job.regularization),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from mnistlib.html.charts import Axis, line_chart
 from mnistlib.html.elements import Html, element, number, percent, table
-from mnistlib.jobs import SweepJob, TrainJob
+from mnistlib.jobs import SweepJob
 from mnistlib.report.findings import Findings
 from mnistlib.report.page import figure, section
 
@@ -90,8 +90,8 @@ def _remark(child: Findings, *, best: bool) -> Html:
 
 
 def _regularization(child: Findings) -> float:
-    assert isinstance(child.job, TrainJob)
-    return child.job.regularization
+    assert child.trained is not None
+    return child.trained.regularization
 
 
 def _writer(metric: str) -> Callable[[float], str]:

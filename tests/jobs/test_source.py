@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from mnistlib import JobError, JobFailedError, LocalBackend, ScriptJob, TrainJob
-from mnistlib.backends.cloud.staging import SOURCE, stage
-from mnistlib.jobs.source import reading, walk_source
+from mnistlib.backends.cloud.staging import stage
+from mnistlib.jobs.source import SOURCE, reading, walk_source
 from mnistlib.runs import RunStore
 from mnistlib.runs.store import OWN_FOLDERS
 

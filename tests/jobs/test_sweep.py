@@ -8,16 +8,16 @@ BASE = TrainJob(dataset="digits")
 GOOD: dict[str, Any] = {"base": BASE, "regularization": [1.0]}
 
 
-def test_children_are_the_base_at_each_value_with_a_fifth_held_back() -> None:
-    children = SweepJob(base=BASE, regularization=[0.1, 1.0]).children()
-    assert [child.regularization for child in children] == [0.1, 1.0]
-    assert {child.validation for child in children} == {0.2}
-    assert {child.dataset for child in children} == {"digits"}
+def test_trials_are_the_base_at_each_value_with_a_fifth_held_back() -> None:
+    trials = SweepJob(base=BASE, regularization=[0.1, 1.0]).trials()
+    assert [child.regularization for child in trials] == [0.1, 1.0]
+    assert {child.validation for child in trials} == {0.2}
+    assert {child.dataset for child in trials} == {"digits"}
 
 
 def test_the_base_may_say_how_much_is_held_back() -> None:
     base = TrainJob(dataset="digits", validation=0.5)
-    assert SweepJob(base=base, regularization=[1.0]).children()[0].validation == 0.5
+    assert SweepJob(base=base, regularization=[1.0]).trials()[0].validation == 0.5
 
 
 def test_the_best_is_the_largest_or_the_smallest_and_the_first_of_equals() -> None:

@@ -119,10 +119,10 @@ def _index_of(trial: RemoteRun, sweep: RemoteRun, left: Sequence[int]) -> int:
     if TRIAL in trial.properties:
         return int(trial.properties[TRIAL])
     if JOB in trial.properties and _REGULARIZATION in sweep.properties:
-        job = job_from_json(trial.properties[JOB])
-        assert isinstance(job, TrainJob)
+        training = job_from_json(trial.properties[JOB]).training
+        assert training is not None
         values: list[float] = json.loads(sweep.properties[_REGULARIZATION])
-        return left[values.index(job.regularization)]
+        return left[values.index(training.regularization)]
     number = trial.run_id.rpartition("_")[2]
     if not number.isdecimal() or int(number) >= len(left):
         raise ClusterError(f"run {trial.run_id} does not say which trial of its sweep it is")

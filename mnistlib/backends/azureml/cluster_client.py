@@ -282,7 +282,7 @@ def _trial_of(submission: Submission, run_id: str, sweep: SweepJob, trial: int) 
         experiment=submission.experiment,
         folder=submission.folder,
         arguments=(*submission.arguments, "--sweep", submission.run_id, "--trial", str(trial)),
-        properties=properties_of(sweep.children()[trial]),
+        properties=properties_of(sweep.trials()[trial]),
         parent=submission.run_id,
         data=submission.data,
         data_name=submission.data_name,

@@ -17,7 +17,7 @@ from mnistlib.backends.plan import Plan
 from mnistlib.datasets import CATALOG, DIGITS, NAMES, fetch_dataset
 from mnistlib.datasets.folder import require_files
 from mnistlib.errors import BackendError, DatasetNotFoundError, JobError, RunNotFoundError, RunStateError
-from mnistlib.jobs import Job, ScriptJob, SweepJob, TrainJob
+from mnistlib.jobs import Job, SweepJob
 from mnistlib.jobs.job import job_from_json
 from mnistlib.models.interfaces import Models, Services
 from mnistlib.models.version import require_model_name
@@ -88,10 +88,8 @@ class CloudBackend(Backend):
         if register_as is not None:
             require_model_name(register_as)
             registers = ("--register-as", register_as)
-        done: list[str | None] = []
-        if isinstance(job, SweepJob):
-            completed = self._completed(experiment) if resume else {}
-            done = [completed.get(child) for child in job.children()]
+        completed = self._completed(experiment) if resume else {}
+        done = [completed.get(trial) for trial in job.trials()]
         shipment, data = self._stage(job), self._data_of(job, download=True)
         self._client.prepare()
         with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
@@ -110,7 +108,7 @@ class CloudBackend(Backend):
             )
             if isinstance(job, SweepJob) and None in done:
                 self._client.send_sweep(submission, job, done)
-            elif isinstance(job, SweepJob):
+            elif done:
                 known = {CHILDREN: json.dumps(done), CHOOSES: "itself", **submission.properties}
                 arguments = (*registers, "--sweep", submission.run_id)
                 submission = replace(submission, properties=known, arguments=arguments)
@@ -159,13 +157,13 @@ class CloudBackend(Backend):
             steps.append(f"send {_total(data)} of data, unless they are there: {', '.join(data)}")
             if name := self._name_of(job):
                 steps.append(f"register them as the data set {name}: a new version, unless one has the same content")
-        training = job.base if isinstance(job, SweepJob) else job
-        if not data and self._data != "fetch" and isinstance(training, TrainJob) and training.dataset in CATALOG:
+        training = job.training
+        if not data and self._data != "fetch" and training and training.dataset in CATALOG:
             steps.append(f"download {training.dataset}, which is not here yet, and send it")
-        if isinstance(training, TrainJob) and training.dataset not in NAMES and not Path(training.dataset).is_dir():
+        if training and training.dataset not in NAMES and not Path(training.dataset).is_dir():
             steps.append(f"expect the node to have the folder {training.dataset}: there is none here")
-        if isinstance(job, SweepJob):
-            steps.append(f"run {len(job.regularization)} trials, each on a node: {command}")
+        if trials := job.trials():
+            steps.append(f"run {len(trials)} trials, each on a node: {command}")
             steps.append("let the last of them to end choose the best")
         else:
             steps.append(f"run on a node: {command}")
@@ -196,17 +194,18 @@ class CloudBackend(Backend):
 
         None either where they are not here, unless they may be downloaded.
         """
-        if isinstance(job, SweepJob):
-            return self._data_of(job.base, download=download)
-        if not isinstance(job, TrainJob) or job.dataset == DIGITS:
+        training = job.training
+        if training is None or training.dataset == DIGITS:
             return {}
-        if job.dataset not in NAMES:
-            folder = Path(job.dataset)
+        if training.dataset not in NAMES:
+            folder = Path(training.dataset)
             return {path.name: path for path in require_files(folder).values()} if folder.is_dir() else {}
         if self._data == "fetch":
             return {}
         try:
-            found = fetch_dataset(job.dataset, data_folder=job.data_folder, download=download and job.download)
+            found = fetch_dataset(
+                training.dataset, data_folder=training.data_folder, download=download and training.download
+            )
         except DatasetNotFoundError:
             if download:
                 raise
@@ -215,8 +214,7 @@ class CloudBackend(Backend):
 
     def _name_of(self, job: Job) -> str | None:
         """Return what the cluster registers a job's data set as, if it does."""
-        training = job.base if isinstance(job, SweepJob) else job
-        return self._client.registered_as(training.dataset) if isinstance(training, TrainJob) else None
+        return None if job.training is None else self._client.registered_as(job.training.dataset)
 
     def _completed(self, experiment: str) -> dict[Job, str]:
         """Return the ids of training runs that have completed in an experiment, by their jobs."""
@@ -232,7 +230,7 @@ class CloudBackend(Backend):
 
 def _variables(job: Job) -> dict[str, str]:
     """Return the variables of a job's process, which is to find the package that was shipped before any other."""
-    own = dict(job.environment) if isinstance(job, ScriptJob) else {}
+    own = dict(job.variables)
     return own | {"PYTHONPATH": ":".join(filter(None, [PACKAGE, own.get("PYTHONPATH")]))}
 
 

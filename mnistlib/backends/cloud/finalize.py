@@ -12,10 +12,8 @@ from mnistlib.backends.cloud.cluster_client import ClusterClient, RemoteRun
 from mnistlib.backends.cloud.node import NodeSide
 from mnistlib.backends.cloud.properties import ENDED, record_of
 from mnistlib.backends.cloud.run import CloudRun
-from mnistlib.jobs import Job, SweepJob
-from mnistlib.jobs.execute import Outcome
+from mnistlib.jobs import Job, Outcome, SweepJob
 from mnistlib.jobs.node import LOGS, run_on_node
-from mnistlib.jobs.sweeping import choose
 from mnistlib.runs import RunContext, RunRecord, RunStatus
 from mnistlib.runs.context import OUTPUTS
 from mnistlib.runs.record import RECORD_FILE
@@ -97,7 +95,7 @@ def _choose(side: NodeSide, sweep: SweepJob, runs: Sequence[RemoteRun], *, own: 
             Path.cwd() if run.run_id == own else _bring(side.client, run, context.folder / "runs" / run.run_id)
             for run in runs
         ]
-        return choose(job, folders, context)
+        return job.choose(folders, context)
 
     return run_on_node(_FOLDER, run_id=side.run_id, experiment=side.experiment, data=data, reporter=side, work=work)
 

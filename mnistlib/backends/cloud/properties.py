@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from mnistlib.backends.cloud.cluster_client import RemoteRun
-from mnistlib.jobs import Job, SweepJob, TrainJob
+from mnistlib.jobs import Job, SweepJob
 from mnistlib.runs import RunRecord, RunStatus
 
 #: Of every run: the ``type`` of its job.
@@ -32,7 +32,7 @@ def new_id(experiment: str) -> str:
 
 def properties_of(job: Job) -> dict[str, str]:
     """Return the properties by which the run of a job is known for what it is."""
-    return {JOB_TYPE: job.type} | ({JOB: job.to_json()} if isinstance(job, TrainJob) else {})
+    return {JOB_TYPE: job.type} | ({JOB: job.to_json()} if job.training and not job.trials() else {})
 
 
 def ended_properties(record: RunRecord) -> dict[str, str]:

@@ -9,16 +9,13 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from mnistlib.errors import JobError
-from mnistlib.jobs import Job, ScriptJob, SweepJob, TrainJob
-from mnistlib.jobs.source import IGNORE_FILE, left_out_error, reading, walk_source
+from mnistlib.jobs import Job
+from mnistlib.jobs.source import IGNORE_FILE, SOURCE, reading
 from mnistlib.package import PACKAGE, package
 from mnistlib.runs.store import JOB_FILE
-
-#: Where a script's source folder is shipped to, below what is shipped.
-SOURCE = "source"
 
 #: Limits of a snapshot of source code.
 MOST_BYTES = 300 * 1024 * 1024
@@ -85,33 +82,11 @@ def stage(job: Job, *, runs_folder: Path | None = None) -> Shipment:
         may be; the biggest files are named.
     """
     files: dict[str, Path | bytes] = {PACKAGE: package()}
-    content = json.loads(job.to_json())
-    if isinstance(job, TrainJob | SweepJob):
-        content.get("base", content)["data_folder"] = None  # of this machine
-    if isinstance(job, ScriptJob):
-        content |= {"source_directory": SOURCE, "environment": {}}
-        files |= {f"{SOURCE}/{name}": path for name, path in _source(job, runs_folder).items()}
-    files[JOB_FILE] = json.dumps(content, indent=2).encode()
+    files |= job.files_elsewhere(runs_folder)
+    files[JOB_FILE] = json.dumps(job.content_elsewhere(), indent=2).encode()
     shipment = Shipment(files)
     _require_small(shipment)
     return shipment
-
-
-def _source(job: ScriptJob, runs_folder: Path | None) -> dict[str, Path]:
-    """Return the files of a source folder that its ``.amlignore``, else its ``.gitignore``, does not leave out."""
-    import pathspec
-
-    folder = Path(job.source_directory)
-    if not folder.is_dir():
-        raise JobError(f"there is no folder {folder}: name the folder that holds the script, source_directory=")
-    ignore = next((file for name in (IGNORE_FILE, ".gitignore") if (file := folder / name).is_file()), None)
-    lines = ignore.read_text(encoding="utf-8").splitlines() if ignore else []
-    left_out = pathspec.GitIgnoreSpec.from_lines(lines)
-    walked = walk_source(folder, runs_folder=runs_folder, ignored=left_out.match_file)
-    files = {(below / name).as_posix(): folder / below / name for below, names in walked for name in names}
-    if PurePath(job.script).as_posix() not in files and (folder / job.script).is_file():
-        raise left_out_error(job)
-    return dict(sorted(files.items()))
 
 
 def _require_small(shipment: Shipment) -> None:

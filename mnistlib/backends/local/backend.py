@@ -15,9 +15,9 @@ from mnistlib.backends.local.services import LocalServices
 from mnistlib.backends.plan import Plan
 from mnistlib.errors import JobFailedError, MnistlibError, ModelError, RunStateError
 from mnistlib.files import publish
-from mnistlib.jobs import Job, Outcome, SweepJob, TrainJob, execute
+from mnistlib.jobs import Job, TrainJob
+from mnistlib.jobs.job import Work
 from mnistlib.jobs.runner import begin, conclude, read_job, reason_of
-from mnistlib.jobs.sweeping import Spread, run_sweep
 from mnistlib.models.artifact import read_verified
 from mnistlib.models.registry import ModelRegistry
 from mnistlib.models.version import ModelVersion, require_model_name
@@ -177,7 +177,7 @@ class LocalRun(Run):
             for child in self.record.children
         ]
 
-    def work(self, work: Callable[[RunContext], Outcome], *, register_as: str | None = None) -> None:
+    def work(self, work: Work, *, register_as: str | None = None) -> None:
         """Do the run's work in the calling thread, unless it was cancelled in the queue."""
         try:
             context = begin(self.path)
@@ -277,21 +277,15 @@ class LocalBackend(Backend):
             require_model_name(register_as)
         create = partial(self._store.create, experiment=experiment, tags=tags)
         folder = create(job.to_json(), job_type=job.type, name=name)
-        work: Callable[[RunContext], Outcome] = partial(execute, job)
-        created = [folder]
-        if isinstance(job, SweepJob):
-            children = self._create_children(job, folder, create, resume=resume)
-            created += [child for child in children if RunRecord.read(child).parent == folder.name]
-            # What joblib is told with parallel_config is told to this thread only.
-            work = partial(run_sweep, job, children, spread=Spread.active())
+        trials = self._create_trials(job, folder, create, resume=resume)
         if self._mirror:
-            for each in created:
+            for each in [folder, *(trial for trial in trials if RunRecord.read(trial).parent == folder.name)]:
                 self._mirror.follow(each)
         run = self._handle(folder, own=True)
-        self._workers.submit(self._work, run, work, register_as)
+        self._workers.submit(self._work, run, job.work(trials), register_as)
         return run
 
-    def _work(self, run: LocalRun, work: Callable[[RunContext], Outcome], register_as: str | None) -> None:
+    def _work(self, run: LocalRun, work: Work, register_as: str | None) -> None:
         """Do a run's work; as a method of the backend it keeps the backend, and so its lock, until it is done."""
         run.work(work, register_as=register_as)
 
@@ -314,8 +308,8 @@ class LocalBackend(Backend):
     def plan(self, job: Job) -> Plan:
         """Return what submitting a job would do; see :meth:`Backend.plan`."""
         steps = [f"make a folder for the run in {self._store.folder}"]
-        if isinstance(job, SweepJob):
-            steps.append(f"train {len(job.regularization)} trials, each a run with a folder beside it")
+        if trials := job.trials():
+            steps.append(f"run {len(trials)} trials, each with a folder beside it")
         steps.append(f"run the {job.type} job in this process, and keep what it makes in the folder")
         return Plan(backend=repr(self), steps=steps)
 
@@ -332,15 +326,15 @@ class LocalBackend(Backend):
     def _handle(self, folder: Path, *, own: bool = False) -> LocalRun:
         return LocalRun(self._store, folder, self._models, self._mirror, own=own)
 
-    def _create_children(
-        self, sweep: SweepJob, folder: Path, create: Callable[..., Path], *, resume: bool
-    ) -> list[Path]:
+    def _create_trials(self, job: Job, folder: Path, create: Callable[..., Path], *, resume: bool) -> list[Path]:
+        """Return the run folders of a job's trials, some of which may have completed before."""
         done = self._completed(folder.parent.name) if resume else {}
         folders = [
-            done.get(child) or create(child.to_json(), job_type=child.type, parent=folder.name)
-            for child in sweep.children()
+            done.get(trial) or create(trial.to_json(), job_type=trial.type, parent=folder.name)
+            for trial in job.trials()
         ]
-        replace(RunRecord.read(folder), children=tuple(child.name for child in folders)).write(folder)
+        if folders:
+            replace(RunRecord.read(folder), children=tuple(each.name for each in folders)).write(folder)
         return folders
 
     def _completed(self, experiment: str) -> dict[Job, Path]:
