@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mnistlib.backends import BACKENDS
+from mnistlib.backends import specs
 from tests.azureml import require_sdk
 from tests.gallery import GALLERY, draw
 from tests.loopback import LOOPBACK, ON_THE_PATH, install
@@ -63,7 +63,7 @@ def test_the_first_cell_after_the_imports_is_the_only_one_that_says_where(path: 
 @pytest.mark.parametrize("path", BOOKS, ids=TITLES)
 def test_every_other_way_that_is_told_is_one_that_there_is(path: Path) -> None:
     named = re.findall(r'get_backend\("([^"]+)"', "".join(told_ways(path)))
-    assert set(named) == set(BACKENDS) - {"local"}
+    assert set(named) == set(specs()) - {"local"}
 
 
 def test_the_notebooks_are_stripped() -> None:
@@ -108,7 +108,7 @@ def test_the_command_for_the_gallery_draws_its_pictures(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("needs")
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("backend", sorted(set(BACKENDS) - {"local"}))
+@pytest.mark.parametrize("backend", sorted(set(specs()) - {"local"}))
 @pytest.mark.parametrize("path", BOOKS, ids=TITLES)
 def test_with_one_cell_changed_the_notebook_runs_in_the_cloud(
     path: Path, backend: str, tmp_path: Path, environment: dict[str, str]

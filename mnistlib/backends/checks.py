@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from mnistlib.runs import default_runs_folder
 
@@ -110,6 +111,11 @@ def look_at_packages(packages: Sequence[Package], *, advice: str) -> str:
 def runs_folder_step(folder: str | os.PathLike[str] | None) -> Step:
     """Return the look at the folder that runs are written into, by default the usual one."""
     return Step(name="runs folder", look=lambda: _look_at_runs(Path(folder) if folder else default_runs_folder()))
+
+
+def steps(*, runs_folder: str | os.PathLike[str] | None = None, **_: Any) -> list[Step]:
+    """Return the checks of a backend that names none of its own: whether runs can be written."""
+    return [runs_folder_step(runs_folder)]
 
 
 def is_writable(folder: Path) -> bool:

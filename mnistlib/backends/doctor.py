@@ -1,25 +1,18 @@
 """Whether a backend is ready for its first job: looked at, and never changed."""
 
-import importlib
 from collections.abc import Callable
 from concurrent.futures import Future
 from threading import Thread
 from typing import Any
 
-from mnistlib.backends import chosen_name, entry_of
 from mnistlib.backends.checks import Check, Step, Wrong
-
-#: Backend name -> module whose function ``steps(**options)`` says what to look at.
-DOCTORS = {
-    "local": "mnistlib.backends.local.doctor",
-    "azureml": "mnistlib.backends.azureml.doctor",
-    "azureml-v2": "mnistlib.backends.azureml_v2.doctor",
-}
+from mnistlib.backends.spec import chosen_name, spec_of
+from mnistlib.lazy import imported
 
 #: Seconds that one look may take; whatever it waits for is then told to be missing.
 PATIENCE = 60.0
 
-__all__ = ["DOCTORS", "PATIENCE", "Check", "diagnose"]
+__all__ = ["PATIENCE", "Check", "diagnose"]
 
 
 def diagnose(name: str | None = None, *, patience: float = PATIENCE, **options: Any) -> list[Check]:
@@ -28,7 +21,7 @@ def diagnose(name: str | None = None, *, patience: float = PATIENCE, **options: 
     Parameters
     ----------
     name : str, optional
-        One of :data:`DOCTORS`. Default: as for :func:`~mnistlib.get_backend`.
+        Name of a backend. Default: as for :func:`~mnistlib.get_backend`.
     patience : float, default 60
         Seconds that one look may take.
     **options
@@ -50,9 +43,8 @@ def diagnose(name: str | None = None, *, patience: float = PATIENCE, **options: 
     >>> [check.name for check in diagnose("local")]
     ['packages', 'data sets', 'runs folder']
     """
-    module = entry_of(DOCTORS, "backend", chosen_name(name))
     checks: dict[str, Check] = {}
-    for step in importlib.import_module(module).steps(**options):
+    for step in imported(spec_of(chosen_name(name)).doctor)(**options):
         missing = [needed for needed in step.needs if not checks[needed].ok]
         if missing:
             checks[step.name] = Check(name=step.name, ok=None, found=f"not checked without {missing[0]}")

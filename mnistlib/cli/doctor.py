@@ -7,8 +7,9 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from mnistlib.backends import chosen_name
 from mnistlib.backends.doctor import Check, diagnose
+from mnistlib.backends.spec import chosen_name
+from mnistlib.cli.options import backend_options
 from mnistlib.cli.output import print_json
 
 _LEAST = 40  # columns of words, however narrow the terminal is
@@ -17,7 +18,7 @@ _STATES = {True: "ok", False: "FAILED", None: "-"}
 
 def doctor(options: argparse.Namespace) -> None:
     """Print what was found, and for each thing that fails what to do; the exit status is 1 if one does."""
-    checks = diagnose(options.backend, runs_folder=options.runs)
+    checks = diagnose(options.backend, **backend_options(options, "connection"))
     healthy = all(check.ok for check in checks)
     if options.json:
         print_json(backend=chosen_name(options.backend), ready=healthy, checks=[asdict(check) for check in checks])

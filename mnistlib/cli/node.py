@@ -5,12 +5,14 @@ import sys
 import traceback
 from pathlib import Path
 
-from mnistlib.backends import node_side
 from mnistlib.backends.cloud.finalize import close_if_last
 from mnistlib.backends.cloud.node import NodeSide
+from mnistlib.backends.spec import spec_of
+from mnistlib.errors import BackendError
 from mnistlib.jobs import SweepJob
 from mnistlib.jobs.node import run_on_node
 from mnistlib.jobs.runner import read_job
+from mnistlib.lazy import imported
 from mnistlib.runs import RunStatus
 
 
@@ -20,7 +22,7 @@ def node(options: argparse.Namespace) -> None:
     A job; or one trial of a sweep, and the choice of the best if no other is left; or, of a sweep whose trials have all
     completed before, the choice alone.
     """
-    side = node_side(options.backend)
+    side = _node_side(options.backend)
     data = Path(options.data) if options.data else None
     if options.sweep == side.run_id:
         status = _close(options, side, data)
@@ -39,6 +41,15 @@ def node(options: argparse.Namespace) -> None:
             traceback.print_exc()
     if status is not RunStatus.COMPLETED:
         sys.exit(1)
+
+
+def _node_side(name: str) -> NodeSide:
+    """Return the side of a backend on this node."""
+    reference = spec_of(name).node
+    if reference is None:
+        raise BackendError(f"the backend {name} has no nodes")
+    side: NodeSide = imported(reference)()
+    return side
 
 
 def _trial(options: argparse.Namespace) -> int | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from mnistlib.backends import Backend, get_backend
 from mnistlib.backends.plan import Plan
-from mnistlib.cli.options import given_options
+from mnistlib.cli.options import backend_options, given_options
 from mnistlib.jobs import Job, TrainJob
 from mnistlib.runs import Run, RunResult
 
@@ -37,6 +37,7 @@ def submit_and_wait(
         tags=options.tags,
         resume=resume,
         register_as=options.register_as,
+        **backend_options(options, "submission"),
     )
     try:
         return run, run.result()
@@ -56,7 +57,7 @@ def submit_and_wait(
 
 def backend_of(options: argparse.Namespace) -> Backend:
     """Return the backend that the options name."""
-    return get_backend(options.backend, runs_folder=options.runs)
+    return get_backend(options.backend, **backend_options(options, "connection"))
 
 
 def print_plan(plan: Plan, options: argparse.Namespace) -> None:

@@ -5,7 +5,8 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from mnistlib.cli.options import Tags, add_options
+from mnistlib.backends.spec import BACKEND_VARIABLE, specs
+from mnistlib.cli.options import Tags, add_backend_options, add_options
 
 #: Commands with actions, and the action that is meant where none is named.
 _USUAL_ACTION = {"runs": "list", "models": "list", "services": "list"}
@@ -76,6 +77,7 @@ def _add_submission(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--experiment", default="default", help="name that runs of one purpose share")
     parser.add_argument("--name", help="what to call the run")
     _add_tags(parser)
+    add_backend_options(parser, "submission")
     _add_runs(parser)
     _add_json(parser)
 
@@ -229,19 +231,7 @@ def _add_deploy(commands: Any, purpose: str) -> None:
     deploy.add_argument("model", metavar="NAME[:VERSION]", help="a registered model, by default its newest version")
     deploy.add_argument("--name", help="what to call the service (default: like the model)")
     deploy.add_argument("--replace", action="store_true", help="let it take the place of a service of that name")
-    local = deploy.add_argument_group("on local")
-    local.add_argument("--port", type=_port, help="where it listens (default: any that is free)")
-    first = deploy.add_argument_group("on azureml")
-    first.add_argument("--cpu-cores", type=float, metavar="N", help="of its container (default: 1)")
-    first.add_argument("--memory-gb", type=float, metavar="N", help="of its container (default: 1)")
-    first.add_argument("--no-auth", dest="auth", action="store_false", default=None, help="let anybody ask")
-    first.add_argument(
-        "--no-code", action="store_true", default=None, help="let the service's own server load the model"
-    )
-    second = deploy.add_argument_group("on azureml-v2")
-    second.add_argument("--instance-type", metavar="SIZE", help="of its machines (default: Standard_DS3_v2)")
-    second.add_argument("--instance-count", type=_positive, metavar="N", help="how many (default: 1)")
-    second.add_argument("--traffic", type=int, metavar="PERCENT", help="share of requests, of one that replaces (100)")
+    add_backend_options(deploy, "deployment")
     _add_place(deploy)
 
 
@@ -277,8 +267,7 @@ def _add_services_commands(commands: Any, purpose: str) -> None:
 
 def _add_doctor(commands: Any, purpose: str) -> None:
     doctor = _add(commands, "doctor", purpose, module="doctor")
-    doctor.add_argument("--backend", help="local, azureml or azureml-v2 (default: $MNISTLIB_BACKEND or local)")
-    doctor.add_argument("--runs", metavar="FOLDER", help="is to hold the runs (default: $MNISTLIB_RUNS or runs)")
+    _add_runs(doctor)
     _add_json(doctor)
 
 
@@ -325,10 +314,10 @@ def _add_data_folder(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_runs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--backend", help="where runs are: local, azureml or azureml-v2 (default: $MNISTLIB_BACKEND or local)"
-    )
-    parser.add_argument("--runs", metavar="FOLDER", help="holds the runs (default: $MNISTLIB_RUNS or runs)")
+    """Add the options that name a backend and connect it."""
+    names = ", ".join(specs())
+    parser.add_argument("--backend", help=f"where runs are: {names} (default: ${BACKEND_VARIABLE} or local)")
+    add_backend_options(parser, "connection")
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:

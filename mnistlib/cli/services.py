@@ -1,7 +1,6 @@
 """The commands about deployed services: deploy, and services list, show, logs, delete."""
 
 import argparse
-import inspect
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,26 +8,18 @@ from types import FrameType
 from typing import Any
 
 from mnistlib.cli.models import version_of
+from mnistlib.cli.options import backend_options
 from mnistlib.cli.output import backend_of, print_json
 from mnistlib.cli.serving import report_of, run_of
 from mnistlib.cli.tables import format_table
-from mnistlib.errors import JobError
 from mnistlib.models.service import Service, service_name_of
 from mnistlib.serving import container
-
-#: Options of the command that a backend's own ``deploy`` takes or does not.
-_OWN = ("port", "cpu_cores", "memory_gb", "auth", "no_code", "instance_type", "instance_count", "traffic")
 
 
 def deploy(options: argparse.Namespace) -> None:
     """Deploy a registered model and print where it answers."""
     services = backend_of(options).services
-    given = {name: value for name in _OWN if (value := getattr(options, name)) is not None}
-    taken = inspect.signature(services.deploy).parameters
-    for name in given:
-        if name not in taken:
-            flag = {"auth": "no-auth"}.get(name, name.replace("_", "-"))
-            raise JobError(f"--{flag} means nothing to this backend: leave it out, or name another --backend")
+    given = backend_options(options, "deployment")
     version = version_of(options, options.model)
     name = options.name or service_name_of(version.name)
     with _ended_like_ctrl_c():

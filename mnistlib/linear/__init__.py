@@ -5,9 +5,9 @@ Importing this package costs NumPy and joblib; scikit-learn is loaded with the f
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from mnistlib.lazy import lazy_names
 from mnistlib.linear.progress import Callback, Progress, Solution
 
 if TYPE_CHECKING:
@@ -16,14 +16,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Callback", "LogisticRegression", "Progress", "Solution", "fit_path", "regularization_path"]
 
-_NEED_SCIKIT_LEARN = {
-    "LogisticRegression": "mnistlib.linear.estimator",
-    "fit_path": "mnistlib.linear.path",
-    "regularization_path": "mnistlib.linear.path",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _NEED_SCIKIT_LEARN:
-        return getattr(import_module(_NEED_SCIKIT_LEARN[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "LogisticRegression": "mnistlib.linear.estimator",
+        "fit_path": "mnistlib.linear.path",
+        "regularization_path": "mnistlib.linear.path",
+    },
+)

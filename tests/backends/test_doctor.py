@@ -16,8 +16,10 @@ import pytest
 
 import mnistlib
 from mnistlib import BackendError, write_idx
+from mnistlib.backends import doctor
 from mnistlib.backends.checks import Check, Step, Wrong
-from mnistlib.backends.doctor import DOCTORS, diagnose
+from mnistlib.backends.doctor import diagnose
+from mnistlib.backends.spec import BackendSpec, spec_of
 
 if TYPE_CHECKING:
     from mnistlib.testing.azureml import AzureMLEmulator
@@ -151,7 +153,7 @@ def test_without_the_sdk_the_extra_is_named(
 ) -> None:
     standard = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")]
     for name, extra in (("azureml", "mnistlib[azureml]"), ("azureml-v2", "mnistlib[azureml-v2]")):
-        importlib.import_module(DOCTORS[name])
+        importlib.import_module(spec_of(name).doctor.partition(":")[0])
         with monkeypatch.context() as patch:
             patch.setattr(sys, "path", standard)
             checks = {check.name: check for check in diagnose(name, config=service.config_path)}
@@ -504,7 +506,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list
         module = ModuleType("a_place")
         module.steps = lambda: steps  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "a_place", module)
-        monkeypatch.setitem(DOCTORS, "place", "a_place")
+        spec = BackendSpec(name="place", backend="nowhere:Backend", doctor="a_place:steps")
+        monkeypatch.setattr(doctor, "spec_of", lambda name: spec)
         return diagnose("place", patience=patience)
 
     return examine

@@ -23,6 +23,7 @@ from mnistlib.backends.azure.deployments import (
 )
 from mnistlib.backends.azureml.aci import NO_CODE, AciService
 from mnistlib.backends.azureml.environments import environment_of
+from mnistlib.backends.azureml.spec import ContainerDeployment
 from mnistlib.errors import ClusterError, DeploymentError, MnistlibError
 from mnistlib.models.service import ServiceStatus
 from mnistlib.models.version import ModelVersion
@@ -56,10 +57,7 @@ class AzureMLServices(AzureServices):
         name: str,
         *,
         replace: bool = False,
-        cpu_cores: float = 1.0,
-        memory_gb: float = 1.0,
-        auth: bool = True,
-        no_code: bool = False,
+        **options: Any,
     ) -> AciService:
         """Start a service on a container instance, and wait until it answers; see :meth:`Services.deploy`.
 
@@ -70,26 +68,22 @@ class AzureMLServices(AzureServices):
         ----------
         model, name, replace
             As :meth:`Services.deploy` takes them.
-        cpu_cores, memory_gb : float
-            What the container gets.
-        auth : bool, default True
-            Whether a request needs a key.
-        no_code : bool, default False
-            Let the service's own server for scikit-learn's models answer, in an environment of the service's, and not
-            this package. That one does not check its input.
+        **options
+            As `ContainerDeployment` has them. A server of Microsoft's (``no_code``) does not check its input.
 
         Raises
         ------
         DeploymentError
             If the name is not allowed or taken, the model can't be deployed in that way, or the service does not start.
         """
-        for what, size in (("cpu_cores", cpu_cores), ("memory_gb", memory_gb)):
+        given = ContainerDeployment(**options)
+        for what, size in (("cpu_cores", given.cpu_cores), ("memory_gb", given.memory_gb)):
             if not size > 0:
                 raise DeploymentError(f"{what} must be more than 0, not {size!r}")
         replaces = self._taken(model, name, replace=replace)
-        tags = new_tags(model) | ({NO_CODE: "yes"} if no_code else {})
+        tags = new_tags(model) | ({NO_CODE: "yes"} if given.no_code else {})
         registered = self._registered(model)
-        if no_code:
+        if given.no_code:
             _require_framework(registered)
         with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder, self._making(name):
             # Of tags, not properties: a service's properties never change, not even with what it is replaced by.
@@ -97,8 +91,10 @@ class AzureMLServices(AzureServices):
                 name,
                 tags,
                 models=[registered],
-                inference_config=None if no_code else _inference(model, Path(folder)),
-                deployment_config=_settings(cpu_cores=cpu_cores, memory_gb=memory_gb, auth_enabled=auth, tags=tags),
+                inference_config=None if given.no_code else _inference(model, Path(folder)),
+                deployment_config=_settings(
+                    cpu_cores=given.cpu_cores, memory_gb=given.memory_gb, auth_enabled=given.auth, tags=tags
+                ),
                 overwrite=replaces,
             )
             reason = self._why_not(name, started)

@@ -23,6 +23,7 @@ from mnistlib.backends.azure.deployments import (
 )
 from mnistlib.backends.azureml_v2.endpoint import EndpointService
 from mnistlib.backends.azureml_v2.environments import ensure_environment
+from mnistlib.backends.azureml_v2.spec import EndpointDeployment
 from mnistlib.backends.cloud.staging import Shipment
 from mnistlib.errors import ClusterError, DeploymentError
 from mnistlib.models.version import ModelVersion
@@ -56,9 +57,7 @@ class AzureMLv2Services(AzureServices):
         name: str,
         *,
         replace: bool = False,
-        instance_type: str = "Standard_DS3_v2",
-        instance_count: int = 1,
-        traffic: int = 100,
+        **options: Any,
     ) -> EndpointService:
         """Start a service at a managed online endpoint, and wait until it answers; see :meth:`Services.deploy`.
 
@@ -69,25 +68,23 @@ class AzureMLv2Services(AzureServices):
         ----------
         model, name, replace
             As :meth:`Services.deploy` takes them.
-        instance_type : str
-            Kind of machine that answers; it costs for as long as the service is there.
-        instance_count : int
-            How many of them.
-        traffic : int, default 100
-            Percent of the requests that the new deployment gets. The earlier deployments share the rest as they did,
-            and are deleted where there is none.
+        **options
+            As `EndpointDeployment` has them. The machines cost for as long as the service is there. Earlier deployments
+            share the traffic that the new one leaves, as they did, and are deleted where it leaves none.
 
         Raises
         ------
         DeploymentError
             If the name is not allowed or taken, or the service does not start.
         """
+        given = EndpointDeployment(**options)
+        traffic = given.traffic
         replaces = self._taken(model, name, replace=replace)
         _require_share(traffic, replaces=replaces)
         service, shipment = self._handle(name), stage_service(model)
         earlier = self._shares_of(name) if replaces else {}
         deployment = _free_name(f"version-{model.version}", earlier)
-        machines = {"instance_type": instance_type, "instance_count": instance_count}
+        machines = {"instance_type": given.instance_type, "instance_count": given.instance_count}
         delete = partial(self._remove, name, deployment) if replaces else service.delete
         try:
             with self._making(name):

@@ -119,7 +119,7 @@ class ClusterClient(ABC):
     Attributes
     ----------
     name : str
-        What tells the node's command which backend it belongs to; a key of :data:`~mnistlib.backends.NODE_SIDES`.
+        What tells the node's command which backend it belongs to; the name of its `BackendSpec`.
     cluster_text : str
         The cluster in words.
     lower_case : bool

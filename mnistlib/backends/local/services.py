@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 
 import filelock
 
+from mnistlib.backends.local.spec import LocalDeployment
 from mnistlib.errors import DeploymentError, MissingExtraError, ServiceNotFoundError
 from mnistlib.files import publish_bytes
 from mnistlib.models.client import TOKEN_VARIABLE
@@ -122,7 +123,7 @@ class LocalServices(Services):
         self._runs_folder = runs_folder
         self._folder = runs_folder / SERVICES
 
-    def deploy(self, model: ModelVersion, name: str, *, replace: bool = False, port: int = 0) -> LocalService:
+    def deploy(self, model: ModelVersion, name: str, *, replace: bool = False, **options: Any) -> LocalService:
         """Start a process that answers with a model; see :meth:`Services.deploy`.
 
         One that is to be replaced goes on until the new one answers, at another address, unless the new one is to have
@@ -132,9 +133,10 @@ class LocalServices(Services):
         ----------
         model, name, replace
             As every backend has them.
-        port : int, default 0
-            Where it listens, on this machine only; 0 takes any that is free.
+        **options
+            As `LocalDeployment` has them.
         """
+        port = LocalDeployment(**options).port
         require_service_name(name)
         if not packages.are_installed():
             raise MissingExtraError("A service", "serve")
