@@ -1,7 +1,7 @@
 """Fields of a dataclass that are options: their help, their check, and so their command-line options.
 
-An option is declared once, as a field. The class checks its value with `check_options`, JSON holds it under the field's
-name, and the command line makes a flag of it.
+An option is declared once, as a field. `check_options` checks its value, JSON holds it under the field's name, and the
+command line makes a flag of it.
 """
 
 import math

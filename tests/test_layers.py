@@ -10,7 +10,7 @@ import pytest
 import mnistlib
 
 LAYERS = [
-    {"_version", "errors", "files", "html"},
+    {"_version", "errors", "files", "html", "lazy"},
     {"idx", "options", "package", "pictures"},
     {"datasets"},
     {"linear"},

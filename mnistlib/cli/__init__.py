@@ -1,7 +1,8 @@
 """The command line: results on stdout, talk on stderr.
 
 Exit status: 0, or 1 for a failure that was foreseen (one line says what to do), 2 for wrong usage, 130 after Ctrl-C.
-This module imports nothing heavy, so that ``--help`` is instant; a command imports what it needs when it is run.
+This module imports nothing heavy, so that ``--help`` is instant. A command imports its own parts when it is run; one of
+jobs, whose options are the fields of the jobs, when it is parsed.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from mnistlib.cli.log_output import configure_logging
-from mnistlib.cli.parser import make_parser, with_action
+from mnistlib.cli.parser import command_in, make_parser, with_action
 from mnistlib.errors import JobError, JobFailedError, MnistlibError
 
 _INTERRUPTED = 130
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     _open_streams()
     arguments = with_action(sys.argv[1:] if arguments is None else arguments)
-    parser = make_parser(arguments[0] if arguments else "")
+    parser = make_parser(command_in(arguments) or "")
     options = parser.parse_args(arguments)
     configure_logging(quiet=options.quiet)
     _write_whatever_comes()

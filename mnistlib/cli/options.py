@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Collection
-from dataclasses import fields
 from typing import Any
 
 from mnistlib.backends.spec import chosen_name, spec_of, specs
@@ -15,7 +14,7 @@ __all__ = ["Tags", "add_backend_options", "add_options", "backend_options", "giv
 def add_options(parser: Any, cls: type, *, without: Collection[str] = ()) -> None:
     """Add a command-line option for each option of a dataclass.
 
-    Its default is None, so that the class alone knows its defaults. An option that the parser has already is left out.
+    Its default is None, so that the class alone knows its defaults.
 
     Parameters
     ----------
@@ -29,10 +28,11 @@ def add_options(parser: Any, cls: type, *, without: Collection[str] = ()) -> Non
     for field, described in options_in(cls):
         kind = type_of(cls, field.name)
         flag = described.flag or f"--{field.name.replace('_', '-')}"
-        if field.name in without or flag in parser._option_string_actions:
+        if field.name in without:
             continue
         if kind is bool:
             value = "store_false" if field.default is True else "store_true"
+            assert described.flag or value == "store_true", f"name the flag that says no to {field.name}"
             parser.add_argument(flag, dest=field.name, action=value, default=None, help=described.help)
         else:
             parser.add_argument(flag, dest=field.name, type=kind, metavar=described.metavar, help=described.help)
@@ -40,7 +40,7 @@ def add_options(parser: Any, cls: type, *, without: Collection[str] = ()) -> Non
 
 def given_options(options: argparse.Namespace, cls: type) -> dict[str, Any]:
     """Return the options of a dataclass that the user has given, by field name."""
-    names = [field.name for field in fields(cls)]
+    names = [field.name for field, _ in options_in(cls)]
     return {name: value for name in names if (value := getattr(options, name, None)) is not None}
 
 

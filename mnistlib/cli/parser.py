@@ -1,4 +1,4 @@
-"""The commands and their options, in words; nothing heavy is imported to say them."""
+"""The commands and their options; those of jobs are imported only for the commands that have them."""
 
 import argparse
 import importlib
@@ -36,6 +36,17 @@ def make_parser(command: str | None = None) -> argparse.ArgumentParser:
     return parser
 
 
+def command_in(arguments: Sequence[str]) -> str | None:
+    """Return the command that the arguments name; None if they name none.
+
+    Examples
+    --------
+    >>> command_in(["-q", "train"])
+    'train'
+    """
+    return next((word for word in arguments if word in _COMMANDS or word == _NODE), None)
+
+
 def with_action(arguments: Sequence[str]) -> list[str]:
     """Return the arguments with the usual action put in where a command that has actions is given none.
 
@@ -65,7 +76,8 @@ def _add_sweep(commands: Any, purpose: str) -> None:
     sweep = _add(commands, "sweep", purpose, module="runs")
     sweep.add_argument("--regularization", dest="values", metavar="LAMBDA,LAMBDA,...", required=True, help="the values")
     add_options(sweep, SweepJob)
-    add_options(sweep, TrainJob, without=("regularization",))
+    add_options(sweep, TrainJob, without=("regularization", "validation"))
+    sweep.add_argument("--validation", type=float, metavar="SHARE", help="training images held out to choose by (0.2)")
     sweep.add_argument("--resume", action="store_true", help="take over what an earlier sweep has completed")
     _add_submission(sweep)
 

@@ -104,7 +104,8 @@ def runs_show(options: argparse.Namespace) -> None:
         "ended": record.ended or "",
         "tags": ", ".join(f"{key}={value}" for key, value in record.tags.items()),
         "sweep": record.parent or "",
-        "children": ", ".join(record.children),
+        "trials": ", ".join(record.children),
+        "best trial": best.id if (best := run.best) else "",
         "folder": str(run.local_folder()),
         "files": ", ".join(run.files()),
     }

@@ -26,13 +26,10 @@ class Outcome:
         Whether its solver converged; None of a job that has none.
     cancelled : bool
         Whether it was cut short by a request to cancel.
-    best_trial : int or None
-        Index of the best trial of a sweep.
     """
 
     converged: bool | None = None
     cancelled: bool = False
-    best_trial: int | None = None
 
 
 Work = Callable[[RunContext], Outcome]

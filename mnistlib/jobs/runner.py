@@ -44,9 +44,9 @@ def conclude(context: RunContext, work: Work) -> Exception | None:
         record = replace(record, status=RunStatus.FAILED, error=reason_of(error))
     else:
         status = RunStatus.CANCELLED if outcome.cancelled else RunStatus.COMPLETED
-        record = replace(record, status=status, converged=outcome.converged, best_trial=outcome.best_trial)
+        record = replace(record, status=status, converged=outcome.converged)
     context.publish_metrics()
-    replace(record, ended=now(), metrics=context.metrics).write(context.folder)
+    replace(record, ended=now(), metrics=context.metrics, best_trial=context.best_trial).write(context.folder)
     return failure
 
 

@@ -149,7 +149,7 @@ class SweepJob(Job):
         best = self.best_of(values)
         if best is None:
             raise SweepFailedError(_why_none(metric, list(records.values()), list(completed.values())))
-        trial = folders.index(best)
+        trial = context.best_trial = folders.index(best)
         context.log_metric("best_regularization", self.regularization[trial])
         context.log_metric(f"best_{metric}", values[best])
         base = self.base
@@ -158,7 +158,7 @@ class SweepJob(Job):
         context.log_metric("accuracy", judge(model.classifier, dataset).accuracy)
         for file in (best / OUTPUTS).iterdir():
             shutil.copyfile(file, context.output_path(file.name))
-        return Outcome(converged=records[best].converged, best_trial=trial)
+        return Outcome(converged=records[best].converged)
 
     @classmethod
     def from_content(cls, content: dict[str, Any]) -> Self:

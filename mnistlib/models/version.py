@@ -128,7 +128,7 @@ class ModelVersion:
 
         Its input ``pixels`` is float32 of shape (n, rows * columns), 0 = background … 1 = ink; its outputs are
         ``label``, int64 of shape (n,), and ``probabilities``, float32 of shape (n, k), within 1e-5 of what
-        :meth:`~mnistlib.models.artifact.SavedModel.scores` says.
+        :meth:`~mnistlib.models.artifact.SavedModel.predict_proba` says.
 
         Raises
         ------

@@ -100,7 +100,7 @@ def _open(content: bytes) -> "Image":
     except ImportError as error:
         raise MissingExtraError("Reading PNG files", "serve") from error
     if not content.startswith(_SIGNATURE) or len(content) < _HEAD:
-        raise PictureError("the body is not a PNG file", code="png")
+        raise PictureError("the picture is no PNG file", code="png")
     # Asked before Pillow is, which has a limit of its own, and words of its own for it.
     columns, rows = struct.unpack(">II", content[16:24])
     if columns * rows > MOST_PIXELS:

@@ -164,7 +164,9 @@ def find_out(run: Run, *, data_folder: str | os.PathLike[str] | None = None) -> 
     with TemporaryDirectory() as folder:
         findings = _read(run, Path(folder))
         findings = replace(findings, children=[_of_child(child) for child in run.children()])
-        findings = replace(findings, best=run.best_trial)
+        best = run.best_trial
+        # Of a sweep that was brought from a cluster, the trials are not here.
+        findings = replace(findings, best=best if best is not None and best < len(findings.children) else None)
         return _examine(findings, Path(folder), data_folder)
 
 

@@ -75,11 +75,8 @@ def _table(findings: Findings, metric: str) -> Html:
 def _failures(findings: Findings) -> Iterator[Html]:
     for child in findings.children:
         if child.record.error:
-            yield element(
-                "p",
-                f"Trial {number(_regularization(child))} failed: {child.record.error}",
-                class_="note bad",
-            )
+            failed = f"The trial with regularization {number(_regularization(child))} failed: {child.record.error}"
+            yield element("p", failed, class_="note bad")
 
 
 def _remark(child: Findings, *, best: bool) -> Html:

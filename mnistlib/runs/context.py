@@ -77,6 +77,7 @@ class RunContext:
         self._folder = folder
         self.script_launcher: tuple[str, ...] = ()
         self.runs_folder: Path | None = None
+        self.best_trial: int | None = None
         self._steps: dict[str, int] | None = None
         self._lock = threading.Lock()
 

@@ -182,17 +182,18 @@ class Run(ABC):
 
     @property
     def best_trial(self) -> int | None:
-        """Index of the best trial of a sweep, once it has been chosen; None before, and of other jobs."""
-        if self.record.best_trial is not None:
-            return self.record.best_trial
+        """Index of the best trial of a sweep that has ended, if one was chosen; None of other jobs."""
+        known = self.record.best_trial
+        if known is not None:
+            return known
         position = self.metrics().latest.get(_BEST_TRIAL_METRIC)
         return None if position is None else int(position)
 
     @property
     def best(self) -> "Run | None":
-        """The best trial of a sweep, once it has been chosen; None before, and of other jobs."""
-        index = self.best_trial
-        return None if index is None else self.children()[index]
+        """The best trial of a sweep that has ended, if one was chosen and is known here; None of other jobs."""
+        index, trials = self.best_trial, self.children()
+        return trials[index] if index is not None and index < len(trials) else None
 
     def done(self) -> bool:
         """Return whether the run has ended, in whatever way."""

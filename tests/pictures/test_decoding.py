@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mnistlib import Dataset, load_dataset
+from mnistlib import Dataset, PictureError, load_dataset
 from mnistlib.models.artifact import SavedModel
 from mnistlib.pictures.decoding import framed, row_of_png
 from tests.serving.png_files import png
@@ -147,3 +147,10 @@ def test_mnists_own_images_come_out_of_png_files_as_they_went_in(mnist_folder: P
     # The other tenth was not quite centred, or not 20 pixels high, as its makers left it.
     assert np.mean((np.rint(came) == images).all(axis=(1, 2))) > 0.85
     assert np.mean(np.abs(came - images).max(axis=(1, 2)) < 80) > 0.97
+
+
+@pytest.mark.parametrize(("content", "code"), [(b"GIF89a", "png"), (png(np.zeros((8, 8, 2), np.uint8)), "empty")])
+def test_an_error_says_by_a_word_what_is_wrong(content: bytes, code: str) -> None:
+    with pytest.raises(PictureError) as caught:
+        row_of_png(content, shape=(8, 8))
+    assert caught.value.code == code

@@ -214,8 +214,8 @@ def test_a_sweep_whose_children_failed_shows_them(backend: LocalBackend, tmp_pat
     run.wait()
     page = page_of(run, tmp_path)
     assert "There is no winner to show: the sweep failed before it had one." in page.text
-    assert "Trial 1 failed: 'nowhere' is neither" in page.text
-    assert "Trial 2 failed: 'nowhere' is neither" in page.text
+    assert "The trial with regularization 1 failed: 'nowhere' is neither" in page.text
+    assert "The trial with regularization 2 failed: 'nowhere' is neither" in page.text
 
 
 def test_without_the_data_the_weights_are_left(trained: LocalRun, tmp_path: Path) -> None:

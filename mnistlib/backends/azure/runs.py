@@ -114,8 +114,8 @@ def runs_of_sweep(
     return [run for run in runs if run]
 
 
-def _index_of(trial: RemoteRun, sweep: RemoteRun, left: Sequence[int]) -> int:
-    """Return the index of a trial: as its node has told it, and before that by its number."""
+def _index_of(trial: RemoteRun, sweep: RemoteRun, left: Sequence[int]) -> int | None:
+    """Return the index of a trial: as its node has told it, and before that by its number; None of one too many."""
     if TRIAL in trial.properties:
         return int(trial.properties[TRIAL])
     if JOB in trial.properties and _REGULARIZATION in sweep.properties:
@@ -124,6 +124,6 @@ def _index_of(trial: RemoteRun, sweep: RemoteRun, left: Sequence[int]) -> int:
         values: list[float] = json.loads(sweep.properties[_REGULARIZATION])
         return left[values.index(training.regularization)]
     number = trial.run_id.rpartition("_")[2]
-    if not number.isdecimal() or int(number) >= len(left):
+    if not number.isdecimal():
         raise ClusterError(f"run {trial.run_id} does not say which trial of its sweep it is")
-    return left[int(number)]
+    return left[int(number)] if int(number) < len(left) else None

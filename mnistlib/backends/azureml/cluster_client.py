@@ -18,7 +18,7 @@ from mnistlib.backends.azureml.deployments import AzureMLServices
 from mnistlib.backends.azureml.environments import ensure_environment
 from mnistlib.backends.azureml.models import AzureMLModels
 from mnistlib.backends.cloud.cluster_client import Registration, RemoteRun, Submission
-from mnistlib.backends.cloud.properties import CHILDREN, JOB_TYPE, new_id, properties_of
+from mnistlib.backends.cloud.properties import CHILDREN, JOB_TYPE, TRIAL, new_id, properties_of
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.specification import EnvironmentSpecification, specification_here
 from mnistlib.errors import ClusterError
@@ -282,7 +282,7 @@ def _trial_of(submission: Submission, run_id: str, sweep: SweepJob, trial: int) 
         experiment=submission.experiment,
         folder=submission.folder,
         arguments=(*submission.arguments, "--sweep", submission.run_id, "--trial", str(trial)),
-        properties=properties_of(sweep.trials()[trial]),
+        properties=properties_of(sweep.trials()[trial]) | {TRIAL: str(trial)},
         parent=submission.run_id,
         data=submission.data,
         data_name=submission.data_name,
