@@ -64,3 +64,33 @@ def test_a_tag_without_a_value_or_twice_is_wrong_usage(command: list[str], tags:
     done = run(*command, *words, check=False)
     assert done.returncode == 2
     assert "--tag must be KEY=VALUE, each key once" in done.stderr
+
+
+def test_the_command_line_has_the_options_of_all_backends() -> None:
+    shown = run("deploy", "--help").stdout
+    for flag in ("--runs FOLDER", "--config FILE", "--port N", "--cpu-cores N", "--no-auth", "--instance-type SIZE"):
+        assert flag in shown
+    assert "where runs are: local, azureml, azureml-v2" in " ".join(shown.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "flag"),
+    [(["deploy", "m", "--cpu-cores", "2"], "--cpu-cores"), (["runs", "list", "--config", "x"], "--config")],
+)
+def test_an_option_of_another_backend_is_wrong_usage(words: list[str], flag: str) -> None:
+    done = run(*words, "--backend", "local", check=False)
+    assert done.returncode == 2
+    assert f"{flag} means nothing to local: leave it out, or name another --backend" in done.stderr
+
+
+@pytest.mark.parametrize("port", ["-1", "70000"])
+def test_an_option_of_a_backend_is_checked(port: str) -> None:
+    done = run("deploy", "digits", "--port", port, check=False)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+
+
+def test_an_option_in_front_of_the_command_hides_none_of_its_options() -> None:
+    done = run("--nosuch", "train", "--limit", "5", check=False)
+    assert done.returncode == 2
+    assert "unrecognized arguments: --nosuch\n" in done.stderr

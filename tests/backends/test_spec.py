@@ -1,0 +1,114 @@
+"""Backends as the rest of the package knows them."""
+
+import inspect
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mnistlib import BackendError, get_backend
+from mnistlib.backends import Backend, specs
+from mnistlib.backends.spec import BackendSpec, Connection, Options, chosen_name, spec_of
+from mnistlib.lazy import imported
+from mnistlib.options import options_in
+
+TOY = """
+from mnistlib import LocalBackend
+from mnistlib.backends.spec import BackendSpec
+
+class Toy(LocalBackend):
+    pass
+
+SPEC = BackendSpec(name="toy", backend="toy_backend:Toy")
+"""
+
+each_own = pytest.mark.parametrize("name", ["local", "azureml", "azureml-v2"])
+
+
+@pytest.fixture
+def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Makes a distribution with an entry point for a backend, and puts it on the path."""
+
+    def make(module: str, target: str = "toy_backend:SPEC") -> None:
+        (tmp_path / "toy_backend.py").write_text(module)
+        about = tmp_path / "toy-1.0.dist-info"
+        about.mkdir()
+        (about / "METADATA").write_text("Metadata-Version: 2.1\nName: toy\nVersion: 1.0\n")
+        (about / "entry_points.txt").write_text(f"[mnistlib.backends]\ntoy = {target}\n")
+        monkeypatch.syspath_prepend(str(tmp_path))
+        specs.cache_clear()
+
+    yield make
+    sys.modules.pop("toy_backend", None)
+    specs.cache_clear()
+
+
+def test_the_backends_of_this_package_are_found_the_local_one_first() -> None:
+    assert list(specs())[:3] == ["local", "azureml", "azureml-v2"]
+
+
+def test_an_unknown_backend_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(BackendError, match="unknown backend 'nosuch': expected one of local, azureml"):
+        spec_of("nosuch")
+
+
+def test_the_backend_is_the_one_named_then_that_of_the_environment_then_local(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MNISTLIB_BACKEND", raising=False)
+    assert chosen_name() == "local"
+    monkeypatch.setenv("MNISTLIB_BACKEND", "azureml")
+    assert (chosen_name(), chosen_name("local")) == ("azureml", "local")
+
+
+@each_own
+def test_the_options_of_a_connection_are_parameters_of_the_class(name: str) -> None:
+    cls = imported(spec_of(name).backend)
+    assert issubclass(cls, Backend)
+    parameters = inspect.signature(cls).parameters
+    assert {field.name for field, _ in options_in(spec_of(name).connection)} <= set(parameters)
+
+
+@each_own
+def test_the_options_of_a_submission_are_parameters_of_submit(name: str) -> None:
+    parameters = inspect.signature(imported(spec_of(name).backend).submit).parameters
+    assert {field.name for field, _ in options_in(spec_of(name).submission)} <= set(parameters)
+
+
+@each_own
+def test_the_doctor_of_a_backend_takes_the_options_of_its_connection(name: str) -> None:
+    parameters = inspect.signature(imported(spec_of(name).doctor)).parameters
+    assert {field.name for field, _ in options_in(spec_of(name).connection)} <= set(parameters)
+
+
+def test_a_spec_needs_no_more_than_a_name_and_a_class() -> None:
+    spec = BackendSpec(name="plain", backend="nowhere:Backend")
+    assert (spec.node, spec.connection, spec.submission, spec.deployment) == (None, Connection, Options, Options)
+
+
+def test_a_backend_of_another_distribution_is_found_by_its_entry_point(
+    distribution: Callable[[str], None], tmp_path: Path
+) -> None:
+    distribution(TOY)
+    backend = get_backend("toy", runs_folder=tmp_path / "runs")
+    assert type(backend).__name__ == "Toy"
+
+
+@pytest.mark.parametrize(
+    ("module", "reason"),
+    [("import nosuchmodule", "can't be loaded: ModuleNotFoundError"), ("SPEC = 3", "is no BackendSpec, but 3")],
+)
+def test_a_backend_that_cannot_be_loaded_is_told_of_and_stops_no_other(
+    distribution: Callable[[str], None], caplog: pytest.LogCaptureFixture, module: str, reason: str
+) -> None:
+    distribution(module)
+    with caplog.at_level(logging.WARNING, "mnistlib"):
+        assert list(specs()) == ["local", "azureml", "azureml-v2"]
+    assert f"the backend toy (toy_backend:SPEC) {reason}" in caplog.text
+
+
+def test_another_distribution_does_not_take_the_place_of_a_backend_of_this_package(
+    distribution: Callable[[str], None],
+) -> None:
+    distribution(TOY.replace('"toy"', '"local"'))
+    assert spec_of("local").backend == "mnistlib.backends.local.backend:LocalBackend"
