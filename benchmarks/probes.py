@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression as Peer
 from benchmarks._solver_line import Line
 from mnistlib.linear import LogisticRegression, regularization_path
 
-STRENGTHS = (0.316, 10.0, 100.0)
+C_VALUES = (0.316, 10.0, 100.0)
 # The standard deviation of the i-th axis is a power of i.
 POWERS = {"1/sqrt(i)": -0.5, "1/i": -1.0}
 # How far the means of classes lie apart along each of so many axes, in standard deviations of the rows of a class.
@@ -68,7 +68,7 @@ def objective(model: Any, data: Embeddings, C: float) -> float:
 def bar_probes(*, quick: bool, rows: str, **_: Any) -> Iterator[Line]:
     """CPU time to the objective that lbfgs ends at; a sweep; and the memory and time of a large fit."""
     for classes, (name, power), dtype, C in product(
-        (200,) if quick else (200, 1000), POWERS.items(), (np.float32, np.float16), STRENGTHS
+        (200,) if quick else (200, 1000), POWERS.items(), (np.float32, np.float16), C_VALUES
     ):
         what = f"{classes} classes, {name}, {np.dtype(dtype).name}, C={C:g}"
         if re.search(rows, what):

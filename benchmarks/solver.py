@@ -32,7 +32,7 @@ from benchmarks.probes import bar_probes
 from mnistlib.linear import LogisticRegression, Progress, regularization_path
 from mnistlib.linear.arithmetic import thread_count
 
-STRENGTHS = [0.002, 0.01, 0.05, 0.2, 0.5, 1.0, 2.0, 5.0]
+C_VALUES = [0.002, 0.01, 0.05, 0.2, 0.5, 1.0, 2.0, 5.0]
 MEGABYTE = 1e6
 
 
@@ -210,12 +210,12 @@ def bar_path(*, quick: bool, **_: Any) -> list[Line]:
     alone, together = [], []
     for _ in range(3):
         alone.append(
-            max(timed(lambda C=C: ours(Problem("", problem.X, problem.y, C, problem.scale)))[0] for C in STRENGTHS)
+            max(timed(lambda C=C: ours(Problem("", problem.X, problem.y, C, problem.scale)))[0] for C in C_VALUES)
         )
-        together.append(timed(lambda: regularization_path(problem.X, problem.y, C=STRENGTHS, estimator=shared))[0])
+        together.append(timed(lambda: regularization_path(problem.X, problem.y, C=C_VALUES, estimator=shared))[0])
     ratio = statistics.median(t / a for t, a in zip(together, alone, strict=True))
     found = f"{statistics.median(together):.2f} s against {statistics.median(alone):.2f} s: {ratio:.2f}x"
-    return [Line("6", f"{len(STRENGTHS)} values of C cost at most 3 times the dearest", found, ratio <= 3)]
+    return [Line("6", f"{len(C_VALUES)} values of C cost at most 3 times the dearest", found, ratio <= 3)]
 
 
 # Not getrusage's: that a process inherits from the one that starts it.

@@ -36,7 +36,7 @@ class Backend(ABC):
         tags : mapping of str to str, optional
             What a person notes about it.
         resume : bool, default False
-            Let a sweep take over the children that an earlier one of the experiment has completed.
+            Let a sweep take over the trials that an earlier one of the experiment has completed.
         register_as : str, optional
             Register the model under this name when the job has completed, whoever is still there by then.
 
@@ -73,7 +73,7 @@ class Backend(ABC):
 
     @abstractmethod
     def delete(self, run_id: str) -> None:
-        """Remove a run that has ended, and everything in it; of a sweep, its children with it.
+        """Remove a run that has ended, and everything in it; of a sweep, its trials with it.
 
         Raises
         ------

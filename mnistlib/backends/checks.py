@@ -1,4 +1,4 @@
-"""Checks of a place where jobs are to run, in words that no cloud owns."""
+"""Checks of the place where jobs are to run, for any backend."""
 
 import os
 import re

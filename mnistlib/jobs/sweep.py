@@ -19,7 +19,7 @@ from mnistlib.runs.context import OUTPUTS
 from mnistlib.training.fit import judge
 from mnistlib.training.solvers import OWN_SOLVER
 
-Child = TypeVar("Child", bound=Hashable)
+Key = TypeVar("Key", bound=Hashable)
 
 #: Share of the training images that a sweep holds back where its base job names none.
 VALIDATION = 0.2
@@ -87,7 +87,7 @@ class SweepJob(Job):
         """Return the trials, by their name in version 0.1."""
         return self.trials()
 
-    def best_of(self, values: Mapping[Child, float]) -> Child | None:
+    def best_of(self, values: Mapping[Key, float]) -> Key | None:
         """Return the key of the best value of the primary metric; the first of equals; None of none."""
         sign = 1 if self.goal == "maximize" else -1
         return max(values, key=lambda key: sign * values[key], default=None)

@@ -48,19 +48,19 @@ class Spread:
 def train_together(pending: list[tuple[Path, TrainJob]], context: RunContext) -> None:
     """Train all trials over shared passes; a failure there fails each trial, a failure after that only one."""
     begun = [(begin(folder), job) for folder, job in pending]
-    children = [(child, job) for child, job in begun if child is not None]
-    if not children:
+    trials = [(trial, job) for trial, job in begun if trial is not None]
+    if not trials:
         return
     try:
-        dataset = load_for(children[0][1], context)
-        fitted_map, fits = _fit_together([job for _, job in children], dataset, context)
+        dataset = load_for(trials[0][1], context)
+        fitted_map, fits = _fit_together([job for _, job in trials], dataset, context)
     except Exception as error:
-        for child, _ in children:
-            conclude(child, partial(_fail, error))
+        for trial, _ in trials:
+            conclude(trial, partial(_fail, error))
         return
     cancelled = context.cancelled
-    for (child, job), fit in zip(children, fits, strict=True):
-        conclude(child, partial(_keep_fit, fit, fitted_map, job, dataset, cancelled=cancelled))
+    for (trial, job), fit in zip(trials, fits, strict=True):
+        conclude(trial, partial(_keep_fit, fit, fitted_map, job, dataset, cancelled=cancelled))
 
 
 def _fit_together(jobs: list[TrainJob], dataset: Dataset, context: RunContext) -> tuple[Normalization, list[Fit]]:
@@ -74,12 +74,12 @@ def _fit_together(jobs: list[TrainJob], dataset: Dataset, context: RunContext) -
 
 
 def _keep_fit(
-    fit: Fit, fitted_map: Normalization, job: TrainJob, dataset: Dataset, child: RunContext, *, cancelled: bool
+    fit: Fit, fitted_map: Normalization, job: TrainJob, dataset: Dataset, trial: RunContext, *, cancelled: bool
 ) -> Outcome:
-    return keep(score(fit, fitted_map, dataset, child, cancelled=cancelled), job, dataset, child)
+    return keep(score(fit, fitted_map, dataset, trial, cancelled=cancelled), job, dataset, trial)
 
 
-def _fail(error: Exception, _child: RunContext) -> Outcome:
+def _fail(error: Exception, _trial: RunContext) -> Outcome:
     raise error.with_traceback(None)
 
 

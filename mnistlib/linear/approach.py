@@ -53,7 +53,7 @@ def sample_of(objective: Objective, seed: int) -> tuple[Objective | None, bool]:
         taken.rows,
         taken.labels,
         classes=objective.layout.classes,
-        C=objective.strengths * (objective.total_weight / float(weights.sum())),
+        C=objective.C_values * (objective.total_weight / float(weights.sum())),
         arithmetic=objective.arithmetic,
         sample_weight=weights,
         fit_intercept=objective.fit_intercept,

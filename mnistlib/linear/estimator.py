@@ -226,25 +226,25 @@ class LogisticRegression(CallbackSupportMixin, SparseCoefMixin, ClassifierMixin,
         self._warn_unless_converged(frames=FRAMES)
         return self
 
-    def _fit_all(self, X: Any, y: Any, sample_weight: Any, strengths: list[float]) -> list[Self]:
-        """Return a fitted copy for each of the strengths, over shared passes."""
-        problem, _ = self._problem(X, y, sample_weight, strengths)
+    def _fit_all(self, X: Any, y: Any, sample_weight: Any, C_values: list[float]) -> list[Self]:
+        """Return a fitted copy for each value of C, over shared passes."""
+        problem, _ = self._problem(X, y, sample_weight, C_values)
         solutions: list[Solution] = []
-        for first in range(0, len(strengths), problem.models_at_once):
+        for first in range(0, len(C_values), problem.models_at_once):
             group = replace(problem, C=problem.C[first : first + problem.models_at_once])
             cancelled = bool(solutions) and solutions[-1].cancelled
             solutions.extend(self._solve(group, self._start(group), _end if cancelled else self.callback))
         models = []
-        for strength, solution in zip(strengths, solutions, strict=True):
-            model = copy(self).set_params(C=strength)
+        for C, solution in zip(C_values, solutions, strict=True):
+            model = copy(self).set_params(C=C)
             model._adopt(solution)
             models.append(model)
         return models
 
-    def _problem(self, X: Any, y: Any, sample_weight: Any, strengths: list[float]) -> tuple[Problem, npt.NDArray[Any]]:
-        """Return the problem of fitting a model for each of the strengths, and y; set what they have in common."""
-        for strength in strengths:
-            check_parameters({name: getattr(self, name) for name in CONSTRAINTS} | {"C": strength})
+    def _problem(self, X: Any, y: Any, sample_weight: Any, C_values: list[float]) -> tuple[Problem, npt.NDArray[Any]]:
+        """Return the problem of fitting a model for each value of C, and y; set what they have in common."""
+        for C in C_values:
+            check_parameters({name: getattr(self, name) for name in CONSTRAINTS} | {"C": C})
         _refuse_sparse(X)
         X, y = self._validated(X, y)
         classes, labels = classes_of(y)
@@ -261,7 +261,7 @@ class LogisticRegression(CallbackSupportMixin, SparseCoefMixin, ClassifierMixin,
             X,
             labels.astype(np.min_scalar_type(len(classes))),
             classes=len(classes),
-            C=[math.inf] * len(strengths) if self.penalty is None else strengths,
+            C=[math.inf] * len(C_values) if self.penalty is None else C_values,
             weights=weights,
             fit_intercept=self.fit_intercept,
             scale=self.pixel_scale,

@@ -142,7 +142,7 @@ class _Fit:
         self.by_position = False
         self.axes: Floats | None = None
         self.by_diagonal = self.cheap or not blocks_pay(self.coarse)
-        self.leads = leaders(objective.strengths)
+        self.leads = leaders(objective.C_values)
         self.descents: dict[int, Descent] = {}
         self.handover = Handover(
             objective,

@@ -100,10 +100,10 @@ class Objective:
         self._at: list[Floats | None] = [None]
         self._weigh_losses(np.atleast_1d(np.asarray(C, dtype=np.float64)))
 
-    def _weigh_losses(self, strengths: Floats) -> None:
-        self.strengths = strengths
-        unpenalized = np.isinf(strengths)
-        self.C, self.penalty = np.where(unpenalized, 1.0, strengths), np.where(unpenalized, 0.0, 1.0)
+    def _weigh_losses(self, C_values: Floats) -> None:
+        self.C_values = C_values
+        unpenalized = np.isinf(C_values)
+        self.C, self.penalty = np.where(unpenalized, 1.0, C_values), np.where(unpenalized, 0.0, 1.0)
         self._factors = self.C[:, None, None]
         self._penalty_factors = None if self.penalty.all() else self.penalty[:, None, None]
         share = VANISHED if self.penalty.any() else VANISHED_UNPENALIZED
@@ -114,7 +114,7 @@ class Objective:
         if models == list(range(len(self.C))):
             return self
         rest = copy(self)
-        rest._weigh_losses(self.strengths[models])
+        rest._weigh_losses(self.C_values[models])
         return rest
 
     def beside(self, other: Objective) -> Objective:

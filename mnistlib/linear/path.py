@@ -1,4 +1,4 @@
-"""Models for many inverse strengths of the penalty, over shared passes."""
+"""Models for many values of C, over shared passes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def regularization_path(
     estimator: LogisticRegression | None = None,
     sample_weight: Any = None,
 ) -> list[LogisticRegression]:
-    """Fit a model for each of many inverse strengths of the penalty, over shared passes.
+    """Fit a model for each of many values of C, over shared passes.
 
     The classes of all models stand side by side in one matrix product, which costs far less than as many products;
     a model that has converged leaves. On the digits of MNIST, eight take about the time of three.
@@ -32,7 +32,7 @@ def regularization_path(
     y : array of shape (n_samples,)
         The class of each sample.
     C : sequence of float
-        The inverse strengths, in any order.
+        The values of C, in any order: inverse strengths of the penalty.
     estimator : LogisticRegression, optional
         Every other parameter; it is not changed. Its callback is told about the model with the largest
         `gradient_norm_`, and ends the fits of all models; scikit-learn's callbacks are not called.
@@ -81,8 +81,8 @@ def fit_path(
 
     For callers that handle warnings themselves, such as threads, which share one list of warning filters.
     """
-    strengths = list(C)
-    if not strengths:
+    C_values = list(C)
+    if not C_values:
         raise ValueError("C is empty: give at least one number above 0.")
     shared: LogisticRegression = clone(estimator if estimator is not None else LogisticRegression())
-    return shared._fit_all(X, y, sample_weight, strengths)
+    return shared._fit_all(X, y, sample_weight, C_values)

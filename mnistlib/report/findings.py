@@ -97,10 +97,10 @@ class Findings:
         All that is known of it but its files.
     job : Job or None
         What was asked for.
-    children : sequence of Findings
+    trials : sequence of Findings
         Of a sweep, in the order of its trials.
     best : int or None
-        Which of the children won.
+        Index of the best trial.
     description : ModelDescription or None
         Of its model.
     classes : tuple of str
@@ -119,7 +119,7 @@ class Findings:
     log: str
     record: RunRecord
     job: Job | None = None
-    children: Sequence["Findings"] = ()
+    trials: Sequence["Findings"] = ()
     best: int | None = None
     description: ModelDescription | None = None
     classes: tuple[str, ...] = ()
@@ -129,9 +129,9 @@ class Findings:
 
     @property
     def trained(self) -> TrainingOptions | None:
-        """The job that the model comes from: the run's own, or that of a sweep's winner."""
+        """The job that the model comes from: the run's own, or that of the best trial of a sweep."""
         if self.best is not None:
-            return self.children[self.best].trained
+            return self.trials[self.best].trained
         return None if self.job is None or self.is_sweep else self.job.training
 
     @property
@@ -163,10 +163,10 @@ def find_out(run: Run, *, data_folder: str | os.PathLike[str] | None = None) -> 
     """
     with TemporaryDirectory() as folder:
         findings = _read(run, Path(folder))
-        findings = replace(findings, children=[_of_child(child) for child in run.children()])
+        findings = replace(findings, trials=[_of_trial(trial) for trial in run.children()])
         best = run.best_trial
         # Of a sweep that was brought from a cluster, the trials are not here.
-        findings = replace(findings, best=best if best is not None and best < len(findings.children) else None)
+        findings = replace(findings, best=best if best is not None and best < len(findings.trials) else None)
         return _examine(findings, Path(folder), data_folder)
 
 
@@ -185,9 +185,9 @@ def _read(run: Run, folder: Path) -> Findings:
     )
 
 
-def _of_child(child: Run) -> Findings:
+def _of_trial(trial: Run) -> Findings:
     with TemporaryDirectory() as folder:
-        return _read(child, Path(folder))
+        return _read(trial, Path(folder))
 
 
 def _examine(findings: Findings, folder: Path, data_folder: str | os.PathLike[str] | None) -> Findings:
@@ -219,7 +219,7 @@ def _load(
     dataset = load_dataset(job.dataset, limit=job.limit, data_folder=data_folder or job.data_folder, download=False)
     if model.description and dict(model.description.digests) != dict(dataset.digests):
         raise DataError(f"the files of {dataset.name} have changed since the model was trained")
-    # A child of a sweep was judged on images that were held back, and the test images are for the winner only.
+    # A trial was judged on images that were held back, and the test images are for the best model only.
     return dataset.holding_out(job.validation, seed=job.seed) if validate and job.validation else dataset
 
 
@@ -249,7 +249,7 @@ def _weights(model: SavedModel) -> Weights | None:
 
 def _why_no_training(findings: Findings) -> str:
     if findings.is_sweep:
-        return f"There is no winner to show: the sweep {_what_became(findings.status)}."
+        return f"There is no best model to show: the sweep {_what_became(findings.status)}."
     if findings.job is None:
         return "The run keeps no job that could be read, so there is no model to show."
     return f"A {findings.job.type} job has no model that could be drawn; what it has logged is below."

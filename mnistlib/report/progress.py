@@ -13,7 +13,7 @@ _OTHERS = 6  # charts of metrics that nobody here knows
 
 def progress_sections(findings: Findings) -> Iterator[Html]:
     """Yield the curves of a run: of a solver's objective and gradient, else of every metric with several values."""
-    if findings.children:
+    if findings.trials:
         # Trials that are trained together share one curve, that of the trial that is farthest from convergence. Its
         # objective leaps from trial to trial and says nothing; the fit as a whole waits for its gradient.
         title, charts = "Gradient", list(_gradient(findings, "of the trial that is farthest from convergence"))

@@ -93,14 +93,14 @@ def _of_how_many(findings: Findings) -> str:
 
 
 def _iterations(findings: Findings) -> str:
-    latest = _of_winner(findings).metrics.latest
+    latest = _of_best(findings).metrics.latest
     passes = findings.metrics.latest.get("passes")
     parts = [f"{latest['iterations']:,.0f} iterations"] if "iterations" in latest else []
     return ", ".join([*parts, f"{number(round(passes, 1))} passes"] if passes is not None else parts)
 
 
-def _of_winner(findings: Findings) -> Findings:
-    return findings if findings.best is None else findings.children[findings.best]
+def _of_best(findings: Findings) -> Findings:
+    return findings if findings.best is None else findings.trials[findings.best]
 
 
 def _seconds(findings: Findings) -> float | None:

@@ -10,7 +10,7 @@ from mnistlib.report.page import figure, section
 
 
 def sweep_sections(findings: Findings) -> Iterator[Html]:
-    """Yield the chart and the table of a sweep's children, and announce its winner."""
+    """Yield the chart and the table of a sweep's trials, and name the best."""
     job = findings.job
     assert isinstance(job, SweepJob)
     metric = job.primary_metric
@@ -24,11 +24,11 @@ def sweep_sections(findings: Findings) -> Iterator[Html]:
         class_="pair",
     )
     if findings.best is not None:
-        winner = findings.children[findings.best]
+        best = findings.trials[findings.best]
         yield element(
             "h2",
-            f"The best: regularization {number(_regularization(winner))}",
-            element("small", f"run {winner.run.id}, judged on the test images"),
+            f"The best: regularization {number(_regularization(best))}",
+            element("small", f"run {best.run.id}, judged on the test images"),
             class_="chapter",
         )
 
@@ -36,9 +36,9 @@ def sweep_sections(findings: Findings) -> Iterator[Html]:
 def _chart(findings: Findings, job: SweepJob) -> Html:
     metric = job.primary_metric
     scored = sorted(
-        (_regularization(child), child.metrics.latest[metric], position)
-        for position, child in enumerate(findings.children)
-        if metric in child.metrics.latest
+        (_regularization(trial), trial.metrics.latest[metric], position)
+        for position, trial in enumerate(findings.trials)
+        if metric in trial.metrics.latest
     )
     marked = next((place for place, (_, _, position) in enumerate(scored) if position == findings.best), None)
     return figure(
@@ -50,22 +50,22 @@ def _chart(findings: Findings, job: SweepJob) -> Html:
             dots=True,
         ),
         f"Each point is a model; the best was chosen on training images that were held back ({job.goal} {metric}). "
-        "The test images were asked about the winner only.",
+        "Only the best model was scored on the test images.",
     )
 
 
 def _table(findings: Findings, metric: str) -> Html:
     write = _writer(metric)
     rows = []
-    for position, child in enumerate(findings.children):
-        latest = child.metrics.latest
+    for position, trial in enumerate(findings.trials):
+        latest = trial.metrics.latest
         rows.append(
             [
-                number(_regularization(child)),
+                number(_regularization(trial)),
                 write(latest[metric]) if metric in latest else "—",
                 number(latest["iterations"]) if "iterations" in latest else "—",
-                _remark(child, best=position == findings.best),
-                element("code", child.run.id),
+                _remark(trial, best=position == findings.best),
+                element("code", trial.run.id),
             ]
         )
     headers = [">regularization", f">{metric}", ">iterations", "status", "run"]
@@ -73,22 +73,22 @@ def _table(findings: Findings, metric: str) -> Html:
 
 
 def _failures(findings: Findings) -> Iterator[Html]:
-    for child in findings.children:
-        if child.record.error:
-            failed = f"The trial with regularization {number(_regularization(child))} failed: {child.record.error}"
+    for trial in findings.trials:
+        if trial.record.error:
+            failed = f"The trial with regularization {number(_regularization(trial))} failed: {trial.record.error}"
             yield element("p", failed, class_="note bad")
 
 
-def _remark(child: Findings, *, best: bool) -> Html:
+def _remark(trial: Findings, *, best: bool) -> Html:
     if best:
         return element("b", "best", class_="badge completed")
-    converged = child.record.converged
-    return element("span", "NOT CONVERGED" if converged is False else child.status)
+    converged = trial.record.converged
+    return element("span", "NOT CONVERGED" if converged is False else trial.status)
 
 
-def _regularization(child: Findings) -> float:
-    assert child.trained is not None
-    return child.trained.regularization
+def _regularization(trial: Findings) -> float:
+    assert trial.trained is not None
+    return trial.trained.regularization
 
 
 def _writer(metric: str) -> Callable[[float], str]:

@@ -1,6 +1,6 @@
 """The two sides of a run: what its owner holds, and what the job inside sees.
 
-    status     the words for what becomes of a run
+    status     the states of a run
     record     run.json: what is known of a run, on disk from the moment it is submitted
     store      a folder of runs: create, find, list, delete
     context    the job's side

@@ -146,7 +146,7 @@ class Run(ABC):
         description: str = "",
         tags: Mapping[str, str] | None = None,
     ) -> "ModelVersion":
-        """Register the run's model under the next version of a name; of a sweep, the best child's.
+        """Register the run's model under the next version of a name; of a sweep, that of its best trial.
 
         Parameters
         ----------

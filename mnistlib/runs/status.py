@@ -1,4 +1,4 @@
-"""The words for what becomes of a run, the same from every backend."""
+"""Status of a run, the same from every backend."""
 
 from enum import StrEnum
 

@@ -149,9 +149,9 @@ class RunStore:
         return self.folder / record.experiment / record.run_id
 
     def delete(self, folder: Path) -> None:
-        """Remove a run that has ended, and everything in it; of a sweep, its children with it.
+        """Remove a run that has ended, and everything in it; of a sweep, its trials with it.
 
-        Children that a later sweep has taken over stay.
+        Trials that a later sweep has taken over stay.
 
         Raises
         ------

@@ -213,7 +213,7 @@ def test_a_sweep_whose_children_failed_shows_them(backend: LocalBackend, tmp_pat
     run = backend.submit(SweepJob(base=TrainJob(dataset="nowhere", solver="lbfgs"), regularization=(1.0, 2.0)))
     run.wait()
     page = page_of(run, tmp_path)
-    assert "There is no winner to show: the sweep failed before it had one." in page.text
+    assert "There is no best model to show: the sweep failed before it had one." in page.text
     assert "The trial with regularization 1 failed: 'nowhere' is neither" in page.text
     assert "The trial with regularization 2 failed: 'nowhere' is neither" in page.text
 

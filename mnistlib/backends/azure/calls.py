@@ -1,4 +1,4 @@
-"""Calls of both SDKs: tried again where that helps, and their errors told in this package's words.
+"""Calls of both SDKs: tried again where that helps, and their errors translated.
 
 They raise some twenty classes for the same few things, down to a bare ``Exception`` with the status in its text.
 """

@@ -1,4 +1,4 @@
-"""What the services of both SDKs of Azure Machine Learning do alike."""
+"""Part of the cluster clients that both SDKs of Azure Machine Learning share."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence

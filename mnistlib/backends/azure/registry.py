@@ -47,7 +47,7 @@ def version_of(
     read: Callable[[], bytes],
     services: Services | None = None,
 ) -> ModelVersion:
-    """Return a registered model in this package's words, by whomever it was registered."""
+    """Return a registered model as a `ModelVersion`."""
     origin = json.loads(properties.get(_ORIGIN) or "null")
     return ModelVersion(
         name=name,

@@ -13,7 +13,7 @@ from mnistlib.jobs.job import job_from_json
 from mnistlib.runs import RunStatus
 from mnistlib.runs.record import now
 
-#: The workspace's words for what becomes of a run -> ours. What is unknown goes on.
+#: Status of a run in a workspace -> status. One that is unknown is running.
 STATUSES = {
     "NotStarted": RunStatus.QUEUED,
     "Queued": RunStatus.QUEUED,
@@ -36,9 +36,9 @@ _OURS = "mnistlib."
 _OUTPUT = re.compile(r"user_logs/std_log.*\.txt|azureml-logs/\d\d.*\.txt")
 
 
-def status_of_run(word: str) -> RunStatus:
-    """Return the status that the workspace's word for it means."""
-    return STATUSES.get(word, RunStatus.RUNNING)
+def status_of_run(azure_status: str) -> RunStatus:
+    """Return the status for that of a workspace."""
+    return STATUSES.get(azure_status, RunStatus.RUNNING)
 
 
 def is_output(name: str) -> bool:
@@ -59,7 +59,7 @@ def noted(submission: Submission) -> dict[str, str]:
 def remote_run(
     run_id: str,
     experiment: str,
-    word: str,
+    azure_status: str,
     *,
     properties: Mapping[str, Any],
     tags: Mapping[str, Any],
@@ -67,19 +67,19 @@ def remote_run(
     created: str,
     why: Callable[[], str | None],
 ) -> RemoteRun:
-    """Return a run in this package's words, by whichever SDK it was submitted.
+    """Return a run of a workspace, by whichever SDK it was submitted.
 
     Parameters
     ----------
-    run_id, experiment, word, properties, tags, parent, created
-        What the workspace says; `word` is its status, `parent` the run that it belongs to.
+    run_id, experiment, azure_status, properties, tags, parent, created
+        As the workspace has them; `parent` is the run that it belongs to.
     why : callable
         Asks why it failed.
     """
     # A node of the second SDK can tell by tags only, and nobody describes a trial before.
     noted = {name: str(value) for name, value in {**properties, **tags}.items()}
     parent = noted.get(PARENT) or parent
-    status = status_of_run(word)
+    status = status_of_run(azure_status)
     return RemoteRun(
         run_id=run_id,
         experiment=experiment,

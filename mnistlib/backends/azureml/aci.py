@@ -12,7 +12,7 @@ from mnistlib.models.service import Service, ServiceStatus
 #: Tag of a service without an entry script of ours.
 NO_CODE = "mnistlib.no-code"
 
-#: The service's words for what becomes of it -> ours. What is unknown is on its way.
+#: State of a container instance in Azure -> status. One that is unknown is starting.
 _STATUSES = {
     "Healthy": ServiceStatus.RUNNING,
     "Failed": ServiceStatus.FAILED,

@@ -1,4 +1,4 @@
-"""azureml-core behind the words of :mod:`mnistlib.backends.cloud.cluster_client`."""
+"""Cluster client through azureml-core; see :mod:`mnistlib.backends.cloud.cluster_client`."""
 
 import json
 from collections.abc import Callable, Sequence

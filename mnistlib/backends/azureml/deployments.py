@@ -141,7 +141,7 @@ class AzureMLServices(AzureServices):
             pause = min(_LONGEST_PAUSE, 2 * pause)
         if status is ServiceStatus.RUNNING:
             return None
-        return str((self.sdk_service(name).error or {}).get("message") or "the service gives no reason")
+        return str((self.sdk_service(name).error or {}).get("message") or "Azure gives no reason")
 
     def _names(self) -> Sequence[str]:
         from azureml.core import Webservice

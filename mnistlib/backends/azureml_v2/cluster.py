@@ -35,7 +35,7 @@ class AzureMLv2Cluster(AmlCluster):
         if target is None:
             return None
         errors = [str(error) for error in [target.provisioning_errors] if error]
-        return FoundCompute(kind=target.type, state=_word(target.provisioning_state), errors=errors)
+        return FoundCompute(kind=target.type, state=_state_name(target.provisioning_state), errors=errors)
 
     def _sizes(self) -> Sequence[str]:
         return [size.name for size in self._computes.list_sizes()]
@@ -58,7 +58,7 @@ class AzureMLv2Cluster(AmlCluster):
             return None
         states = Counter(_state_of(node) for node in self._computes.list_nodes(self.spec.name))
         return {
-            "state": _word(target.provisioning_state),
+            "state": _state_name(target.provisioning_state),
             "vm_size": target.size,
             "nodes": sum(states.values()),
             "running": states["running"],
@@ -72,10 +72,10 @@ class AzureMLv2Cluster(AmlCluster):
 
 
 def _state_of(node: Any) -> str:
-    # Some releases of the SDK fill in the field as the service spells it, and leave their own empty.
-    return _word(node.node_state or getattr(node, "nodeState", None)).lower()
+    # Some releases of the SDK fill in the field as the workspace spells it, and leave their own empty.
+    return _state_name(node.node_state or getattr(node, "nodeState", None)).lower()
 
 
-def _word(value: Any) -> str:
-    """Return what the service said, which the SDK makes an enumeration of where it knows the word."""
+def _state_name(value: Any) -> str:
+    """Return the state as the workspace tells it; the SDK makes an enumeration of those that it knows."""
     return str(getattr(value, "value", value))

@@ -1,4 +1,4 @@
-"""azure-ai-ml behind the words of :mod:`mnistlib.backends.cloud.cluster_client`.
+"""Cluster client through azure-ai-ml; see :mod:`mnistlib.backends.cloud.cluster_client`.
 
 The SDK submits, and keeps clusters, environments, data and models. What it does not offer, such as the files of a run
 that has not ended, is asked for by :mod:`mnistlib.backends.azureml_v2.rest`.

@@ -29,7 +29,7 @@ from mnistlib.errors import ClusterError, DeploymentError
 from mnistlib.models.version import ModelVersion
 
 _SUCCEEDED = "Succeeded"
-#: The service's words for the end of what it does.
+#: States of a deployment that has ended to change.
 _ENDED = (_SUCCEEDED, "Failed", "Canceled")
 
 _PATIENCE = 60 * 60  # seconds until what is still being made is no longer waited for

@@ -7,7 +7,7 @@ from mnistlib.backends.azure.calls import Calls, found
 from mnistlib.backends.azure.deployments import MODEL, talk_aside
 from mnistlib.models.service import Service, ServiceStatus
 
-#: The service's words for an endpoint that can't answer -> ours. One that is being changed goes on to answer.
+#: State of an endpoint in Azure -> status. An endpoint that is being changed goes on to answer.
 _STATUSES = {
     "Creating": ServiceStatus.STARTING,
     "Deleting": ServiceStatus.FAILED,

@@ -95,8 +95,8 @@ class WorkspaceRest:
         """Remove a version of a model."""
         self._ask("DELETE", "modelmanagement/v1.0", f"models/{_part(model_id)}")
 
-    def _pages(self, room: str, what: str) -> list[dict[str, Any]]:
-        return _all_of(lambda following: self._ask("GET", room, what, parameters=following))
+    def _pages(self, api: str, what: str) -> list[dict[str, Any]]:
+        return _all_of(lambda following: self._ask("GET", api, what, parameters=following))
 
     def _query(self, what: str, **wanted: str) -> list[dict[str, Any]]:
         body: dict[str, Any] = {"top": _A_PAGE, **wanted}
@@ -105,7 +105,7 @@ class WorkspaceRest:
     def _ask(
         self,
         method: str,
-        room: str,
+        api: str,
         what: str,
         *,
         body: Mapping[str, Any] | None = None,
@@ -115,7 +115,7 @@ class WorkspaceRest:
         """Return the answer of the workspace, parsed; None where there is no such thing, if that is no error."""
         answer = _send(
             method,
-            f"{self.endpoint}/{room}{self.workspace}/{what}",
+            f"{self.endpoint}/{api}{self.workspace}/{what}",
             headers={"Authorization": f"Bearer {self.token()}"},
             json=body,
             params=parameters,

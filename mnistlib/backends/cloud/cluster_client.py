@@ -1,6 +1,6 @@
 """Adapter from a cluster backend to one SDK: the one place where a cloud's dialect is spoken.
 
-A client answers in this package's own words and raises its own errors. Every call may be made twice: what is asked
+A client returns types of this package and raises errors of this package. Every call may be made twice: what is asked
 for is named by the caller, by run id, digest or name, so that a call whose answer was lost is found to have worked.
 """
 

@@ -60,8 +60,8 @@ def close_if_last(
     whole, record = side.of(sweep_id), None
     try:
         record = _choose(whole, sweep, runs, own=side.run_id, data=data)
-        # The files, then the word that it has ended, then the model: whoever hears of the end finds the files.
-        for path in sorted(path for room in (OUTPUTS, LOGS) for path in (_FOLDER / room).rglob("*")):
+        # The files, then the end, then the model: a reader that learns of the end finds the files.
+        for path in sorted(path for part in (OUTPUTS, LOGS) for path in (_FOLDER / part).rglob("*")):
             if path.is_file():
                 client.keep(sweep_id, path.relative_to(_FOLDER).as_posix(), path)
         whole.conclude(record)

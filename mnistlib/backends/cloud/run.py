@@ -98,7 +98,7 @@ class CloudRun(Run):
                 child.cancel()
 
     def metrics(self) -> Metrics:
-        """Return all metric values logged so far; of a sweep that goes on, how many children have ended."""
+        """Return all metric values logged so far; of a sweep that goes on, how many trials have ended."""
         try:
             return parse_metrics(self._read(METRIC_LINES_FILE).decode())
         except FileNotFoundError:
