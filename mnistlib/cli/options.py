@@ -86,7 +86,7 @@ def backend_options(options: argparse.Namespace, part: str) -> dict[str, Any]:
         for name in given_options(options, getattr(spec, part)).keys() - given.keys():
             flag = next(each.flag for field, each in options_in(getattr(spec, part)) if field.name == name)
             flag = flag or f"--{name.replace('_', '-')}"
-            raise JobError(f"{flag} means nothing to {chosen.name}: leave it out, or name another --backend")
+            raise JobError(f"{flag} means nothing to this backend: leave it out, or name another --backend")
     return given
 
 

@@ -80,7 +80,7 @@ def test_the_command_line_has_the_options_of_all_backends() -> None:
 def test_an_option_of_another_backend_is_wrong_usage(words: list[str], flag: str) -> None:
     done = run(*words, "--backend", "local", check=False)
     assert done.returncode == 2
-    assert f"{flag} means nothing to local: leave it out, or name another --backend" in done.stderr
+    assert f"{flag} means nothing to this backend: leave it out, or name another --backend" in done.stderr
 
 
 @pytest.mark.parametrize("port", ["-1", "70000"])
