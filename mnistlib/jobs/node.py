@@ -9,15 +9,15 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from mnistlib.jobs.job import Job, Outcome
+from mnistlib.jobs.job import Job, Work
 from mnistlib.jobs.runner import begin, conclude, read_job
 from mnistlib.package import FOLDER
-from mnistlib.runs import RunContext, RunRecord, RunStatus, read_metrics
+from mnistlib.runs import RunRecord, RunStatus, read_metrics
 from mnistlib.runs.context import CANCEL_FILE, LOG_FILE, METRIC_LINES_FILE, METRICS_FILE, OUTPUTS
 from mnistlib.runs.record import RECORD_FILE, now
 from mnistlib.runs.store import JOB_FILE
@@ -58,7 +58,7 @@ def run_on_node(
     trial: int | None = None,
     data: Path | None = None,
     reporter: RunReporter | None = None,
-    work: Callable[[Job, RunContext], Outcome] = Job.execute,
+    work: Work | None = None,
 ) -> RunRecord:
     """Run the job in a folder to its end. The cluster hears of metrics meanwhile, and of the end from the caller.
 
@@ -74,8 +74,8 @@ def run_on_node(
         The folder with the job's data set, where it was brought here.
     reporter : RunReporter, optional
         Who is told of metrics.
-    work : callable
-        What is done with the job.
+    work : callable, optional
+        The work of the run; by default, the job is executed.
 
     Returns
     -------
@@ -104,7 +104,7 @@ def run_on_node(
     if context is not None:
         context.script_launcher = tuple(reporter.script_launcher) if reporter else ()
         with _telling(folder, reporter):
-            conclude(context, lambda active: work(job, active))
+            conclude(context, work or job.execute)
     return RunRecord.read(folder)
 
 

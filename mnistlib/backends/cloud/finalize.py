@@ -12,7 +12,7 @@ from mnistlib.backends.cloud.cluster_client import ClusterClient, RemoteRun
 from mnistlib.backends.cloud.node import NodeSide
 from mnistlib.backends.cloud.properties import ENDED, record_of
 from mnistlib.backends.cloud.run import CloudRun
-from mnistlib.jobs import Job, Outcome, SweepJob
+from mnistlib.jobs import Outcome, SweepJob
 from mnistlib.jobs.node import LOGS, run_on_node
 from mnistlib.runs import RunContext, RunRecord, RunStatus
 from mnistlib.runs.context import OUTPUTS
@@ -87,15 +87,15 @@ def _marked(client: ClusterClient, sweep_id: str, run_id: str) -> bool:
 
 def _choose(side: NodeSide, sweep: SweepJob, runs: Sequence[RemoteRun], *, own: str, data: Path | None) -> RunRecord:
     (_FOLDER / JOB_FILE).write_text(sweep.to_json())
+    here = sweep if data is None else sweep.with_data(data)
 
-    def work(job: Job, context: RunContext) -> Outcome:
-        assert isinstance(job, SweepJob)
+    def work(context: RunContext) -> Outcome:
         # What this run has made lies here, and the cluster may not have collected it yet.
         folders = [
             Path.cwd() if run.run_id == own else _bring(side.client, run, context.folder / "runs" / run.run_id)
             for run in runs
         ]
-        return job.choose(folders, context)
+        return here.choose(folders, context)
 
     return run_on_node(_FOLDER, run_id=side.run_id, experiment=side.experiment, data=data, reporter=side, work=work)
 
