@@ -103,7 +103,8 @@ class SweepJob(Job):
 
     def content_elsewhere(self) -> dict[str, Any]:
         """Return the content of the sweep without the data folder of this machine."""
-        return super().content_elsewhere() | {"base": self.base.content_elsewhere()}
+        base = {key: value for key, value in self.base.content_elsewhere().items() if key != "type"}
+        return super().content_elsewhere() | {"base": base}
 
     def execute(self, context: RunContext) -> Outcome:
         """Refuse: the trials of a sweep are runs of their own."""

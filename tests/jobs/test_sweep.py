@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import pytest
@@ -43,3 +44,9 @@ def test_a_bad_value_is_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(JobError) as caught:
         SweepJob(**(GOOD | values))
     assert message in str(caught.value)
+
+
+def test_the_content_for_another_machine_is_a_sweep_without_the_data_folder_of_this_one() -> None:
+    sweep = SweepJob(base=TrainJob(dataset="digits", data_folder="/here"), regularization=[1.0])
+    elsewhere = SweepJob.from_json(json.dumps(sweep.content_elsewhere()))
+    assert elsewhere == SweepJob(base=TrainJob(dataset="digits"), regularization=[1.0])
