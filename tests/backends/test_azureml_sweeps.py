@@ -67,7 +67,7 @@ def test_a_sweep_that_failed_is_failed_whoever_looks(backend: Any) -> None:
     assert run.wait(LIMIT) is RunStatus.FAILED
     assert backend.attach(run.id).status is RunStatus.FAILED
     assert {record.run_id: record.status for record in backend.records()}[run.id] is RunStatus.FAILED
-    with pytest.raises(JobFailedError, match="no child has the primary metric 'beauty'"):
+    with pytest.raises(JobFailedError, match="no trial has the primary metric 'beauty'"):
         backend.attach(run.id).result(LIMIT)
 
 

@@ -67,7 +67,8 @@ def test_a_sweep_is_the_services_own_with_a_grid_over_its_trials(backend: Any) -
     result = sweep.result(LIMIT)
     job = sweep.sdk_run
     assert (job.type, job.display_name, job.experiment_name) == ("sweep", "two trials", "Sweeps")
-    assert list(job.search_space) == ["regularization"]
+    assert list(job.search_space) == ["trial"]
+    assert list(job.search_space["trial"].values) == [0, 1]
     assert job.properties["best_child_run_id"] == sweep.best.id
     assert [child.record.parent for child in sweep.children()] == [sweep.id] * 2
     accuracies = [child.metrics().latest["accuracy"] for child in sweep.children()]
