@@ -192,8 +192,11 @@ class Run(ABC):
     @property
     def best(self) -> "Run | None":
         """The best trial of a sweep that has ended, if one was chosen and is known here; None of other jobs."""
-        index, trials = self.best_trial, self.children()
-        return trials[index] if index is not None and index < len(trials) else None
+        index = self.best_trial
+        if index is None:
+            return None
+        trials = self.children()
+        return trials[index] if index < len(trials) else None
 
     def done(self) -> bool:
         """Return whether the run has ended, in whatever way."""

@@ -14,28 +14,7 @@ _DATA_FOLDER = "holds a subfolder for each data set (default: $MNISTLIB_DATA)"
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions(SolverOptions):
-    """Options of a training, as a `TrainJob` has them.
-
-    Attributes
-    ----------
-    dataset : str
-        A name that :func:`mnistlib.load_dataset` knows, or a folder of IDX files.
-    data_folder : str or None
-        Folder with a subfolder for each named data set; by default ``MNISTLIB_DATA`` or the platform's.
-    download : bool
-        Whether a named data set may be fetched.
-    limit : int or None
-        Keep at most this many images of each split.
-    validation : float
-        Share of the training images, from 0 to below 1, drawn with the seed, that is not trained on but scored
-        instead of the test images: to choose between models without a look at the test.
-    normalization : str
-        ``unit`` (pixels in [0, 1]), ``standard`` or ``none``.
-    solver : str
-        ``auto``, or one of scikit-learn's by name; ``liblinear`` fits one class against the rest.
-    regularization, max_iter, tol, seed
-        As `SolverOptions` has them.
-    """
+    """Options of a training: fields of a `mnistlib.TrainJob`, whose docstring describes each."""
 
     dataset: str = option("mnist", f"{', '.join(NAMES)}, or a folder (default: mnist)")
     data_folder: str | None = option(None, _DATA_FOLDER, metavar="FOLDER")
