@@ -1,16 +1,35 @@
-"""What every backend owes."""
+"""Interface of every backend."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
 
+from mnistlib.backends.local.services import LocalServices
 from mnistlib.backends.plan import Plan
 from mnistlib.jobs import Job
 from mnistlib.models.interfaces import Models, Services
-from mnistlib.runs import Run, RunRecord, RunResult
+from mnistlib.models.registry import ModelRegistry
+from mnistlib.runs import Run, RunRecord, RunResult, default_runs_folder
+from mnistlib.runs.store import MODELS
 
 
 class Backend(ABC):
-    """A place where jobs run. It knows nothing of training."""
+    """A place where jobs run. It knows nothing of training.
+
+    Registered models and deployed services are on this machine, in its folder of runs, unless a backend has its own.
+
+    Parameters
+    ----------
+    runs_folder : str or PathLike, optional
+        Folder of the runs on this machine. Default: the environment variable ``MNISTLIB_RUNS``, else ``runs`` below
+        the current folder.
+    """
+
+    def __init__(self, runs_folder: str | os.PathLike[str] | None = None) -> None:
+        # Absolute, since the process may change its current folder while runs run.
+        self.runs_folder = (Path(runs_folder).expanduser() if runs_folder else default_runs_folder()).absolute()
 
     @abstractmethod
     def submit(
@@ -87,15 +106,15 @@ class Backend(ABC):
     def plan(self, job: Job) -> Plan:
         """Return what submitting a job would do. Nothing is sent and nobody is asked."""
 
-    @property
-    @abstractmethod
+    @cached_property
     def models(self) -> Models:
-        """The registered models."""
+        """The registered models; unless a backend has its own registry, those in ``.models`` of the runs folder."""
+        return ModelRegistry(self.runs_folder / MODELS, self.services)
 
-    @property
-    @abstractmethod
+    @cached_property
     def services(self) -> Services:
-        """The deployed services."""
+        """The deployed services; unless a backend has its own, each is a process of this machine."""
+        return LocalServices(self.runs_folder)
 
     def run(
         self,

@@ -69,6 +69,9 @@ class BackendSpec:
     node : str or None
         Reference to the class of its side on a node, a `mnistlib.backends.cloud.node.NodeSide`; None of a backend that
         does not run ``python -m mnistlib node``.
+    metric_reader : str or None
+        Reference to a `mnistlib.runs.context.MetricReader`, for scripts that were written for its platform and run on
+        this machine; None where they print no metrics.
     doctor : str
         Reference to a function that takes the connection options and returns a list of
         `mnistlib.backends.checks.Step`: the checks of ``mnistlib doctor``.
@@ -80,6 +83,7 @@ class BackendSpec:
     name: str
     backend: str
     node: str | None = None
+    metric_reader: str | None = None
     doctor: str = "mnistlib.backends.checks:steps"
     connection: type[Options] = Connection
     submission: type[Options] = Options

@@ -105,13 +105,15 @@ class Job(ABC):
         content: dict[str, Any] = json.loads(self.to_json())
         return content
 
-    def files_elsewhere(self, runs_folder: Path | None) -> dict[str, Path]:
+    def files_elsewhere(self, runs_folder: Path | None, ignore_files: Sequence[str]) -> dict[str, Path]:
         """Return the files that the job needs on another machine beside its data set, by name.
 
         Parameters
         ----------
         runs_folder : Path or None
             The folder of the backend's runs, which are no part of a source folder.
+        ignore_files : sequence of str
+            Names of the files that may say which files of a source folder are left out.
         """
         return {}
 

@@ -9,10 +9,10 @@ import logging
 import os
 import signal
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 from mnistlib.jobs.job import Job, Work
 from mnistlib.jobs.runner import begin, conclude, read_job
@@ -31,23 +31,32 @@ COLLECTED = (RECORD_FILE, JOB_FILE, METRIC_LINES_FILE, METRICS_FILE)
 _TELL_EVERY = 1.0  # seconds between two looks at what metrics there are to tell
 
 
-class RunReporter(Protocol):
-    """What a node tells the cluster that runs it."""
+class RunReporter(ABC):
+    """Reports a run to the cluster, from the node that runs it.
 
-    #: What Python is to run a script with, before the script's name, so that nothing of what it tells is lost.
-    script_launcher: Sequence[str]
+    Attributes
+    ----------
+    script_launcher : sequence of str
+        Arguments of Python before the name of a script, where a script's metrics would be lost without them.
+    """
 
+    script_launcher: Sequence[str] = ()
+
+    @abstractmethod
     def begin(self, job: Job, *, trial: int | None) -> None:
-        """Tell what the run does, where that was not known when it was submitted."""
+        """Report the job, where it was not known when the run was submitted."""
 
+    @abstractmethod
     def log_metrics(self, points: Sequence[tuple[str, int, float]]) -> None:
-        """Tell of values of metrics: name, step, value."""
+        """Report values of metrics: name, step, value."""
 
+    @abstractmethod
     def flush(self) -> None:
-        """Return when all that was told has arrived."""
+        """Return when all metrics have arrived."""
 
+    @abstractmethod
     def conclude(self, record: RunRecord) -> None:
-        """Tell how the run has ended, for lists of runs: nobody should have to fetch a file of each."""
+        """Report how the run has ended, so that a list of runs needs no file of each."""
 
 
 def run_on_node(

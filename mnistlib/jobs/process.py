@@ -1,12 +1,12 @@
 """Run a script in a process of its own, and everything that it starts in one group with it."""
 
 import os
-import re
 import shutil
 import signal
 import subprocess
 import sys
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 from mnistlib.errors import JobError, ScriptFailedError
@@ -19,9 +19,6 @@ CODE = "code"
 
 _LOOK_EVERY = 0.05  # seconds between two looks at whether to cancel
 _GRACE = 5  # seconds from the request to end to the end by force
-
-# What azureml-core's Run.get_context() prints outside of Azure in place of recording it: a number, or a list of them.
-_AZUREML_METRIC = re.compile(r"^Attempted to log (?:scalar|list) metric (.+):\n(.+)$", re.MULTILINE)
 
 
 def run_script(job: Script, context: RunContext) -> bool:
@@ -58,7 +55,7 @@ def run_script(job: Script, context: RunContext) -> bool:
         finished = _wait(process, context)
     finally:
         _end_group(process)
-        _collect_azureml_metrics(context)
+        _collect_printed_metrics(context)
     if not finished:
         context.log("cancelled")
     elif process.returncode < 0:
@@ -111,11 +108,10 @@ def _end_group(process: "subprocess.Popen[bytes]") -> None:
     process.wait()
 
 
-def _collect_azureml_metrics(context: RunContext) -> None:
-    log = (context.folder / LOG_FILE).read_text(encoding="utf-8", errors="replace")
-    for name, printed in _AZUREML_METRIC.findall(log):
+def _collect_printed_metrics(context: RunContext) -> None:
+    log = (context.folder / LOG_FILE).read_text(encoding="utf-8", errors="replace") if context.metric_readers else ""
+    for name, printed in chain.from_iterable(reader(log) for reader in context.metric_readers):
         try:
-            for value in printed.strip("[]").split(","):
-                context.log_metric(name, float(value))
+            context.log_metric(name, float(printed))
         except ValueError:
             context.log(f"metric {name} is no number: {printed}")

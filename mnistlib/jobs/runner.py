@@ -4,20 +4,48 @@ These are module-level functions of paths, so that joblib can send them to other
 """
 
 import traceback
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from mnistlib.errors import MnistlibError
 from mnistlib.jobs.job import Job, Work, job_from_json
 from mnistlib.runs import RunContext, RunRecord, RunStatus
+from mnistlib.runs.context import MetricReader
 from mnistlib.runs.record import now
 from mnistlib.runs.store import JOB_FILE
 
 
-def run_in_folder(folder: Path) -> Exception | None:
-    """Run the job that lies in a run's folder, and return why it failed, if it did."""
+def run_in_folder(
+    folder: Path, *, work: Work | None = None, metric_readers: Sequence[MetricReader] = ()
+) -> Exception | None:
+    """Do the work of a run whose folder lies in a folder of runs, unless it was cancelled in the queue.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the run.
+    work : callable, optional
+        The work. Default: that of the job in the folder.
+    metric_readers : sequence of callable
+        Find metrics that a script has printed.
+
+    Returns
+    -------
+    Exception or None
+        The error by which the run failed.
+    """
     context = begin(folder)
-    return None if context is None else conclude(context, lambda active: read_job(folder).execute(active))
+    if context is None:
+        return None
+    context.runs_folder = folder.parent.parent
+    context.metric_readers = metric_readers
+    return conclude(context, work or _work_of(folder))
+
+
+def _work_of(folder: Path) -> Work:
+    trials = RunRecord.read(folder).children
+    return read_job(folder).work([folder.with_name(trial) for trial in trials])
 
 
 def begin(folder: Path) -> RunContext | None:

@@ -1,6 +1,6 @@
 """Job that runs a script of the user."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, ClassVar
@@ -76,9 +76,9 @@ class ScriptJob(Job, Script):
         """Return the content of the job without its variables, and with the source folder of a node."""
         return super().content_elsewhere() | {"source_directory": SOURCE, "environment": {}}
 
-    def files_elsewhere(self, runs_folder: Path | None) -> dict[str, Path]:
-        """Return the files of the source folder."""
-        return {f"{SOURCE}/{name}": path for name, path in source_files(self, runs_folder).items()}
+    def files_elsewhere(self, runs_folder: Path | None, ignore_files: Sequence[str]) -> dict[str, Path]:
+        """Return the files of the source folder; see :meth:`Job.files_elsewhere`."""
+        return {f"{SOURCE}/{name}": path for name, path in source_files(self, runs_folder, ignore_files).items()}
 
     def execute(self, context: RunContext) -> Outcome:
         """Run the script to its end; see :meth:`Job.execute`."""

@@ -16,13 +16,10 @@ from mnistlib.runs.context import OUTPUTS
 from mnistlib.runs.record import RECORD_FILE
 from mnistlib.runs.store import OWN_FOLDERS, PROCESSES
 
-#: Names the files that are not shipped.
-IGNORE_FILE = ".amlignore"
-
 #: Folder of a script's source on a node, below what is shipped.
 SOURCE = "source"
 
-_LEFT_OUT = frozenset((".git", ".hg", ".svn", ".venv", ".tox", "__pycache__", IGNORE_FILE))
+_LEFT_OUT = frozenset((".git", ".hg", ".svn", ".venv", ".tox", "__pycache__"))
 # Gone since it was listed, or replaced by something of another kind.
 _GONE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
@@ -129,17 +126,36 @@ def left_out_error(job: Script) -> JobError:
     )
 
 
-def source_files(job: Script, runs_folder: Path | None) -> dict[str, Path]:
-    """Return the files of a source folder that its ``.amlignore``, else its ``.gitignore``, does not leave out."""
+def source_files(job: Script, runs_folder: Path | None, ignore_files: Sequence[str]) -> dict[str, Path]:
+    """Return the files of a source folder that are shipped.
+
+    Parameters
+    ----------
+    job : Script
+        The script.
+    runs_folder : Path or None
+        Folder of the backend's runs.
+    ignore_files : sequence of str
+        Names of files with patterns as in ``.gitignore``. The first of them that the source folder has counts.
+
+    Raises
+    ------
+    JobError
+        If there is no such folder, or the script is left out.
+    """
     import pathspec
 
     folder = Path(job.source_directory)
     if not folder.is_dir():
         raise JobError(f"there is no folder {folder}: name the folder that holds the script, source_directory=")
-    ignore = next((file for name in (IGNORE_FILE, ".gitignore") if (file := folder / name).is_file()), None)
+    ignore = next((file for name in ignore_files if (file := folder / name).is_file()), None)
     lines = ignore.read_text(encoding="utf-8").splitlines() if ignore else []
     left_out = pathspec.GitIgnoreSpec.from_lines(lines)
-    walked = walk_source(folder, runs_folder=runs_folder, ignored=left_out.match_file)
+
+    def ignored(name: str) -> bool:
+        return left_out.match_file(name) or PurePath(name).name in ignore_files
+
+    walked = walk_source(folder, runs_folder=runs_folder, ignored=ignored)
     files = {(below / name).as_posix(): folder / below / name for below, names in walked for name in names}
     if PurePath(job.script).as_posix() not in files and (folder / job.script).is_file():
         raise left_out_error(job)

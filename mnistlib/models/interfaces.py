@@ -1,15 +1,66 @@
 """Interfaces of the registry and of the services that each backend has."""
 
+import hashlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
+from mnistlib.models.artifact import ModelDescription
 from mnistlib.models.service import Deployer, Service
 from mnistlib.models.version import ModelVersion
 
 
-class Models(ABC):
+@dataclass(frozen=True, kw_only=True)
+class Registration:
+    """A model to register.
+
+    Attributes
+    ----------
+    name : str
+        Name under which it is registered.
+    content : bytes
+        Content of its file.
+    file : str
+        Name of the file among those of its run.
+    run_id : str
+        Id of the run that made it.
+    origin, metrics, description, tags
+        As :class:`~mnistlib.models.version.ModelVersion` has them.
+    """
+
+    name: str
+    content: bytes = field(repr=False)
+    file: str
+    run_id: str
+    origin: ModelDescription | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the content, in hexadecimal."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+class Registrar(ABC):
+    """The part of a registry that a run needs."""
+
+    @abstractmethod
+    def register(self, registration: Registration) -> ModelVersion:
+        """Register a model under the next version of its name.
+
+        Raises
+        ------
+        ModelError
+            If the name is not allowed.
+        """
+
+
+class Models(Registrar):
     """The registered models of a backend."""
 
     @abstractmethod

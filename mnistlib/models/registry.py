@@ -10,13 +10,12 @@ Whatever is written gets its name only when it is whole, a version's file before
 leaves the version or no trace of it that anybody sees, and the system lets go of its lock.
 """
 
-import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import filelock
@@ -24,7 +23,7 @@ import filelock
 from mnistlib.errors import ModelError, ModelNotFoundError
 from mnistlib.files import publish_bytes
 from mnistlib.models.artifact import ModelDescription
-from mnistlib.models.interfaces import Models, Services
+from mnistlib.models.interfaces import Models, Registration, Services
 from mnistlib.models.version import ModelVersion, require_model_name
 
 _DELETED = {"deleted": True}
@@ -61,64 +60,27 @@ class ModelRegistry(Models):
         self.folder = folder
         self._services = services
 
-    def register(
-        self,
-        name: str,
-        content: bytes,
-        *,
-        file: str,
-        run_id: str,
-        origin: ModelDescription | None = None,
-        metrics: Mapping[str, float] | None = None,
-        description: str = "",
-        tags: Mapping[str, str] | None = None,
-    ) -> ModelVersion:
-        """Keep a model under the next version of a name.
-
-        Parameters
-        ----------
-        name : str
-            What to register it as.
-        content : bytes
-            The model's file.
-        file : str
-            The file's name.
-        run_id : str
-            Id of the run that made it.
-        origin : ModelDescription, optional
-            How it was trained.
-        metrics, description, tags : optional
-            As :class:`~mnistlib.models.version.ModelVersion` has them.
-
-        Returns
-        -------
-        ModelVersion
-            The new version, one after the last that the name ever had.
-
-        Raises
-        ------
-        ModelError
-            If the name is not allowed.
-        """
-        require_model_name(name)
-        digest = hashlib.sha256(content).hexdigest()
+    def register(self, registration: Registration) -> ModelVersion:
+        """Register a model under one version after the last that its name ever had; see :meth:`Registrar.register`."""
+        require_model_name(registration.name)
+        blob = self._blob(registration.sha256)
         with self._locked():
             version = ModelVersion(
-                name=name,
-                version=next(iter(self._numbers(name)), 0) + 1,
-                sha256=digest,
-                metrics=dict(metrics or {}),
-                run_id=run_id,
-                description=description,
-                tags=dict(tags or {}),
+                name=registration.name,
+                version=next(iter(self._numbers(registration.name)), 0) + 1,
+                sha256=registration.sha256,
+                metrics=dict(registration.metrics),
+                run_id=registration.run_id,
+                description=registration.description,
+                tags=dict(registration.tags),
                 created=datetime.now(UTC).isoformat(timespec="milliseconds"),
-                file=file,
-                origin=origin,
-                read=partial(_read, self._blob(digest)),
+                file=PurePosixPath(registration.file).name,
+                origin=registration.origin,
+                read=partial(_read, blob),
                 services=self._services,
             )
             # Written even where it is there already: should that copy be damaged, this one mends it.
-            publish_bytes(self._blob(digest), content)
+            publish_bytes(blob, registration.content)
             self._write(version)
         return version
 

@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,6 +25,10 @@ _log = logging.getLogger("mnistlib")
 # Of its own, and going nowhere unless somebody listens: progress is for a screen, not for a log.
 _progress_log = logging.getLogger("mnistlib.progress")
 _progress_log.propagate = False
+
+
+MetricReader = Callable[[str], Iterable[tuple[str, str]]]
+"""Returns the metrics that a script has printed: names, each with a number as text."""
 
 
 class Metrics(dict[str, list[tuple[int, float]]]):
@@ -71,12 +75,15 @@ class RunContext:
         What Python is given before the name of a script that is the run's job; nothing unless a cluster needs it.
     runs_folder : Path or None
         The folder of runs that the run's folder lies in; None on a cluster's node.
+    metric_readers : sequence of callable
+        Find metrics in the output of a script that is the run's job.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.script_launcher: tuple[str, ...] = ()
         self.runs_folder: Path | None = None
+        self.metric_readers: Sequence[MetricReader] = ()
         self.best_trial: int | None = None
         self._steps: dict[str, int] | None = None
         self._lock = threading.Lock()

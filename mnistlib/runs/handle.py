@@ -2,20 +2,22 @@
 
 import os
 import sys
+import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from mnistlib.errors import JobCancelledError, JobFailedError
+from mnistlib.errors import JobCancelledError, JobFailedError, ModelError, RunStateError
 from mnistlib.runs import notebook
 from mnistlib.runs.context import OUTPUTS, Metrics
 from mnistlib.runs.record import RunRecord
 from mnistlib.runs.status import RunStatus
 
 if TYPE_CHECKING:
+    from mnistlib.models.interfaces import Registrar
     from mnistlib.models.version import ModelVersion
 
 _LOG_TAIL = 20  # lines of a failed run's log that its error carries
@@ -138,6 +140,13 @@ class Run(ABC):
         """
 
     @abstractmethod
+    def children(self) -> list["Run"]:
+        """Return the trials of a sweep, in their order; none for other jobs."""
+
+    @abstractmethod
+    def _ended(self) -> RunResult | JobFailedError:
+        """Return what an ended run has come to."""
+
     def register_model(
         self,
         name: str,
@@ -171,14 +180,41 @@ class Run(ABC):
         ModelError
             If it has no such file, or one that was changed since it was written, or if the name is not allowed.
         """
+        from mnistlib.models.artifact import DESCRIPTION_FILE, read_verified
+        from mnistlib.models.interfaces import Registration
+        from mnistlib.models.version import require_model_name
 
-    @abstractmethod
-    def children(self) -> list["Run"]:
-        """Return the trials of a sweep, in their order; none for other jobs."""
+        require_model_name(name)
+        status = self.status
+        if status is not RunStatus.COMPLETED:
+            raise RunStateError(f"run {self.id} is {status}: only a run that has completed has a model to keep")
+        names = self.files()
+        if output not in names:
+            raise ModelError(
+                f"run {self.id} has no model {output!r}; it has {', '.join(names)}. Where one of them is a "
+                "model, name it with output= (--output)"
+            )
+        described = str(PurePosixPath(output).with_name(DESCRIPTION_FILE))
+        wanted = [output, *([described] if described in names else ())]
+        with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
+            content, origin = read_verified(self.download(folder, wanted)[0])
+        return self._registrar.register(
+            Registration(
+                name=name,
+                content=content,
+                file=output,
+                run_id=self.id,
+                origin=origin,
+                metrics=self.metrics().latest,
+                description=description,
+                tags=dict(tags or {}),
+            )
+        )
 
+    @property
     @abstractmethod
-    def _ended(self) -> RunResult | JobFailedError:
-        """Return what an ended run has come to."""
+    def _registrar(self) -> "Registrar":
+        """The registry of the run's backend."""
 
     @property
     def best_trial(self) -> int | None:

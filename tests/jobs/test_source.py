@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mnistlib import JobError, JobFailedError, LocalBackend, ScriptJob, TrainJob
+from mnistlib.backends.azure.cluster_client import SHIPPING
 from mnistlib.backends.cloud.staging import stage
 from mnistlib.jobs.source import SOURCE, reading, walk_source
 from mnistlib.runs import RunStore
@@ -32,7 +33,8 @@ def copied(source: Path, runs_folder: Path) -> set[str]:
 def shipped(source: Path, runs_folder: Path) -> set[str]:
     """Return the names of the files that a run on a cluster gets."""
     pytest.importorskip("pathspec", reason="the extra azureml is not installed")
-    files = stage(ScriptJob(script="train.py", source_directory=str(source)), runs_folder=runs_folder).files
+    job = ScriptJob(script="train.py", source_directory=str(source))
+    files = stage(job, rules=SHIPPING, runs_folder=runs_folder).files
     return {name.removeprefix(f"{SOURCE}/") for name in files if name.startswith(f"{SOURCE}/")}
 
 
@@ -248,7 +250,7 @@ def test_a_script_that_an_ignore_file_names_is_not_sent(source: Path) -> None:
     pytest.importorskip("pathspec", reason="the extra azureml is not installed")
     (source / ".amlignore").write_text("*.py")
     with pytest.raises(JobError, match=r"train\.py is no part of .*ignore file"):
-        stage(ScriptJob(script="train.py", source_directory=str(source)))
+        stage(ScriptJob(script="train.py", source_directory=str(source)), rules=SHIPPING)
 
 
 @pytest.mark.skipif(ROOT, reason="root may read everything")

@@ -14,17 +14,20 @@ import numpy as np
 import pytest
 
 from mnistlib import LocalBackend, ModelError, ModelNotFoundError, ModelVersion, TrainJob, load_dataset, load_model
+from mnistlib.models.interfaces import Models, Registration
 from mnistlib.models.registry import ModelRegistry
 from mnistlib.runs import RunResult
 
 REGISTER_MANY = """
 import sys
 from pathlib import Path
+from mnistlib.models.interfaces import Registration
 from mnistlib.models.registry import ModelRegistry
 registry = ModelRegistry(Path(sys.argv[1]))
 for count in range(int(sys.argv[2])):
     content = f"{sys.argv[3]} {count}".encode()
-    print(registry.register("m", content, file="m.pkl", run_id=sys.argv[3]).version, flush=True)
+    registration = Registration(name="m", content=content, file="m.pkl", run_id=sys.argv[3])
+    print(registry.register(registration).version, flush=True)
 """
 
 
@@ -49,7 +52,7 @@ def registered(backend: LocalBackend, run: RunResult) -> ModelVersion:
 
 
 def put(registry: ModelRegistry, name: str = "m", content: bytes = b"model") -> ModelVersion:
-    return registry.register(name, content, file="m.pkl", run_id="a1")
+    return registry.register(Registration(name=name, content=content, file="m.pkl", run_id="a1"))
 
 
 def start_registering(registry: ModelRegistry, count: int, who: str) -> subprocess.Popen[str]:
@@ -58,7 +61,8 @@ def start_registering(registry: ModelRegistry, count: int, who: str) -> subproce
     )
 
 
-def blob_of(registry: ModelRegistry, version: ModelVersion) -> Path:
+def blob_of(registry: Models, version: ModelVersion) -> Path:
+    assert isinstance(registry, ModelRegistry)
     return registry.folder / "blobs" / version.sha256
 
 
@@ -68,10 +72,19 @@ def test_versions_count_up_from_1_for_each_name(registry: ModelRegistry) -> None
 
 def test_what_was_registered_is_what_is_read_back(registry: ModelRegistry) -> None:
     version = registry.register(
-        "m", b"model", file="m.pkl", run_id="a1", metrics={"accuracy": 0.9}, description="ours", tags={"a": "b"}
+        Registration(
+            name="m",
+            content=b"model",
+            file="outputs/m.pkl",
+            run_id="a1",
+            metrics={"accuracy": 0.9},
+            description="ours",
+            tags={"a": "b"},
+        )
     )
     assert ModelRegistry(registry.folder).get("m") == version
     assert (version.id, version.sha256) == ("m:1", hashlib.sha256(b"model").hexdigest())
+    assert version.file == "m.pkl"
     assert (version.metrics, version.description, version.tags) == ({"accuracy": 0.9}, "ours", {"a": "b"})
 
 

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from mnistlib import LocalBackend, RunNotFoundError, ScriptJob, SweepJob, TrainJ
 from mnistlib.backends.local import LocalRun
 from mnistlib.datasets import load_dataset
 from mnistlib.errors import JobFailedError
-from mnistlib.models.version import ModelVersion
+from mnistlib.models.interfaces import Registrar
 from mnistlib.report import write_report
 from mnistlib.runs import Metrics, Run, RunRecord, RunResult, RunStatus
 from tests.report.conftest import HOSTILE
@@ -321,7 +320,8 @@ class ForeignRun(Run):
     def children(self) -> list[Run]:
         return []
 
-    def register_model(self, name: str, **_options: Any) -> ModelVersion:
+    @property
+    def _registrar(self) -> Registrar:
         raise NotImplementedError
 
     def _ended(self) -> RunResult | JobFailedError:

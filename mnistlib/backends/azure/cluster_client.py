@@ -9,13 +9,46 @@ from typing import Any
 from mnistlib.backends.azure.calls import Calls, at_once
 from mnistlib.backends.azure.compute import AmlCluster, AmlComputeSpec
 from mnistlib.backends.azure.runs import is_output
-from mnistlib.backends.cloud.cluster_client import ClusterClient, Submission
+from mnistlib.backends.cloud.cluster_client import ClusterClient, RunClient, Submission
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.specification import EnvironmentSpecification
+from mnistlib.backends.cloud.staging import ShippingRules
+from mnistlib.models.interfaces import Models, Services
+
+#: Rules of a workspace for snapshots of source code.
+SHIPPING = ShippingRules(ignore_files=(".amlignore", ".gitignore"), most_bytes=300 * 1024 * 1024, most_files=2000)
 
 
-class AzureClusterClient(ClusterClient):
-    """A workspace and a cluster in it, through whichever SDK.
+class AzureRunClient(RunClient):
+    """Runs of a workspace.
+
+    Attributes
+    ----------
+    calls : Calls
+        Calls of an SDK, with retries.
+    """
+
+    calls: Calls
+
+    @abstractmethod
+    def _fetch_one(self, run_id: str, name: str, target: Path) -> None:
+        """Write a file of a run; FileNotFoundError if it is not there."""
+
+    def is_output(self, name: str) -> bool:
+        """Return whether a file is the standard output of the node's process; see :meth:`FileClient.is_output`."""
+        return is_output(name)
+
+    def fetch(self, run_id: str, names: Sequence[str], folder: Path) -> None:
+        """Write files of a run into a folder; see :meth:`FileClient.fetch`."""
+
+        def one(name: str) -> None:
+            self.calls.make(f"fetching {name} of run {run_id}", lambda: self._fetch_one(run_id, name, folder / name))
+
+        at_once(one, names)
+
+
+class AzureClusterClient(AzureRunClient, ClusterClient):
+    """A workspace and a cluster in it, through either SDK.
 
     Parameters
     ----------
@@ -28,6 +61,7 @@ class AzureClusterClient(ClusterClient):
     """
 
     cluster: AmlCluster
+    shipping = SHIPPING
 
     def __init__(
         self, compute: AmlComputeSpec, *, specification: EnvironmentSpecification | None, policy: RetryPolicy | None
@@ -50,27 +84,21 @@ class AzureClusterClient(ClusterClient):
     def _ensure_environment(self) -> Any:
         """Return the registered environment of the specification, made where it is not there."""
 
+    @property
     @abstractmethod
-    def _fetch_one(self, run_id: str, name: str, target: Path) -> None:
-        """Write a file of a run; FileNotFoundError if it is not there."""
+    def models(self) -> Models:
+        """The registered models of the workspace."""
+
+    @property
+    @abstractmethod
+    def services(self) -> Services:
+        """The deployed services of the workspace."""
 
     def prepare(self) -> None:
         """Make sure that there is a cluster and an environment; see :meth:`ClusterClient.prepare`."""
         self.cluster.ensure()
         if self._environment is None:
             self._environment = self.calls.make("looking for the environment", self._ensure_environment)
-
-    def is_output(self, name: str) -> bool:
-        """Return whether a file is what the node's process has printed."""
-        return is_output(name)
-
-    def fetch(self, run_id: str, names: Sequence[str], folder: Path) -> None:
-        """Write files of a run into a folder; see :meth:`ClusterClient.fetch`."""
-
-        def one(name: str) -> None:
-            self.calls.make(f"fetching {name} of run {run_id}", lambda: self._fetch_one(run_id, name, folder / name))
-
-        at_once(one, names)
 
     def _submit_once(
         self, submission: Submission, *, is_there: Callable[[], object], start: Callable[[], object]

@@ -9,10 +9,9 @@ from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 from mnistlib.backends.azure.calls import Calls
-from mnistlib.backends.cloud.cluster_client import Registration
 from mnistlib.errors import ClusterError
 from mnistlib.models.artifact import ModelDescription
-from mnistlib.models.interfaces import Services
+from mnistlib.models.interfaces import Registration, Services
 from mnistlib.models.version import ModelVersion
 
 Model = TypeVar("Model")
@@ -29,7 +28,7 @@ def properties_of(registration: Registration) -> dict[str, str]:
     return {
         _SHA256: registration.sha256,
         _RUN: registration.run_id,
-        _FILE: PurePosixPath(registration.output).name,
+        _FILE: PurePosixPath(registration.file).name,
         _ORIGIN: json.dumps(registration.origin and asdict(registration.origin)),
         _TOKEN: secrets.token_hex(8),
     } | {f"{_METRIC}{name}": repr(value) for name, value in registration.metrics.items()}

@@ -3,13 +3,13 @@
 import os
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
+from mnistlib.backends.azure.backend import AzureBackend
 from mnistlib.backends.azure.calls import is_installed, opening
-from mnistlib.backends.azure.compute import AmlCluster, AmlComputeSpec
+from mnistlib.backends.azure.compute import AmlComputeSpec
 from mnistlib.backends.azureml.cluster_client import AzureMLClusterClient
-from mnistlib.backends.cloud.backend import DATA_WAYS, CloudBackend
+from mnistlib.backends.cloud.backend import DATA_WAYS
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.run import CloudRun
 from mnistlib.backends.cloud.specification import specification_of
@@ -37,7 +37,7 @@ class AzureMLRun(CloudRun):
         return cast(AzureMLClusterClient, self._client).sdk_run(self.id)
 
 
-class AzureMLBackend(CloudBackend):
+class AzureMLBackend(AzureBackend):
     """Runs jobs on an AmlCompute cluster of an Azure Machine Learning workspace.
 
     Parameters
@@ -102,20 +102,12 @@ class AzureMLBackend(CloudBackend):
             registers_data=way == _REGISTERED,
             policy=retries,
         )
-        super().__init__(self._azureml, data=way, runs_folder=Path(runs_folder) if runs_folder else None)
-
-    def __repr__(self) -> str:
-        return f"AzureMLBackend(compute={self.compute.spec.name!r})"
+        super().__init__(self._azureml, data=way, runs_folder=runs_folder)
 
     @property
     def workspace(self) -> Any:
         """The SDK's own object for the workspace, opened when it is first needed."""
         return self._azureml.workspace
-
-    @property
-    def compute(self) -> AmlCluster:
-        """The cluster: ``compute.status()``, ``compute.delete()``."""
-        return self._azureml.cluster
 
 
 def _open(config: str | os.PathLike[str] | None) -> Any:

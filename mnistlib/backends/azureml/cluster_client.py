@@ -17,13 +17,12 @@ from mnistlib.backends.azureml.data import AzureMLData, registered_name
 from mnistlib.backends.azureml.deployments import AzureMLServices
 from mnistlib.backends.azureml.environments import ensure_environment
 from mnistlib.backends.azureml.models import AzureMLModels
-from mnistlib.backends.cloud.cluster_client import Registration, RemoteRun, Submission
+from mnistlib.backends.cloud.cluster_client import RemoteRun, Submission
 from mnistlib.backends.cloud.properties import CHILDREN, JOB_TYPE, TRIAL, new_id, properties_of
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.specification import EnvironmentSpecification, specification_here
 from mnistlib.errors import ClusterError
 from mnistlib.jobs import SweepJob
-from mnistlib.models.version import ModelVersion
 
 #: Beside what every node needs: what it needs here, and what it mounts a registered data set with.
 _PACKAGES = ("azureml-core", "setuptools")
@@ -122,12 +121,12 @@ class AzureMLClusterClient(AzureClusterClient):
             raise
 
     def close_sweep(self, run_id: str, *, error: str | None) -> None:
-        """Record a sweep as ended; see :meth:`ClusterClient.close_sweep`."""
+        """Record a sweep as ended; see :meth:`RunClient.close_sweep`."""
         sweep = self.sdk_run(run_id)
         self.calls.make(f"closing sweep {run_id}", partial(sweep.fail, error) if error else sweep.complete)
 
     def children(self, sweep: RemoteRun) -> Sequence[RemoteRun]:
-        """Return the runs of a sweep; see :meth:`ClusterClient.children`."""
+        """Return the runs of a sweep; see :meth:`RunClient.children`."""
         return runs_of_sweep(sweep, self.find, lambda: self._trials(sweep.run_id))
 
     def _trials(self, run_id: str) -> list[RemoteRun]:
@@ -136,7 +135,7 @@ class AzureMLClusterClient(AzureClusterClient):
         return [replace(self._remote(trial), parent=run_id) for trial in trials]
 
     def find(self, run_id: str) -> RemoteRun | None:
-        """Return a run as it is now; see :meth:`ClusterClient.find`."""
+        """Return a run as it is now; see :meth:`RunClient.find`."""
         run = self.sdk_run(run_id)
         return self._remote(run) if run else None
 
@@ -165,7 +164,7 @@ class AzureMLClusterClient(AzureClusterClient):
         self.calls.make(f"cancelling run {run_id}", ask)
 
     def file_names(self, run_id: str) -> Sequence[str]:
-        """Return the names of a run's files; see :meth:`ClusterClient.file_names`."""
+        """Return the names of a run's files; see :meth:`FileClient.file_names`."""
         names: list[str] = self.calls.make(f"listing the files of run {run_id}", self._files_of(run_id).get_file_names)
         return names
 
@@ -178,7 +177,7 @@ class AzureMLClusterClient(AzureClusterClient):
             raise
 
     def keep(self, run_id: str, name: str, path: Path) -> bool:
-        """Add a file to a run's, unless one of that name is there; see :meth:`ClusterClient.keep`."""
+        """Add a file to a run's, unless one of that name is there; see :meth:`FileClient.keep`."""
         run = self._files_of(run_id)
 
         def add() -> bool:
@@ -192,14 +191,10 @@ class AzureMLClusterClient(AzureClusterClient):
 
         return self.calls.make(f"sending {name} of run {run_id}", add)
 
-    def register(self, registration: Registration) -> ModelVersion:
-        """Register a model of a run; see :meth:`ClusterClient.register`."""
-        return self.models.register(registration, self.sdk_run(registration.run_id))
-
     @property
     def models(self) -> AzureMLModels:
         """The models of the workspace."""
-        return AzureMLModels(self.workspace, self.calls, self.services)
+        return AzureMLModels(self.workspace, self.calls, self.services, self.sdk_run)
 
     @property
     def services(self) -> AzureMLServices:

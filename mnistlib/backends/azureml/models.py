@@ -1,16 +1,15 @@
 """The registry of a workspace."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mnistlib.backends.azure.calls import NOT_FOUND, Calls, status_of
 from mnistlib.backends.azure.registry import properties_of, register_once, version_of
-from mnistlib.backends.cloud.cluster_client import Registration
 from mnistlib.errors import ModelNotFoundError
-from mnistlib.models.interfaces import Models, Services
+from mnistlib.models.interfaces import Models, Registration, Services
 from mnistlib.models.version import ModelVersion, require_model_name
 
 
@@ -25,20 +24,23 @@ class AzureMLModels(Models):
         How the SDK is called.
     services : Services
         Where models can be deployed.
+    sdk_run : callable
+        Returns the SDK's own object for a run, by its id.
     """
 
-    def __init__(self, workspace: Any, calls: Calls, services: Services) -> None:
+    def __init__(self, workspace: Any, calls: Calls, services: Services, sdk_run: Callable[[str], Any]) -> None:
         self._workspace = workspace
         self._calls = calls
         self._services = services
+        self._sdk_run = sdk_run
 
-    def register(self, registration: Registration, run: Any) -> ModelVersion:
-        """Register a file of a run as the next version of a name."""
+    def register(self, registration: Registration) -> ModelVersion:
+        """Register a file of a run as the next version of a name; see :meth:`Registrar.register`."""
         import sklearn
         from azureml.core import Model
         from azureml.core.resource_configuration import ResourceConfiguration
 
-        origin = registration.origin
+        run, origin = self._sdk_run(registration.run_id), registration.origin
         properties = properties_of(registration)
         first = register_once(
             self._calls,
@@ -47,7 +49,7 @@ class AzureMLModels(Models):
             known=lambda: sorted(Model.list(self._workspace, name=registration.name), key=_number),
             make=lambda: run.register_model(
                 registration.name,
-                model_path=registration.output,
+                model_path=registration.file,
                 tags=dict(registration.tags),
                 properties=properties,
                 description=registration.description,

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from mnistlib.backends.azure.compute import AmlComputeSpec
 from mnistlib.backends.azureml.cluster_client import AzureMLClusterClient
+from mnistlib.backends.azureml.models import AzureMLModels
 from mnistlib.backends.cloud.node import NodeSide
 from mnistlib.backends.cloud.properties import ended_properties
 from mnistlib.jobs import Job
@@ -28,13 +29,18 @@ class AzureMLNode(NodeSide):
         self.experiment: str = self._run.experiment.name
 
     @cached_property
-    def client(self) -> AzureMLClusterClient:
+    def runs(self) -> AzureMLClusterClient:
         """The workspace of this process's run."""
         return AzureMLClusterClient(lambda: self._run.experiment.workspace, AmlComputeSpec())
 
+    @property
+    def registrar(self) -> AzureMLModels:
+        """The registry of the workspace."""
+        return self.runs.models
+
     def of(self, run_id: str) -> Self:
         """Return what tells of another run of the experiment."""
-        return self if run_id == self.run_id else type(self)(self.client.sdk_run(run_id))
+        return self if run_id == self.run_id else type(self)(self.runs.sdk_run(run_id))
 
     def begin(self, job: Job, *, trial: int | None) -> None:
         """Tell nothing: whoever submitted the run knew what it does; see :meth:`RunReporter.begin`."""
@@ -49,7 +55,7 @@ class AzureMLNode(NodeSide):
         # A node that is taken away is asked to stop as well; it is for the next one to say how the run has ended.
         if record.status is not RunStatus.CANCELLED:
             told = ended_properties(record)
-            self.client.calls.make(f"saying how run {self.run_id} has ended", lambda: self._run.add_properties(told))
+            self.runs.calls.make(f"saying how run {self.run_id} has ended", lambda: self._run.add_properties(told))
 
     def flush(self) -> None:
         """Return when all that was told has arrived."""

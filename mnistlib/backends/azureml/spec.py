@@ -33,6 +33,7 @@ SPEC = BackendSpec(
     name="azureml",
     backend="mnistlib.backends.azureml.backend:AzureMLBackend",
     node="mnistlib.backends.azureml.node:AzureMLNode",
+    metric_reader="mnistlib.backends.azureml.offline:printed_metrics",
     doctor="mnistlib.backends.azureml.doctor:steps",
     connection=WorkspaceConnection,
     deployment=ContainerDeployment,

@@ -1,16 +1,15 @@
 """Jobs on a cluster of Azure Machine Learning, through azure-ai-ml (SDK v2)."""
 
 import os
-from pathlib import Path
 from typing import Any, cast
 
+from mnistlib.backends.azure.backend import AzureBackend
 from mnistlib.backends.azure.calls import is_installed, opening
-from mnistlib.backends.azure.compute import AmlCluster, AmlComputeSpec
+from mnistlib.backends.azure.compute import AmlComputeSpec
 from mnistlib.backends.azure.management import ADDRESS, workspace_id
 from mnistlib.backends.azureml_v2.client import open_client, quieten
 from mnistlib.backends.azureml_v2.cluster_client import AzureMLv2ClusterClient
 from mnistlib.backends.azureml_v2.rest import WorkspaceRest, discover
-from mnistlib.backends.cloud.backend import CloudBackend
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.run import CloudRun
 from mnistlib.backends.cloud.specification import specification_of
@@ -29,7 +28,7 @@ class AzureMLv2Run(CloudRun):
         return workspace.calls.make(f"looking at run {self.id}", lambda: workspace.client.jobs.get(self.id))
 
 
-class AzureMLv2Backend(CloudBackend):
+class AzureMLv2Backend(AzureBackend):
     """Runs jobs on an AmlCompute cluster of an Azure Machine Learning workspace, through azure-ai-ml.
 
     Parameters
@@ -86,20 +85,12 @@ class AzureMLv2Backend(CloudBackend):
             specification=None if environment is None else specification_of(environment),
             policy=retries,
         )
-        super().__init__(self._azureml, data=data, runs_folder=Path(runs_folder) if runs_folder else None)
-
-    def __repr__(self) -> str:
-        return f"AzureMLv2Backend(compute={self.compute.spec.name!r})"
+        super().__init__(self._azureml, data=data, runs_folder=runs_folder)
 
     @property
     def ml_client(self) -> Any:
         """The SDK's own client of the workspace, opened when it is first needed."""
         return self._azureml.client
-
-    @property
-    def compute(self) -> AmlCluster:
-        """The cluster: ``compute.status()``, ``compute.delete()``."""
-        return self._azureml.cluster
 
     def _signed_in(self) -> Any:
         if self._credential is None:

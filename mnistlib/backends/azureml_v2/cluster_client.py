@@ -14,19 +14,19 @@ from typing import Any
 from mnistlib.backends.azure.calls import found
 from mnistlib.backends.azure.cluster_client import AzureClusterClient
 from mnistlib.backends.azure.compute import AmlComputeSpec
-from mnistlib.backends.azure.runs import CREATED, noted, remote_run, runs_of_sweep, status_of_run
+from mnistlib.backends.azure.runs import CREATED, noted, status_of_run
 from mnistlib.backends.azureml_v2.cluster import AzureMLv2Cluster
 from mnistlib.backends.azureml_v2.deployments import AzureMLv2Services
 from mnistlib.backends.azureml_v2.environments import ensure_environment
 from mnistlib.backends.azureml_v2.models import AzureMLv2Models
 from mnistlib.backends.azureml_v2.rest import WorkspaceRest
-from mnistlib.backends.cloud.cluster_client import Registration, RemoteRun, Submission
+from mnistlib.backends.azureml_v2.runs import AzureMLv2RunClient
+from mnistlib.backends.cloud.cluster_client import RemoteRun, Submission
 from mnistlib.backends.cloud.digests import Digests
 from mnistlib.backends.cloud.properties import CHILDREN
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.specification import EnvironmentSpecification, specification_here
 from mnistlib.jobs import SweepJob
-from mnistlib.models.version import ModelVersion
 
 #: What a node logs with. azureml-mlflow says which MLflow fits it; none of it need be installed here.
 _PACKAGES = ("mlflow-skinny", "azureml-mlflow")
@@ -35,7 +35,7 @@ _DATA, _TRIAL = "data", "trial"  # what a job's inputs are called
 _SWEEP_SECONDS = 7 * 24 * 3600  # a limit is required; no sweep is to reach it
 
 
-class AzureMLv2ClusterClient(AzureClusterClient):
+class AzureMLv2ClusterClient(AzureMLv2RunClient, AzureClusterClient):
     """A workspace and a cluster in it.
 
     Parameters
@@ -109,23 +109,6 @@ class AzureMLv2ClusterClient(AzureClusterClient):
             setattr(trials, name, value)
         self._submit(submission, trials)
 
-    def close_sweep(self, run_id: str, *, error: str | None) -> None:
-        """Do nothing: the workspace sees that its trials have ended; see :meth:`ClusterClient.close_sweep`."""
-
-    def children(self, sweep: RemoteRun) -> Sequence[RemoteRun]:
-        """Return the runs of a sweep; see :meth:`ClusterClient.children`."""
-        what = f"looking at sweep {sweep.run_id}"
-        return runs_of_sweep(
-            sweep,
-            self.find,
-            lambda: [self._remote(run) for run in self.calls.make(what, lambda: self.rest.children(sweep.run_id))],
-        )
-
-    def find(self, run_id: str) -> RemoteRun | None:
-        """Return a run as it is now; see :meth:`ClusterClient.find`."""
-        run = self.calls.make(f"looking at run {run_id}", lambda: self.rest.run(run_id))
-        return self._remote(run) if run else None
-
     def runs(self) -> Sequence[RemoteRun]:
         """Return the runs of this package, the newest first; see :meth:`ClusterClient.runs`."""
         known = [self._remote(run) for run in self.calls.make("listing the runs", self.rest.runs)]
@@ -147,21 +130,6 @@ class AzureMLv2ClusterClient(AzureClusterClient):
                     raise
 
         self.calls.make(f"cancelling run {run_id}", ask)
-
-    def file_names(self, run_id: str) -> Sequence[str]:
-        """Return the names of a run's files; see :meth:`ClusterClient.file_names`."""
-        return self.calls.make(f"listing the files of run {run_id}", lambda: self.rest.file_names(run_id))
-
-    def _fetch_one(self, run_id: str, name: str, target: Path) -> None:
-        self.rest.download(run_id, name, target)
-
-    def keep(self, run_id: str, name: str, path: Path) -> bool:
-        """Add a file to a run's, unless one of that name is there; see :meth:`ClusterClient.keep`."""
-        return self.calls.make(f"sending {name} of run {run_id}", lambda: self.rest.upload(run_id, name, path))
-
-    def register(self, registration: Registration) -> ModelVersion:
-        """Register a model of a run; see :meth:`ClusterClient.register`."""
-        return self.models.register(registration)
 
     @property
     def models(self) -> AzureMLv2Models:
@@ -205,19 +173,6 @@ class AzureMLv2ClusterClient(AzureClusterClient):
             submission,
             is_there=lambda: self.rest.run(submission.run_id),
             start=lambda: self.client.jobs.create_or_update(job),
-        )
-
-    def _remote(self, run: Mapping[str, Any]) -> RemoteRun:
-        run_id = run["runId"]
-        return remote_run(
-            run_id,
-            run["experimentName"],
-            run["status"],
-            properties=run["properties"],
-            tags=run["tags"],
-            parent=run.get("parentRunId"),
-            created=run["createdUtc"],
-            why=lambda: self.calls.make(f"asking why run {run_id} failed", lambda: self.rest.why(run_id)),
         )
 
     def _specification_here(self) -> EnvironmentSpecification:

@@ -9,9 +9,8 @@ from typing import Any
 from mnistlib.backends.azure.calls import Calls, found
 from mnistlib.backends.azure.registry import properties_of, register_once, version_of
 from mnistlib.backends.azureml_v2.rest import WorkspaceRest
-from mnistlib.backends.cloud.cluster_client import Registration
 from mnistlib.errors import ModelError, ModelNotFoundError
-from mnistlib.models.interfaces import Models, Services
+from mnistlib.models.interfaces import Models, Registration, Services
 from mnistlib.models.version import ModelVersion, require_model_name
 
 
@@ -37,7 +36,7 @@ class AzureMLv2Models(Models):
         self._services = services
 
     def register(self, registration: Registration) -> ModelVersion:
-        """Register a file of a run as the next version of a name."""
+        """Register a file of a run as the next version of a name; see :meth:`Registrar.register`."""
         from azure.ai.ml.entities import Model
 
         properties = properties_of(registration)
@@ -49,7 +48,7 @@ class AzureMLv2Models(Models):
             make=lambda: self._client.models.create_or_update(
                 Model(
                     name=registration.name,
-                    path=f"azureml://jobs/{registration.run_id}/outputs/artifacts/paths/{registration.output}",
+                    path=f"azureml://jobs/{registration.run_id}/outputs/artifacts/paths/{registration.file}",
                     type="custom_model",
                     description=registration.description,
                     tags=dict(registration.tags),

@@ -6,23 +6,22 @@ workspace's too.
 
 import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
-from functools import cached_property, partial
-from pathlib import Path
+from functools import cached_property
 from types import SimpleNamespace
-from typing import Any, Self
+from typing import Self
 
-from mnistlib.backends.azure.compute import AmlComputeSpec
+from mnistlib.backends.azure.calls import Calls
 from mnistlib.backends.azure.registry import properties_of, register_once, version_of
-from mnistlib.backends.azureml_v2.cluster_client import AzureMLv2ClusterClient
 from mnistlib.backends.azureml_v2.rest import WorkspaceRest
-from mnistlib.backends.cloud.cluster_client import Registration
+from mnistlib.backends.azureml_v2.runs import AzureMLv2RunClient
 from mnistlib.backends.cloud.node import NodeSide
 from mnistlib.backends.cloud.properties import TRIAL, ended_properties
 from mnistlib.backends.cloud.properties import properties_of as job_properties
+from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.errors import ClusterError
 from mnistlib.jobs import Job
+from mnistlib.models.interfaces import Registrar, Registration
 from mnistlib.models.version import ModelVersion
 from mnistlib.runs import RunRecord, RunStatus
 from mnistlib.runs.tracking import MlflowRun
@@ -41,9 +40,14 @@ class AzureMLv2Node(NodeSide):
         self.experiment = _variable("MLFLOW_EXPERIMENT_NAME")
 
     @cached_property
-    def client(self) -> AzureMLv2ClusterClient:
+    def runs(self) -> "_NodeRuns":
         """The workspace of this process's run."""
-        return _NodeClusterClient()
+        return _NodeRuns()
+
+    @property
+    def registrar(self) -> Registrar:
+        """The registry of the workspace."""
+        return _NodeRegistrar(self.runs)
 
     def of(self, run_id: str) -> Self:
         """Return what tells of another run of the experiment."""
@@ -55,7 +59,7 @@ class AzureMLv2Node(NodeSide):
 
     def log_metrics(self, points: Sequence[tuple[str, int, float]]) -> None:
         """Tell of values of metrics."""
-        self.client.calls.make("logging metrics", lambda: self._mlflow.log_metrics(points))
+        self.runs.calls.make("logging metrics", lambda: self._mlflow.log_metrics(points))
 
     def conclude(self, record: RunRecord) -> None:
         """Tell how the run has ended; see :meth:`RunReporter.conclude`."""
@@ -70,17 +74,28 @@ class AzureMLv2Node(NodeSide):
         return MlflowRun(self.run_id)
 
     def _tag(self, tags: Mapping[str, str]) -> None:
-        self.client.calls.make("describing the run", lambda: self._mlflow.set_tags(tags))
+        self.runs.calls.make("describing the run", lambda: self._mlflow.set_tags(tags))
 
 
-class _NodeClusterClient(AzureMLv2ClusterClient):
-    """The workspace as a node sees it: with its run's token, and no SDK."""
+class _NodeRuns(AzureMLv2RunClient):
+    """Runs of the workspace as a node sees them: with the token of its run."""
 
     def __init__(self) -> None:
-        super().__init__(_no_client, _rest_of_a_node, AmlComputeSpec())
+        self.calls = Calls(RetryPolicy())
+
+    @cached_property
+    def rest(self) -> WorkspaceRest:
+        return self.calls.make("opening the workspace", _rest_of_a_node)
+
+
+class _NodeRegistrar(Registrar):
+    """Registry of the workspace by plain requests, as the older SDK sends them."""
+
+    def __init__(self, runs: _NodeRuns) -> None:
+        self._runs = runs
 
     def register(self, registration: Registration) -> ModelVersion:
-        """Register a model of a run, as the SDK of before does it, since this one is not there."""
+        """Register a file of a run; see :meth:`Registrar.register`."""
         properties = properties_of(registration)
         fields = {
             "description": registration.description,
@@ -88,14 +103,14 @@ class _NodeClusterClient(AzureMLv2ClusterClient):
             "properties": properties,
             "framework": "ScikitLearn",
         }
-        name = registration.name
+        name, rest = registration.name, self._runs.rest
         model = register_once(
-            self.calls,
+            self._runs.calls,
             f"registering model {name}",
             properties=properties,
-            known=lambda: sorted((SimpleNamespace(**model) for model in self.rest.models(name)), key=_number),
-            make=lambda: self.rest.register_model(name, registration.run_id, registration.output, fields),
-            delete=lambda model: self.rest.delete_model(model.id),
+            known=lambda: sorted((SimpleNamespace(**model) for model in rest.models(name)), key=_number),
+            make=lambda: rest.register_model(name, registration.run_id, registration.file, fields),
+            delete=lambda model: rest.delete_model(model.id),
         )
         return version_of(
             name,
@@ -105,17 +120,8 @@ class _NodeClusterClient(AzureMLv2ClusterClient):
             tags=registration.tags,
             created=model.createdTime,
             run_id=registration.run_id,
-            read=partial(self._read, registration),
+            read=lambda: registration.content,
         )
-
-    def _read(self, registration: Registration) -> bytes:
-        with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
-            self.fetch(registration.run_id, [registration.output], Path(folder))
-            return Path(folder, registration.output).read_bytes()
-
-
-def _no_client() -> Any:
-    raise ClusterError("a node has no azure-ai-ml: what it asks of the workspace goes by plain requests")
 
 
 def _rest_of_a_node() -> WorkspaceRest:

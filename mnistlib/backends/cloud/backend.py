@@ -19,10 +19,9 @@ from mnistlib.datasets.folder import require_files
 from mnistlib.errors import BackendError, DatasetNotFoundError, JobError, RunNotFoundError, RunStateError
 from mnistlib.jobs import Job, SweepJob
 from mnistlib.jobs.job import job_from_json
-from mnistlib.models.interfaces import Models, Services
 from mnistlib.models.version import require_model_name
 from mnistlib.package import PACKAGE
-from mnistlib.runs import Run, RunRecord, RunStatus, default_runs_folder
+from mnistlib.runs import Run, RunRecord, RunStatus
 from mnistlib.runs.record import now, require_experiment_name
 from mnistlib.runs.store import BROUGHT
 
@@ -53,10 +52,12 @@ class CloudBackend(Backend):
     #: How its jobs' data can come to the node.
     data_ways: Sequence[str] = DATA_WAYS
 
-    def __init__(self, client: ClusterClient, *, data: str | None = None, runs_folder: Path | None = None) -> None:
+    def __init__(
+        self, client: ClusterClient, *, data: str | None = None, runs_folder: str | os.PathLike[str] | None = None
+    ) -> None:
+        super().__init__(runs_folder)
         self._client = client
         self._data = self.way_of_data(data)
-        self._runs_folder = runs_folder or default_runs_folder()
 
     @classmethod
     def way_of_data(cls, named: str | None) -> str:
@@ -176,18 +177,8 @@ class CloudBackend(Backend):
             environment=environment.conda,
         )
 
-    @property
-    def models(self) -> Models:
-        """The registered models."""
-        return self._client.models
-
-    @property
-    def services(self) -> Services:
-        """The deployed services."""
-        return self._client.services
-
     def _stage(self, job: Job) -> Shipment:
-        return stage(job, runs_folder=self._runs_folder)
+        return stage(job, rules=self._client.shipping, runs_folder=self.runs_folder)
 
     def _data_of(self, job: Job, *, download: bool) -> dict[str, Path]:
         """Return the files of a job's data set that are to be sent; none where the node has or fetches them.
@@ -225,7 +216,7 @@ class CloudBackend(Backend):
         }
 
     def _handle(self, run: RemoteRun) -> CloudRun:
-        return self.run_class(self._client, run, self._runs_folder / BROUGHT / run.run_id)
+        return self.run_class(self._client, run, self.runs_folder / BROUGHT / run.run_id, lambda: self.models)
 
 
 def _variables(job: Job) -> dict[str, str]:

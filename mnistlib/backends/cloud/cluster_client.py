@@ -1,5 +1,6 @@
-"""Adapter from a cluster backend to one SDK: the one place where a cloud's dialect is spoken.
+"""Adapter from a cluster backend to one SDK, which alone knows the terms of that cloud.
 
+It comes in parts, so that each user needs the methods that it calls only: the files of runs, the runs, and submission.
 A client returns types of this package and raises errors of this package. Every call may be made twice: what is asked
 for is named by the caller, by run id, digest or name, so that a call whose answer was lost is found to have worked.
 """
@@ -10,10 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mnistlib.backends.cloud.specification import EnvironmentSpecification
+from mnistlib.backends.cloud.staging import ShippingRules
 from mnistlib.jobs import SweepJob
-from mnistlib.models.artifact import ModelDescription
-from mnistlib.models.interfaces import Models, Services
-from mnistlib.models.version import ModelVersion
 from mnistlib.runs import RunStatus
 
 
@@ -85,50 +84,61 @@ class Submission:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Registration:
-    """A model to register.
+class FileClient(ABC):
+    """Files of the runs of a cluster."""
+
+    @abstractmethod
+    def file_names(self, run_id: str) -> Sequence[str]:
+        """Return the names of the files that the cluster keeps of a run."""
+
+    @abstractmethod
+    def is_output(self, name: str) -> bool:
+        """Return whether a file is the standard output of the node's process."""
+
+    @abstractmethod
+    def fetch(self, run_id: str, names: Sequence[str], folder: Path) -> None:
+        """Write files of a run into a folder; FileNotFoundError if one is not there."""
+
+    @abstractmethod
+    def keep(self, run_id: str, name: str, path: Path) -> bool:
+        """Add a file to a run's files; return False, and change nothing, if there is one of that name."""
+
+
+class RunClient(FileClient):
+    """Runs of a cluster with their files: the part that a node needs, which closes a sweep."""
+
+    @abstractmethod
+    def find(self, run_id: str) -> RemoteRun | None:
+        """Return a run as it is now; None if there is none."""
+
+    @abstractmethod
+    def children(self, sweep: RemoteRun) -> Sequence[RemoteRun]:
+        """Return the trials of a sweep that there are so far, in their order."""
+
+    @abstractmethod
+    def close_sweep(self, run_id: str, *, error: str | None) -> None:
+        """Record a sweep as completed, or as failed and why, where the cluster does not see that by itself."""
+
+
+class ClusterClient(RunClient):
+    """A cluster and its runs, through one SDK, with the right to submit.
 
     Attributes
     ----------
     name : str
-        As what.
-    run_id : str
-        The run that made it.
-    output : str
-        The run's file that it is.
-    sha256 : str
-        Of the file.
-    metrics, description, tags, origin
-        As :class:`~mnistlib.models.version.ModelVersion` has them.
-    """
-
-    name: str
-    run_id: str
-    output: str
-    sha256: str
-    metrics: Mapping[str, float]
-    description: str
-    tags: Mapping[str, str]
-    origin: ModelDescription | None
-
-
-class ClusterClient(ABC):
-    """A cluster and what belongs to it, through one SDK.
-
-    Attributes
-    ----------
-    name : str
-        What tells the node's command which backend it belongs to; the name of its `BackendSpec`.
+        Name of its `BackendSpec`, by which the node's command finds its own side.
     cluster_text : str
         The cluster in words.
     lower_case : bool
         Whether it writes the ids of runs in lower case.
+    shipping : ShippingRules
+        Rules for the files that are sent with a job.
     """
 
     name: str
     cluster_text: str
     lower_case = False
+    shipping = ShippingRules()
 
     def registered_as(self, dataset: str) -> str | None:
         """Return what the cluster registers a data set as, by its name or folder; None if it keeps its files only."""
@@ -163,51 +173,9 @@ class ClusterClient(ABC):
         """
 
     @abstractmethod
-    def close_sweep(self, run_id: str, *, error: str | None) -> None:
-        """Record a sweep as completed, or as failed and why, where the cluster does not see that by itself."""
-
-    @abstractmethod
-    def children(self, sweep: RemoteRun) -> Sequence[RemoteRun]:
-        """Return the trials of a sweep that there are so far, in their order."""
-
-    @abstractmethod
-    def find(self, run_id: str) -> RemoteRun | None:
-        """Return a run as it is now; None if there is none."""
-
-    @abstractmethod
     def runs(self) -> Sequence[RemoteRun]:
         """Return the runs that this package has submitted, the newest first."""
 
     @abstractmethod
     def stop(self, run_id: str) -> None:
         """Ask a run to stop."""
-
-    @abstractmethod
-    def file_names(self, run_id: str) -> Sequence[str]:
-        """Return the names of the files that the cluster keeps of a run."""
-
-    @abstractmethod
-    def is_output(self, name: str) -> bool:
-        """Return whether a file is what the node's process has printed."""
-
-    @abstractmethod
-    def fetch(self, run_id: str, names: Sequence[str], folder: Path) -> None:
-        """Write files of a run into a folder; FileNotFoundError if one is not there."""
-
-    @abstractmethod
-    def keep(self, run_id: str, name: str, path: Path) -> bool:
-        """Add a file to a run's files; return False, and change nothing, if there is one of that name."""
-
-    @abstractmethod
-    def register(self, registration: Registration) -> ModelVersion:
-        """Register a model of a run."""
-
-    @property
-    @abstractmethod
-    def models(self) -> Models:
-        """The registered models."""
-
-    @property
-    def services(self) -> Services:
-        """The deployed services."""
-        raise NotImplementedError

@@ -4,14 +4,14 @@ Each run looks at the others when it has told how it ended. Whoever finds that a
 sweep's files, of which there can be one only, chooses, and closes the sweep. No node waits for another.
 """
 
+import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
-from mnistlib.backends.cloud.cluster_client import ClusterClient, RemoteRun
+from mnistlib.backends.cloud.cluster_client import RemoteRun, RunClient
 from mnistlib.backends.cloud.node import NodeSide
 from mnistlib.backends.cloud.properties import ENDED, record_of
-from mnistlib.backends.cloud.run import CloudRun
+from mnistlib.backends.cloud.run_files import download
 from mnistlib.jobs import Outcome, SweepJob
 from mnistlib.jobs.node import LOGS, run_on_node
 from mnistlib.runs import RunContext, RunRecord, RunStatus
@@ -23,6 +23,7 @@ from mnistlib.runs.store import JOB_FILE
 _MARK = f"{LOGS}/closed_by.txt"
 #: Where the sweep's own files are made, in the folder of the run that closes it; nothing collects them there.
 _FOLDER = Path(".sweep")
+_PAUSE = 0.5  # seconds between two looks at a run
 _PATIENCE = 120.0  # seconds for a run that has told its end until its node is done
 
 
@@ -47,7 +48,7 @@ def close_if_last(
     RunStatus or None
         What has become of the sweep; None if it is not for this run to say.
     """
-    client = side.client
+    client = side.runs
     found = client.find(sweep_id)
     if found is None or found.status is RunStatus.CANCELLED:
         return None
@@ -74,7 +75,7 @@ def close_if_last(
     return record.status
 
 
-def _marked(client: ClusterClient, sweep_id: str, run_id: str) -> bool:
+def _marked(client: RunClient, sweep_id: str, run_id: str) -> bool:
     """Leave this run's mark; it may be there from before, if this node is one that came for another."""
     _FOLDER.mkdir(exist_ok=True)
     mark = _FOLDER / "mark"
@@ -92,7 +93,7 @@ def _choose(side: NodeSide, sweep: SweepJob, runs: Sequence[RemoteRun], *, own: 
     def work(context: RunContext) -> Outcome:
         # What this run has made lies here, and the cluster may not have collected it yet.
         folders = [
-            Path.cwd() if run.run_id == own else _bring(side.client, run, context.folder / "runs" / run.run_id)
+            Path.cwd() if run.run_id == own else _bring(side.runs, run, context.folder / "runs" / run.run_id)
             for run in runs
         ]
         return here.choose(folders, context)
@@ -100,14 +101,19 @@ def _choose(side: NodeSide, sweep: SweepJob, runs: Sequence[RemoteRun], *, own: 
     return run_on_node(_FOLDER, run_id=side.run_id, experiment=side.experiment, data=data, reporter=side, work=work)
 
 
-def _bring(client: ClusterClient, run: RemoteRun, folder: Path) -> Path:
+def _bring(client: RunClient, run: RemoteRun, folder: Path) -> Path:
     """Bring the files of one of the runs here; of one whose node has left none, a record of how it ended."""
-    folder.mkdir(parents=True)
-    there = CloudRun(client, run, folder)
-    # It has told how it ended, but its files are collected after that. A node that is lost just then is not waited for.
-    with suppress(TimeoutError):
-        there.wait(_PATIENCE)
-    there.download(folder)
+    run = _once_ended(client, run)
+    download(client, run.run_id, folder)
     if not (folder / RECORD_FILE).exists():
-        record_of(there.remote).write(folder)
+        record_of(run).write(folder)
     return folder
+
+
+def _once_ended(client: RunClient, run: RemoteRun) -> RemoteRun:
+    """Return a run that has reported its end when its node has ended, too: its files are collected only then."""
+    deadline = time.monotonic() + _PATIENCE  # the node may be lost just then
+    while not run.status.ended and time.monotonic() < deadline:
+        time.sleep(_PAUSE)
+        run = client.find(run.run_id) or run
+    return run

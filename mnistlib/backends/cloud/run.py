@@ -1,26 +1,20 @@
 """A run on a cluster, seen from here: every question is a question to the cluster."""
 
-import hashlib
 import json
 import logging
 import os
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mnistlib.backends.cloud.cluster_client import ClusterClient, Registration, RemoteRun
+from mnistlib.backends.cloud.cluster_client import ClusterClient, RemoteRun
 from mnistlib.backends.cloud.properties import CHILDREN, CHOOSES, ENDED, is_sweep, record_of
-from mnistlib.errors import JobFailedError, ModelError, RunNotFoundError, RunStateError
-from mnistlib.jobs.node import COLLECTED, LOGS
-from mnistlib.models.artifact import DESCRIPTION_FILE, ModelDescription
-from mnistlib.models.version import ModelVersion, require_model_name
+from mnistlib.backends.cloud.run_files import download, read_file, stored_names
+from mnistlib.errors import JobFailedError, RunNotFoundError
+from mnistlib.models.interfaces import Registrar
 from mnistlib.runs import Metrics, Run, RunRecord, RunResult, RunStatus, read_metrics
-from mnistlib.runs.context import LOG_FILE, METRIC_LINES_FILE, OUTPUTS, parse_metrics
-from mnistlib.runs.handle import MODEL_OUTPUT
+from mnistlib.runs.context import LOG_FILE, METRIC_LINES_FILE, parse_metrics
 from mnistlib.runs.record import RECORD_FILE
-
-_COLLECTED_AS = {(LOGS / name).as_posix(): name for name in COLLECTED}
 
 _log = logging.getLogger("mnistlib")
 
@@ -36,13 +30,16 @@ class CloudRun(Run):
         What is known of it.
     folder : Path
         Where its files are brought when its result is asked for.
+    registrar : callable
+        Returns the registry of its backend.
     """
 
     # Every look is a request: the longer a run takes, the less often.
     _first_pause, _longest_pause, _pause_growth = 0.2, 5.0, 1.1
 
-    def __init__(self, client: ClusterClient, run: RemoteRun, folder: Path) -> None:
+    def __init__(self, client: ClusterClient, run: RemoteRun, folder: Path, registrar: Callable[[], Registrar]) -> None:
         super().__init__(run.run_id, run.experiment)
+        self._open_registrar = registrar
         self._client = client
         self._known = run
         self._is_final = run.status.ended and not is_sweep(run)
@@ -108,7 +105,7 @@ class CloudRun(Run):
 
     def files(self) -> list[str]:
         """Return the names of the run's files, under the names that they have everywhere."""
-        return sorted(self._stored_names())
+        return sorted(stored_names(self._client, self.id))
 
     def logs(self) -> str:
         """Return what the run has said so far; of one that ended before it said anything, what its node has printed."""
@@ -121,53 +118,7 @@ class CloudRun(Run):
 
     def download(self, target: str | os.PathLike[str], names: Sequence[str] | None = None) -> list[Path]:
         """Copy files of the run into a folder; see :meth:`Run.download`."""
-        stored = self._stored_names()
-        wanted = sorted(stored) if names is None else list(names)
-        missing = [name for name in wanted if name not in stored]
-        if missing:
-            raise FileNotFoundError(f"run {self.id} has no file {missing[0]!r}; it has {', '.join(sorted(stored))}")
-        folder = Path(target)
-        folder.mkdir(parents=True, exist_ok=True)
-        # Beside where they belong, so that each takes its name at once, and whole.
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".", suffix=".part") as parts:
-            self._client.fetch(self.id, [stored[name] for name in wanted], Path(parts))
-            for name in wanted:
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                Path(parts, stored[name]).replace(folder / name)
-        return [folder / name for name in wanted]
-
-    def register_model(
-        self,
-        name: str,
-        *,
-        output: str = MODEL_OUTPUT,
-        description: str = "",
-        tags: Mapping[str, str] | None = None,
-    ) -> ModelVersion:
-        """Register the run's model with the cluster; see :meth:`Run.register_model`."""
-        require_model_name(name)
-        status = self.status
-        if status is not RunStatus.COMPLETED:
-            raise RunStateError(f"run {self.id} is {status}: only a run that has completed has a model to keep")
-        names = self._stored_names()
-        if output not in names:
-            raise ModelError(
-                f"run {self.id} has no model {output!r}; it has {', '.join(sorted(names))}. Where one of them is a "
-                "model, name it with output= (--output)"
-            )
-        digest = hashlib.sha256(self._read(output)).hexdigest()
-        return self._client.register(
-            Registration(
-                name=name,
-                run_id=self.id,
-                output=output,
-                sha256=digest,
-                metrics=self.metrics().latest,
-                description=description,
-                tags=dict(tags or {}),
-                origin=self._description(digest),
-            )
-        )
+        return download(self._client, self.id, target, names)
 
     def children(self) -> list[Run]:
         """Return the runs of a sweep; see :meth:`Run.children`."""
@@ -176,15 +127,13 @@ class CloudRun(Run):
         # Which runs they are is noted in the sweep for good, but a handle that has just sent it has not read it.
         sweep = self._known if CHILDREN in self._known.properties else self.remote
         known = self._client.children(sweep)
-        return [type(self)(self._client, run, self._folder.with_name(run.run_id)) for run in known]
+        return [
+            type(self)(self._client, run, self._folder.with_name(run.run_id), self._open_registrar) for run in known
+        ]
 
-    def _description(self, digest: str) -> ModelDescription | None:
-        """Return how the model was trained, where the file beside it tells of this one."""
-        try:
-            content = json.loads(self._read(f"{OUTPUTS}/{DESCRIPTION_FILE}"))
-        except FileNotFoundError:
-            return None
-        return ModelDescription.from_content(content) if content.get("sha256") == digest else None
+    @property
+    def _registrar(self) -> Registrar:
+        return self._open_registrar()
 
     def _ended(self) -> RunResult | JobFailedError:
         if self._known.status is not RunStatus.COMPLETED:
@@ -194,15 +143,8 @@ class CloudRun(Run):
         metrics = read_metrics(folder).latest
         return RunResult(self.id, self.experiment, self._known.status, folder, metrics, converged)
 
-    def _stored_names(self) -> dict[str, str]:
-        """Return what the run's files are called everywhere, with what the cluster calls them."""
-        return {_COLLECTED_AS.get(name, name): name for name in self._client.file_names(self.id)}
-
     def _read(self, name: str) -> bytes:
-        stored = (LOGS / name).as_posix() if name in COLLECTED else name
-        with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
-            self._client.fetch(self.id, [stored], Path(folder))
-            return Path(folder, stored).read_bytes()
+        return read_file(self._client, self.id, name)
 
 
 def as_its_runs_say(sweep: RemoteRun, runs: Sequence[RemoteRun]) -> RemoteRun:

@@ -6,21 +6,37 @@ Python imports from as it is: a hundred files would be two hundred requests.
 """
 
 import json
+import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mnistlib.errors import JobError
 from mnistlib.jobs import Job
-from mnistlib.jobs.source import IGNORE_FILE, SOURCE, reading
+from mnistlib.jobs.source import SOURCE, reading
 from mnistlib.package import PACKAGE, package
 from mnistlib.runs.store import JOB_FILE
 
-#: Limits of a snapshot of source code.
-MOST_BYTES = 300 * 1024 * 1024
-MOST_FILES = 2000
 _NAMED = 5  # of the biggest files, in the error
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShippingRules:
+    """Rules of a cluster for the files that are sent with a job.
+
+    Attributes
+    ----------
+    ignore_files : sequence of str
+        Names of files, with patterns as in ``.gitignore``, that say which files of a script's source folder are left
+        out. The first of them that the folder has counts.
+    most_bytes, most_files : float
+        Limits of what is sent with one job.
+    """
+
+    ignore_files: Sequence[str] = (".gitignore",)
+    most_bytes: float = math.inf
+    most_files: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -62,7 +78,7 @@ class Shipment:
                     shutil.copyfile(content, path)
 
 
-def stage(job: Job, *, runs_folder: Path | None = None) -> Shipment:
+def stage(job: Job, *, rules: ShippingRules = ShippingRules(), runs_folder: Path | None = None) -> Shipment:
     """Return what a node needs to run a job.
 
     A script's environment variables are left out of its ``job.json``, which is kept among the run's files: they may be
@@ -72,32 +88,34 @@ def stage(job: Job, *, runs_folder: Path | None = None) -> Shipment:
     ----------
     job : Job
         What is to be run.
+    rules : ShippingRules, optional
+        Rules of the cluster. Default: no limits.
     runs_folder : Path, optional
         Where the backend keeps runs, which are no part of a script's source folder.
 
     Raises
     ------
     JobError
-        If a script's source folder is not there, can't be read, leaves out the script, or is larger than a snapshot
-        may be; the biggest files are named.
+        If a script's source folder is not there, can't be read, leaves out the script, or is larger than the
+        rules allow; the biggest files are named.
     """
     files: dict[str, Path | bytes] = {PACKAGE: package()}
-    files |= job.files_elsewhere(runs_folder)
+    files |= job.files_elsewhere(runs_folder, rules.ignore_files)
     files[JOB_FILE] = json.dumps(job.content_elsewhere(), indent=2).encode()
     shipment = Shipment(files)
-    _require_small(shipment)
+    _require_small(shipment, rules)
     return shipment
 
 
-def _require_small(shipment: Shipment) -> None:
+def _require_small(shipment: Shipment, rules: ShippingRules) -> None:
     sizes = shipment.sizes
     total = sum(sizes.values())
-    if total <= MOST_BYTES and len(sizes) <= MOST_FILES:
+    if total <= rules.most_bytes and len(sizes) <= rules.most_files:
         return
     biggest = sorted(sizes, key=lambda name: -sizes[name])[:_NAMED]
     raise JobError(
-        f"{len(sizes):,} files of {total / 1e6:,.0f} MB are too much to ship: at most {MOST_FILES:,} files and "
-        f"{MOST_BYTES / 2**20:,.0f} MB. The biggest: "
+        f"{len(sizes):,} files of {total / 1e6:,.0f} MB are too much to ship: at most {rules.most_files:,} files and "
+        f"{rules.most_bytes / 2**20:,.0f} MB. The biggest: "
         + ", ".join(f"{name.removeprefix(f'{SOURCE}/')} ({sizes[name] / 1e6:,.1f} MB)" for name in biggest)
-        + f". Leave out what the script does not need with a file {IGNORE_FILE} in its source folder"
+        + f". Leave out what the script does not need with a file {rules.ignore_files[0]} in its source folder"
     )

@@ -1,12 +1,20 @@
-"""Backend in this process and on this machine."""
+"""Backends whose runs are folders of this machine; `LocalBackend` does their work in this process."""
 
 from typing import TYPE_CHECKING
 
 from mnistlib.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from mnistlib.backends.local.backend import LocalBackend, LocalRun
+    from mnistlib.backends.local.backend import LocalBackend
+    from mnistlib.backends.local.folders import FolderBackend, perform_in_folder
+    from mnistlib.backends.local.run import LocalRun
 
-__all__ = ["LocalBackend", "LocalRun"]
+__all__ = ["FolderBackend", "LocalBackend", "LocalRun", "perform_in_folder"]
 
-__getattr__ = lazy_names(__name__, dict.fromkeys(__all__, "mnistlib.backends.local.backend"))
+_MODULES = {
+    "FolderBackend": "folders",
+    "LocalBackend": "backend",
+    "LocalRun": "run",
+    "perform_in_folder": "folders",
+}
+__getattr__ = lazy_names(__name__, {name: f"{__name__}.{module}" for name, module in _MODULES.items()})

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 import mnistlib
 from mnistlib import JobError, ScriptJob, SweepJob, TrainJob
-from mnistlib.backends.cloud import staging
+from mnistlib.backends.azure.cluster_client import SHIPPING
 from mnistlib.backends.cloud.backend import CloudBackend
 from mnistlib.backends.cloud.specification import EnvironmentSpecification
 from mnistlib.backends.cloud.staging import stage
@@ -28,7 +29,8 @@ def a_script(folder: Path, **options: object) -> ScriptJob:
 
 
 def source_of(job: ScriptJob) -> list[str]:
-    return sorted(name.removeprefix("source/") for name in stage(job).files if name.startswith("source/"))
+    files = stage(job, rules=SHIPPING).files
+    return sorted(name.removeprefix("source/") for name in files if name.startswith("source/"))
 
 
 def packed() -> list[str]:
@@ -107,11 +109,10 @@ def test_what_the_ignore_file_names_stays_at_home(tmp_path: Path, files: dict[st
     assert [name for name in source_of(a_script(tmp_path)) if not name.startswith((".", "train"))] == shipped
 
 
-def test_too_many_files_are_refused_before_anything_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_files_are_refused_before_anything_is_sent(tmp_path: Path) -> None:
     job = a_script(tmp_path)
-    monkeypatch.setattr(staging, "MOST_FILES", 2)
     with pytest.raises(JobError, match=r"too much to ship: at most 2 files .*\.amlignore"):
-        stage(job)
+        stage(job, rules=replace(SHIPPING, most_files=2))
 
 
 def test_too_many_bytes_are_refused_and_the_biggest_files_named(tmp_path: Path) -> None:
@@ -119,7 +120,7 @@ def test_too_many_bytes_are_refused_and_the_biggest_files_named(tmp_path: Path) 
     with (tmp_path / "huge.bin").open("wb") as file:
         os.truncate(file.fileno(), 301 * 1024 * 1024)  # a hole: it takes no room on the disk
     with pytest.raises(JobError, match=r"The biggest: huge\.bin \(315\.6 MB\)"):
-        stage(job)
+        stage(job, rules=SHIPPING)
 
 
 def test_a_source_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
@@ -141,6 +142,8 @@ def test_the_runs_folder_of_a_backend_is_not_shipped(
         monkeypatch.setenv("MNISTLIB_RUNS", str(runs))
     # A plan asks nobody: it takes no more of a service.
     specification = EnvironmentSpecification("digits", "", "one that there is")
-    service: Any = SimpleNamespace(name="cluster", cluster_text="a cluster", specification=specification)
+    service: Any = SimpleNamespace(
+        name="cluster", cluster_text="a cluster", specification=specification, shipping=SHIPPING
+    )
     plan = CloudBackend(service, runs_folder=runs if named else None).plan(a_script(tmp_path))
     assert [name for name in plan.shipped if name.startswith("source/")] == ["source/train.py"]

@@ -18,6 +18,7 @@ import requests
 from mnistlib import Dataset, LocalBackend, ModelVersion
 from mnistlib.errors import DeploymentError, ScoringError, ServiceNotFoundError
 from mnistlib.models.artifact import pickle_classifier
+from mnistlib.models.interfaces import Registration
 from mnistlib.models.registry import ModelRegistry
 from mnistlib.models.service import ServiceStatus
 from tests.serving.servers import command, environment, need_the_extra, until
@@ -84,7 +85,7 @@ def process_of(backend: LocalBackend, name: str) -> int:
 
 
 def runs_of(backend: LocalBackend) -> Path:
-    return backend.services._runs_folder
+    return backend.runs_folder
 
 
 def left(backend: LocalBackend) -> list[str]:
@@ -286,7 +287,7 @@ def test_a_model_of_another_registry_is_refused(backend: LocalBackend, runs_fold
     version = LocalBackend(runs_folder).models.get("digits")
     with pytest.raises(DeploymentError, match="registered elsewhere"):
         backend.services.deploy(version, "digits")
-    alone = ModelRegistry(tmp_path / "alone").register("m", b"", file="m.joblib", run_id="")
+    alone = ModelRegistry(tmp_path / "alone").register(Registration(name="m", content=b"", file="m.joblib", run_id=""))
     with pytest.raises(DeploymentError, match="read by no backend"):
         alone.deploy("digits")
 
@@ -296,7 +297,8 @@ def test_a_model_that_can_not_be_served_says_why_and_leaves_nothing(tmp_path: Pa
     backend = LocalBackend(tmp_path / "runs")
     registry = backend.models
     assert isinstance(registry, ModelRegistry)
-    version = registry.register("list", pickle_classifier([1, 2]), file="list.joblib", run_id="by-hand")
+    content = pickle_classifier([1, 2])
+    version = registry.register(Registration(name="list", content=content, file="list.joblib", run_id="by-hand"))
     with pytest.raises(DeploymentError, match="'list-1' did not start") as caught:
         version.deploy("list-1")
     assert "expected a scikit-learn classifier" in str(caught.value)

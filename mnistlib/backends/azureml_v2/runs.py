@@ -1,0 +1,61 @@
+"""Runs of a workspace by plain requests, which need no SDK."""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mnistlib.backends.azure.cluster_client import AzureRunClient
+from mnistlib.backends.azure.runs import remote_run, runs_of_sweep
+from mnistlib.backends.azureml_v2.rest import WorkspaceRest
+from mnistlib.backends.cloud.cluster_client import RemoteRun
+
+
+class AzureMLv2RunClient(AzureRunClient):
+    """Runs of a workspace."""
+
+    @property
+    @abstractmethod
+    def rest(self) -> WorkspaceRest:
+        """The workspace's plain requests."""
+
+    def find(self, run_id: str) -> RemoteRun | None:
+        """Return a run as it is now; see :meth:`RunClient.find`."""
+        run = self.calls.make(f"looking at run {run_id}", lambda: self.rest.run(run_id))
+        return self._remote(run) if run else None
+
+    def children(self, sweep: RemoteRun) -> Sequence[RemoteRun]:
+        """Return the runs of a sweep; see :meth:`RunClient.children`."""
+        what = f"looking at sweep {sweep.run_id}"
+        return runs_of_sweep(
+            sweep,
+            self.find,
+            lambda: [self._remote(run) for run in self.calls.make(what, lambda: self.rest.children(sweep.run_id))],
+        )
+
+    def close_sweep(self, run_id: str, *, error: str | None) -> None:
+        """Do nothing: the workspace sees that its trials have ended; see :meth:`RunClient.close_sweep`."""
+
+    def file_names(self, run_id: str) -> Sequence[str]:
+        """Return the names of a run's files; see :meth:`FileClient.file_names`."""
+        return self.calls.make(f"listing the files of run {run_id}", lambda: self.rest.file_names(run_id))
+
+    def keep(self, run_id: str, name: str, path: Path) -> bool:
+        """Add a file to a run's, unless one of that name is there; see :meth:`FileClient.keep`."""
+        return self.calls.make(f"sending {name} of run {run_id}", lambda: self.rest.upload(run_id, name, path))
+
+    def _fetch_one(self, run_id: str, name: str, target: Path) -> None:
+        self.rest.download(run_id, name, target)
+
+    def _remote(self, run: Mapping[str, Any]) -> RemoteRun:
+        run_id = run["runId"]
+        return remote_run(
+            run_id,
+            run["experimentName"],
+            run["status"],
+            properties=run["properties"],
+            tags=run["tags"],
+            parent=run.get("parentRunId"),
+            created=run["createdUtc"],
+            why=lambda: self.calls.make(f"asking why run {run_id} failed", lambda: self.rest.why(run_id)),
+        )
