@@ -1,6 +1,7 @@
 """Imports run one way; a module may import from its own layer and those before it."""
 
 import ast
+import re
 from collections.abc import Collection
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -98,6 +99,12 @@ def test_only_the_files_of_a_cloud_import_its_sdk() -> None:
     for path in MODULES:
         if any(module.partition(".")[0] in ("azureml", "azure") for module in imported_modules(path)):
             assert {"azureml", "azureml_v2", "testing"} & set(path.parts), path
+
+
+def test_only_the_backends_of_a_cloud_use_its_words() -> None:
+    for path in MODULES:
+        if not {"azure", "azureml", "azureml_v2"} & set(path.parts):
+            assert not re.search(r"azure|\baml|aml(compute|response|ignore)", path.read_text(), re.IGNORECASE), path
 
 
 def test_what_any_cluster_shares_knows_no_cloud() -> None:

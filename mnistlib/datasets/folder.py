@@ -6,7 +6,7 @@ from pathlib import Path
 from mnistlib.datasets.catalog import ROLES
 from mnistlib.errors import DataError, DatasetNotFoundError
 
-# As published; as 7-Zip and Kaggle unpack them; as the older Azure ML tutorial saved them.
+# As published; as 7-Zip and Kaggle unpack them; as an older tutorial saved them.
 _STEMS = {
     "train-images": ("train-images",),
     "train-labels": ("train-labels",),

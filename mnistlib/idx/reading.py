@@ -103,7 +103,7 @@ def read_idx_header(source: IdxSource) -> IdxHeader:
 
 
 def load_data(path: str | os.PathLike[str], label: bool = False) -> NDArray[Any]:
-    """Read images as rows, or labels as a column, in the shapes of the Azure ML tutorial's ``utils.load_data``.
+    """Read images as rows, or labels as a column, in the shapes of ``utils.load_data`` of a well-known tutorial.
 
     Parameters
     ----------

@@ -18,8 +18,8 @@ class ScriptJob(Job, Script):
 
     The script runs in a copy of its source folder; runs folders, wherever they lie, are no part of that. What it prints
     becomes the run's log, what it leaves in ``outputs/`` the run's outputs, and its exit status the run's. It logs
-    metrics with ``mnistlib.current_run().log_metric(...)``; scripts written for Azure ML's
-    ``Run.get_context().log(...)`` run as they are where azureml-core is installed.
+    metrics with ``mnistlib.current_run().log_metric(...)``; scripts that log with
+    the SDK of a cluster's backend run as they are where that SDK is installed.
 
     Attributes
     ----------

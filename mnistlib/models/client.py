@@ -17,7 +17,7 @@ from mnistlib.idx import write_idx
 if TYPE_CHECKING:
     import requests
 
-#: What a service of Azure Machine Learning takes in one request, with room for what goes around it.
+#: Size of a request that every backend's services take, with room for what goes around the images.
 _MOST_BYTES = 1_000_000
 _MOST_IDX_BYTES = 32 * 2**20  # half of what this package's server takes unless told otherwise
 _LONGEST_NUMBER = 20  # bytes of a pixel as JSON, with its comma

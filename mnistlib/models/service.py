@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mnistlib.errors import DeploymentError
 from mnistlib.models.client import ScoringClient
 
-# What both generations of Azure Machine Learning take. A name that is good here is good there.
+# A name that is allowed here is allowed on every backend.
 _NAME = re.compile(r"[a-z][a-z0-9-]{1,30}[a-z0-9]")
 
 

@@ -14,8 +14,7 @@ from mnistlib.files import publish_bytes
 from mnistlib.models.artifact import DESCRIPTION_FILE, ModelDescription, SavedModel, decode_model
 from mnistlib.models.service import Deployer, Service
 
-# The rule that azureml-core 1.x checks in azureml/_model_management/_util.py, model_name_validation:
-# ^[a-zA-Z0-9][a-zA-Z0-9\-\._]{0,254}$. A name that is good here is good there.
+# A name that is allowed here is allowed on every backend.
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}")
 
 

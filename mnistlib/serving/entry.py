@@ -4,9 +4,8 @@ It is shipped with the package, and needs no more of the server than a way to an
 """
 
 import hashlib
-import importlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -61,14 +60,14 @@ class Entry:
         A file with the JSON of a :class:`ServedDescription`.
     folder : Path
         Where the server has put the model's file.
-    answers : sequence of str
-        Modules, one of which may be there, whose ``AMLResponse`` is the server's class for an answer with a status.
+    refused : callable
+        Returns the server's answer to a request that is refused.
     """
 
-    def __init__(self, description: Path, *, folder: Path, answers: Sequence[str]) -> None:
+    def __init__(self, description: Path, *, folder: Path, refused: Callable[[Refusal], Any]) -> None:
         self._description = description
         self._folder = folder
-        self._answers = answers
+        self._refused = refused
         self._model: ServedModel | None = None
 
     def init(self) -> None:
@@ -107,7 +106,7 @@ class Entry:
         try:
             rows = rows_of(parse_json(raw), width=self._model.width, unit=self._model.shape is not None)
         except Refusal as refusal:
-            return _refused(refusal, self._answers)
+            return self._refused(refusal)
         return self._model.score(rows, proba=False).labels.tolist()
 
 
@@ -117,13 +116,3 @@ def _file_of_the_model(model: str, folder: Path) -> Path:
         named = ", ".join(path.relative_to(folder).as_posix() for path in files[:5]) or "none"
         raise ModelError(f"model {model} should be one file in {folder}, found {len(files)}: {named}")
     return files[0]
-
-
-def _refused(refusal: Refusal, answers: Sequence[str]) -> Any:
-    for module in answers:
-        try:
-            answer = importlib.import_module(module).AMLResponse
-        except ImportError:
-            continue
-        return answer(refusal.content, refusal.status, json_str=True)
-    raise refusal  # a server without such a class answers 500

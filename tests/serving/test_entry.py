@@ -15,7 +15,8 @@ import pytest
 
 import mnistlib
 from mnistlib import LocalBackend, ModelError, ScoringError, TrainJob
-from mnistlib.backends.azure.deployments import ANSWERS, ENTRY_SCRIPT, stage_service
+from mnistlib.backends.azure.deployments import ENTRY_SCRIPT, stage_service
+from mnistlib.backends.azure.scoring import refused
 from mnistlib.models.client import ScoringClient
 from mnistlib.models.version import ModelVersion
 from mnistlib.serving.entry import Entry, ServedDescription
@@ -42,7 +43,7 @@ class Place:
 
     @property
     def entry(self) -> Entry:
-        return Entry(self.shipped / "service.json", folder=self.models, answers=ANSWERS)
+        return Entry(self.shipped / "service.json", folder=self.models, refused=refused)
 
 
 @pytest.fixture
