@@ -1,4 +1,4 @@
-"""What every backend owes of deployed services: the suite asks nothing but what ``Services`` and ``Service`` say."""
+"""Contract of a backend for its deployed services."""
 
 import json
 import subprocess
@@ -13,19 +13,19 @@ import requests
 from numpy.typing import NDArray
 
 import mnistlib
-from mnistlib import DeploymentError, ScoringError, ServiceNotFoundError, ServiceStatus
-from mnistlib.models.service import Service
+from mnistlib.backends.local.services import LocalServices
+from mnistlib.errors import DeploymentError, ScoringError, ServiceNotFoundError
+from mnistlib.models.service import Service, ServiceStatus
 from mnistlib.models.version import ModelVersion
-
-from .conftest import Finished
+from mnistlib.testing.contract.subjects import Finished
 
 LIMIT = 60  # seconds that an answer may take
 
 
 @pytest.fixture
 def model(trained: Finished) -> Iterator[ModelVersion]:
-    """A registered model of a backend, whose services are deleted at the end."""
-    if type(trained.backend) is mnistlib.LocalBackend:
+    """Give a registered model of a backend, and delete all services at the end."""
+    if isinstance(trained.backend.services, LocalServices):
         for needed in ("starlette", "uvicorn", "orjson"):
             pytest.importorskip(needed, reason="the extra serve is not installed")
     yield trained.run.register_model("digits")
