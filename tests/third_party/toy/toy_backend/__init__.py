@@ -1,0 +1,1 @@
+"""Backend of mnistlib that runs each job in a process of its own."""
