@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mnistlib.backends.spec import BackendSpec, chosen_name, spec_of, specs
 from mnistlib.lazy import imported, lazy_names
+from mnistlib.options import options_in
 
 if TYPE_CHECKING:
     from mnistlib.backends.base import Backend
@@ -30,6 +31,8 @@ def get_backend(name: str | None = None, **options: Any) -> "Backend":
     ------
     BackendError
         If there is no backend of that name.
+    JobError
+        If the value of an option is not allowed.
 
     Examples
     --------
@@ -37,7 +40,10 @@ def get_backend(name: str | None = None, **options: Any) -> "Backend":
     >>> mnistlib.get_backend("local", runs_folder="/tmp/runs")
     LocalBackend(runs_folder='/tmp/runs')
     """
-    return cast("Backend", imported(spec_of(chosen_name(name)).backend)(**options))
+    spec = spec_of(chosen_name(name))
+    known = {field.name for field, _ in options_in(spec.connection)}
+    spec.connection(**{each: value for each, value in options.items() if each in known})  # which checks them
+    return cast("Backend", imported(spec.backend)(**options))
 
 
 # It imports the jobs, and with them NumPy.

@@ -8,20 +8,26 @@ from pathlib import Path
 
 import pytest
 
-from mnistlib import BackendError, get_backend
+from mnistlib import BackendError, JobError, get_backend
 from mnistlib.backends import Backend, specs
 from mnistlib.backends.spec import BackendSpec, Connection, Options, chosen_name, spec_of
 from mnistlib.lazy import imported
 from mnistlib.options import options_in
 
 TOY = """
+from dataclasses import dataclass
 from mnistlib import LocalBackend
-from mnistlib.backends.spec import BackendSpec
+from mnistlib.backends.spec import BackendSpec, Connection
+from mnistlib.options import option, whole
+
+@dataclass(frozen=True, kw_only=True)
+class ToyConnection(Connection):
+    max_workers: int = option(1, "jobs that run at a time", check=whole(1))
 
 class Toy(LocalBackend):
     pass
 
-SPEC = BackendSpec(name="toy", backend="toy_backend:Toy")
+SPEC = BackendSpec(name="toy", backend="toy_backend:Toy", connection=ToyConnection)
 """
 
 each_own = pytest.mark.parametrize("name", ["local", "azureml", "azureml-v2"])
@@ -92,6 +98,13 @@ def test_a_backend_of_another_distribution_is_found_by_its_entry_point(
     distribution(TOY)
     backend = get_backend("toy", runs_folder=tmp_path / "runs")
     assert type(backend).__name__ == "Toy"
+
+
+def test_the_options_of_its_connection_are_checked(distribution: Callable[[str], None], tmp_path: Path) -> None:
+    distribution(TOY)
+    assert get_backend("toy", runs_folder=tmp_path, max_workers=2)
+    with pytest.raises(JobError, match="max_workers must be a whole number, at least 1, not 0"):
+        get_backend("toy", max_workers=0)
 
 
 @pytest.mark.parametrize(
