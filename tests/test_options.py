@@ -4,7 +4,7 @@ import pytest
 
 from mnistlib import JobError, TrainJob
 from mnistlib.options import check_options, choice, option, options_in, positive, share, type_of, whole
-from mnistlib.training.solvers import SolverOptions
+from mnistlib.training.options import SolverOptions
 
 
 @dataclass(frozen=True)

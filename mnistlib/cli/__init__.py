@@ -1,8 +1,8 @@
 """The command line: results on stdout, talk on stderr.
 
 Exit status: 0, or 1 for a failure that was foreseen (one line says what to do), 2 for wrong usage, 130 after Ctrl-C.
-This module imports nothing heavy, so that ``--help`` is instant. A command imports its own parts when it is run; one of
-jobs, whose options are the fields of the jobs, when it is parsed.
+This module and the parser import nothing heavy, so that ``--help`` is instant. A command imports its own parts when it
+is run.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The commands and their options; those of jobs are imported only for the commands that have them."""
+"""The commands and their options. Parsing imports nothing heavy."""
 
 import argparse
 import importlib
@@ -7,6 +7,7 @@ from typing import Any
 
 from mnistlib.backends.spec import BACKEND_VARIABLE, specs
 from mnistlib.cli.options import Tags, add_backend_options, add_options
+from mnistlib.training.options import SweepOptions, TrainingOptions
 
 #: Commands with actions, and the action that is meant where none is named.
 _USUAL_ACTION = {"runs": "list", "models": "list", "services": "list"}
@@ -18,7 +19,7 @@ def make_parser(command: str | None = None) -> argparse.ArgumentParser:
     Parameters
     ----------
     command : str, optional
-        The only command that is to be parsed: the others get no options, since some take long to import.
+        The only command that is to be parsed: the others get no options, which would take most of the time.
     """
     parser = argparse.ArgumentParser(
         prog="mnistlib",
@@ -64,19 +65,15 @@ def with_action(arguments: Sequence[str]) -> list[str]:
 
 def _add_train(commands: Any, purpose: str) -> None:
     train = _add(commands, "train", purpose)
-    from mnistlib.jobs import TrainJob
-
-    add_options(train, TrainJob)
+    add_options(train, TrainingOptions)
     _add_submission(train)
 
 
 def _add_sweep(commands: Any, purpose: str) -> None:
-    from mnistlib.jobs import SweepJob, TrainJob
-
     sweep = _add(commands, "sweep", purpose, module="runs")
     sweep.add_argument("--regularization", dest="values", metavar="LAMBDA,LAMBDA,...", required=True, help="the values")
-    add_options(sweep, SweepJob)
-    add_options(sweep, TrainJob, without=("regularization", "validation"))
+    add_options(sweep, SweepOptions)
+    add_options(sweep, TrainingOptions, without=("regularization", "validation"))
     sweep.add_argument("--validation", type=float, metavar="SHARE", help="training images held out to choose by (0.2)")
     sweep.add_argument("--resume", action="store_true", help="take over what an earlier sweep has completed")
     _add_submission(sweep)

@@ -8,8 +8,20 @@ download   mirrors in order, verified, then published
 loading    load_dataset: all of these together
 """
 
+from typing import TYPE_CHECKING
+
 from mnistlib.datasets.catalog import CATALOG, DIGITS, NAMES
-from mnistlib.datasets.dataset import Dataset, Split
-from mnistlib.datasets.loading import default_data_folder, fetch_dataset, load_dataset
+from mnistlib.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from mnistlib.datasets.dataset import Dataset, Split
+    from mnistlib.datasets.loading import default_data_folder, fetch_dataset, load_dataset
 
 __all__ = ["CATALOG", "DIGITS", "NAMES", "Dataset", "Split", "default_data_folder", "fetch_dataset", "load_dataset"]
+
+# The catalog is for options too, which are parsed without NumPy.
+__getattr__ = lazy_names(
+    __name__,
+    dict.fromkeys(["Dataset", "Split"], "mnistlib.datasets.dataset")
+    | dict.fromkeys(["default_data_folder", "fetch_dataset", "load_dataset"], "mnistlib.datasets.loading"),
+)

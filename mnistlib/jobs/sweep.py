@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
@@ -13,11 +13,11 @@ from mnistlib.jobs.job import Job, Outcome, Work, require_type
 from mnistlib.jobs.sweeping import Spread, train_apart, train_together
 from mnistlib.jobs.train import TrainJob
 from mnistlib.models.artifact import load_model
-from mnistlib.options import choice, option, positive
+from mnistlib.options import positive
 from mnistlib.runs import RunContext, RunRecord, RunStatus
 from mnistlib.runs.context import OUTPUTS
 from mnistlib.training.fit import judge
-from mnistlib.training.solvers import OWN_SOLVER
+from mnistlib.training.options import OWN_SOLVER, SweepOptions
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -26,7 +26,7 @@ VALIDATION = 0.2
 
 
 @dataclass(frozen=True)
-class SweepJob(Job):
+class SweepJob(Job, SweepOptions):
     """Train one job with several values of the regularization.
 
     Each value makes a run of its own, a trial. The best is chosen by a metric on training images that were held back
@@ -60,10 +60,6 @@ class SweepJob(Job):
     title: ClassVar[str] = "sweep"
 
     base: TrainJob
-    _: KW_ONLY
-    regularization: Sequence[float]
-    primary_metric: str = option("accuracy", "the metric to choose by (default: accuracy)", metavar="METRIC")
-    goal: str = option("maximize", "maximize or minimize (default: maximize)", check=choice("maximize", "minimize"))
 
     def __post_init__(self) -> None:
         super().__post_init__()

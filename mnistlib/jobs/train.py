@@ -38,7 +38,7 @@ class TrainJob(Job, TrainingOptions):
     solver : str
         ``auto``, or one of scikit-learn's by name; ``liblinear`` fits one class against the rest.
     regularization, max_iter, tol, seed
-        As `mnistlib.training.solvers.SolverOptions` has them.
+        As `mnistlib.training.options.SolverOptions` has them.
 
     Raises
     ------

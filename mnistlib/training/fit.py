@@ -13,8 +13,9 @@ from mnistlib.linear import Callback, Progress
 from mnistlib.pictures import WHITE
 from mnistlib.runs import RunContext
 from mnistlib.training.evaluation import Evaluation, evaluate
+from mnistlib.training.options import SolverOptions
 from mnistlib.training.preprocessing import Normalization, fit_normalization
-from mnistlib.training.solvers import SOLVERS, Fit, SolverOptions
+from mnistlib.training.solvers import SOLVERS, Fit
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +47,7 @@ def train(
     dataset : Dataset
         What to learn from.
     normalization : str
-        One of :data:`mnistlib.training.preprocessing.NORMALIZATIONS`.
+        One of :data:`mnistlib.training.options.NORMALIZATIONS`.
     solver : str
         One of :data:`mnistlib.training.solvers.SOLVERS`.
     options : SolverOptions

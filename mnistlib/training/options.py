@@ -1,15 +1,46 @@
-"""Options of a training: the data, the normalization and the solver."""
+"""Options of a training and of a sweep: fields of the jobs, and so options of the command line.
 
-from dataclasses import dataclass
+They are parsed before anything is computed: nothing here imports NumPy.
+"""
+
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 
 from mnistlib.datasets.catalog import NAMES
-from mnistlib.options import choice, option, share, whole
-from mnistlib.training.preprocessing import NORMALIZATIONS
-from mnistlib.training.solvers import SOLVERS, SolverOptions
+from mnistlib.options import choice, option, positive, share, whole
 
-__all__ = ["TrainingOptions"]
+__all__ = ["NORMALIZATIONS", "OWN_SOLVER", "SCIKIT_LEARN_SOLVERS", "SolverOptions", "SweepOptions", "TrainingOptions"]
 
-_DATA_FOLDER = "holds a subfolder for each data set (default: $MNISTLIB_DATA)"
+#: The names that `mnistlib.training.preprocessing.fit_normalization` knows.
+NORMALIZATIONS = ("unit", "standard", "none")
+
+#: The package's own solver.
+OWN_SOLVER = "auto"
+
+#: The solvers of scikit-learn, by its names.
+SCIKIT_LEARN_SOLVERS = ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga", "liblinear")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SolverOptions:
+    """Options of a solver; a `TrainJob` has them too, and so has the command line.
+
+    Attributes
+    ----------
+    regularization : float
+        Lambda, above 0; scikit-learn's C is 1 / lambda.
+    max_iter : int
+        The most iterations, at least 1.
+    tol : float
+        Convergence tolerance, above 0.
+    seed : int
+        Seed of random draws, from 0 to 2**32 - 1.
+    """
+
+    regularization: float = option(0.01, "lambda, which is 1 / C (default: 0.01)", metavar="LAMBDA", check=positive)
+    max_iter: int = option(1000, "the most iterations of the solver (default: 1000)", metavar="N", check=whole(1))
+    tol: float = option(1e-4, "convergence tolerance of the solver (default: 0.0001)", check=positive)
+    seed: int = option(42, "seed of random draws (default: 42)", check=whole(0, 2**32 - 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,9 +48,26 @@ class TrainingOptions(SolverOptions):
     """Options of a training: fields of a `mnistlib.TrainJob`, whose docstring describes each."""
 
     dataset: str = option("mnist", f"{', '.join(NAMES)}, or a folder (default: mnist)")
-    data_folder: str | None = option(None, _DATA_FOLDER, metavar="FOLDER")
+    data_folder: str | None = option(
+        None, "holds a subfolder for each data set (default: $MNISTLIB_DATA)", metavar="FOLDER"
+    )
     download: bool = option(True, "never fetch files", flag="--no-download")
     limit: int | None = option(None, "use at most N images of each split", metavar="N", check=whole(1))
     validation: float = option(0.0, "score training images held out, not the test", metavar="SHARE", check=share)
     normalization: str = option("unit", f"{', '.join(NORMALIZATIONS)} (default: unit)", check=choice(*NORMALIZATIONS))
-    solver: str = option("auto", "auto, or one of scikit-learn's by name (default: auto)", check=choice(*SOLVERS))
+    solver: str = option(
+        OWN_SOLVER,
+        "auto, or one of scikit-learn's by name (default: auto)",
+        check=choice(OWN_SOLVER, *SCIKIT_LEARN_SOLVERS),
+    )
+
+
+@dataclass(frozen=True)
+class SweepOptions:
+    """Options of a sweep: fields of a `mnistlib.SweepJob`, whose docstring describes each."""
+
+    base: TrainingOptions
+    _: KW_ONLY
+    regularization: Sequence[float]
+    primary_metric: str = option("accuracy", "the metric to choose by (default: accuracy)", metavar="METRIC")
+    goal: str = option("maximize", "maximize or minimize (default: maximize)", check=choice("maximize", "minimize"))

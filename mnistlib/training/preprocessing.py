@@ -14,6 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from mnistlib.errors import DataError
 from mnistlib.pictures import WHITE
+from mnistlib.training.options import NORMALIZATIONS
 
 _BLOCK_ROWS = 4096  # images looked at at a time, so that no second copy of them is ever made
 
@@ -105,9 +106,6 @@ _FITTERS: dict[str, Callable[[NDArray[np.uint8]], Normalization]] = {
     "none": _none,
 }
 
-#: The names that :func:`fit_normalization` knows.
-NORMALIZATIONS = tuple(_FITTERS)
-
 
 def fit_normalization(name: str, images: NDArray[np.uint8]) -> Normalization:
     """Make the normalization of that name for images.
@@ -137,6 +135,6 @@ def fit_normalization(name: str, images: NDArray[np.uint8]) -> Normalization:
     array([[0. , 1. ],
            [0.2, 1. ]], dtype=float32)
     """
-    if name not in _FITTERS:
+    if name not in NORMALIZATIONS:
         raise DataError(f"unknown normalization {name!r}: expected one of {', '.join(NORMALIZATIONS)}")
     return _FITTERS[name](images)

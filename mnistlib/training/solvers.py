@@ -11,33 +11,11 @@ from numpy.typing import NDArray
 
 from mnistlib.datasets import Split
 from mnistlib.linear import Callback
-from mnistlib.options import option, positive, whole
+from mnistlib.training.options import OWN_SOLVER, SCIKIT_LEARN_SOLVERS, SolverOptions
 from mnistlib.training.preprocessing import Normalization
 
 if TYPE_CHECKING:
     from mnistlib.linear import LogisticRegression
-
-
-@dataclass(frozen=True, kw_only=True)
-class SolverOptions:
-    """Options of a solver; a `TrainJob` has them too, and so has the command line.
-
-    Attributes
-    ----------
-    regularization : float
-        Lambda, above 0; scikit-learn's C is 1 / lambda.
-    max_iter : int
-        The most iterations, at least 1.
-    tol : float
-        Convergence tolerance, above 0.
-    seed : int
-        Seed of random draws, from 0 to 2**32 - 1.
-    """
-
-    regularization: float = option(0.01, "lambda, which is 1 / C (default: 0.01)", metavar="LAMBDA", check=positive)
-    max_iter: int = option(1000, "the most iterations of the solver (default: 1000)", metavar="N", check=whole(1))
-    tol: float = option(1e-4, "convergence tolerance of the solver (default: 0.0001)", check=positive)
-    seed: int = option(42, "seed of random draws (default: 42)", check=whole(0, 2**32 - 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,11 +180,5 @@ def _fit_recording(estimator: Any, features: NDArray[Any], labels: NDArray[np.ui
     return len(others) < len(caught), others
 
 
-#: The solver that :func:`fit_path` has, too.
-OWN_SOLVER = "auto"
-
 #: Solver name -> what fits with it.
-SOLVERS: dict[str, Solver] = {
-    OWN_SOLVER: _fit_own,
-    **{name: _scikit_learn(name) for name in ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga", "liblinear")},
-}
+SOLVERS: dict[str, Solver] = {OWN_SOLVER: _fit_own, **{name: _scikit_learn(name) for name in SCIKIT_LEARN_SOLVERS}}

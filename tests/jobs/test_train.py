@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistlib import JobError, TrainJob
-from mnistlib.training.preprocessing import NORMALIZATIONS
+from mnistlib.training.options import NORMALIZATIONS
 from mnistlib.training.solvers import SOLVERS
 
 POSITIVE = st.floats(min_value=0, exclude_min=True, allow_infinity=False)

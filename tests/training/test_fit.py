@@ -10,8 +10,8 @@ from mnistlib import DataError, Dataset, load_dataset
 from mnistlib.datasets import Split
 from mnistlib.runs import RunContext
 from mnistlib.training.fit import TrainedModel, train
-from mnistlib.training.preprocessing import NORMALIZATIONS
-from mnistlib.training.solvers import SOLVERS, SolverOptions
+from mnistlib.training.options import NORMALIZATIONS, SolverOptions
+from mnistlib.training.solvers import SOLVERS
 
 OPTIONS = SolverOptions(regularization=0.5, max_iter=2000, tol=1e-4, seed=42)
 

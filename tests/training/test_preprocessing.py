@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from mnistlib import DataError
-from mnistlib.training.preprocessing import NORMALIZATIONS, fit_normalization
+from mnistlib.training.options import NORMALIZATIONS
+from mnistlib.training.preprocessing import fit_normalization
 
 IMAGES = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=3, max_dims=3, min_side=1, max_side=6))
 
