@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from mnistlib.cli.log_output import configure_logging
+from mnistlib.cli.output import print_answer
 from mnistlib.cli.parser import command_in, make_parser, with_action
 from mnistlib.errors import JobError, JobFailedError, MnistlibError
 
@@ -63,7 +64,9 @@ def _open_streams() -> None:
 
 def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     try:
-        options.command(options)
+        answer = options.command(options)
+        if answer is not None:
+            print_answer(answer, options)
     except BrokenPipeError:
         raise
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""What each command does: ask the library, print the answer."""
+"""The commands about data and models in files and runs: evaluate, predict, fetch, info, show, report."""
 
 import argparse
 import shutil
@@ -8,57 +8,40 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistlib.cli.output import backend_of, near, print_json, print_plan, run_json, submit_and_wait, training_job
+from mnistlib.cli.options import backend_of
+from mnistlib.cli.output import Answer, print_answer
 from mnistlib.datasets import CATALOG, DIGITS, Dataset, fetch_dataset, load_dataset
 from mnistlib.errors import DataError, DatasetNotFoundError, IdxError, RunNotFoundError
 from mnistlib.idx import read_idx, read_idx_header
 from mnistlib.jobs.runner import read_job
 from mnistlib.models.artifact import SavedModel, load_model
 from mnistlib.plots import draw_text, save_png
+from mnistlib.report import write_report
 from mnistlib.runs import Run
 from mnistlib.runs.context import OUTPUTS
 from mnistlib.training.evaluation import Evaluation, worst_mistakes
 from mnistlib.training.evaluation import evaluate as evaluate_labels
 
 
-def train(options: argparse.Namespace) -> None:
-    """Train a model and keep it."""
-    backend = backend_of(options)
-    if options.dry_run:
-        print_plan(backend.plan(training_job(options)), options)
-        return
-    _, result = submit_and_wait(backend, training_job(options), options)
-    if options.json:
-        print_json(**run_json(result))
-        return
-    iterations = f"{result.metrics['iterations']:.0f} iterations"
-    print(f"run        {result.run_id}")
-    print(f"accuracy   {result.metrics['accuracy']:.4f}")
-    print(f"converged  {f'yes, {iterations}' if result.converged else f'NO, stopped after {iterations}'}")
-    print(f"model      {near(result.model_path)}")
-
-
-def evaluate(options: argparse.Namespace) -> None:
-    """Print how good a run's model is on the test images of its data set, also where the run held out others."""
+def evaluate(options: argparse.Namespace) -> Answer:
+    """Tell how good a run's model is on the test images of its data set, also where the run held out others."""
     model, dataset = _model_and_dataset(backend_of(options).attach(options.run), options)
     answers = model.predict(dataset.test.images)
     evaluation = evaluate_labels(dataset.test.labels, answers, classes=len(dataset.classes))
-    if options.json:
-        print_json(
-            images="test",
-            accuracy=evaluation.accuracy,
-            count=evaluation.count,
-            classes=list(dataset.classes),
-            confusion=evaluation.confusion.tolist(),
-            precision=evaluation.precision.tolist(),
-            recall=evaluation.recall.tolist(),
-        )
-    else:
-        print(_evaluation_table(evaluation, dataset.classes), end="")
+    content = {
+        "images": "test",
+        "accuracy": evaluation.accuracy,
+        "count": evaluation.count,
+        "classes": list(dataset.classes),
+        "confusion": evaluation.confusion.tolist(),
+        "precision": evaluation.precision.tolist(),
+        "recall": evaluation.recall.tolist(),
+    }
+    return Answer(content, _evaluation_lines(evaluation, dataset.classes))
 
 
-def predict(options: argparse.Namespace) -> None:
-    """Print the label of each image in a file."""
+def predict(options: argparse.Namespace) -> Answer:
+    """Find the label of each image in a file."""
     path = Path(options.model)
     if path.is_file():
         model = load_model(path, trust=options.trust)
@@ -68,20 +51,14 @@ def predict(options: argparse.Namespace) -> None:
         labels = model.predict(read_idx(options.file)).tolist()
     except DataError as error:
         raise DataError(f"{options.file}: {error}") from error
-    if options.json:
-        print_json(labels=labels)
-    else:
-        for label in labels:
-            print(label)
+    return Answer({"labels": labels}, map(str, labels))
 
 
-def fetch(options: argparse.Namespace) -> None:
-    """Download a data set and print where its files are."""
-    files = fetch_dataset(options.dataset, data_folder=options.data_folder, force=options.force)
-    if options.json:
-        print_json(files={role: str(path) for role, path in files.items()})
-    else:
-        print("".join(f"{path}\n" for path in files.values()), end="")
+def fetch(options: argparse.Namespace) -> Answer:
+    """Download a data set and tell where its files are."""
+    fetched = fetch_dataset(options.dataset, data_folder=options.data_folder, force=options.force)
+    files = {role: str(path) for role, path in fetched.items()}
+    return Answer({"files": files}, files.values())
 
 
 def info(options: argparse.Namespace) -> None:
@@ -92,23 +69,17 @@ def info(options: argparse.Namespace) -> None:
             headers[file] = read_idx_header(file)
         except (IdxError, OSError) as error:
             failures.append(error)
-    if options.json:
-        print_json(
-            **{
-                file: {"dtype": header.dtype.name, "shape": header.shape, "nbytes": header.nbytes}
-                for file, header in headers.items()
-            }
-        )
-        _raise_last(failures)
-        return
-    for file, header in headers.items():
-        sides = " x ".join(map(str, header.shape)) or "one element"
-        print(f"{file}: {header.dtype.name}, {sides}, {header.nbytes:,} bytes of data")
-    _raise_last(failures)
-
-
-def _raise_last(failures: list[IdxError | OSError]) -> None:
-    """Say what each failure was; the last one as the command's own."""
+    content = {
+        file: {"dtype": header.dtype.name, "shape": header.shape, "nbytes": header.nbytes}
+        for file, header in headers.items()
+    }
+    lines = [
+        f"{file}: {header.dtype.name}, {' x '.join(map(str, header.shape)) or 'one element'}, "
+        f"{header.nbytes:,} bytes of data"
+        for file, header in headers.items()
+    ]
+    print_answer(Answer(content, lines), options)
+    # The last failure is the command's own.
     for failure in failures[:-1]:
         print(f"mnistlib: error: {failure}", file=sys.stderr)
     if failures:
@@ -174,7 +145,7 @@ def _model_and_dataset(run: Run, options: argparse.Namespace) -> tuple[SavedMode
     return model, dataset
 
 
-def _evaluation_table(evaluation: Evaluation, classes: tuple[str, ...]) -> str:
+def _evaluation_lines(evaluation: Evaluation, classes: tuple[str, ...]) -> list[str]:
     name_width = max(len("class"), *map(len, classes))
     cell = max(5, len(str(evaluation.confusion.max())) + 1)
     lines = [
@@ -188,4 +159,10 @@ def _evaluation_table(evaluation: Evaluation, classes: tuple[str, ...]) -> str:
     lines += ["", f"{'class':<{name_width}}  precision  recall"]
     for name, precision, recall in zip(classes, evaluation.precision, evaluation.recall, strict=True):
         lines.append(f"{name:<{name_width}}  {precision:>9.4f}  {recall:>6.4f}")
-    return "".join(f"{line}\n" for line in lines)
+    return lines
+
+
+def report(options: argparse.Namespace) -> None:
+    """Write one HTML file that shows a run, and print where it is."""
+    run = backend_of(options).attach(options.run)
+    print(write_report(run, options.output or f"{run.id}.html", data_folder=options.data_folder))

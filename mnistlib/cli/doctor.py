@@ -10,7 +10,7 @@ from dataclasses import asdict
 from mnistlib.backends.doctor import Check, diagnose
 from mnistlib.backends.spec import chosen_name
 from mnistlib.cli.options import backend_options
-from mnistlib.cli.output import print_json
+from mnistlib.cli.output import Answer, print_answer
 
 _LEAST = 40  # columns of words, however narrow the terminal is
 _STATES = {True: "ok", False: "FAILED", None: "-"}
@@ -19,14 +19,13 @@ _STATES = {True: "ok", False: "FAILED", None: "-"}
 def doctor(options: argparse.Namespace) -> None:
     """Print what was found, and for each thing that fails what to do; the exit status is 1 if one does."""
     checks = diagnose(options.backend, **backend_options(options, "connection"))
-    healthy = all(check.ok for check in checks)
-    if options.json:
-        print_json(backend=chosen_name(options.backend), ready=healthy, checks=[asdict(check) for check in checks])
-    else:
-        print(text_of(checks, width=shutil.get_terminal_size().columns), end="")
-        if healthy:
-            print(f"{chosen_name(options.backend)} is ready")
-    if not healthy:
+    backend, ready = chosen_name(options.backend), all(check.ok for check in checks)
+    lines = text_of(checks, width=shutil.get_terminal_size().columns).splitlines()
+    if ready:
+        lines.append(f"{backend} is ready")
+    content = {"backend": backend, "ready": ready, "checks": [asdict(check) for check in checks]}
+    print_answer(Answer(content, lines), options)
+    if not ready:
         sys.exit(1)
 
 

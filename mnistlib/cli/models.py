@@ -4,49 +4,43 @@ import argparse
 from dataclasses import asdict, replace
 from typing import Any
 
-from mnistlib.cli.output import backend_of, print_json
-from mnistlib.cli.tables import format_table
+from mnistlib.backends import Backend
+from mnistlib.cli.options import backend_of
+from mnistlib.cli.output import Answer
+from mnistlib.cli.tables import facts_table, format_table, metric_cell
 from mnistlib.errors import ModelError, ModelNotFoundError
 from mnistlib.models.version import ModelVersion
 
 
-def register(options: argparse.Namespace) -> None:
-    """Register a run's model and print what it is registered as."""
+def register(options: argparse.Namespace) -> Answer:
+    """Register a run's model and tell its name and version."""
     chosen = {"output": options.output} if options.output else {}
     run = backend_of(options).attach(options.run)
     version = run.register_model(options.name, description=options.description, tags=options.tags, **chosen)
-    if options.json:
-        print_json(**_version_json(version))
-    else:
-        print(version.id)
+    return Answer(_version_json(version), [version.id])
 
 
-def models_list(options: argparse.Namespace) -> None:
-    """Print the registered versions."""
+def models_list(options: argparse.Namespace) -> Answer:
+    """List the registered versions."""
     versions = backend_of(options).models.list(options.name)
-    if options.json:
-        print_json(models=[_version_json(version) for version in versions])
-        return
     rows = [
         [
             version.name,
             str(version.version),
-            f"{version.metrics['accuracy']:.4f}" if "accuracy" in version.metrics else "",
+            metric_cell(version.metrics, "accuracy"),
             version.run_id,
             version.created[:10],
             version.description,
         ]
         for version in versions
     ]
-    print(format_table(["model", ">version", ">accuracy", "run", "created", "description"], rows), end="")
+    table = format_table(["model", ">version", ">accuracy", "run", "created", "description"], rows)
+    return Answer({"models": [_version_json(version) for version in versions]}, table.splitlines())
 
 
-def models_show(options: argparse.Namespace) -> None:
-    """Print all that is known of a version."""
-    version = version_of(options, options.model)
-    if options.json:
-        print_json(**_version_json(version))
-        return
+def models_show(options: argparse.Namespace) -> Answer:
+    """Tell all that is known of a version."""
+    version = version_of(backend_of(options), options.model)
     facts = {
         "model": version.id,
         "description": version.description,
@@ -60,42 +54,33 @@ def models_show(options: argparse.Namespace) -> None:
         rows, columns = version.origin.input_shape
         facts |= {"trained on": f"{version.origin.dataset}, images of {rows} x {columns}"}
     facts |= {name: f"{value:g}" for name, value in version.metrics.items()}
-    width = max(map(len, facts))
-    for name, value in facts.items():
-        if value:
-            print(f"{name:<{width}}  {value}")
+    return Answer(_version_json(version), facts_table(facts))
 
 
-def models_download(options: argparse.Namespace) -> None:
-    """Write a version's file into a folder and print where it is."""
-    path = version_of(options, options.model).download(options.target)
-    if options.json:
-        print_json(path=str(path))
-    else:
-        print(path)
+def models_download(options: argparse.Namespace) -> Answer:
+    """Write a version's file into a folder and tell its path."""
+    path = str(version_of(backend_of(options), options.model).download(options.target))
+    return Answer({"path": path}, [path])
 
 
-def models_delete(options: argparse.Namespace) -> None:
+def models_delete(options: argparse.Namespace) -> Answer:
     """Remove versions for good."""
-    models = backend_of(options).models
+    backend = backend_of(options)
     for model in options.chosen:
         if ":" not in model:
             raise ModelError(f"to delete, name a version: {model}:1. A whole name can't be deleted at once")
-    versions = [version_of(options, model) for model in options.chosen]
+    versions = [version_of(backend, model) for model in options.chosen]
     for version in versions:
-        models.delete(version.name, version.version)
-    if options.json:
-        print_json(deleted=[version.id for version in versions])
-    else:
-        print("".join(f"{version.id}  deleted\n" for version in versions), end="")
+        backend.models.delete(version.name, version.version)
+    return Answer({"deleted": [version.id for version in versions]}, [f"{version.id}  deleted" for version in versions])
 
 
-def version_of(options: argparse.Namespace, model: str) -> ModelVersion:
+def version_of(backend: Backend, model: str) -> ModelVersion:
     """Return the version that ``NAME:VERSION`` means; the newest of ``NAME``."""
     name, colon, number = model.partition(":")
     if colon and not number.isdecimal():
         raise ModelNotFoundError(f"{model!r} is no model: expected NAME or NAME:VERSION, such as {name}:1")
-    return backend_of(options).models.get(name, int(number) if colon else None)
+    return backend.models.get(name, int(number) if colon else None)
 
 
 def _version_json(version: ModelVersion) -> dict[str, Any]:

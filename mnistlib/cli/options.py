@@ -2,40 +2,43 @@
 
 import argparse
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mnistlib.backends.spec import chosen_name, spec_of, specs
+from mnistlib.backends import get_backend
+from mnistlib.backends.spec import BackendSpec, chosen_name, spec_of, specs
 from mnistlib.errors import JobError
-from mnistlib.options import options_in, type_of
+from mnistlib.options import Option, options_in, type_of
 
-__all__ = ["Tags", "add_backend_options", "add_options", "backend_options", "given_options"]
+if TYPE_CHECKING:
+    from mnistlib.backends import Backend
 
 
 def add_options(parser: Any, cls: type, *, without: Collection[str] = ()) -> None:
-    """Add a command-line option for each option of a dataclass.
+    """Add a command-line option for each option of a dataclass, but for those named in `without`."""
+    for field, _ in options_in(cls):
+        if field.name not in without:
+            add_option(parser, cls, field.name)
+
+
+def add_option(parser: Any, cls: type, name: str) -> None:
+    """Add a command-line option for one option of a dataclass to a parser or a group of its arguments.
 
     Its default is None, so that the class alone knows its defaults.
-
-    Parameters
-    ----------
-    parser : ArgumentParser or argument group
-        Where to add them.
-    cls : type
-        The dataclass.
-    without : collection of str
-        Names of fields to leave out.
     """
-    for field, described in options_in(cls):
-        kind = type_of(cls, field.name)
-        flag = described.flag or f"--{field.name.replace('_', '-')}"
-        if field.name in without:
-            continue
-        if kind is bool:
-            value = "store_false" if field.default is True else "store_true"
-            assert described.flag or value == "store_true", f"name the flag that says no to {field.name}"
-            parser.add_argument(flag, dest=field.name, action=value, default=None, help=described.help)
-        else:
-            parser.add_argument(flag, dest=field.name, type=kind, metavar=described.metavar, help=described.help)
+    field, described = next((field, described) for field, described in options_in(cls) if field.name == name)
+    kind = type_of(cls, name)
+    if kind is bool:
+        value = "store_false" if field.default is True else "store_true"
+        assert described.flag or value == "store_true", f"name the flag that says no to {name}"
+        parser.add_argument(_flag(name, described), dest=name, action=value, default=None, help=described.help)
+    else:
+        parser.add_argument(
+            _flag(name, described), dest=name, type=kind, metavar=described.metavar, help=described.help
+        )
+
+
+def _flag(name: str, described: Option) -> str:
+    return described.flag or f"--{name.replace('_', '-')}"
 
 
 def given_options(options: argparse.Namespace, cls: type) -> dict[str, Any]:
@@ -54,22 +57,21 @@ def add_backend_options(parser: argparse.ArgumentParser, part: str) -> None:
     part : str
         "connection", "submission" or "deployment", as a `BackendSpec` has them.
     """
-    users: dict[str, list[str]] = {}
-    classes = {spec.name: getattr(spec, part) for spec in specs().values()}
-    for name, cls in classes.items():
-        for field, _ in options_in(cls):
-            users.setdefault(field.name, []).append(name)
-    groups: dict[str, Any] = {}
-    for name, cls in classes.items():
-        for field, _ in options_in(cls):
-            of = users[field.name]
-            if name != of[0]:
-                continue
-            title = " and ".join(of)
-            if title not in groups:
-                groups[title] = parser if len(of) == len(classes) else parser.add_argument_group(f"on {title}")
-            others = [other.name for other, _ in options_in(cls) if other.name != field.name]
-            add_options(groups[title], cls, without=others)
+    users: dict[str, list[BackendSpec]] = {}
+    for spec in specs().values():
+        for field, _ in options_in(getattr(spec, part)):
+            users.setdefault(field.name, []).append(spec)
+    groups: dict[str, Any] = {" and ".join(specs()): parser}
+    for name, having in users.items():
+        title = " and ".join(spec.name for spec in having)
+        if title not in groups:
+            groups[title] = parser.add_argument_group(f"on {title}")
+        add_option(groups[title], getattr(having[0], part), name)
+
+
+def backend_of(options: argparse.Namespace) -> "Backend":
+    """Make the backend that the options name: once in a command."""
+    return get_backend(options.backend, **backend_options(options, "connection"))
 
 
 def backend_options(options: argparse.Namespace, part: str) -> dict[str, Any]:
@@ -84,8 +86,7 @@ def backend_options(options: argparse.Namespace, part: str) -> dict[str, Any]:
     given = given_options(options, getattr(chosen, part))
     for spec in specs().values():
         for name in given_options(options, getattr(spec, part)).keys() - given.keys():
-            flag = next(each.flag for field, each in options_in(getattr(spec, part)) if field.name == name)
-            flag = flag or f"--{name.replace('_', '-')}"
+            flag = next(_flag(name, each) for field, each in options_in(getattr(spec, part)) if field.name == name)
             raise JobError(f"{flag} means nothing to this backend: leave it out, or name another --backend")
     return given
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from mnistlib.backends.spec import BACKEND_VARIABLE, specs
 from mnistlib.cli.options import Tags, add_backend_options, add_options
+from mnistlib.cli.output import Answer
 from mnistlib.training.options import SweepOptions, TrainingOptions
 
 #: Commands with actions, and the action that is meant where none is named.
@@ -64,13 +65,13 @@ def with_action(arguments: Sequence[str]) -> list[str]:
 
 
 def _add_train(commands: Any, purpose: str) -> None:
-    train = _add(commands, "train", purpose)
+    train = _add(commands, "train", purpose, module="training")
     add_options(train, TrainingOptions)
     _add_submission(train)
 
 
 def _add_sweep(commands: Any, purpose: str) -> None:
-    sweep = _add(commands, "sweep", purpose, module="runs")
+    sweep = _add(commands, "sweep", purpose, module="training")
     sweep.add_argument("--regularization", dest="values", metavar="LAMBDA,LAMBDA,...", required=True, help="the values")
     add_options(sweep, SweepOptions)
     add_options(sweep, TrainingOptions, without=("regularization", "validation"))
@@ -195,7 +196,7 @@ def _add_show(commands: Any, purpose: str) -> None:
 
 
 def _add_report(commands: Any, purpose: str) -> None:
-    report = _add(commands, "report", purpose, module="report")
+    report = _add(commands, "report", purpose)
     report.add_argument("run", help="id or folder of a run")
     report.add_argument("--output", metavar="FILE.html", help="the file (default: the run's id, in this folder)")
     _add_data_folder(report)
@@ -340,10 +341,10 @@ class _Command:
         self._module = module
         self._name = name
 
-    def __call__(self, options: argparse.Namespace) -> None:
-        function: Callable[[argparse.Namespace], None]
+    def __call__(self, options: argparse.Namespace) -> Answer | None:
+        function: Callable[[argparse.Namespace], Answer | None]
         function = getattr(importlib.import_module(f"mnistlib.cli.{self._module}"), self._name)
-        function(options)
+        return function(options)
 
 
 class _Version(argparse.Action):

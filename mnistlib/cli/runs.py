@@ -1,68 +1,22 @@
-"""The commands about runs: sweep, and runs list, show, compare, logs, cancel, delete."""
+"""The commands about runs: runs list, show, compare, logs, cancel, delete."""
 
 import argparse
-import math
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from mnistlib.cli.options import given_options
-from mnistlib.cli.output import backend_of, near, print_json, print_plan, run_json, submit_and_wait, training_job
-from mnistlib.cli.tables import format_table
-from mnistlib.errors import JobError
-from mnistlib.jobs import SweepJob
+from mnistlib.cli.options import backend_of
+from mnistlib.cli.output import Answer
+from mnistlib.cli.tables import facts_table, format_table, metric_cell
 from mnistlib.jobs.runner import read_job
 from mnistlib.runs import Run, RunRecord
 
 _SHOWN_FIRST = ("accuracy", "best_regularization", "converged", "iterations", "fit_seconds")
 
 
-def sweep(options: argparse.Namespace) -> None:
-    """Train with several values of the regularization and print the metric of each."""
-    job = SweepJob(
-        base=training_job(options),
-        regularization=_values(options.values),
-        **given_options(options, SweepJob),
-    )
-    backend = backend_of(options)
-    if options.dry_run:
-        print_plan(backend.plan(job), options)
-        return
-    run, result = submit_and_wait(backend, job, options, resume=options.resume)
-    children = [
-        (value, child.status, child.metrics().latest, child)
-        for value, child in zip(job.regularization, run.children(), strict=True)
-    ]
-    best = run.best
-    if options.json:
-        print_json(
-            **run_json(result),
-            best=best.id if best else None,
-            children=[
-                {"run_id": child.id, "regularization": value, "status": status, "metrics": metrics}
-                for value, status, metrics, child in children
-            ],
-        )
-        return
-    rows = [
-        [
-            f"{value:g}",
-            child.id,
-            status,
-            _number(metrics, job.primary_metric),
-            "best" if best and best.id == child.id else "",
-        ]
-        for value, status, metrics, child in children
-    ]
-    print(format_table([">regularization", "run", "status", f">validation {job.primary_metric}", ""], rows))
-    print(f"run        {result.run_id}")
-    print(f"best       regularization {result.metrics['best_regularization']:g}")
-    print(f"accuracy   {result.metrics['accuracy']:.4f} on the test images")
-    print(f"model      {near(result.model_path)}")
-
-
-def runs_list(options: argparse.Namespace) -> None:
-    """Print the newest runs."""
+def runs_list(options: argparse.Namespace) -> Answer:
+    """List the newest runs."""
     known = backend_of(options).records()
     sweeps = {record.run_id for record in known if record.children}
     records = [
@@ -70,9 +24,6 @@ def runs_list(options: argparse.Namespace) -> None:
         for record in known
         if options.experiment in (None, record.experiment) and (options.children or record.parent not in sweeps)
     ][: options.count]
-    if options.json:
-        print_json(runs=[_record_json(record) for record in records])
-        return
     rows = [
         [
             record.run_id,
@@ -80,21 +31,24 @@ def runs_list(options: argparse.Namespace) -> None:
             record.status,
             record.job_type,
             record.experiment,
-            _number(record.metrics, "accuracy"),
+            metric_cell(record.metrics, "accuracy"),
             _ago(record.created),
         ]
         for record in records
     ]
-    print(format_table(["run", "name", "status", "job", "experiment", ">accuracy", ">age"], rows), end="")
+    table = format_table(["run", "name", "status", "job", "experiment", ">accuracy", ">age"], rows)
+    return Answer({"runs": [_record_json(record) for record in records]}, table.splitlines())
 
 
-def runs_show(options: argparse.Namespace) -> None:
-    """Print all that is known of a run."""
-    run = _run(options, options.run)
+def runs_show(options: argparse.Namespace) -> Answer:
+    """Tell all that is known of a run."""
+    run = backend_of(options).attach(options.run)
     record = run.record
-    if options.json:
-        print_json(**_record_json(record), path=str(run.local_folder()), files=run.files())
-        return
+    content = _record_json(record) | {"path": str(run.local_folder()), "files": run.files()}
+    return Answer(content, _run_lines(run, record, content["files"]))
+
+
+def _run_lines(run: Run, record: RunRecord, files: Sequence[str]) -> Iterator[str]:
     facts = {
         "run": record.run_id,
         "name": record.name or "",
@@ -107,42 +61,35 @@ def runs_show(options: argparse.Namespace) -> None:
         "trials": ", ".join(record.children),
         "best trial": best.id if (best := run.best) else "",
         "folder": str(run.local_folder()),
-        "files": ", ".join(run.files()),
+        "files": ", ".join(files),
     }
-    facts |= {
-        name: str(value) for name, value in _flat(asdict(read_job(run.local_folder()))).items() if value is not None
-    }
+    facts |= {name: str(value) for name, value in _settings(run).items() if value is not None}
     facts |= {name: f"{value:g}" for name, value in run.metrics().latest.items()}
-    width = max(map(len, facts))
-    for name, value in facts.items():
-        if value:
-            print(f"{name:<{width}}  {value}")
+    yield from facts_table(facts)
 
 
-def runs_compare(options: argparse.Namespace) -> None:
-    """Print runs side by side: what differs in their jobs, and their metrics."""
-    runs = [_run(options, name) for name in options.chosen]
-    jobs = [_flat(asdict(read_job(run.local_folder()))) for run in runs]
+def runs_compare(options: argparse.Namespace) -> Answer:
+    """Set runs side by side: what differs in their jobs, and their metrics."""
+    backend = backend_of(options)
+    runs = [backend.attach(name) for name in options.chosen]
+    jobs = [_settings(run) for run in runs]
     metrics = [run.metrics().latest for run in runs]
     differing = [name for name in jobs[0] if any(job.get(name) != jobs[0][name] for job in jobs)]
     names = sorted({name for values in metrics for name in values}, key=_metric_order)
-    if options.json:
-        print_json(
-            runs=[
-                {"run_id": run.id, "job": {name: job.get(name) for name in differing}, "metrics": values}
-                for run, job, values in zip(runs, jobs, metrics, strict=True)
-            ]
-        )
-        return
+    content = [
+        {"run_id": run.id, "job": {name: job.get(name) for name in differing}, "metrics": values}
+        for run, job, values in zip(runs, jobs, metrics, strict=True)
+    ]
     rows = [["status", *(run.status for run in runs)]]
     rows += [[name, *(str(job.get(name, "")) for job in jobs)] for name in differing]
-    rows += [[name, *(_number(values, name) for values in metrics)] for name in names]
-    print(format_table(["", *(f">{run.id}" for run in runs)], rows), end="")
+    rows += [[name, *(metric_cell(values, name) for values in metrics)] for name in names]
+    table = format_table(["", *(f">{run.id}" for run in runs)], rows)
+    return Answer({"runs": content}, table.splitlines())
 
 
 def runs_logs(options: argparse.Namespace) -> None:
     """Print a run's log, and with -f what is added until it ends."""
-    run = _run(options, options.run)
+    run = backend_of(options).attach(options.run)
     if not options.follow:
         print(run.logs(), end="")
         return
@@ -152,8 +99,9 @@ def runs_logs(options: argparse.Namespace) -> None:
 
 def runs_cancel(options: argparse.Namespace) -> None:
     """Ask runs of any process to stop."""
+    backend = backend_of(options)
     for name in options.chosen:
-        run = _run(options, name)
+        run = backend.attach(name)
         ended = run.status if run.done() else None
         run.cancel()
         print(f"{run.id}  {f'was {ended} already' if ended else 'asked to stop'}")
@@ -168,39 +116,21 @@ def runs_delete(options: argparse.Namespace) -> None:
         print(f"{run.id}  deleted")
 
 
-def _run(options: argparse.Namespace, name: str) -> Run:
-    return backend_of(options).attach(name)
-
-
-def _values(text: str) -> list[float]:
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError as error:
-        raise JobError(f"--regularization must be numbers with commas between them, not {text!r}") from error
-
-
 def _record_json(record: RunRecord) -> dict[str, Any]:
     content = asdict(record)
     del content["process"]
     return content
 
 
-def _flat(job: dict[str, Any]) -> dict[str, Any]:
-    """Bring the settings of a sweep's base job beside its own."""
+def _settings(run: Run) -> dict[str, Any]:
+    """Return the settings of a run's job, those of a sweep's base job beside its own."""
+    job = asdict(read_job(run.local_folder()))
     base = job.pop("base", {})
     return {f"base.{name}": value for name, value in base.items()} | job
 
 
 def _metric_order(name: str) -> tuple[int, str]:
     return (_SHOWN_FIRST.index(name) if name in _SHOWN_FIRST else len(_SHOWN_FIRST), name)
-
-
-def _number(metrics: Any, name: str) -> str:
-    value = metrics.get(name)
-    if value is None:
-        return ""
-    whole = math.isfinite(value) and value == int(value) and "accuracy" not in name
-    return f"{value:.4g}" if whole or abs(value) >= 1000 else f"{value:.4f}"
 
 
 def _ago(created: str) -> str:

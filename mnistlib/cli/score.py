@@ -2,13 +2,15 @@
 
 import argparse
 import os
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 
-from mnistlib.cli.output import backend_of, print_json
+from mnistlib.cli.options import backend_of
+from mnistlib.cli.output import Answer
 from mnistlib.errors import DataError, ScoringError
 from mnistlib.idx import read_idx
 from mnistlib.models.client import IDX, JSON, PNG, TOKEN_VARIABLE, ScoringClient, cause_of, session_for
@@ -23,8 +25,8 @@ _SHOWN = 300  # characters of an answer that is none
 _SHAPE = (28, 28)  # what a service that takes rows of numbers only was trained on
 
 
-def score(options: argparse.Namespace) -> None:
-    """Print the label of each image in files, of this machine or the web."""
+def score(options: argparse.Namespace) -> Answer:
+    """Ask for the label of each image in files, of this machine or the web."""
     addresses = [name for name in options.files if _is_web(name) and urlsplit(name).path.endswith("/score")]
     files = [name for name in options.files if name not in addresses]
     if len(addresses) > 1 or (addresses and options.service):
@@ -34,14 +36,16 @@ def score(options: argparse.Namespace) -> None:
     client, takes_files = _client(options, *addresses)
     with client:
         answers = [_answer(client, name, _read(name), options, takes_files=takes_files) for name in files]
-    if options.json:
-        print_json(results=[{"file": name} | answer for name, answer in zip(files, answers, strict=True)])
-        return
-    for name, answer in zip(files, answers, strict=True):
-        shown = f"{name}  " if len(files) > 1 else ""
-        for place, label in enumerate(answer["labels"]):
-            sure = f"  {max(answer['probabilities'][place]):.4f}" if options.proba else ""
-            print(f"{shown}{label}{sure}")
+    results = [{"file": name} | answer for name, answer in zip(files, answers, strict=True)]
+    return Answer({"results": results}, _result_lines(results, proba=options.proba))
+
+
+def _result_lines(results: Sequence[Mapping[str, Any]], *, proba: bool) -> Iterator[str]:
+    for result in results:
+        shown = f"{result['file']}  " if len(results) > 1 else ""
+        for place, label in enumerate(result["labels"]):
+            sure = f"  {max(result['probabilities'][place]):.4f}" if proba else ""
+            yield f"{shown}{label}{sure}"
 
 
 def _client(options: argparse.Namespace, address: str | None = None) -> tuple[ScoringClient, bool]:

@@ -5,42 +5,36 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
 
 from mnistlib.cli.models import version_of
-from mnistlib.cli.options import backend_options
-from mnistlib.cli.output import backend_of, print_json
+from mnistlib.cli.options import backend_of, backend_options
+from mnistlib.cli.output import Answer
 from mnistlib.cli.serving import report_of, run_of
-from mnistlib.cli.tables import format_table
+from mnistlib.cli.tables import facts_table, format_table
 from mnistlib.models.service import Service, service_name_of
 from mnistlib.serving import container
 
 
-def deploy(options: argparse.Namespace) -> None:
-    """Deploy a registered model and print where it answers."""
-    services = backend_of(options).services
+def deploy(options: argparse.Namespace) -> Answer:
+    """Deploy a registered model and tell where it answers."""
+    backend = backend_of(options)
     given = backend_options(options, "deployment")
-    version = version_of(options, options.model)
+    version = version_of(backend, options.model)
     name = options.name or service_name_of(version.name)
     with _ended_like_ctrl_c():
-        service = services.deploy(version, name, replace=options.replace, **given)
-    if options.json:
-        print_json(**_facts(service))
-    else:
-        print(f"service      {service.name}")
-        print(f"model        {service.model}")
-        print(f"scoring uri  {service.scoring_uri}")
+        service = backend.services.deploy(version, name, replace=options.replace, **given)
+    facts = _facts(service)
+    shown = {"service": facts["name"], "model": facts["model"], "scoring uri": facts["scoring_uri"]}
+    return Answer(facts, facts_table(shown))
 
 
-def export_service(options: argparse.Namespace) -> None:
-    """Write a folder from which a service can be built anywhere, and print where it is."""
-    version = version_of(options, options.model)
-    run = run_of(version.run_id, options)
-    folder = container.export_service(version, options.folder, report=report_of(run, options)() if run else None)
-    if options.json:
-        print_json(folder=str(folder))
-    else:
-        print(folder)
+def export_service(options: argparse.Namespace) -> Answer:
+    """Write a folder from which a service can be built anywhere, and tell its path."""
+    backend = backend_of(options)
+    version = version_of(backend, options.model)
+    report = report_of(run_of(backend, version.run_id), data_folder=options.data_folder)
+    folder = str(container.export_service(version, options.folder, report=report() if report else None))
+    return Answer({"folder": folder}, [folder])
 
 
 @contextmanager
@@ -59,24 +53,17 @@ def _ended_like_ctrl_c() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def services_list(options: argparse.Namespace) -> None:
-    """Print the deployed services."""
-    services = backend_of(options).services.list()
-    if options.json:
-        print_json(services=[_facts(service) for service in services])
-        return
-    rows = [[service.name, service.model, service.status, service.scoring_uri] for service in services]
-    print(format_table(["service", "model", "status", "scoring uri"], rows), end="")
+def services_list(options: argparse.Namespace) -> Answer:
+    """List the deployed services."""
+    services = [_facts(service) for service in backend_of(options).services.list()]
+    table = format_table(["service", "model", "status", "scoring uri"], [list(facts.values()) for facts in services])
+    return Answer({"services": services}, table.splitlines())
 
 
-def services_show(options: argparse.Namespace) -> None:
-    """Print what is known of a service."""
+def services_show(options: argparse.Namespace) -> Answer:
+    """Tell what is known of a service."""
     facts = _facts(backend_of(options).services.get(options.service))
-    if options.json:
-        print_json(**facts)
-        return
-    width = max(map(len, facts))
-    print("".join(f"{name.replace('_', ' '):<{width}}  {value}\n" for name, value in facts.items()), end="")
+    return Answer(facts, facts_table({name.replace("_", " "): value for name, value in facts.items()}))
 
 
 def services_logs(options: argparse.Namespace) -> None:
@@ -92,7 +79,7 @@ def services_delete(options: argparse.Namespace) -> None:
         print(f"{service.name}  deleted")
 
 
-def _facts(service: Service) -> dict[str, Any]:
+def _facts(service: Service) -> dict[str, str]:
     return {
         "name": service.name,
         "model": service.model,

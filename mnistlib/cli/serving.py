@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from mnistlib.backends import Backend
 from mnistlib.cli.models import version_of
-from mnistlib.cli.output import backend_of, print_json
+from mnistlib.cli.options import backend_of
+from mnistlib.cli.output import Answer, print_answer
 from mnistlib.errors import (
     BackendError,
     MissingExtraError,
@@ -56,9 +58,9 @@ def serve(options: argparse.Namespace) -> None:
     def ready() -> None:
         if options.json:
             _log.info("answering with %s on %s", name, address)  # what is printed is for programs
-            print_json(model=name, scoring_uri=f"{address}/score", page=f"{address}/", pid=os.getpid())
-        else:
-            print(f"serving {name}: draw on {address}/ or POST to {address}/score (Ctrl-C ends it)", flush=True)
+        content = {"model": name, "scoring_uri": f"{address}/score", "page": f"{address}/", "pid": os.getpid()}
+        line = f"serving {name}: draw on {address}/ or POST to {address}/score (Ctrl-C ends it)"
+        print_answer(Answer(content, [line]), options)
 
     status = 0
     try:
@@ -85,46 +87,45 @@ class _Served:
 
 def _served(options: argparse.Namespace) -> _Served:
     """Return what the options mean: a registered model, a file or a run."""
+    backend = backend_of(options)
     try:
-        version = version_of(options, options.model)
+        version = version_of(backend, options.model)
     except (ModelNotFoundError, ModelError) as error:  # the latter of a name that no model may have, such as a path
         unregistered = error
     else:
-        run = run_of(version.run_id, options)
-        return _Served(
-            model=version.load(),
-            name=version.id,
-            run_id=version.run_id,
-            report=report_of(run, options) if run else None,
-        )
+        report = report_of(run_of(backend, version.run_id), data_folder=options.data_folder)
+        return _Served(model=version.load(), name=version.id, run_id=version.run_id, report=report)
     path = Path(options.model)
     if path.is_file() or (path / MODEL_FILE).is_file():
-        report = (path if path.is_dir() else path.parent) / REPORT
-        read = partial(report.read_text, encoding="utf-8") if report.is_file() else None
+        file = (path if path.is_dir() else path.parent) / REPORT
+        read = partial(file.read_text, encoding="utf-8") if file.is_file() else None
         return _Served(model=load_model(path, trust=options.trust), name=path.name, report=read)
     try:
-        run = backend_of(options).attach(options.model)
+        run = backend.attach(options.model)
     except RunNotFoundError as error:
         reason = unregistered if isinstance(unregistered, ModelNotFoundError) else error
         raise ModelNotFoundError(f"{options.model!r} is no registered model, no file and no run: {reason}") from error
     saved = load_model(run.local_folder() / OUTPUTS, trust=options.trust)
-    return _Served(model=saved, name=f"run {run.id}", run_id=run.id, report=report_of(run, options))
+    report = report_of(run, data_folder=options.data_folder)
+    return _Served(model=saved, name=f"run {run.id}", run_id=run.id, report=report)
 
 
-def run_of(run_id: str, options: argparse.Namespace) -> Run | None:
+def run_of(backend: Backend, run_id: str) -> Run | None:
     """Return the run that made a model; None where it is not there any more."""
     try:
-        return backend_of(options).attach(run_id)
+        return backend.attach(run_id)
     except MnistlibError:  # it was deleted, or a service has no answer: the model answers without it
         return None
 
 
-def report_of(run: Run, options: argparse.Namespace) -> Callable[[], str]:
-    """Return what makes the report of a run, as HTML."""
+def report_of(run: Run | None, *, data_folder: str | None) -> Callable[[], str] | None:
+    """Return what makes the report of a run, as HTML; None of no run."""
+    if run is None:
+        return None
 
     def report() -> str:
         with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
-            file = write_report(run, Path(folder, REPORT), data_folder=options.data_folder)
+            file = write_report(run, Path(folder, REPORT), data_folder=data_folder)
             return file.read_text(encoding="utf-8")
 
     return report

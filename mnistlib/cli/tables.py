@@ -1,9 +1,11 @@
-"""Tables that fit the terminal."""
+"""Tables that fit the terminal, facts, and the cells of both."""
 
+import math
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 _GAP = "  "
 _LEAST = 3  # columns that a cell keeps however narrow the terminal is
@@ -43,6 +45,27 @@ def format_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, width:
         # The first column names the row, and a part of a name is of little use: it is cut last.
         widths[widest if widths[widest] > _LEAST else 0] -= 1
     return "".join(_line(line, widths, to_the_right) for line in lines)
+
+
+def facts_table(facts: Mapping[str, Any], *, width: int = 0) -> list[str]:
+    """Lay out what is known of one thing, a fact a line, the names at least `width` wide; empty facts are left out.
+
+    Examples
+    --------
+    >>> facts_table({"run": "a1", "sweep": "", "accuracy": "0.92"})
+    ['run       a1', 'accuracy  0.92']
+    """
+    width = max([width, *map(len, facts)])
+    return [f"{name:<{width}}{_GAP}{value}" for name, value in facts.items() if value]
+
+
+def metric_cell(metrics: Mapping[str, float], name: str) -> str:
+    """Return the cell of a metric, empty where there is none of that name."""
+    value = metrics.get(name)
+    if value is None:
+        return ""
+    whole = math.isfinite(value) and value == int(value) and "accuracy" not in name
+    return f"{value:.4g}" if whole or abs(value) >= 1000 else f"{value:.4f}"
 
 
 def _room() -> int:
