@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from mnistlib.cli.log_output import configure_logging
 from mnistlib.cli.output import print_answer
-from mnistlib.cli.parser import command_in, make_parser, with_action
+from mnistlib.cli.parser import make_parser, with_action
 from mnistlib.errors import JobError, JobFailedError, MnistlibError
 
 _INTERRUPTED = 130
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     _open_streams()
     arguments = with_action(sys.argv[1:] if arguments is None else arguments)
-    parser = make_parser(command_in(arguments) or "")
+    parser = make_parser(arguments)
     options = parser.parse_args(arguments)
     configure_logging(quiet=options.quiet)
     _write_whatever_comes()

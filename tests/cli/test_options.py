@@ -44,7 +44,7 @@ def test_the_help_is_that_of_the_field() -> None:
 
 @pytest.mark.parametrize(("command", "cls"), [("train", TrainJob), ("sweep", TrainJob), ("sweep", SweepJob)])
 def test_each_option_of_a_job_is_one_of_its_command(command: str, cls: type) -> None:
-    (commands,) = make_parser(command)._subparsers._group_actions  # type: ignore[union-attr]
+    (commands,) = make_parser([command])._subparsers._group_actions  # type: ignore[union-attr]
     flags = commands.choices[command]._option_string_actions  # type: ignore[index]
     for field, described in options_in(cls):
         assert (described.flag or f"--{field.name.replace('_', '-')}") in flags
