@@ -8,15 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not a failure of the emulator
-    """Error answer to a request.
-
-    Parameters
-    ----------
-    status : int
-        The HTTP status.
-    code, message : str
-        The parts of the answer that the SDKs show.
-    """
+    """Error answer to a request: the HTTP status, and the code and the message that the SDKs show."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -50,9 +42,9 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
-def error_body(code: str, message: str) -> dict[str, Any]:
-    """Return an error in a form that the clients of the management interface, of the data plane and of MLflow read."""
-    return {
+def error_answer(status: int, code: str, message: str) -> Response:
+    """Answer with an error that the clients of the management interface, of the data plane and of MLflow read."""
+    body = {
         "error": {"code": code, "message": message, "details": []},
         "error_code": code,
         "message": message,
@@ -62,18 +54,19 @@ def error_body(code: str, message: str) -> dict[str, Any]:
         "time": now(),
         "componentName": "mnistlib.testing.azureml",
     }
+    return JSONResponse(body, status)
 
 
 def refuse(request: Request, error: Exception) -> Response:
     """Answer with a :class:`Refusal`."""
     assert isinstance(error, Refusal)
-    return JSONResponse(error_body(error.code, error.message), error.status)
+    return error_answer(error.status, error.code, error.message)
 
 
 def not_covered(request: Request, error: Exception) -> Response:
     """Answer a request that no route takes: 501, with the request's method and address."""
     call = request.scope.get("call", f"{request.method} {request.url.path}")
-    return JSONResponse(error_body("NotImplemented", f"the emulator does not cover {call}"), 501)
+    return error_answer(501, "NotImplemented", f"the emulator does not cover {call}")
 
 
 def gone(request: Request, error: Exception) -> Response:

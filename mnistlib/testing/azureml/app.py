@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mnistlib.testing.azureml.answers import Refusal, error_body, gone, not_covered, refuse
+from mnistlib.testing.azureml.answers import Refusal, error_answer, gone, not_covered, refuse
 from mnistlib.testing.azureml.faults import Fault
 from mnistlib.testing.azureml.names import MANAGEMENT_HOST, Names
 from mnistlib.testing.azureml.resource import Runtime
@@ -29,16 +29,9 @@ class Request:
 
 
 def build(runtime: Runtime, *, requests: list[Request], reset: Callable[[int], None]) -> ASGIApp:
-    """Return the application.
+    """Return the application, which appends each answered request to `requests`.
 
-    Parameters
-    ----------
-    runtime : Runtime
-        State, clusters, sweeps and deployed models.
-    requests : list of Request
-        Receives every request when it is answered.
-    reset : callable
-        Resets the connection of the client with a given port.
+    `reset` resets the connection of the client with a given port.
     """
     app = Starlette(
         routes=routes_of(runtime),
@@ -46,24 +39,24 @@ def build(runtime: Runtime, *, requests: list[Request], reset: Callable[[int], N
     )
     # The SDKs send each path as it is declared; a redirect would only be one more request.
     app.router.redirect_slashes = False
-    return _Front(app, runtime.state, requests=requests, reset=reset)
+    return _Front(app=app, state=runtime.state, requests=requests, reset=reset)
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Front:
-    def __init__(self, app: ASGIApp, state: State, *, requests: list[Request], reset: Callable[[int], None]) -> None:
-        self._app = app
-        self._state = state
-        self._requests = requests
-        self._reset = reset
+    app: ASGIApp
+    state: State
+    requests: list[Request]
+    reset: Callable[[int], None]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert scope["type"] == "http", "the server is told to speak HTTP only"
         host = Headers(scope=scope).get("host", "").partition(":")[0].lower()
         scope["call"] = f"{scope['method']} {host}{scope['path']}"
-        fault = self._state.faults.of_request(scope["call"])
+        fault = self.state.faults.of_request(scope["call"])
 
         def record(status: int | None) -> None:
-            self._requests.append(Request(scope["method"], host, scope["path"], status))
+            self.requests.append(Request(scope["method"], host, scope["path"], status))
 
         async def send_recorded(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -78,7 +71,7 @@ class _Front:
             else:
                 await self._answer(host, scope, receive, _swallow if fault.kind == "lost_answer" else _half_of(send))
             record(None)
-            self._reset(scope["client"][1])
+            self.reset(scope["client"][1])
             while (await receive())["type"] != "http.disconnect":
                 pass
         elif fault.kind == "slow":
@@ -88,19 +81,19 @@ class _Front:
             await _error_of(fault)(scope, receive, send_recorded)
 
     async def _answer(self, host: str, scope: Scope, receive: Receive, send: Send) -> None:
-        answer: ASGIApp = self._app
-        names = self._state.names
+        answer: ASGIApp = self.app
+        names = self.state.names
         if _needs_token(names, host) and not self._has_token(scope):
-            answer = _plain(401, "InvalidAuthenticationToken", "The access token is missing, foreign or expired.")
+            answer = error_answer(401, "InvalidAuthenticationToken", "The access token is missing, foreign or expired.")
         elif (foreign := names.foreign_workspace(scope["path"])) is not None:
-            answer = _plain(404, "ResourceNotFound", f"The workspace {foreign} was not found.")
+            answer = error_answer(404, "ResourceNotFound", f"The workspace {foreign} was not found.")
         path = routed_path(names, host, scope["path"])
         inner = dict(scope) | {"path": path, "raw_path": path.encode(), "quoted_path": scope["raw_path"].decode()}
         await answer(inner, receive, send)
 
     def _has_token(self, scope: Scope) -> bool:
         scheme, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
-        return scheme.lower() == "bearer" and self._state.tokens.is_valid(token)
+        return scheme.lower() == "bearer" and self.state.tokens.is_valid(token)
 
 
 def _needs_token(names: Names, host: str) -> bool:
@@ -108,22 +101,18 @@ def _needs_token(names: Names, host: str) -> bool:
     return host in (MANAGEMENT_HOST, names.api_host)
 
 
-def _plain(status: int, code: str, message: str) -> Response:
-    return JSONResponse(error_body(code, message), status)
-
-
 def _error_of(fault: Fault) -> Response:
     if fault.kind == "throttle":
-        answer = _plain(429, "TooManyRequests", "Too many requests were sent; wait a little.")
+        answer = error_answer(429, "TooManyRequests", "Too many requests were sent; wait a little.")
         answer.headers["Retry-After"] = f"{fault.retry_after or 0:g}"
     elif fault.kind == "expired_token":
-        answer = _plain(401, "InvalidAuthenticationToken", "The access token has expired.")
+        answer = error_answer(401, "InvalidAuthenticationToken", "The access token has expired.")
         answer.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
     elif fault.kind == "disk_full":
-        answer = _plain(507, "InsufficientStorage", "The storage account is full.")
+        answer = error_answer(507, "InsufficientStorage", "The storage account is full.")
         answer.headers["x-ms-error-code"] = "InsufficientStorage"
     else:
-        answer = _plain(fault.status, "ServiceError", f"The service failed on purpose with {fault.status}.")
+        answer = error_answer(fault.status, "ServiceError", f"The service failed on purpose with {fault.status}.")
         if fault.retry_after is not None:
             answer.headers["Retry-After"] = f"{fault.retry_after:g}"
     return answer

@@ -37,29 +37,16 @@ class Runtime:
 class RouteEntry:
     """One route of Azure ML, as a line of the route table.
 
-    Attributes
-    ----------
-    methods : tuple of str
-        HTTP methods.
-    address : str
-        Host and path as clients send them: ``{region}.api.azureml.ms/history/v1.0{WORKSPACE}/runs/{run}``.
-        ``{WORKSPACE}`` stands for ``/subscriptions/.../workspaces/NAME``. Any version is answered.
-    clients : str
-        The generations of the SDK that send it: ``v1`` (azureml-core), ``v2`` (azure-ai-ml), ``MLflow``.
-    purpose : str
-        Summary line of the handler, or the feature that the emulator lacks.
-    handler : str or None
-        Name of the resource's method that answers; None where the answer is 501.
-    unsupported : str
-        Requests to a covered route that are answered with 501 all the same.
+    Its address is host and path as clients send them: ``{region}.api.azureml.ms/history/v1.0{WORKSPACE}/runs/{run}``.
+    ``{WORKSPACE}`` stands for ``/subscriptions/.../workspaces/NAME``. Any version is answered.
     """
 
     methods: tuple[str, ...]
     address: str
-    clients: str
-    purpose: str
-    handler: str | None = None
-    unsupported: str = ""
+    clients: str  # the generations of the SDK that send it: v1 (azureml-core), v2 (azure-ai-ml), MLflow
+    purpose: str  # summary line of the handler, or the feature that the emulator lacks
+    handler: str | None = None  # name of the resource's method that answers; None where the answer is 501
+    unsupported: str = ""  # requests to a covered route that are answered with 501 all the same
 
 
 _declared: dict[FunctionType, list[RouteEntry]] = {}
@@ -89,18 +76,10 @@ def missing(methods: str, address: str, *, by: str, purpose: str) -> RouteEntry:
 
 
 class Resource:
-    """A resource of Azure ML: methods that answer its routes, over the state of the emulator.
+    """A resource of Azure ML: methods that answer its routes, over the state of the emulator."""
 
-    Attributes
-    ----------
-    base : str
-        Address that the routes of the class have in common.
-    not_covered : tuple of RouteEntry
-        Known routes of Azure ML that are answered with 501.
-    """
-
-    base: ClassVar[str] = ""
-    not_covered: ClassVar[tuple[RouteEntry, ...]] = ()
+    base: ClassVar[str] = ""  # address that the routes of the class have in common
+    not_covered: ClassVar[tuple[RouteEntry, ...]] = ()  # known routes of Azure ML that are answered with 501
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -127,11 +106,11 @@ class Resource:
         has_host = "." in address.partition("/")[0]
         return address if has_host else cls.base + address
 
-    def _find(self, kind: str, key: str, subject: str) -> Document:
-        """Return a document, or refuse an unknown one with the words ``The {subject} was not found.``."""
+    def _find(self, kind: str, key: str, subject: str | None = None) -> Document:
+        """Return a document, or refuse an unknown one: ``The {subject} was not found.``, by default kind and key."""
         document = self._store.get(kind, key)
         if document is None:
-            raise not_found(f"The {subject}")
+            raise not_found(f"The {subject or f'{kind} {key}'}")
         return document
 
     def _operation_headers(self, path: str, error: Document | None, *, query: str = "") -> dict[str, str]:
@@ -146,14 +125,7 @@ class Resource:
     ) -> Document:
         """Return a resource in the form of the management interface.
 
-        Parameters
-        ----------
-        path : str
-            Path below the workspace, such as ``models/digits/versions/3``: alternating kinds and names.
-        properties : dict
-            Properties of its kind.
-        created, modified : str or None
-            Times of its creation and of its last change.
+        Its path below the workspace alternates kinds and names: ``models/digits/versions/3``.
         """
         parts = path.split("/")
         return {
@@ -171,13 +143,7 @@ class Resource:
 
 
 class VersionedResource(Resource, ABC):
-    """A resource of azure-ai-ml that has names, and versions under each name; subclasses add its registration.
-
-    Attributes
-    ----------
-    versions : Versions
-        The documents.
-    """
+    """A resource of azure-ai-ml that has names, and versions under each name; subclasses add its registration."""
 
     versions: ClassVar[Versions]
 

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from mnistlib.testing.azureml.answers import bad_argument, listing, not_found, now, unsupported, user_error
 from mnistlib.testing.azureml.code.snapshots import fetch_snapshot, snapshot_behind
 from mnistlib.testing.azureml.endpoints.scoring import Program, Scorer, ScoringError
-from mnistlib.testing.azureml.environments.builds import ImageBuildError, requirements
+from mnistlib.testing.azureml.environments.builds import requirements
 from mnistlib.testing.azureml.environments.definitions import environment_of
 from mnistlib.testing.azureml.models.registry import MODELS, models_below
 from mnistlib.testing.azureml.parameters import last_parts
@@ -40,7 +40,7 @@ class Deployments(Resource):
     @route("GET", "", by="v2")
     async def list_all(self, request: Request) -> Response:
         """List the deployments of an endpoint."""
-        endpoint = self._endpoint(request)
+        endpoint = self.endpoint(request)
         return listing([self._described(deployment) for deployment in self.of(endpoint["name"])])
 
     @route("GET", "/{name}", by="v2")
@@ -51,7 +51,7 @@ class Deployments(Resource):
     @route("PUT", "/{name}", by="v2", unsupported="Kubernetes; models of MLflow without a scoring script")
     async def put(self, request: Request) -> Response:
         """Deploy a model, in place of a deployment with this name; answer after its start or failure."""
-        endpoint, name = self._endpoint(request), request.path_params["name"]
+        endpoint, name = self.endpoint(request), request.path_params["name"]
         body = await request.json()
         properties = body["properties"]
         if not NAME.fullmatch(name):
@@ -72,21 +72,19 @@ class Deployments(Resource):
             **self._resolved(properties),
         }
         self._store.put("online_deployment", key, deployment)
-        error = await run_in_threadpool(self._start, deployment)
+        start = functools.partial(self._program, deployment)
+        error = await run_in_threadpool(self._runtime.scorers.start, _folder_of(deployment), start)
         outcome = {"state": "Failed" if error else "Succeeded"}
         ended = self._store.change("online_deployment", key, lambda known: known.update(outcome))
         if ended is None:  # it was deleted during its start
             raise not_found(f"The deployment {name} of the online endpoint {endpoint['name']}")
-        return JSONResponse(
-            self._described(ended),
-            201,
-            headers=self._operation_headers(f"{self._names.resource}/onlineOperations", error),
-        )
+        headers = self._operation_headers(f"{self._names.resource}/onlineOperations", error)
+        return JSONResponse(self._described(ended), 201, headers=headers)
 
     @route("DELETE", "/{name}", by="v2")
     async def delete(self, request: Request) -> Response:
         """Delete a deployment without traffic, and end its process."""
-        endpoint, name = self._endpoint(request), request.path_params["name"]
+        endpoint, name = self.endpoint(request), request.path_params["name"]
         deployment = self._store.get("online_deployment", _key(endpoint["name"], name))
         if deployment is None:
             return Response(status_code=204)
@@ -111,6 +109,11 @@ class Deployments(Resource):
         """Return the outcome of a deployment."""
         return JSONResponse(self._find("operation", request.path_params["id"], "operation"))
 
+    def endpoint(self, request: Request) -> Document:
+        """Return the endpoint that a request names."""
+        name = request.path_params["endpoint"]
+        return self._find("online_endpoint", name.lower(), f"online endpoint {name}")
+
     def of(self, endpoint: str) -> list[Document]:
         """Return the deployments of an endpoint."""
         return self._store.all("online_deployment", prefix=_key(endpoint, ""))
@@ -123,14 +126,6 @@ class Deployments(Resource):
     def scorer(self, deployment: Document) -> Scorer:
         """Return the process of a deployment."""
         return self._runtime.scorers.of(_folder_of(deployment), functools.partial(self._program, deployment))
-
-    def _start(self, deployment: Document) -> Document | None:
-        """Start a deployment; return its error, or None."""
-        try:
-            self._runtime.scorers.start(_folder_of(deployment), functools.partial(self._program, deployment))
-        except (ScoringError, ImageBuildError) as error:
-            return {"code": "DeploymentFailed", "message": str(error), "details": []}
-        return None
 
     def _resolved(self, properties: Document) -> Document:
         """Return the model, the code and the environment of a deployment, fixed at its creation."""
@@ -173,12 +168,8 @@ class Deployments(Resource):
             },
         )
 
-    def _endpoint(self, request: Request) -> Document:
-        name = request.path_params["endpoint"]
-        return self._find("online_endpoint", name.lower(), f"online endpoint {name}")
-
     def _deployment(self, request: Request) -> Document:
-        endpoint, name = self._endpoint(request)["name"], request.path_params["name"]
+        endpoint, name = self.endpoint(request)["name"], request.path_params["name"]
         subject = f"deployment {name} of the online endpoint {endpoint}"
         return self._find("online_deployment", _key(endpoint, name), subject)
 

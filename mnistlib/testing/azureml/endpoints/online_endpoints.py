@@ -9,18 +9,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from mnistlib.testing.azureml.answers import (
-    Refusal,
-    bad_argument,
-    error_body,
-    listing,
-    not_found,
-    now,
-    unsupported,
-)
+from mnistlib.testing.azureml.answers import Refusal, bad_argument, error_answer, listing, not_found, now, unsupported
 from mnistlib.testing.azureml.endpoints.deployments import NAME, Deployments
 from mnistlib.testing.azureml.endpoints.scoring import EntryError, ScoringError
-from mnistlib.testing.azureml.environments.builds import ImageBuildError
 from mnistlib.testing.azureml.resource import Resource, Runtime, missing, route
 from mnistlib.testing.azureml.store import Document
 from mnistlib.testing.azureml.tokens import LIFETIME
@@ -56,7 +47,7 @@ class OnlineEndpoints(Resource):
     @route("GET", "/{endpoint}", by="v2")
     async def get(self, request: Request) -> Response:
         """Describe an endpoint."""
-        return JSONResponse(self._described(self._endpoint(request)))
+        return JSONResponse(self._described(self._deployments.endpoint(request)))
 
     @route("PUT", "/{endpoint}", by="v2", unsupported="endpoints on Kubernetes; mirrored traffic")
     async def put(self, request: Request) -> Response:
@@ -96,12 +87,12 @@ class OnlineEndpoints(Resource):
     @route("POST", "/{endpoint}/listKeys", by="v2")
     async def keys(self, request: Request) -> Response:
         """Return the keys of an endpoint."""
-        return JSONResponse(self._endpoint(request)["keys"])
+        return JSONResponse(self._deployments.endpoint(request)["keys"])
 
     @route("POST", "/{endpoint}/regenerateKeys", by="v2")
     async def new_key(self, request: Request) -> Response:
         """Replace a key of an endpoint; the old key that the SDK sends along is ignored."""
-        endpoint, wanted = self._endpoint(request), await request.json()
+        endpoint, wanted = self._deployments.endpoint(request), await request.json()
         endpoint["keys"] |= {f"{wanted['keyType'].lower()}Key": _new_key()}
         self._store.put("online_endpoint", endpoint["name"].lower(), endpoint)
         return Response(status_code=200)
@@ -109,28 +100,29 @@ class OnlineEndpoints(Resource):
     @route("POST", "/{endpoint}/token", by="v2")
     async def token(self, request: Request) -> Response:
         """Issue a token for an endpoint."""
-        name, expires = self._endpoint(request)["name"], int(time.time() + LIFETIME)
+        name, expires = self._deployments.endpoint(request)["name"], int(time.time() + LIFETIME)
         facts = {"expiryTimeUtc": expires, "refreshAfterTimeUtc": expires - LIFETIME // 2, "tokenType": "Bearer"}
         return JSONResponse({"accessToken": self._state.tokens.issue(endpoint=name), **facts})
 
     @route("POST", f"{_SCORING}/score", by="v2")
     async def score(self, request: Request) -> Response:
         """Score data with the deployment that the header names, else with one chosen by the shares of the traffic."""
-        endpoint = self._endpoint(request)
+        endpoint = self._deployments.endpoint(request)
         if not self._is_authorized(endpoint, request.headers.get("authorization", "")):
-            return JSONResponse(error_body("Unauthorized", "The endpoint's key or token is missing or wrong."), 401)
+            return error_answer(401, "Unauthorized", "The endpoint's key or token is missing or wrong.")
         deployment = self._deployment_for(endpoint, request.headers.get("azureml-model-deployment"))
         data = await request.body()
         try:
             answer = await run_in_threadpool(self._deployments.scorer(deployment).score, data)
         except EntryError as error:
             return JSONResponse({"message": str(error)}, 424, headers=_model_error(500))
-        except (ScoringError, ImageBuildError) as error:
+        except ScoringError as error:
             return JSONResponse({"message": str(error)}, 424, headers=_model_error(502))
-        headers = answer.headers | {"azureml-model-deployment": deployment["name"]}
-        if answer.status != 200:  # Azure reports every status of a script as an error of the model
-            return Response(answer.body, 424, headers | _model_error(answer.status))
-        return Response(answer.body, 200, headers)
+        answer.headers["azureml-model-deployment"] = deployment["name"]
+        if answer.status_code != 200:  # Azure reports every status of a script as an error of the model
+            answer.headers.update(_model_error(answer.status_code))
+            answer.status_code = 424
+        return answer
 
     def _is_authorized(self, endpoint: Document, header: str) -> bool:
         found = _BEARER.fullmatch(header)
@@ -168,10 +160,6 @@ class OnlineEndpoints(Resource):
             raise bad_argument(f"The online endpoint {name} has no deployment {', '.join(unknown)} to lead to.")
         if sum(traffic.values()) not in (0, 100):
             raise bad_argument(f"The shares of the traffic must add up to 100, or to 0: {traffic}.")
-
-    def _endpoint(self, request: Request) -> Document:
-        name = request.path_params["endpoint"]
-        return self._find("online_endpoint", name.lower(), f"online endpoint {name}")
 
     def _described(self, endpoint: Document) -> Document:
         names = self._names

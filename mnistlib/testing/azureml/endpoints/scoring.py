@@ -9,8 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from starlette.responses import JSONResponse, Response
+
 from mnistlib.testing.azureml.compute.nodes import Nodes
 from mnistlib.testing.azureml.compute.process import JobProcess, bare_variables
+from mnistlib.testing.azureml.environments.builds import ImageBuildError
 from mnistlib.testing.azureml.store import Document
 
 #: Runs in the process of the model: ``init()`` once, then ``run(data)`` for each line of input. The result of ``run``
@@ -45,11 +48,8 @@ for line in talk:
 """
 
 
-_JSON = {"Content-Type": "application/json"}
-
-
 class ScoringError(Exception):
-    """An entry script that does not start, or has ended."""
+    """An entry script that does not start, or has ended, or whose environment cannot be built."""
 
 
 class EntryError(Exception):
@@ -58,36 +58,13 @@ class EntryError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """The command of a deployed model.
-
-    Attributes
-    ----------
-    python : Path
-        Interpreter of the requested environment.
-    script : Path
-        Entry script.
-    folder : Path
-        Working folder of the process, and first folder for imports.
-    imports : Path
-        Second folder for imports.
-    variables : dict
-        Environment variables, beside those of every process on a node.
-    """
+    """The command of a deployed model."""
 
     python: Path
     script: Path
-    folder: Path
-    imports: Path
-    variables: dict[str, str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """Answer of an entry script."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
+    folder: Path  # working folder of the process, and first folder for imports
+    imports: Path  # second folder for imports
+    variables: dict[str, str]  # beside those of every process on a node
 
 
 #: Writes the files of a deployment below a folder, and returns the command.
@@ -95,17 +72,7 @@ Prepare = Callable[[Path], Program]
 
 
 class Scorer:
-    """The process of a deployment; it takes one request at a time.
-
-    Parameters
-    ----------
-    nodes : Nodes
-        Return the variables by which the process reaches the emulator.
-    folder : Path
-        Folder of the process.
-    prepare : callable
-        Fills that folder and returns the command.
-    """
+    """The process of a deployment, in a folder of its own; it takes one request at a time."""
 
     def __init__(self, nodes: Nodes, folder: Path, prepare: Prepare) -> None:
         self._nodes = nodes
@@ -128,44 +95,37 @@ class Scorer:
         Raises
         ------
         ScoringError
-            If ``init()`` fails; the message is the last line of the log.
-        ImageBuildError
-            If the environment cannot be built.
+            If the environment cannot be built, or if ``init()`` fails; then the message is the last line of the log.
         """
         with self._lock:
             self._check_not_stopped()
             shutil.rmtree(self._folder, ignore_errors=True)
             for name in ("home", "tmp"):
                 (self._folder / name).mkdir(parents=True)
-            program = self._prepare(self._folder)
+            try:
+                program = self._prepare(self._folder)
+            except ImageBuildError as error:
+                raise ScoringError(str(error)) from error
             wrapper = self._folder / "run_service.py"
             wrapper.write_text(_WRAPPER)
-            variables = {
-                **bare_variables(self._folder, program.python),
-                **self._nodes.reach(),
-                **program.variables,
-            }
+            variables = bare_variables(self._folder, program.python) | self._nodes.reach() | program.variables
             self._socket.close()
             self._socket, other_end = socket.socketpair()
             with (self._folder / "log.txt").open("ab") as log, other_end:
+                number = other_end.fileno()
+                command = [program.python, wrapper, program.script, number, program.imports]
                 self._process = JobProcess(
-                    [
-                        str(program.python),
-                        str(wrapper),
-                        str(program.script),
-                        str(other_end.fileno()),
-                        str(program.imports),
-                    ],
+                    [str(part) for part in command],
                     folder=program.folder,
                     variables=variables,
                     output=log,
-                    inherited=[other_end.fileno()],
+                    inherited=[number],
                 )
             if self._is_stopped:
                 raise self._ended()
             self._read()
 
-    def score(self, data: bytes) -> Answer:
+    def score(self, data: bytes) -> Response:
         """Return the answer of the entry script's ``run``.
 
         Raises
@@ -178,8 +138,7 @@ class Scorer:
         try:
             text = data.decode()
         except UnicodeDecodeError as error:
-            message = f"Input cannot be decoded as UTF-8: {error}"
-            return Answer(status=400, headers=_JSON, body=json.dumps({"message": message}).encode())
+            return JSONResponse({"message": f"Input cannot be decoded as UTF-8: {error}"}, 400)
         with self._lock:
             self._check_not_stopped()
             if self._process is None:
@@ -191,7 +150,7 @@ class Scorer:
             answer = self._read()
         if "error" in answer:
             raise EntryError(answer["error"])
-        return Answer(status=int(answer["status"]), headers=answer["headers"], body=base64.b64decode(answer["body"]))
+        return Response(base64.b64decode(answer["body"]), int(answer["status"]), answer["headers"])
 
     def stop(self) -> None:
         """End the process for good; a request that waits for its answer fails with :class:`ScoringError`."""
@@ -230,29 +189,21 @@ class Scorer:
 
 
 class Scorers:
-    """The processes of all deployments, by key, which is also the path of their folder.
-
-    Parameters
-    ----------
-    nodes : Nodes
-        Common parts of all nodes.
-    """
+    """The processes of all deployments, by key, which is also the path of their folder."""
 
     def __init__(self, nodes: Nodes) -> None:
         self.nodes = nodes
         self._lock = threading.Lock()
         self._scorers: dict[str, Scorer] = {}
 
-    def start(self, key: str, prepare: Prepare) -> None:
-        """Start a deployment, in place of the previous one with this key.
-
-        Raises
-        ------
-        ScoringError, ImageBuildError
-            If the deployment does not start.
-        """
+    def start(self, key: str, prepare: Prepare) -> Document | None:
+        """Start a deployment, in place of the previous one with this key; return its error, or None."""
         self.end(key)
-        self.of(key, prepare).start()
+        try:
+            self.of(key, prepare).start()
+        except ScoringError as error:
+            return {"code": "DeploymentFailed", "message": str(error), "details": []}
+        return None
 
     def of(self, key: str, prepare: Prepare) -> Scorer:
         """Return the process of a deployment, which starts with its first request unless it is running."""

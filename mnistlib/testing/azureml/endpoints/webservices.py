@@ -17,7 +17,6 @@ from mnistlib.testing.azureml.answers import Refusal, now, unsupported
 from mnistlib.testing.azureml.data.blobs import RUN_CONTAINER
 from mnistlib.testing.azureml.endpoints import no_code
 from mnistlib.testing.azureml.endpoints.scoring import EntryError, Program, Scorer, ScoringError
-from mnistlib.testing.azureml.environments.builds import ImageBuildError
 from mnistlib.testing.azureml.models.registry import models_below
 from mnistlib.testing.azureml.resource import Resource, missing, route
 from mnistlib.testing.azureml.store import Document
@@ -59,36 +58,26 @@ class Webservices(Resource):
         if str(body.get("computeType")).upper() != "ACI":
             raise unsupported(f"the emulator covers no service of type {body.get('computeType')}")
         image = body["environmentImageRequest"]
-        models = [self._find("model", number, f"model {number}") for number in image.get("modelIds") or []]
+        models = [self._find("model", number) for number in image.get("modelIds") or []]
         if not image.get("environment"):
             no_code.check_framework(models)
-        service = (
-            _DEFAULTS
-            | body
-            | {
-                "computeType": "ACI",
-                "models": models,
-                "createdTime": now(),
-                "updatedTime": now(),
-                "location": self._names.region,
-                "scoringUri": f"https://{self._names.scoring_host}/{name}/score",
-                "keys": [secrets.token_urlsafe(24), secrets.token_urlsafe(24)],
-            }
-        )
-        error = None
-        try:
-            await run_in_threadpool(self._runtime.scorers.start, _key(name), functools.partial(self._program, service))
-        except (ScoringError, ImageBuildError) as failure:
-            error = {"code": "DeploymentFailed", "message": str(failure), "details": []}
+        service = {
+            **_DEFAULTS,
+            **body,
+            "computeType": "ACI",
+            "models": models,
+            "createdTime": now(),
+            "updatedTime": now(),
+            "location": self._names.region,
+            "scoringUri": f"https://{self._names.scoring_host}/{name}/score",
+            "keys": [secrets.token_urlsafe(24), secrets.token_urlsafe(24)],
+        }
+        start = functools.partial(self._program, service)
+        error = await run_in_threadpool(self._runtime.scorers.start, _key(name), start)
         service |= {"state": "Failed" if error else "Healthy", "error": error}
         self._store.put("service", name, service)
-        number = str(uuid.uuid4())
-        outcome = {
-            "id": number,
-            "state": "Failed" if error else "Succeeded",
-            "error": error,
-            "operationType": "Service",
-        }
+        number, state = str(uuid.uuid4()), "Failed" if error else "Succeeded"
+        outcome = {"id": number, "state": state, "error": error, "operationType": "Service"}
         self._store.put("operation", number, outcome)
         address = f"/api{self._names.resource}/operations/{number}"
         return JSONResponse(_shown(service), 202, headers={"Operation-Location": address})
@@ -136,12 +125,11 @@ class Webservices(Resource):
             return Response("The service's key is missing or wrong.", 401)
         data = await request.body()
         try:
-            answer = await run_in_threadpool(self._scorer(service).score, data)
+            return await run_in_threadpool(self._scorer(service).score, data)
         except EntryError as error:
             return JSONResponse(str(error), 500)
-        except (ScoringError, ImageBuildError) as error:
+        except ScoringError as error:
             return JSONResponse(str(error), 502)
-        return Response(answer.body, answer.status, answer.headers)
 
     def _scorer(self, service: Document) -> Scorer:
         return self._runtime.scorers.of(_key(service["name"]), functools.partial(self._program, service))
@@ -186,8 +174,7 @@ class Webservices(Resource):
                 shutil.copyfile(source, target)
 
     def _service(self, request: Request) -> Document:
-        name = request.path_params["name"]
-        return self._find("service", name, f"service {name}")
+        return self._find("service", request.path_params["name"])
 
 
 #: Keys that the SDK requires in every service.
