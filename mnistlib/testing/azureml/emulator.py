@@ -8,7 +8,6 @@ import tempfile
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import certifi
@@ -181,8 +180,8 @@ class AzureMLEmulator:
             tls=self._certificates(state.names), hosts=state.names.hosts, refused=self.refused, proxy_port=self._port
         )
         nodes = Nodes(
-            state,
-            self._reach,
+            state=state,
+            reach=self._reach,
             environments=self._environments,
             builder=self._outside,
             collect_seconds=self._collect_seconds,
@@ -223,9 +222,7 @@ class AzureMLEmulator:
         os.environ.update(environment)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         for name, value in self._before.items():
             if value is None:
                 os.environ.pop(name, None)

@@ -16,16 +16,9 @@ _RESET = struct.pack("ii", 1, 0)
 
 
 class Proxy:
-    """Proxy for ``CONNECT host:443`` to the emulator's own names; it refuses and records all others.
+    """Proxy for ``CONNECT host:443`` to `hosts`, which are all at the port `target`; it appends others to `refused`.
 
-    Parameters
-    ----------
-    hosts : collection of str
-        Accepted names; ``*.example.com`` stands for any first label.
-    target : int
-        Port of the emulator on 127.0.0.1.
-    refused : list of str
-        Receives the refused names.
+    In `hosts` ``*.example.com`` stands for any first label.
     """
 
     def __init__(self, hosts: Collection[str], *, target: int, refused: list[str]) -> None:
@@ -65,13 +58,7 @@ class Proxy:
                 await self._refuse(writer, f"{method.decode()} {target.decode()}", host)
             else:
                 await self._tunnel(reader, writer)
-        except (
-            asyncio.IncompleteReadError,
-            asyncio.LimitOverrunError,
-            ConnectionError,
-            ValueError,
-            UnicodeDecodeError,
-        ):
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError, ValueError):
             pass  # the client has closed the connection, or does not speak HTTP
         finally:
             del self._connections[writer]

@@ -5,6 +5,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Collection
+from concurrent.futures import Future
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -15,18 +16,9 @@ _START_SECONDS = 30
 
 
 class Server:
-    """Server of one ASGI application over TLS on 127.0.0.1, behind a proxy for its host names.
+    """Server of one ASGI application over TLS on 127.0.0.1, behind a proxy that accepts `hosts` and no others.
 
-    Parameters
-    ----------
-    tls : ssl.SSLContext
-        Context with the certificate for `hosts`.
-    hosts : collection of str
-        Names that the proxy accepts.
-    refused : list of str
-        Receives other names.
-    proxy_port : int
-        Port of the proxy; a free one if 0.
+    The proxy appends other names to `refused`; it listens on a free port if `proxy_port` is 0.
     """
 
     def __init__(self, *, tls: ssl.SSLContext, hosts: Collection[str], refused: list[str], proxy_port: int = 0) -> None:
@@ -41,8 +33,7 @@ class Server:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
-        self._started = threading.Event()
-        self._failure: BaseException | None = None
+        self._started: Future[None] = Future()
 
     def reset(self, port: int) -> None:
         """Reset the connection of the client that uses `port`; call it in the server's own thread only."""
@@ -65,12 +56,9 @@ class Server:
         config.load()
         config.ssl = self._tls
         self._uvicorn = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._run, name="azureml-service", daemon=True)
+        self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), name="azureml-service", daemon=True)
         self._thread.start()
-        if not self._started.wait(_START_SECONDS):
-            raise TimeoutError(f"the service did not start within {_START_SECONDS} seconds")
-        if self._failure is not None:
-            raise self._failure
+        self._started.result(_START_SECONDS)
 
     def stop(self) -> None:
         """Stop serving; return when all connections are closed."""
@@ -79,21 +67,18 @@ class Server:
             self._thread.join()
         self._socket.close()
 
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._serve())
-        except OSError as error:  # the port of the proxy is taken
-            self._failure = error
-            self._started.set()
-
     async def _serve(self) -> None:
         assert self._uvicorn is not None
+        try:
+            proxy = await self._proxy.start(self.proxy_port)
+        except OSError as error:  # the port is taken
+            self._started.set_exception(error)
+            return
         self._loop = asyncio.get_running_loop()
-        proxy = await self._proxy.start(self.proxy_port)
         async with proxy:
             self.proxy_port = proxy.sockets[0].getsockname()[1]
             # The socket listens already: clients that come before the server is ready wait.
-            self._started.set()
+            self._started.set_result(None)
             service = asyncio.create_task(self._uvicorn.serve(sockets=[self._socket]))
             await self._stop.wait()
             proxy.close()

@@ -11,13 +11,7 @@ Document = dict[str, Any]
 
 
 class Store:
-    """JSON documents that survive a restart; safe to use from any thread.
-
-    Parameters
-    ----------
-    file : Path
-        The database, created if necessary.
-    """
+    """JSON documents that survive a restart, in a database that is created if necessary; safe in any thread."""
 
     def __init__(self, file: Path) -> None:
         self._lock = threading.RLock()

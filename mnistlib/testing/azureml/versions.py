@@ -8,21 +8,11 @@ from mnistlib.testing.azureml.store import Document, Store
 
 @dataclass(frozen=True, kw_only=True)
 class Versions:
-    """Documents of one kind, each under a name and a version; both generations of the SDK read the same ones.
+    """Documents of one kind, each under a name and a version; both generations of the SDK read the same ones."""
 
-    Attributes
-    ----------
-    kind : str
-        Kind of the documents in the store; their version numbers are counted under ``KIND/NAME``.
-    noun : str
-        The kind in error messages.
-    separator : str
-        Separates name and version in the store's keys.
-    """
-
-    kind: str
-    noun: str
-    separator: str = "/"
+    kind: str  # of the documents in the store; their version numbers are counted under KIND/NAME
+    noun: str  # the kind in error messages
+    separator: str = "/"  # between name and version in the store's keys
 
     def get(self, store: Store, name: str, version: str) -> Document | None:
         """Return one version, or None."""

@@ -63,7 +63,7 @@ def test_an_address_is_found_in_the_folder_of_its_resource() -> None:
 @pytest.fixture
 def routes(tmp_path: Path) -> Iterator[tuple[Names, list[AddressRoute]]]:
     state = State.kept_in(tmp_path, Faults())
-    nodes = Nodes(state, dict, environments="host", builder=dict, collect_seconds=0)
+    nodes = Nodes(state=state, reach=dict, environments="host", builder=dict, collect_seconds=0)
     clusters = Clusters(state, nodes, timing=Timing(), vm_quota=None)
     runtime = Runtime(state=state, clusters=clusters, sweeps=Sweeps(state, clusters), scorers=Scorers(nodes))
     yield state.names, routes_of(runtime)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from mnistlib.testing.azureml.answers import now
 from mnistlib.testing.azureml.data.delivery import MissingDataError, copy_files
 from mnistlib.testing.azureml.parameters import last_parts
 from mnistlib.testing.azureml.state import State
@@ -18,6 +19,11 @@ def fetch_snapshot(state: State, snapshot_id: str, folder: Path) -> None:
     if snapshot is None:
         raise MissingDataError(f"there is no snapshot {snapshot_id}")
     copy_files(((name, state.blobs.file(*blob)) for name, blob in snapshot["files"].items()), folder)
+
+
+def keep_snapshot(store: Store, snapshot_id: str, files: Document, root: Document) -> None:
+    """Store a snapshot: the blob of each file by its path, and the tree of the files in the form of azureml-core."""
+    store.put("snapshot", snapshot_id, {"id": snapshot_id, "createdUtc": now(), "files": files, "root": root})
 
 
 def snapshot_of(name: str, version: str) -> str:

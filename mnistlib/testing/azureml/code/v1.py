@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from mnistlib.files import publish
-from mnistlib.testing.azureml.answers import bad_argument, not_found, now
+from mnistlib.testing.azureml.answers import bad_argument
+from mnistlib.testing.azureml.code.snapshots import keep_snapshot
 from mnistlib.testing.azureml.resource import Resource, missing, route
 from mnistlib.testing.azureml.store import Document
 
@@ -43,11 +44,8 @@ class Snapshots(Resource):
     async def create(self, request: Request) -> Response:
         """Create a snapshot of the files that were sent and of the unchanged ones of its parent."""
         body = await request.json()
-        parent_id = body.get("ParentSnapshotId") or _NONE
-        parent = self._store.get("snapshot", parent_id)
-        if parent is None and parent_id != _NONE:
-            raise not_found(f"The snapshot {parent_id}")
-        known = dict(parent["files"]) if parent else {}
+        parent = body.get("ParentSnapshotId") or _NONE
+        known = {} if parent == _NONE else self._find("snapshot", parent)["files"]
         for node in (body.get("FileRevisionList") or {}).get("FileNodes") or []:
             blob = self._blobs.blob_of(node["BlobUri"])
             if self._blobs.get(*blob) is None:
@@ -57,13 +55,9 @@ class Snapshots(Resource):
         missing = [name for name in wanted if name not in known]
         if missing:
             raise bad_argument(f"The snapshot lacks {', '.join(missing)}.")
-        snapshot = {
-            "id": request.path_params["id"],
-            "createdUtc": now(),
-            "files": {name: known[name] for name in wanted},
-        }
-        self._store.put("snapshot", snapshot["id"], snapshot | {"root": body["DirTreeNode"]})
-        return JSONResponse({"snapshotId": snapshot["id"]})
+        snapshot_id = request.path_params["id"]
+        keep_snapshot(self._store, snapshot_id, {name: known[name] for name in wanted}, body["DirTreeNode"])
+        return JSONResponse({"snapshotId": snapshot_id})
 
     @route("GET", "/{id}/metadata", by="v1")
     async def metadata(self, request: Request) -> Response:
@@ -85,8 +79,7 @@ class Snapshots(Resource):
         self._blobs.note(_CONTAINER, name, content_type="application/zip")
 
     def _snapshot(self, request: Request) -> Document:
-        number = request.path_params["id"]
-        return self._find("snapshot", number, f"snapshot {number}")
+        return self._find("snapshot", request.path_params["id"])
 
 
 def _files(node: Document, folder: str = "") -> Iterator[str]:

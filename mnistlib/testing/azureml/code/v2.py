@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from mnistlib.testing.azureml.answers import listing, now, user_error
-from mnistlib.testing.azureml.code.snapshots import CODES, snapshot_of, tree_of
+from mnistlib.testing.azureml.code.snapshots import CODES, keep_snapshot, snapshot_of, tree_of
 from mnistlib.testing.azureml.data.assets import PATH_CHANGED
 from mnistlib.testing.azureml.data.blob_locations import location_of
 from mnistlib.testing.azureml.resource import Resource, missing, route
@@ -58,10 +58,7 @@ class Codes(Resource):
             raise user_error(PATH_CHANGED)
         code = {"path": f"codes/{name}/versions/{version}", "properties": properties, "created": now()}
         CODES.put(self._store, name, version, code)
-        snapshot = snapshot_of(name, version)
-        self._store.put(
-            "snapshot", snapshot, {"id": snapshot, "createdUtc": now(), "files": files, "root": tree_of(files)}
-        )
+        keep_snapshot(self._store, snapshot_of(name, version), files, tree_of(files))
         return JSONResponse(self._described(code), 200 if known else 201)
 
     def _described(self, code: Document) -> Document:

@@ -32,21 +32,12 @@ class _Node:
 
 
 class Cluster:
-    """A queue of runs, and between a minimum and a maximum of nodes.
-
-    Parameters
-    ----------
-    name : str
-        The compute target's name.
-    nodes : Nodes
-        Runs the jobs.
-    timing : Timing
-        Durations.
-    """
+    """A queue of runs, and between a minimum and a maximum of nodes."""
 
     def __init__(self, name: str, nodes: Nodes, timing: Timing) -> None:
         self._name = name
-        self._runner = nodes
+        self._nodes = nodes
+        self._runs = nodes.state.runs
         self._timing = timing
         self._idle_seconds = timing.idle_seconds
         self._fewest = self._most = 0
@@ -67,8 +58,8 @@ class Cluster:
 
     def submit(self, run_id: str, *, first: bool = False) -> None:
         """Queue a run; `first` puts one that has lost its node in front."""
-        if self._deleted or not self._runner.runs.move(run_id, "Queued"):
-            self._runner.runs.move(run_id, "Canceled")  # the cancellation came first
+        if self._deleted or not self._runs.move(run_id, "Queued"):
+            self._runs.move(run_id, "Canceled")  # the cancellation came first
             return
         with self._change:
             if first:
@@ -87,14 +78,14 @@ class Cluster:
                     return
             if run_id in self._queue:
                 self._queue.remove(run_id)
-            self._runner.runs.move(run_id, "Canceled")
+            self._runs.move(run_id, "Canceled")
 
     def close(self, *, cancel: bool) -> None:
         """End all jobs and nodes; `cancel` cancels the runs too, else they wait for the next start."""
         with self._change:
             self._closed, self._deleted = True, cancel
             for run_id in self._queue if cancel else ():
-                self._runner.runs.move(run_id, "Canceled")
+                self._runs.move(run_id, "Canceled")
             for machine in self._machines:
                 if machine.job is not None:
                     machine.job.cancel() if cancel else machine.job.preempt()
@@ -153,7 +144,7 @@ class Cluster:
             while not self._closed and sum(other.state != "leaving" for other in self._machines) <= self._most:
                 if self._queue:
                     machine.state = "running"
-                    machine.job = self._runner.job(self._queue.popleft(), grace_seconds=self._timing.grace_seconds)
+                    machine.job = Job(self._nodes, self._queue.popleft(), grace_seconds=self._timing.grace_seconds)
                     return machine.job
                 rested = not self._change.wait_for(lambda: self._closed or bool(self._queue), self._idle_seconds)
                 if rested and len(self._machines) > self._fewest:
@@ -163,19 +154,7 @@ class Cluster:
 
 
 class Clusters:
-    """All clusters, kept in step with the documents of the store.
-
-    Parameters
-    ----------
-    state : State
-        Store and runs.
-    nodes : Nodes
-        Runs the jobs.
-    timing : Timing
-        Durations.
-    vm_quota : int or None
-        Number of cores that all clusters together may grow to.
-    """
+    """All clusters, kept in step with the documents of the store; `vm_quota` limits the cores of all together."""
 
     def __init__(self, state: State, nodes: Nodes, *, timing: Timing, vm_quota: int | None) -> None:
         self._state = state
@@ -219,27 +198,26 @@ class Clusters:
 
     def machines(self, name: str) -> list[Document]:
         """Return a cluster's nodes."""
-        with self._lock:
-            cluster = self._clusters.get(name)
+        cluster = self._clusters.get(name)
         return [] if cluster is None else cluster.machines()
 
     def submit(self, run_id: str, target: str) -> None:
         """Queue a run on the cluster of that name."""
-        with self._lock:
-            cluster = self._clusters.get(target)
+        cluster = self._clusters.get(target)
         if cluster is None:  # it was deleted after the check
             self._state.runs.move(run_id, "Canceled")
         else:
             cluster.submit(run_id)
 
     def cancel(self, run_id: str) -> None:
-        """End a run on its cluster; cancel a run without one at once."""
+        """Request the end of a run; cancel one without a cluster at once, and ignore one that has ended."""
+        if not self._state.runs.move(run_id, "CancelRequested"):
+            return
         run = self._state.runs.get(run_id)
         assert run is not None
         if run["runType"] == SWEEP:
             return  # it ends with the last of its trials; the thread of the sweeps cancels these
-        with self._lock:
-            cluster = self._clusters.get(run["target"] or "")
+        cluster = self._clusters.get(run["target"] or "")
         if cluster is None:
             self._state.runs.move(run_id, "Canceled")
         else:

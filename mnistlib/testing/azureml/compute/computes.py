@@ -7,7 +7,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from mnistlib.testing.azureml.answers import Refusal, bad_argument, not_found, now, unsupported
+from mnistlib.testing.azureml.answers import Refusal, bad_argument, listing, not_found, now, unsupported
 from mnistlib.testing.azureml.compute.vm_sizes import VM_SIZES, cores_of, family_of, quota_name
 from mnistlib.testing.azureml.parameters import seconds_of
 from mnistlib.testing.azureml.resource import Resource, missing, route
@@ -132,7 +132,7 @@ class Computes(Resource):
         in_all = self._usage("Total Cluster Dedicated Regional vCPUs", "dedicatedCores", self._cores())
         families = dict.fromkeys(map(family_of, VM_SIZES))
         each = [self._usage(quota_name(family), "vmFamily", self._cores(family=family)) for family in families]
-        return JSONResponse({"value": [in_all, *each], "nextLink": None})
+        return listing([in_all, *each])
 
     def _usage(self, name: str, kind: str, cores: int) -> Document:
         place = f"/subscriptions/{self._names.subscription}/usages"

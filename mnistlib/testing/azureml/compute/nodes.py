@@ -9,15 +9,16 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from mnistlib.testing.azureml.code.snapshots import fetch_snapshot
 from mnistlib.testing.azureml.compute.process import JobProcess, bare_variables
-from mnistlib.testing.azureml.data.blobs import RUN_CONTAINER
+from mnistlib.testing.azureml.data.blobs import RUN_CONTAINER, run_blob
 from mnistlib.testing.azureml.data.delivery import deliver, take_back
 from mnistlib.testing.azureml.environments.builds import ImageBuildError, Python, build_python
-from mnistlib.testing.azureml.runs.records import RunRecords, failure
+from mnistlib.testing.azureml.runs.records import failure
 from mnistlib.testing.azureml.state import State
 from mnistlib.testing.azureml.store import Document
 
@@ -28,6 +29,7 @@ ENVIRONMENTS = ("host", "venv")
 _BEAT = 0.25  # seconds between two checks of a job
 _TAIL = 1 << 16
 _OUTPUT_FOLDERS = ("outputs", "logs")
+_LOG, _BUILD_LOG = "user_logs/std_log.txt", "azureml-logs/20_image_build_log.txt"
 
 #: Runs a script as Azure does: azureml-core sends metrics in batches, and the last batch only when it is flushed.
 _WRAPPER = """\
@@ -43,65 +45,24 @@ finally:
 """
 
 
+@dataclass(frozen=True, kw_only=True)
 class Nodes:
-    """Runs jobs on nodes.
+    """What all nodes have in common."""
 
-    Parameters
-    ----------
-    state : State
-        Store, blobs and runs.
-    reach : callable
-        Returns the variables by which a job reaches the emulator.
-    environments : {"host", "venv"}
-        Kind of interpreter for jobs.
-    builder : callable
-        Returns the variables for pip, which must reach a package index.
-    collect_seconds : float
-        Interval in which the files of a running job are collected.
-    """
-
-    def __init__(
-        self,
-        state: State,
-        reach: Callable[[], dict[str, str]],
-        *,
-        environments: str,
-        builder: Callable[[], dict[str, str]],
-        collect_seconds: float,
-    ) -> None:
-        self.state = state
-        self.reach = reach
-        self.collect_seconds = collect_seconds
-        self._environments = environments
-        self._builder = builder
-
-    @property
-    def runs(self) -> RunRecords:
-        """All runs."""
-        return self.state.runs
-
-    def job(self, run_id: str, *, grace_seconds: float) -> "Job":
-        """Return the job of a run, before its start."""
-        return Job(self, run_id, grace_seconds=grace_seconds)
+    state: State
+    reach: Callable[[], dict[str, str]]  # returns the variables by which a job reaches the emulator
+    environments: str  # kind of interpreter for jobs
+    builder: Callable[[], dict[str, str]]  # returns the variables for pip, which must reach a package index
+    collect_seconds: float  # interval in which the files of a running job are collected
 
     def python_for(self, environment: Document) -> Python:
         """Return the interpreter for a submitted environment; build it if necessary."""
         folder = self.state.folder / "environments"
-        return build_python(environment, kind=self._environments, folder=folder, builder=self._builder())
+        return build_python(environment, kind=self.environments, folder=folder, builder=self.builder())
 
 
 class Job:
-    """A run on a node.
-
-    Parameters
-    ----------
-    nodes : Nodes
-        Common parts of all nodes.
-    run_id : str
-        The run.
-    grace_seconds : float
-        Time for the job to clean up after its cancellation.
-    """
+    """A run on a node; it has `grace_seconds` to clean up after its cancellation."""
 
     def __init__(self, nodes: Nodes, run_id: str, *, grace_seconds: float) -> None:
         self.run_id = run_id
@@ -136,7 +97,7 @@ class Job:
             self._state.runs.move(self.run_id, "Finalizing")
             self._finish(code)
         except ImageBuildError as error:
-            self._write_log("azureml-logs/20_image_build_log.txt", error.log)
+            self._write_build_log(error.log)
             self._fail(f"Image build failed. {error}", code="ImageBuildFailure")
         except OSError as error:
             self._fail(f"The node failed: {error}", code="SystemError")
@@ -153,13 +114,12 @@ class Job:
         submission = self._state.store.get("submission", self.run_id)
         assert submission is not None
         if self._state.faults.of_node("image_build", self.run_id):
-            raise ImageBuildError(
-                "The environment could not be built, on purpose.", log="no space left in the registry\n"
-            )
+            log = "no space left in the registry\n"
+            raise ImageBuildError("The environment could not be built, on purpose.", log=log)
         configuration = submission["Configuration"]
         environment = configuration.get("environment") or {}
         python = self._nodes.python_for(environment)
-        self._write_log("azureml-logs/20_image_build_log.txt", python.log)
+        self._write_build_log(python.log)
         shutil.rmtree(self._folder, ignore_errors=True)
         for name in ("work/outputs", "work/logs", "home", "tmp", "setup", "data"):
             (self._folder / name).mkdir(parents=True)
@@ -215,10 +175,11 @@ class Job:
         }
 
     def _supervise(self, command: list[str], variables: dict[str, str], limit: float | None) -> int:
-        log = self._state.blobs.prepare(RUN_CONTAINER, self._blob("user_logs/std_log.txt"))
+        name = run_blob(self.run_id, _LOG)
+        log = self._state.blobs.prepare(RUN_CONTAINER, name)
         log.unlink(missing_ok=True)
         with log.open("ab") as output:
-            self._state.blobs.note(RUN_CONTAINER, self._blob("user_logs/std_log.txt"), content_type="text/plain")
+            self._state.blobs.note(RUN_CONTAINER, name, content_type="text/plain")
             process = JobProcess(command, folder=self._work, variables=variables, output=output)
         self._state.runs.move(self.run_id, "Running")
         try:
@@ -248,10 +209,8 @@ class Job:
             if self._cancelled.is_set():
                 process.end(self._grace_seconds)
             if disk_full is not None and seconds >= disk_full.seconds:
-                process.end()
                 raise OSError(28, "No space left on device")
             if limit is not None and seconds >= limit:
-                process.end()
                 raise OSError(62, f"The job has run for longer than {limit:g} seconds, its own limit")
 
     def _collect(self) -> None:
@@ -264,7 +223,7 @@ class Job:
                     facts = file.stat()
                     mark = (facts.st_mtime_ns, facts.st_size)
                     if self._sent.get(file) != mark:
-                        name = self._blob(file.relative_to(self._work).as_posix())
+                        name = run_blob(self.run_id, file.relative_to(self._work).as_posix())
                         self._state.blobs.put_file(RUN_CONTAINER, name, file)
                         self._sent[file] = mark
 
@@ -282,15 +241,12 @@ class Job:
         self._state.runs.end_children(self.run_id)
 
     def _log_tail(self) -> str:
-        with self._state.blobs.file(RUN_CONTAINER, self._blob("user_logs/std_log.txt")).open("rb") as log:
+        with self._state.blobs.file(RUN_CONTAINER, run_blob(self.run_id, _LOG)).open("rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL))
             return log.read().decode(errors="replace")
 
-    def _write_log(self, name: str, text: str) -> None:
-        self._state.blobs.put_bytes(RUN_CONTAINER, self._blob(name), text.encode())
-
-    def _blob(self, name: str) -> str:
-        return f"ExperimentRun/dcid.{self.run_id}/{name}"
+    def _write_build_log(self, text: str) -> None:
+        self._state.blobs.put_bytes(RUN_CONTAINER, run_blob(self.run_id, _BUILD_LOG), text.encode())
 
 
 def _reason(code: int, log: str) -> str:

@@ -30,18 +30,8 @@ def bare_variables(folder: Path, python: Path) -> dict[str, str]:
 class JobProcess:
     """A process in a session of its own, with a guard process that ends it when the emulator ends.
 
-    Parameters
-    ----------
-    command : sequence of str
-        Command to run.
-    folder : Path
-        Working folder.
-    variables : mapping of str to str
-        The whole environment of the process.
-    output : binary file
-        Receives stdout and stderr.
-    inherited : collection of int
-        Numbers of further open files that the process inherits.
+    `variables` are its whole environment, `output` receives stdout and stderr, and `inherited` are the numbers of
+    further open files that it inherits.
     """
 
     def __init__(

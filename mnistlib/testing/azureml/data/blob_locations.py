@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from mnistlib.testing.azureml.answers import not_found, user_error
-from mnistlib.testing.azureml.data.blobs import DATA_CONTAINER, RUN_CONTAINER
+from mnistlib.testing.azureml.data.blobs import DATA_CONTAINER, RUN_CONTAINER, run_blob
 from mnistlib.testing.azureml.names import Names
 from mnistlib.testing.azureml.parameters import last_parts
 from mnistlib.testing.azureml.state import State
@@ -79,7 +79,7 @@ def output_location(job: str, output: str) -> BlobLocation:
 
 def _job_location(job: str, output: str, path: str) -> BlobLocation:
     if output in ("artifacts", "default"):
-        return BlobLocation(container=RUN_CONTAINER, path=f"ExperimentRun/dcid.{job}/{path}".rstrip("/"))
+        return BlobLocation(container=RUN_CONTAINER, path=run_blob(job, path).rstrip("/"))
     base = output_location(job, output)
     return BlobLocation(container=base.container, path=f"{base.path}/{path}".rstrip("/"))
 

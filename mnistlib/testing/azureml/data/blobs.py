@@ -23,6 +23,11 @@ DATA_CONTAINER = "azureml-blobstore"
 RUN_CONTAINER = "azureml"
 
 
+def run_blob(run_id: str, name: str = "") -> str:
+    """Return the name of the blob that holds a file of a run; that of the run's folder by default."""
+    return f"ExperimentRun/dcid.{run_id}/{name}"
+
+
 def _safe(name: str) -> Path:
     """Return a relative path for a blob's name that stays below its container: '..' is an ordinary name in Azure."""
     parts = [quote(part, safe=" !@#$&'()+,;=[]{}~^") for part in name.split("/")]
@@ -30,19 +35,7 @@ def _safe(name: str) -> Path:
 
 
 class Blobs:
-    """The storage account.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder of the files.
-    store : Store
-        Holds the type, the etag and the metadata of each blob.
-    names : Names
-        For addresses.
-    tokens : Tokens
-        For the signatures of addresses.
-    """
+    """The storage account: files below `folder`; the type, the etag and the metadata of each are in the store."""
 
     def __init__(self, folder: Path, store: Store, names: Names, tokens: Tokens) -> None:
         self._folder = folder
@@ -138,18 +131,16 @@ class Blobs:
 
     def address(self, container: str, name: str) -> str:
         """Return a signed address of this one blob, valid for as long as a token."""
-        expires = int(time.time() + LIFETIME)
-        signature = self._tokens.sign_blob(f"{container}/{name}", expires=expires)
-        return (
-            f"https://{self._names.blob_host}/{container}/{_in_address(name)}"
-            f"?sv=2021-08-06&sr=b&sp=rcw&se={expires}&sig={signature}"
-        )
+        signature = self._signature(f"{container}/{name}", "sr=b&sp=rcw")
+        return f"https://{self._names.blob_host}/{container}/{_in_address(name)}?{signature}"
 
     def container_address(self, container: str) -> str:
         """Return a signed address of all blobs of a container, valid for as long as a token."""
+        return f"https://{self._names.blob_host}/{container}?{self._signature(container, 'sr=c&sp=rcwl')}"
+
+    def _signature(self, path: str, rights: str) -> str:
         expires = int(time.time() + LIFETIME)
-        signature = self._tokens.sign_blob(container, expires=expires)
-        return f"https://{self._names.blob_host}/{container}?sv=2021-08-06&sr=c&sp=rcwl&se={expires}&sig={signature}"
+        return f"sv=2021-08-06&{rights}&se={expires}&sig={self._tokens.sign_blob(path, expires=expires)}"
 
     def blob_of(self, address: str) -> tuple[str, str]:
         """Return the container and name of the blob at an address."""

@@ -60,8 +60,7 @@ class Datasets(Resource):
     async def by_name(self, request: Request) -> Response:
         """Describe one version, the latest by default."""
         name, version = request.path_params["name"], request.query_params.get("versionId")
-        versions = DATASETS.of(self._store, name)
-        found = [known for known in versions if version in (None, known["latest"]["versionId"])]
+        found = [known for known in DATASETS.of(self._store, name) if version in (None, known["latest"]["versionId"])]
         if not found:
             raise not_found(f"The data set {name}")
         return JSONResponse(found[-1])
@@ -104,8 +103,7 @@ class Datasets(Resource):
     async def save(self, request: Request) -> Response:
         """Save a data set without a name."""
         body = await request.json()
-        number = self._keep(body["dataflowJson"], body)
-        return JSONResponse(body | {"id": number})
+        return JSONResponse(body | {"id": self._keep(body["dataflowJson"], body)})
 
     @route("GET", f"{_SAVED}/{{id}}", by="v1")
     async def saved(self, request: Request) -> Response:

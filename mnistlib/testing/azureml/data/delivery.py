@@ -19,18 +19,10 @@ _PATTERN = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class NodePaths:
-    """Paths of a job's data on its node.
+    """Paths of a job's data on its node, or ids of data sets that the job opens itself."""
 
-    Attributes
-    ----------
-    of : dict
-        Path, or id of a data set that the job opens itself, by placeholder, as it stands in arguments.
-    variables : dict
-        The same by environment variable.
-    """
-
-    of: dict[str, str]
-    variables: dict[str, str]
+    of: dict[str, str]  # by placeholder, as it stands in arguments
+    variables: dict[str, str]  # by environment variable
 
     def replace(self, text: str) -> str:
         """Return `text` with every placeholder replaced by a path."""

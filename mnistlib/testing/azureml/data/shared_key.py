@@ -24,22 +24,9 @@ _SIGNED = (
 def shared_key_signature(
     key: str, account: str, *, method: str, path: str, query: Iterable[tuple[str, str]], headers: Mapping[str, str]
 ) -> str:
-    """Return the signature of a request.
+    """Return the signature of a request by the key of an account, in base64.
 
-    Parameters
-    ----------
-    key : str
-        Key of the account, in base64.
-    account : str
-        Name of the account.
-    method : str
-        HTTP method.
-    path : str
-        Quoted path of the address.
-    query : iterable of (str, str)
-        Parameters, unquoted.
-    headers : mapping of str to str
-        Headers of the request, by names in lower case.
+    `path` is quoted, as in the address; `query` is not. The names of `headers` are in lower case.
     """
     standard = [headers.get(name, "") for name in _SIGNED]
     standard[_SIGNED.index("content-length")] = headers.get("content-length", "").removeprefix("0")

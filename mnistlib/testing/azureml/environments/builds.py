@@ -56,18 +56,9 @@ class Python:
 
 
 def build_python(environment: Document, *, kind: str, folder: Path, builder: dict[str, str]) -> Python:
-    """Return the interpreter for a submitted environment; equal environments are built once.
+    """Return the interpreter for a submitted environment; equal environments are built once, below `folder`.
 
-    Parameters
-    ----------
-    environment : dict
-        The submitted environment.
-    kind : {"host", "venv"}
-        See the module.
-    folder : Path
-        Folder of all environments.
-    builder : dict
-        The variables for pip.
+    The kinds are those of the module, "host" and "venv"; `builder` are the variables for pip.
 
     Raises
     ------
@@ -89,9 +80,8 @@ def build_python(environment: Document, *, kind: str, folder: Path, builder: dic
                 log = _install(place, asked, builder)
             else:
                 log = _link(place, set(_installed()) if managed_by_user else _closure(asked), asked)
-            (place / "build.log").write_text(
-                _note_on_python(section.get("condaDependencies") or {}) + log
-            )  # last: its existence means that the rest is complete
+            # Last: its existence means that the rest is complete.
+            (place / "build.log").write_text(_note_on_python(section.get("condaDependencies") or {}) + log)
     return Python(executable=place / "bin" / "python", log=(place / "build.log").read_text())
 
 

@@ -1,14 +1,11 @@
 """Environments of azureml-core."""
 
-import json
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from mnistlib.testing.azureml.answers import page
 from mnistlib.testing.azureml.environments.definitions import ENVIRONMENTS, find_environment
 from mnistlib.testing.azureml.resource import Resource, missing, route
-from mnistlib.testing.azureml.store import Document
 
 _BUILDS = "{region}.api.azureml.ms/environment/v2.0{WORKSPACE}/environments/{name}/versions/{version}"
 
@@ -37,7 +34,7 @@ class EnvironmentsV1(Resource):
         definition = {key[:1].lower() + key[1:]: value for key, value in (await request.json()).items()}
         definition |= {"name": name, "version": None}
         latest = ENVIRONMENTS.of(self._store, name)[-1:]
-        if latest and _same(latest[0], definition):
+        if latest and latest[0] | {"version": None} == definition:
             return JSONResponse(latest[0])
         version = request.path_params.get("version") or ENVIRONMENTS.next_version(self._store, name)
         definition["version"] = version
@@ -48,10 +45,3 @@ class EnvironmentsV1(Resource):
         """Describe one version, the latest by default."""
         given = request.path_params
         return JSONResponse(find_environment(self._store, given["name"], given.get("version")))
-
-
-def _same(one: Document, other: Document) -> bool:
-    def text(definition: Document) -> str:
-        return json.dumps(definition | {"version": None}, sort_keys=True)
-
-    return text(one) == text(other)

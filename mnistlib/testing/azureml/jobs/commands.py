@@ -3,7 +3,7 @@
 import re
 
 from mnistlib.testing.azureml.answers import unsupported
-from mnistlib.testing.azureml.code.snapshots import snapshot_behind
+from mnistlib.testing.azureml.code.snapshots import keep_snapshot, snapshot_behind
 from mnistlib.testing.azureml.compute.clusters import Clusters
 from mnistlib.testing.azureml.data.blob_locations import DEFAULT_DATASTORE, location_of, output_location
 from mnistlib.testing.azureml.environments.definitions import environment_of
@@ -23,18 +23,7 @@ def normalized(command: str) -> str:
 
 
 def submission_of(state: State, run_id: str, job: Document, *, parent: str | None = None) -> Document:
-    """Return the submission of a command job.
-
-    Parameters
-    ----------
-    state : State
-        Holds the job's code, environment and data.
-    run_id : str
-        Id of the run.
-    job : dict
-        Properties of the job, as they were sent.
-    parent : str or None
-        The sweep that this job is a trial of.
+    """Return the submission of a command job, from its properties as they were sent; `parent` is its sweep.
 
     Raises
     ------
@@ -106,6 +95,6 @@ def _output(state: State, run_id: str, name: str, wanted: Document) -> Document:
 
 def _snapshot(state: State, code_id: str | None) -> str:
     if code_id is None:
-        state.store.put("snapshot", _NO_CODE, {"id": _NO_CODE, "files": {}, "root": {}})
+        keep_snapshot(state.store, _NO_CODE, {}, {})
         return _NO_CODE
     return snapshot_behind(state.store, code_id)

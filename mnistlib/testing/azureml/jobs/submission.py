@@ -18,20 +18,9 @@ def queue(
     properties: Document | None = None,
     **fields: Any,
 ) -> None:
-    """Create the run of a submission, and put it into the queue of its cluster.
+    """Create the run of a submission in the form of azureml-core, and put it into the queue of its cluster.
 
-    Parameters
-    ----------
-    state, clusters : State, Clusters
-        Runs and clusters.
-    run_id, experiment : str
-        Id of the run, and name of its experiment.
-    submission : dict
-        Configuration and snapshot, in the form of azureml-core.
-    properties : dict or None
-        Properties of the run, beside those of every submitted run.
-    fields
-        Further fields of the run.
+    The run gets `properties` beside those of every submitted run, and further `fields`.
     """
     configuration = submission["Configuration"]
     target = str(configuration.get("target"))

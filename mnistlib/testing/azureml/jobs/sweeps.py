@@ -18,15 +18,7 @@ from mnistlib.testing.azureml.store import Document
 
 
 class Sweeps:
-    """The active sweeps; one thread advances each of them after every change of one of its runs.
-
-    Parameters
-    ----------
-    state : State
-        Store and runs.
-    clusters : Clusters
-        Run the trials.
-    """
+    """The active sweeps; one thread advances each of them after every change of one of its runs."""
 
     def __init__(self, state: State, clusters: Clusters) -> None:
         self._state = state
@@ -93,8 +85,7 @@ class Sweeps:
         going = [trial for trial in trials if trial is not None and trial["status"] not in FINAL]
         if parent["status"] == "CancelRequested":
             for trial in going:
-                if self._state.runs.move(trial["runId"], "CancelRequested"):
-                    self._clusters.cancel(trial["runId"])
+                self._clusters.cancel(trial["runId"])
             if not going:
                 self._state.runs.move(name, "Canceled")
             return

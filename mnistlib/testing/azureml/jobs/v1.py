@@ -6,6 +6,8 @@ from starlette.responses import JSONResponse, Response
 from mnistlib.testing.azureml.jobs.submission import queue
 from mnistlib.testing.azureml.resource import Resource, missing, route
 
+_AUTOML = "{region}.api.azureml.ms/jasmine/v1.0{WORKSPACE}/experimentids/{experiment_id}/run"
+
 
 class ScriptRuns(Resource):
     """Submission of snapshots to clusters."""
@@ -13,12 +15,7 @@ class ScriptRuns(Resource):
     base = "{region}.api.azureml.ms/execution/v1.0{WORKSPACE}/experiments/{experiment}"
     not_covered = (
         missing("POST", "/localrun", by="v1", purpose="Run a job on the client's machine."),
-        missing(
-            "POST",
-            "{region}.api.azureml.ms/jasmine/v1.0{WORKSPACE}/experimentids/{experiment_id}/run",
-            by="v1",
-            purpose="Submit an AutoML run.",
-        ),
+        missing("POST", _AUTOML, by="v1", purpose="Submit an AutoML run."),
     )
 
     @route("POST", "/snapshotrun", by="v1", unsupported="jobs of several nodes")
@@ -42,7 +39,6 @@ class ScriptRuns(Resource):
     async def cancel(self, request: Request) -> Response:
         """Request the end of a job."""
         run_id = request.path_params["run"]
-        self._find("run", run_id, f"run {run_id}")
-        if self._runs.move(run_id, "CancelRequested"):
-            self._runtime.clusters.cancel(run_id)
+        self._find("run", run_id)
+        self._runtime.clusters.cancel(run_id)
         return JSONResponse({})

@@ -13,6 +13,9 @@ from mnistlib.testing.azureml.store import Document
 #: Properties of an existing job that may be changed.
 _CHANGEABLE = ("description", "displayName", "tags", "properties", "isArchived", "services", "status")
 
+_COMPONENTS = "management.azure.com{WORKSPACE}/components"
+_HISTORY = "{region}.api.azureml.ms/history/v1.0{WORKSPACE}"
+
 
 class Jobs(Resource):
     """Jobs by name, which is the id of their run."""
@@ -20,16 +23,13 @@ class Jobs(Resource):
     base = "management.azure.com{WORKSPACE}/jobs"
     not_covered = (
         missing("DELETE", "/{name}", by="v2", purpose="Delete a job."),
-        missing("GET", "management.azure.com{WORKSPACE}/components", by="v2", purpose="List components of pipelines."),
+        missing("GET", _COMPONENTS, by="v2", purpose="List components of pipelines."),
         missing(
-            "PUT",
-            "management.azure.com{WORKSPACE}/components/{name}/versions/{version}",
-            by="v2",
-            purpose="Register a component of pipelines.",
+            "PUT", f"{_COMPONENTS}/{{name}}/versions/{{version}}", by="v2", purpose="Register a component of pipelines."
         ),
         missing(
             "GET",
-            "{region}.api.azureml.ms/history/v1.0{WORKSPACE}/runs/{run}/serviceinstances/{node}",
+            f"{_HISTORY}/runs/{{run}}/serviceinstances/{{node}}",
             by="v2",
             purpose="Describe the interactive services of a node.",
         ),
@@ -39,7 +39,7 @@ class Jobs(Resource):
     async def list_all(self, request: Request) -> Response:
         """List the jobs without a parent, newest first."""
         wanted = archived_states(request.query_params.get("listViewType"))
-        runs = [run for run in self._runs.all()[::-1] if run["parentRunId"] is None]
+        runs = [run for run in self._runs.newest_first() if run["parentRunId"] is None]
         return listing([self._described(run) for run in runs if bool(run.get("hidden")) in wanted])
 
     @route("GET", "/{name}", by="v2")
@@ -70,15 +70,13 @@ class Jobs(Resource):
         run = self._run(request)
         if run["status"] in FINAL:
             raise user_error(f"The job {run['runId']} is in status {run['status']} and can't be cancelled.")
-        if self._runs.move(run["runId"], "CancelRequested"):
-            self._runtime.clusters.cancel(run["runId"])
+        self._runtime.clusters.cancel(run["runId"])
         return Response(status_code=200)
 
-    @route("POST", "{region}.api.azureml.ms/history/v1.0{WORKSPACE}/rundata", by="v2")
+    @route("POST", f"{_HISTORY}/rundata", by="v2")
     async def run_data(self, request: Request) -> Response:
         """Describe a run with its outputs."""
-        wanted = (await request.json())["runId"]
-        run = self._find("run", wanted, f"run {wanted}")
+        run = self._find("run", (await request.json())["runId"])
         return JSONResponse({"runMetadata": {"outputs": {}} | run, "runDefinition": run.get("runDefinition")})
 
     @route("POST", "{region}.api.azureml.ms/data/v1.0{WORKSPACE}/dataversion/batchGetResolvedUris", by="v2")
@@ -125,9 +123,8 @@ class Jobs(Resource):
 
 
 def _changes(job: Document) -> Document:
-    return {key: job.get(key) for key in ("description", "displayName", "tags", "properties")} | {
-        "hidden": job.get("isArchived")
-    }
+    same = {key: job.get(key) for key in ("description", "displayName", "tags", "properties")}
+    return same | {"hidden": job.get("isArchived")}
 
 
 def _check_same(name: str, known: Document, job: Document) -> None:

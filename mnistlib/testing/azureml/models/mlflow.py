@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from mnistlib.testing.azureml.answers import Refusal, unsupported
 from mnistlib.testing.azureml.data.blob_locations import location_of
+from mnistlib.testing.azureml.data.blobs import run_blob
 from mnistlib.testing.azureml.models.registry import MODELS, kept_location, register
 from mnistlib.testing.azureml.resource import Resource, missing, route
 from mnistlib.testing.azureml.store import Document
@@ -105,15 +106,11 @@ class MLflowModels(Resource):
         return model
 
     def _source(self, model: Document) -> str:
-        location, names = kept_location(self._store, model), self._names
+        location = kept_location(self._store, model)
         run = self._runs.get(location.job or "")
         if run is None:
             return f"azureml://artifacts/{location.path}"
-        path = location.path.removeprefix(f"ExperimentRun/dcid.{run['runId']}")
-        return (
-            f"azureml://{names.api_host}/artifact/v2.0{names.resource}"
-            f"/experiments/{run['experimentName']}/runs/{run['runId']}/artifacts{path}"
-        )
+        return self._runs.artifact_uri(run) + location.path.removeprefix(run_blob(run["runId"]).rstrip("/"))
 
     def _name(self, name: str) -> Document:
         latest = MODELS.of(self._store, name)[-1:]

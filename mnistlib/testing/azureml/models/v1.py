@@ -5,29 +5,24 @@ from collections.abc import Iterator
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from mnistlib.testing.azureml.answers import now
+from mnistlib.testing.azureml.answers import listing, now
 from mnistlib.testing.azureml.models.registry import add_asset, add_model
 from mnistlib.testing.azureml.resource import Resource, missing, route
 from mnistlib.testing.azureml.store import Document
 
-_ASSETS = "{region}.api.azureml.ms/modelmanagement/v1.0{WORKSPACE}/assets"
-_IMAGES = "{region}.api.azureml.ms/modelmanagement/v1.0{WORKSPACE}/images"
+_MANAGEMENT = "{region}.api.azureml.ms/modelmanagement/v1.0{WORKSPACE}"
+_ASSETS, _IMAGES = f"{_MANAGEMENT}/assets", f"{_MANAGEMENT}/images"
 
 
 class ModelsV1(Resource):
     """Models by name and version."""
 
-    base = "{region}.api.azureml.ms/modelmanagement/v1.0{WORKSPACE}/models"
+    base = f"{_MANAGEMENT}/models"
     not_covered = (
         missing("POST", "/{id}/optimize", by="v1", purpose="Convert a model for other hardware."),
         missing("GET POST", _IMAGES, by="v1", purpose="List or build container images of models."),
         missing("POST", f"{_IMAGES}/generateDockerBuildContext", by="v1", purpose="Prepare a service on this machine."),
-        missing(
-            "POST",
-            "{region}.api.azureml.ms/modelmanagement/v1.0{WORKSPACE}/packages",
-            by="v1",
-            purpose="Package models as an image or a Dockerfile.",
-        ),
+        missing("POST", f"{_MANAGEMENT}/packages", by="v1", purpose="Package models as an image or a Dockerfile."),
     )
 
     @route("POST", _ASSETS, by="v1")
@@ -39,8 +34,7 @@ class ModelsV1(Resource):
     @route("GET", _ASSETS + "/{id}", by="v1")
     async def asset(self, request: Request) -> Response:
         """Return the files of a model."""
-        number = request.path_params["id"]
-        return JSONResponse(self._find("asset", number, f"asset {number}"))
+        return JSONResponse(self._find("asset", request.path_params["id"]))
 
     @route("POST", "", by="v1")
     async def create(self, request: Request) -> Response:
@@ -62,7 +56,7 @@ class ModelsV1(Resource):
                 models = [model for model in models if _has(model.get(field), key, value)]
         if query.get("latestVersionOnly", "").lower() == "true":
             models = list({model["name"]: model for model in reversed(models)}.values())[::-1]
-        return JSONResponse({"value": models[: int(query.get("count") or len(models))], "nextLink": None})
+        return listing(models[: int(query.get("count") or len(models))])
 
     @route("GET", "/{id}", by="v1")
     async def get(self, request: Request) -> Response:
@@ -91,8 +85,7 @@ class ModelsV1(Resource):
         return JSONResponse({})
 
     def _model(self, request: Request) -> Document:
-        number = request.path_params["id"]
-        return self._find("model", number, f"model {number}")
+        return self._find("model", request.path_params["id"])
 
 
 def _conditions(text: str | None) -> Iterator[tuple[str, str | None]]:

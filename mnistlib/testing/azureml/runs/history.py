@@ -93,9 +93,7 @@ class History(Resource):
             experiment = self._find_experiment(request)["name"]
             self._runs.add(run_id, experiment, parentRunId=changes.get("parentRunId"))
         self._runs.patch(run_id, changes)
-        run = self._runs.get(run_id)
-        assert run is not None
-        return run
+        return self._find("run", run_id)
 
     @route("GET", f"{_RUN}/details", f"{_RUN_BY_ID}/details", by="v1")
     @route("GET", "/runs/{run}/details", by="v2")
@@ -138,46 +136,44 @@ class History(Resource):
     async def children(self, request: Request) -> Response:
         """List the children of a run."""
         parent = self._run(request)["runId"]
-        return _part([run for run in self._newest_first() if run["parentRunId"] == parent], dict(request.query_params))
+        children = [run for run in self._runs.newest_first() if run["parentRunId"] == parent]
+        return _part(children, dict(request.query_params))
 
     @route("POST", f"{_BY_NAME}/runs:query", by="v1")
     async def query(self, request: Request) -> Response:
         """List the runs of an experiment that satisfy a filter."""
         body = await request.json()
         experiment = self._find_experiment(request)["experimentId"]
-        runs = [run for run in self._newest_first() if run["experimentId"] == experiment]
+        runs = [run for run in self._runs.newest_first() if run["experimentId"] == experiment]
         return _part([run for run in runs if matches(run, body.get("filter"))], body)
 
     @route("DELETE", f"{_RUN}/tags", f"{_RUN_BY_ID}/tags", "/runs/{run}/tags", by="v1")
     async def delete_tags(self, request: Request) -> Response:
         """Remove tags."""
-        run = self._run(request)
-        self._runs.remove_tags(run["runId"], await request.json())
+        self._runs.remove_tags(self._run(request)["runId"], await request.json())
         return JSONResponse({})
 
     @route("GET", f"{_RUN}/token", f"{_RUN_BY_ID}/token", "/runs/{run}/token", by="v1")
     async def token(self, request: Request) -> Response:
         """Renew the token of a job."""
-        run = self._run(request)
-        return JSONResponse({"token": self._state.tokens.issue(runId=run["runId"]), "expiryTimeUtc": _later(LIFETIME)})
+        token = self._state.tokens.issue(runId=self._run(request)["runId"])
+        expiry = datetime.now(UTC) + timedelta(seconds=LIFETIME)
+        return JSONResponse({"token": token, "expiryTimeUtc": expiry.isoformat()})
 
     @route("GET POST", f"{_RUN}{_WAIT}", f"{_RUN_BY_ID}{_WAIT}", f"/runs/{{run}}{_WAIT}", by="v1")
     async def ingested(self, request: Request) -> Response:
         """Confirm that all metrics have been stored; they are stored before they are answered."""
         return JSONResponse({})
 
-    def _newest_first(self) -> list[Document]:
-        return self._runs.all()[::-1]
-
     def _run(self, request: Request) -> Document:
-        return self._find("run", request.path_params["run"], f"run {request.path_params['run']}")
+        return self._find("run", request.path_params["run"])
 
     def _find_experiment(self, request: Request) -> Document:
         name, number = request.path_params.get("experiment"), request.path_params.get("experiment_id")
-        for experiment in self._store.all("experiment"):
-            if name == experiment["name"] or number == experiment["experimentId"]:
-                return experiment
-        raise not_found(f"The experiment {name or number}")
+        experiment = self._runs.find_experiment(name=name, number=number)
+        if experiment is None:
+            raise not_found(f"The experiment {name or number}")
+        return experiment
 
 
 class Metrics(Resource):
@@ -207,7 +203,7 @@ class Metrics(Resource):
 
     def _run_id(self, request: Request) -> str:
         run: str = request.path_params["run"]
-        self._find("run", run, f"run {run}")
+        self._find("run", run)
         return run
 
 
@@ -219,7 +215,3 @@ def _part(values: list[Document], query: Document) -> JSONResponse:
     except ValueError as error:
         raise bad_argument(f"The query's continuationToken or top is no number: {error}") from error
     return JSONResponse({"value": values[start:end], "continuationToken": str(end) if end < len(values) else None})
-
-
-def _later(seconds: float) -> str:
-    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()

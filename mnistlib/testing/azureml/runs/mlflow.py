@@ -86,7 +86,7 @@ class MLflow(Resource):
         body = await request.json()
         if body.get("filter"):
             raise unsupported(f"the emulator covers no filter of MLflow's: {body['filter']}")
-        runs = [run for run in self._runs.all()[::-1] if run["experimentId"] in (body.get("experiment_ids") or [])]
+        runs = [run for run in self._runs.newest_first() if run["experimentId"] in (body.get("experiment_ids") or [])]
         return JSONResponse({"runs": [self._described(run) for run in runs[: body.get("max_results") or len(runs)]]})
 
     @route("POST", "/runs/log-metric", by="MLflow")
@@ -170,7 +170,7 @@ class MLflow(Resource):
             head, below, _ = name.removeprefix(prefix).partition("/")
             found[prefix + head] = bool(below)
         files = [{"path": name, "is_dir": is_folder} for name, is_folder in sorted(found.items())]
-        return JSONResponse({"root_uri": self._artifacts_of(run), "files": files})
+        return JSONResponse({"root_uri": self._runs.artifact_uri(run), "files": files})
 
     @route("POST", "/logged-models/search", by="MLflow")
     async def models(self, request: Request) -> Response:
@@ -184,10 +184,10 @@ class MLflow(Resource):
         return run
 
     def _find_experiment(self, *, name: str | None = None, number: str | None = None) -> Document:
-        for experiment in self._store.all("experiment"):
-            if experiment["name"] == name or experiment["experimentId"] == number:
-                return experiment
-        raise Refusal(404, "RESOURCE_DOES_NOT_EXIST", f"There is no experiment {name or number}.")
+        experiment = self._runs.find_experiment(name=name, number=number)
+        if experiment is None:
+            raise Refusal(404, "RESOURCE_DOES_NOT_EXIST", f"There is no experiment {name or number}.")
+        return experiment
 
     def _log(self, run_id: str, metric: Document) -> None:
         key = metric["key"]
@@ -243,13 +243,9 @@ class MLflow(Resource):
             "status": _STATUSES.get(run["status"], "SCHEDULED"),
             "start_time": _milliseconds(run["startTimeUtc"] or run["createdUtc"]),
             **({"end_time": _milliseconds(run["endTimeUtc"])} if run["endTimeUtc"] else {}),
-            "artifact_uri": self._artifacts_of(run),
+            "artifact_uri": self._runs.artifact_uri(run),
             "lifecycle_stage": "active",
         }
-
-    def _artifacts_of(self, run: Document) -> str:
-        place = f"{self._names.resource}/experiments/{run['experimentName']}/runs/{run['runId']}/artifacts"
-        return f"azureml://{self._names.api_host}/artifact/v2.0{place}"
 
     def _experiment(self, experiment: Document) -> Document:
         return {

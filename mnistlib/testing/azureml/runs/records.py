@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mnistlib.testing.azureml.answers import now
-from mnistlib.testing.azureml.data.blobs import RUN_CONTAINER, Blobs
+from mnistlib.testing.azureml.data.blobs import RUN_CONTAINER, Blobs, run_blob
 from mnistlib.testing.azureml.names import Names
 from mnistlib.testing.azureml.store import Document, Store
 
@@ -17,22 +17,7 @@ SWEEP = "azureml.sweep"
 
 
 class RunRecords:
-    """The runs of all experiments.
-
-    Parameters
-    ----------
-    store : Store
-        Holds the documents.
-    blobs : Blobs
-        Hold the files.
-    names : Names
-        For addresses.
-
-    Attributes
-    ----------
-    listeners : list of callable
-        Called with a run's id after each change of its status.
-    """
+    """The runs of all experiments; `listeners` are called with a run's id after each change of its status."""
 
     def __init__(self, store: Store, blobs: Blobs, names: Names) -> None:
         self._store = store
@@ -50,6 +35,13 @@ class RunRecords:
         experiment = self._store.get("experiment", name)
         assert experiment is not None
         return experiment
+
+    def find_experiment(self, *, name: str | None = None, number: str | None = None) -> Document | None:
+        """Return the experiment with a name or an id, or None."""
+        for experiment in self._store.all("experiment"):
+            if experiment["name"] == name or experiment["experimentId"] == number:
+                return experiment
+        return None
 
     def add(self, run_id: str, experiment: str, **fields: Any) -> bool:
         """Add a run; return False, and change nothing, if the id is taken."""
@@ -87,6 +79,10 @@ class RunRecords:
         """Return every run, oldest first."""
         return self._store.all("run")
 
+    def newest_first(self) -> list[Document]:
+        """Return every run, newest first."""
+        return self.all()[::-1]
+
     def patch(self, run_id: str, changes: Document) -> None:
         """Merge tags and properties, replace all other fields."""
 
@@ -109,11 +105,7 @@ class RunRecords:
 
     def note_error(self, run_id: str, error: Document | None) -> None:
         """Store the error of a run that is about to fail."""
-
-        def change(run: Document) -> None:
-            run["error"] = error
-
-        self._store.change("run", run_id, change)
+        self._store.change("run", run_id, lambda run: run.update(error=error))
 
     def move(self, run_id: str, status: str, *, error: Document | None = None) -> bool:
         """Change the status of a run; return False if it has a final one, which stays."""
@@ -145,12 +137,17 @@ class RunRecords:
 
     def files(self, run_id: str, prefix: str = "") -> list[str]:
         """Return the names of the files of the run."""
-        folder = f"ExperimentRun/dcid.{run_id}/"
+        folder = run_blob(run_id)
         return [blob["name"].removeprefix(folder) for blob in self._blobs.listed(RUN_CONTAINER, folder + prefix)]
 
     def file_address(self, run_id: str, name: str) -> str:
         """Return a signed address of one file of the run."""
-        return self._blobs.address(RUN_CONTAINER, f"ExperimentRun/dcid.{run_id}/{name}")
+        return self._blobs.address(RUN_CONTAINER, run_blob(run_id, name))
+
+    def artifact_uri(self, run: Document) -> str:
+        """Return the address of the files of a run in the form of the plugin azureml-mlflow."""
+        place = f"{self._names.resource}/experiments/{run['experimentName']}/runs/{run['runId']}/artifacts"
+        return f"azureml://{self._names.api_host}/artifact/v2.0{place}"
 
 
 def failure(message: str, *, code: str = "UserError") -> Document:

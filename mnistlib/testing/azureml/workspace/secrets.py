@@ -28,8 +28,7 @@ class Secrets(Resource):
     @route("GET", "/{name}", by="v1")
     async def get(self, request: Request) -> Response:
         """Return a secret."""
-        name = request.path_params["name"]
-        return JSONResponse(self._find("secret", name, f"secret {name}"))
+        return JSONResponse(self._find("secret", request.path_params["name"]))
 
     @route("DELETE", "/{name}", by="v1")
     async def delete(self, request: Request) -> Response:
