@@ -12,7 +12,7 @@ from mnistlib.testing.azureml.fixtures import azureml_service
 __all__ = ["azureml_service"]
 from tests.loopback import LOOPBACK, watch
 from tests.testing.azureml import v2
-from tests.testing.azureml.steps import Submit, make_cluster, submit_text
+from tests.testing.azureml.steps import Submit, make_cluster, submit_text, workspace_of
 
 _looked_up: list[str] = []
 
@@ -38,6 +38,12 @@ def lookups() -> list[str]:
 
 
 @pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service of one's own needs its own HOME: the SDK remembers workspaces there."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
 def service(azureml_service: AzureMLEmulator) -> Iterator[AzureMLEmulator]:
     yield azureml_service
     azureml_service.faults.clear()
@@ -45,8 +51,7 @@ def service(azureml_service: AzureMLEmulator) -> Iterator[AzureMLEmulator]:
 
 @pytest.fixture(scope="session")
 def workspace(azureml_service: AzureMLEmulator) -> Any:
-    core = pytest.importorskip("azureml.core", reason="the extra azureml is not installed")
-    return core.Workspace.from_config(azureml_service.config_path)
+    return workspace_of(azureml_service)
 
 
 @pytest.fixture(scope="session")

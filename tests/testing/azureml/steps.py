@@ -18,6 +18,11 @@ from mnistlib.testing.azureml import AzureMLEmulator
 Submit = Callable[..., Any]
 
 
+def workspace_of(service: AzureMLEmulator) -> Any:
+    core = pytest.importorskip("azureml.core", reason="the extra azureml is not installed")
+    return core.Workspace.from_config(service.config_path)
+
+
 def make_cluster(workspace: Any, name: str, *, nodes: int, fewest: int = 0) -> Any:
     from azureml.core.compute import AmlCompute, ComputeTarget
 
@@ -101,7 +106,7 @@ def killable(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["subproc
 
 def is_alive(number: int) -> bool:
     """Return whether a process runs; whoever has ended and waits to be noticed does not."""
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError, ProcessLookupError):
         return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False
 
