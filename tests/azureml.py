@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +17,8 @@ from mnistlib.jobs import Job
 if TYPE_CHECKING:
     from mnistlib.testing.azureml import AzureMLEmulator
 
-# As AzureMLBackend has it, but for the pauses; the SDK reads it when it is imported, which a test may do first.
-for _what in ("RETRIES", "BACKOFF", "500_BACKOFF", "503_BACKOFF"):
+# Shorter pauses than AzureMLBackend asks for; the SDK reads them when it is imported, which a test may do first.
+for _what in ("BACKOFF", "500_BACKOFF", "503_BACKOFF"):
     os.environ.setdefault(f"AZUREML_DEFAULT_{_what}", "0")
 
 
@@ -31,6 +32,17 @@ def require_sdk(backend: str) -> None:
     """Skip the test where the SDK that a backend needs is not installed."""
     module = _NEEDS[backend]
     pytest.importorskip(module, reason=f"{module} is not installed: the tox environment cloud has it")
+
+
+def set_sdk_tries(patch: pytest.MonkeyPatch, tries: int) -> None:
+    """Set how often the first SDK sends a request again by itself, whether or not this process has imported it.
+
+    It reads the number once, when it is imported. The tests of the backend want none, as AzureMLBackend has it, those
+    of the emulator the SDK as people use it; and both may run in one process.
+    """
+    patch.setenv("AZUREML_DEFAULT_RETRIES", str(tries))
+    if (client := sys.modules.get("azureml._restclient.clientbase")) is not None:
+        patch.setattr(client, "DEFAULT_RETRIES", tries)
 
 
 def strangers(service: "AzureMLEmulator") -> list[str]:
@@ -80,5 +92,6 @@ def _served(folder: Path, *, node_start_seconds: float = 0.0) -> Iterator["Azure
     (folder / "home").mkdir(parents=True, exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(folder / "home"))
+        set_sdk_tries(patch, 0)
         with AzureMLEmulator(folder / "azureml", node_start_seconds=node_start_seconds) as service:
             yield service

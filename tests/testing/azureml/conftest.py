@@ -10,6 +10,7 @@ from mnistlib.testing.azureml import AzureMLEmulator
 from mnistlib.testing.azureml.fixtures import azureml_service
 
 __all__ = ["azureml_service"]
+from tests.azureml import set_sdk_tries
 from tests.loopback import LOOPBACK, watch
 from tests.testing.azureml import v2
 from tests.testing.azureml.steps import Submit, make_cluster, submit_text, workspace_of
@@ -30,6 +31,11 @@ def _nothing_leaves_the_machine() -> Iterator[None]:
     _looked_up.clear()
     yield
     assert _looked_up == []
+
+
+@pytest.fixture(autouse=True)
+def _sdk_tries_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_sdk_tries(monkeypatch, 3)  # the SDK's own number
 
 
 @pytest.fixture
