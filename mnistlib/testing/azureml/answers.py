@@ -42,6 +42,11 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
+def milliseconds(time: str) -> int:
+    """Return a time in Azure's format as MLflow counts it, in milliseconds since 1970."""
+    return int(datetime.fromisoformat(time).timestamp() * 1000)
+
+
 def error_answer(status: int, code: str, message: str) -> Response:
     """Answer with an error that the clients of the management interface, of the data plane and of MLflow read."""
     body = {

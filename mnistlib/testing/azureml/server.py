@@ -29,7 +29,6 @@ class Server:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._proxy = Proxy(hosts, target=self._socket.getsockname()[1], refused=refused)
         self.proxy_port = proxy_port
-        self._uvicorn: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
@@ -55,8 +54,8 @@ class Server:
         )
         config.load()
         config.ssl = self._tls
-        self._uvicorn = uvicorn.Server(config)
-        self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), name="azureml-service", daemon=True)
+        serving = self._serve(uvicorn.Server(config))
+        self._thread = threading.Thread(target=asyncio.run, args=(serving,), name="azureml-service", daemon=True)
         self._thread.start()
         self._started.result(_START_SECONDS)
 
@@ -67,8 +66,7 @@ class Server:
             self._thread.join()
         self._socket.close()
 
-    async def _serve(self) -> None:
-        assert self._uvicorn is not None
+    async def _serve(self, server: uvicorn.Server) -> None:
         try:
             proxy = await self._proxy.start(self.proxy_port)
         except OSError as error:  # the port is taken
@@ -79,9 +77,9 @@ class Server:
             self.proxy_port = proxy.sockets[0].getsockname()[1]
             # The socket listens already: clients that come before the server is ready wait.
             self._started.set_result(None)
-            service = asyncio.create_task(self._uvicorn.serve(sockets=[self._socket]))
+            service = asyncio.create_task(server.serve(sockets=[self._socket]))
             await self._stop.wait()
             proxy.close()
             await self._proxy.close_connections()
-            self._uvicorn.should_exit = True
+            server.should_exit = True
             await service

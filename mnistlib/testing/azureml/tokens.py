@@ -29,8 +29,7 @@ class Tokens:
         """Return a token with `claims` that expires after `lifetime` seconds."""
         now = int(time.time())
         body = {"iat": now, "nbf": now, "exp": int(now + lifetime), "aud": "https://management.azure.com/", **claims}
-        parts = [_encoded(json.dumps(part).encode()) for part in ({"typ": "JWT", "alg": "HS256"}, body)]
-        text = ".".join(parts)
+        text = ".".join(_encoded(json.dumps(part).encode()) for part in ({"typ": "JWT", "alg": "HS256"}, body))
         return f"{text}.{self._signature(text)}"
 
     def is_valid(self, token: str) -> bool:

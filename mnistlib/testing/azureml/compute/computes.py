@@ -87,8 +87,7 @@ class Computes(Resource):
     async def patch(self, request: Request) -> Response:
         """Change how a cluster scales."""
         compute = self._compute(request)
-        wanted = (await request.json())["properties"]["properties"]
-        settings = wanted.get("scaleSettings")
+        settings = (await request.json())["properties"]["properties"].get("scaleSettings")
         if settings:
             compute["scale"] = _scale(settings)
             self._check_quota(compute["name"], compute["vmSize"], compute["scale"]["most"])

@@ -72,11 +72,8 @@ class Job:
         self._cancelled = threading.Event()
         self._preempted = threading.Event()
         self._folder = nodes.state.folder / "nodes" / run_id
+        self._work = self._folder / "work"
         self._sent: dict[Path, tuple[int, int]] = {}
-
-    @property
-    def _work(self) -> Path:
-        return self._folder / "work"
 
     def cancel(self) -> None:
         """Request the end of the job."""

@@ -134,11 +134,7 @@ def _fetch_dataset(state: State, use: Document, place: Path) -> Path:
             name = PurePosixPath(pattern).name
             shutil.copyfile(state.blobs.file(DATA_CONTAINER, pattern), place / name)
             return place / name
-        below = [
-            (name, file, f"{base}/{name}" if base else name) for name, file in state.blobs.below(DATA_CONTAINER, base)
-        ]
-        copy_files(
-            [(name, file) for name, file, whole in below if "*" not in pattern or fnmatch.fnmatch(whole, pattern)],
-            place,
-        )
+        for name, file in state.blobs.below(DATA_CONTAINER, base):
+            if "*" not in pattern or fnmatch.fnmatch(str(PurePosixPath(base, name)), pattern):
+                copy_files([(name, file)], place)
     return place

@@ -202,13 +202,6 @@ _MODEL_DEFAULTS: Document = {
     "kvTags": {},
     "properties": {},
     "unpack": False,
-    "resourceRequirements": None,
-    "sampleInputData": None,
-    "sampleOutputData": None,
-    "parentModelId": None,
-    "derivedModelIds": None,
-    "defaultDeploymentSettings": None,
-    "inferenceConfig": None,
 }
 
 

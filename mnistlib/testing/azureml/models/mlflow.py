@@ -1,13 +1,12 @@
 """MLflow's registry, over the same models."""
 
 import re
-from datetime import datetime
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from mnistlib.testing.azureml.answers import Refusal, unsupported
+from mnistlib.testing.azureml.answers import Refusal, milliseconds, unsupported
 from mnistlib.testing.azureml.data.blob_locations import location_of
 from mnistlib.testing.azureml.data.blobs import run_blob
 from mnistlib.testing.azureml.models.registry import MODELS, kept_location, register
@@ -120,7 +119,7 @@ class MLflowModels(Resource):
         return {
             "name": model["name"],
             "version": str(model["version"]),
-            "creation_timestamp": int(datetime.fromisoformat(model["createdTime"]).timestamp() * 1000),
+            "creation_timestamp": milliseconds(model["createdTime"]),
             "description": model.get("description") or "",
             "source": self._source(model),
             "run_id": model.get("runId") or "",

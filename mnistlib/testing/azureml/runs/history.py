@@ -202,9 +202,7 @@ class Metrics(Resource):
         return JSONResponse(self._find("metric", f"{self._run_id(request)}/{name}", f"metric {name}"))
 
     def _run_id(self, request: Request) -> str:
-        run: str = request.path_params["run"]
-        self._find("run", run)
-        return run
+        return str(self._find("run", request.path_params["run"])["runId"])
 
 
 def _part(values: list[Document], query: Document) -> JSONResponse:

@@ -1,8 +1,8 @@
 """Metrics of runs, which both generations of the SDK and MLflow write and read."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
+from mnistlib.testing.azureml.answers import milliseconds
 from mnistlib.testing.azureml.store import Document, Store
 
 
@@ -38,7 +38,7 @@ def numbers_of(store: Store, run_id: str) -> dict[str, list[Logged]]:
             Logged(
                 value=float(number),
                 step=index if value.get("step") is None else int(value["step"]),
-                timestamp=int(datetime.fromisoformat(value["createdUtc"]).timestamp() * 1000),
+                timestamp=milliseconds(value["createdUtc"]),
             )
             for index, (value, number) in enumerate(numbers)
             if _is_number(number)

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from mnistlib.testing.azureml.answers import Refusal, unsupported
+from mnistlib.testing.azureml.answers import Refusal, milliseconds, unsupported
 from mnistlib.testing.azureml.resource import Resource, missing, route
 from mnistlib.testing.azureml.runs.metrics import Logged, add_metric, numbers_of
 from mnistlib.testing.azureml.runs.records import failure
@@ -241,8 +241,8 @@ class MLflow(Resource):
             "experiment_id": run["experimentId"],
             "user_id": "loopback",
             "status": _STATUSES.get(run["status"], "SCHEDULED"),
-            "start_time": _milliseconds(run["startTimeUtc"] or run["createdUtc"]),
-            **({"end_time": _milliseconds(run["endTimeUtc"])} if run["endTimeUtc"] else {}),
+            "start_time": milliseconds(run["startTimeUtc"] or run["createdUtc"]),
+            **({"end_time": milliseconds(run["endTimeUtc"])} if run["endTimeUtc"] else {}),
             "artifact_uri": self._runs.artifact_uri(run),
             "lifecycle_stage": "active",
         }
@@ -253,7 +253,7 @@ class MLflow(Resource):
             "name": experiment["name"],
             "artifact_location": "",
             "lifecycle_stage": "active" if experiment["archivedTime"] is None else "deleted",
-            "creation_time": _milliseconds(experiment["createdUtc"]),
+            "creation_time": milliseconds(experiment["createdUtc"]),
             "tags": _pairs(experiment["tags"]),
         }
 
@@ -275,7 +275,3 @@ def _number(value: float) -> float | str:
 
 def _pairs(values: Document) -> list[Document]:
     return [{"key": key, "value": str(value)} for key, value in values.items()]
-
-
-def _milliseconds(time: str) -> int:
-    return int(datetime.fromisoformat(time).timestamp() * 1000)
