@@ -102,7 +102,7 @@ def test_a_backend_of_another_distribution_is_found_by_its_entry_point(
 
 def test_the_options_of_its_connection_are_checked(distribution: Callable[[str], None], tmp_path: Path) -> None:
     distribution(TOY)
-    assert get_backend("toy", runs_folder=tmp_path, max_workers=2)
+    assert isinstance(get_backend("toy", runs_folder=tmp_path, max_workers=2), Backend)
     with pytest.raises(JobError, match="max_workers must be a whole number, at least 1, not 0"):
         get_backend("toy", max_workers=0)
 
