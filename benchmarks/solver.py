@@ -30,7 +30,7 @@ from benchmarks._solver_line import Line
 from benchmarks.everywhere import bar_everywhere
 from benchmarks.probes import bar_probes
 from mnistlib.linear import LogisticRegression, Progress, regularization_path
-from mnistlib.linear.arithmetic import thread_count
+from mnistlib.linear.blas import thread_count
 
 C_VALUES = [0.002, 0.01, 0.05, 0.2, 0.5, 1.0, 2.0, 5.0]
 MEGABYTE = 1e6

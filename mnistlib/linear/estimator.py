@@ -19,7 +19,8 @@ from sklearn.linear_model._base import SparseCoefMixin
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from mnistlib.linear.arithmetic import Arithmetic, Floats, thread_count
+from mnistlib.linear.arithmetic import Arithmetic, Floats
+from mnistlib.linear.blas import thread_count
 from mnistlib.linear.callbacks import FRAMES, CallbackSupportMixin, FitTask, with_callbacks
 from mnistlib.linear.labels import classes_of, row_weights
 from mnistlib.linear.parameters import CONSTRAINTS, LABEL, check_parameters

@@ -119,7 +119,7 @@ def test_rows_times_weights_and_weights_times_rows_are_the_same(
     scores = problem.X @ parameters[0, :, :-1].T + parameters[0, :, -1]
     scores = np.column_stack([np.zeros(100), scores]) if classes == 2 else scores
     losses = -log_softmax(scores, axis=1)[np.arange(100), problem.y]
-    monkeypatch.setattr("mnistlib.linear.arithmetic._has_avx512", lambda: avx512)
+    monkeypatch.setattr("mnistlib.linear.arithmetic.has_avx512", lambda: avx512)
     objective = problem.objective(Arithmetic(np.dtype(precision)), 1.0)
     expected = losses.sum() + float(np.sum(parameters[:, :, :-1] ** 2)) / 2
     assert value(objective, parameters)[0] == pytest.approx(expected, rel=1e-5)

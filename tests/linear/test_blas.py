@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController
 
-from mnistlib.linear.arithmetic import Arithmetic, thread_count
+from mnistlib.linear.arithmetic import Arithmetic
+from mnistlib.linear.blas import thread_count
 
 
 def blas_threads() -> set[int]:
