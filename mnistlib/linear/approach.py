@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mnistlib.linear.arithmetic import Floats
-from mnistlib.linear.draws import mostly_copies
-from mnistlib.linear.layout import Taken
+from mnistlib.linear.draws import Taken, mostly_copies
 from mnistlib.linear.lbfgs import Descent, DescentState
 from mnistlib.linear.local import local_objective
 from mnistlib.linear.objective import Objective, starting_point

@@ -7,13 +7,19 @@ rows are copies, the position of a row is hashed as well.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Keys", "mostly_copies", "row_keys", "uniform", "with_positions"]
+from mnistlib.linear.arithmetic import Floats
+from mnistlib.linear.layout import Layout
+from mnistlib.linear.rows import Rows
+
+__all__ = ["Drawn", "Draws", "Keys", "Taken", "mostly_copies", "row_keys", "uniform", "with_positions"]
 
 Keys = npt.NDArray[np.uint64]
 
@@ -21,8 +27,119 @@ Keys = npt.NDArray[np.uint64]
 DISTINCT = 0.1
 EQUAL = 0.01
 FEW = 10
+# A weight this many times the mean makes it likelier that its row is drawn.
+HEAVY = 10.0
 _ODD = 0x9E3779B97F4A7C15
 _MIX = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Rows drawn from one block, in the order of the rows.
+
+    Attributes
+    ----------
+    rows : array of shape (m, d)
+        The rows that any output has drawn.
+    places : list of arrays, one for each output
+        Which of `rows` the output has drawn.
+    weights : list of arrays, one for each output
+        Their weights in its Gram matrix.
+    """
+
+    rows: npt.NDArray[Any]
+    places: list[npt.NDArray[np.intp]]
+    weights: list[Floats]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Some rows with all that belongs to them: arrays of shape (m, d) and (m,); `weights` is None for 1."""
+
+    rows: npt.NDArray[Any]
+    labels: npt.NDArray[Any]
+    weights: npt.NDArray[Any] | None
+    keys: Keys
+
+    @classmethod
+    def joined(cls, parts: Sequence[Taken]) -> Taken:
+        """Return the rows of all parts."""
+        weights = [part.weights for part in parts if part.weights is not None]
+        return cls(
+            np.concatenate([part.rows for part in parts]),
+            np.concatenate([part.labels for part in parts]),
+            np.concatenate(weights) if weights else None,
+            np.concatenate([part.keys for part in parts]),
+        )
+
+
+class Draws:
+    """Draws from the rows of one shard.
+
+    Parameters
+    ----------
+    layout : Layout
+        The grid of blocks.
+    rows, labels, weights
+        The rows of the shard, with their classes and weights, as in `Shard`.
+    first_row : int
+        The number of the first row among those of all shards.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        rows: Rows,
+        labels: npt.NDArray[Any],
+        weights: npt.NDArray[Any] | None,
+        *,
+        first_row: int,
+    ) -> None:
+        self._layout = layout
+        self._rows = rows
+        self._labels = labels
+        self._weights = weights
+        self._first_row = first_row
+        self._known: dict[int, Keys] = {}
+
+    def by_curvature(
+        self, block: slice, curved: Floats, rate: Floats, stream: tuple[int, ...], *, by_position: bool
+    ) -> Drawn:
+        """Draw rows of a block for each output by their curvature, of shape (outputs, rows), as `Shard.draw` does."""
+        curved, chance = self._chances(block, curved, rate)
+        keys = self._keys(block)
+        if by_position:
+            keys = self._with_positions(keys, block)
+        at = [np.flatnonzero(uniform(keys, *stream, k) < of_output) for k, of_output in enumerate(chance)]
+        weights = [curved[k, a] / np.minimum(1, chance[k, a]) for k, a in enumerate(at)]
+        needed = np.unique(np.concatenate(at))
+        places = [np.searchsorted(needed, a) for a in at]
+        return Drawn(self._rows.take(needed + block.start), places, weights)
+
+    def by_class(self, block: slice, shares: Floats, stream: tuple[int, ...], *, by_position: bool) -> Taken:
+        """Draw about the given share of the rows of each class in a block."""
+        keys, labels = self._keys(block), self._labels[block]
+        drawn_by = self._with_positions(keys, block) if by_position else keys
+        at = np.flatnonzero(uniform(drawn_by, *stream) < shares[labels])
+        weights = None if self._weights is None else self._weights[block][at]
+        return Taken(self._rows.take(at + block.start), labels[at], weights, keys[at])
+
+    def _keys(self, block: slice) -> Keys:
+        """Return the keys of the rows of a block, which are made once."""
+        if block.start not in self._known:
+            self._known[block.start] = row_keys(self._rows.raw(block))
+        return self._known[block.start]
+
+    def _with_positions(self, keys: Keys, block: slice) -> Keys:
+        return with_positions(keys, self._first_row + block.start)
+
+    def _chances(self, block: slice, curved: Floats, rate: Floats) -> tuple[Floats, Floats]:
+        """Return the curvature of rows with their sample weights, and the chance of each row to be drawn."""
+        chance = curved * (rate[:, None] * self._layout.mean_weight)
+        if self._weights is None:
+            return curved, chance
+        weights = self._weights[block]
+        return curved * weights, chance * np.maximum(weights / (HEAVY * self._layout.mean_weight), 1)
 
 
 def row_keys(X: npt.NDArray[Any]) -> Keys:

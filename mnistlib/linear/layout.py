@@ -1,18 +1,10 @@
-"""The grid of blocks of a fit, and rows that are taken out of it."""
+"""The grid of blocks of a fit, and what its size decides."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from mnistlib.linear.arithmetic import Floats
-from mnistlib.linear.draws import Keys
-
-__all__ = ["CHEAP_NUMBERS", "Drawn", "Layout", "Taken"]
+__all__ = ["CHEAP_NUMBERS", "Layout"]
 
 # Up to so many numbers, nothing is drawn; nor in more of them, if a Hessian costs few products and the outputs are few.
 CHEAP_NUMBERS = 10_000_000
@@ -83,43 +75,3 @@ class Layout:
     def outputs(self) -> int:
         """The outputs of a model: one for two classes, otherwise one for each class."""
         return 1 if self.classes == 2 else self.classes
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """Rows drawn from one block, in the order of the rows.
-
-    Attributes
-    ----------
-    rows : array of shape (m, d)
-        The rows that any output has drawn.
-    places : list of arrays, one for each output
-        Which of `rows` the output has drawn.
-    weights : list of arrays, one for each output
-        Their weights in its Gram matrix.
-    """
-
-    rows: npt.NDArray[Any]
-    places: list[npt.NDArray[np.intp]]
-    weights: list[Floats]
-
-
-@dataclass(frozen=True)
-class Taken:
-    """Some rows with all that belongs to them: arrays of shape (m, d) and (m,); `weights` is None for 1."""
-
-    rows: npt.NDArray[Any]
-    labels: npt.NDArray[Any]
-    weights: npt.NDArray[Any] | None
-    keys: Keys
-
-    @classmethod
-    def joined(cls, parts: Sequence[Taken]) -> Taken:
-        """Return the rows of all parts."""
-        weights = [part.weights for part in parts if part.weights is not None]
-        return cls(
-            np.concatenate([part.rows for part in parts]),
-            np.concatenate([part.labels for part in parts]),
-            np.concatenate(weights) if weights else None,
-            np.concatenate([part.keys for part in parts]),
-        )

@@ -53,6 +53,10 @@ def curvature(residuals: DeviceArray) -> DeviceArray:
 class Loss(Protocol):
     """Log-loss of one model on a block of rows."""
 
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """The library and the precision of the outputs."""
+
     def evaluate(self, outputs: DeviceArray, labels: DeviceArray) -> tuple[DeviceArray, DeviceArray]:
         """Return the loss of each row, and its derivative by each output: the residuals."""
 

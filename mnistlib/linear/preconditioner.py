@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mnistlib.linear.arithmetic import Arithmetic, DeviceArray, Floats
-from mnistlib.linear.layout import Drawn
+from mnistlib.linear.draws import Drawn
 from mnistlib.linear.objective import Objective
 
 __all__ = ["ClassBlocks", "Preconditioner", "at_zero", "blocks_pay", "leaders", "near"]

@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mnistlib.linear.arithmetic import Arithmetic, DeviceArray, Floats
-from mnistlib.linear.draws import Keys, row_keys, uniform, with_positions
-from mnistlib.linear.layout import Drawn, Layout, Taken
+from mnistlib.linear.draws import Drawn, Draws, Taken
+from mnistlib.linear.layout import Layout
 from mnistlib.linear.losses import Logistic, Loss, Softmax, curvature
+from mnistlib.linear.outputs import Evaluation, evaluation, projection
 from mnistlib.linear.rows import Rows
 from mnistlib.linear.sums import Nodes, Sums, TreeSum
 
@@ -25,14 +26,8 @@ __all__ = ["Shard"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Evaluation = Callable[[DeviceArray, DeviceArray], Iterable[tuple[DeviceArray, DeviceArray]]]
-"""From a block and its labels to the loss and the residuals of each row, for each model."""
-
 Known = tuple[slice, list[DeviceArray]]
 """A block, with the residuals of each model if they are kept."""
-
-# A weight this many times the mean makes it likelier that its row is drawn.
-HEAVY = 10.0
 
 
 class Shard:
@@ -76,11 +71,11 @@ class Shard:
         self.arithmetic = arithmetic
         self.on_block: Callable[[float], None] | None = None
         self._loss: Loss = (Logistic if layout.classes == 2 else Softmax)(arithmetic)
+        self._draws = Draws(layout, self.rows, labels, weights, first_row=first_block * layout.block_rows)
         self._keeps = keeps
         self._residuals: list[list[DeviceArray]] = []
         self._evaluated: Evaluation | None = None
         self._products: DeviceArray | None = None
-        self._known_keys: dict[int, Keys] = {}
 
     def evaluate(self, weights: Floats, intercepts: Floats) -> Nodes:
         """Return the sums of the loss (models,) and of its derivatives (models, outputs, d + 1). One pass.
@@ -94,7 +89,7 @@ class Shard:
         intercepts : array of shape (models * outputs,)
             The intercepts.
         """
-        evaluated = self._evaluated = self._evaluation(weights, intercepts)
+        evaluated = self._evaluated = evaluation(self.layout, self._loss, weights, intercepts)
 
         def work(rows: slice) -> tuple[list[DeviceArray], Sums]:
             block, labels = self.rows.block(rows), self._labels(rows)
@@ -110,14 +105,13 @@ class Shard:
 
     def product(self, weights: Floats, intercepts: Floats) -> Nodes:
         """Return the Hessian of the first model's loss times a direction: (outputs, d + 1). One pass."""
-        project = self._projection(weights, intercepts)
+        project = projection(self.layout, self.arithmetic, weights, intercepts)
 
-        def work(item: Known) -> Sums:
-            rows, block, residuals = self._opened(item)
+        def work(rows: slice, block: DeviceArray, residuals: list[DeviceArray]) -> Sums:
             curved = self._loss.curve(residuals[0], self._labels(rows), project(block)[0])
             return (self._transposed(block, self._weighed(rows, curved)),)
 
-        return self._summed(work, self._known())
+        return self._summed_over_blocks(work)
 
     def moments(self, model: int, axes: Floats | None) -> Nodes:
         """Return sums weighed with the curvature p (1 - p) of the outputs of a model. One pass.
@@ -128,8 +122,7 @@ class Shard:
         """
         device_axes = None if axes is None else self.arithmetic.to_device(axes)
 
-        def work(item: Known) -> Sums:
-            rows, block, residuals = self._opened(item)
+        def work(rows: slice, block: DeviceArray, residuals: list[DeviceArray]) -> Sums:
             if device_axes is not None:
                 block = block @ device_axes
             curved = self._curvature(rows, residuals[model])
@@ -141,16 +134,15 @@ class Shard:
                 squares = np.repeat(mean[:, None], self.layout.columns, axis=1)
             return squares, self._transposed(block, curved)
 
-        return self._summed(work, self._known())
+        return self._summed_over_blocks(work)
 
     def grams(self, model: int) -> Nodes:
         """Return the Gram matrices of the rows and ones, weighed with the curvature of each output of a model."""
 
-        def work(item: Known) -> Sums:
-            rows, block, residuals = self._opened(item)
+        def work(rows: slice, block: DeviceArray, residuals: list[DeviceArray]) -> Sums:
             return (self._grams(block, self._curvature(rows, residuals[model])),)
 
-        return self._summed(work, self._known())
+        return self._summed_over_blocks(work)
 
     def cross_grams(self) -> Nodes:
         """Return the loss's Hessian of the first model: (outputs, d + 1, outputs, d + 1), for few columns.
@@ -159,8 +151,7 @@ class Shard:
         only the Gram matrices of pairs are formed.
         """
 
-        def work(item: Known) -> Sums:
-            rows, block, residuals = self._opened(item)
+        def work(rows: slice, block: DeviceArray, residuals: list[DeviceArray]) -> Sums:
             assert isinstance(self._loss, Softmax)
             probabilities = self._loss.probabilities(residuals[0], self._labels(rows))
             outputs, columns = len(probabilities), block.shape[1] + 1
@@ -174,7 +165,7 @@ class Shard:
                 whole[k, :, j] = whole[j, :, k] = -gram
             return (whole,)
 
-        return self._summed(work, self._known())
+        return self._summed_over_blocks(work)
 
     def curvature(self, model: int) -> Nodes:
         """Return the sums of the curvature of each output of a model: (outputs,). No pass."""
@@ -214,16 +205,8 @@ class Shard:
         """
 
         def work(item: Known) -> Drawn:
-            rows, residuals = item[0], self._residuals_of(item)
-            curved, chance = self._chances(rows, curvature(np.asarray(residuals[model])), rate)
-            keys = self._keys(rows)
-            if by_position:
-                keys = self._by_position(keys, rows)
-            at = [np.flatnonzero(uniform(keys, *stream, k) < of_output) for k, of_output in enumerate(chance)]
-            weights = [curved[k, a] / np.minimum(1, chance[k, a]) for k, a in enumerate(at)]
-            needed = np.unique(np.concatenate(at))
-            places = [np.searchsorted(needed, a) for a in at]
-            return Drawn(self.rows.take(needed + rows.start), places, weights)
+            curved = curvature(np.asarray(self._residuals_of(item)[model]))
+            return self._draws.by_curvature(item[0], curved, rate, stream, by_position=by_position)
 
         return list(self.arithmetic.map(work, self._known()))
 
@@ -231,30 +214,9 @@ class Shard:
         """Return about the given share of the rows of each class, with their labels, weights and keys of content."""
 
         def work(rows: slice) -> Taken:
-            keys, labels = self._keys(rows), self.labels[rows]
-            drawn_by = self._by_position(keys, rows) if by_position else keys
-            at = np.flatnonzero(uniform(drawn_by, *stream) < shares[labels])
-            weights = None if self.weights is None else self.weights[rows][at]
-            return Taken(self.rows.take(at + rows.start), labels[at], weights, keys[at])
+            return self._draws.by_class(rows, shares, stream, by_position=by_position)
 
         return Taken.joined(list(self.arithmetic.map(work, self.rows.slices)))
-
-    def _keys(self, rows: slice) -> Keys:
-        """Return the keys of the rows of a block, which are made once."""
-        if rows.start not in self._known_keys:
-            self._known_keys[rows.start] = row_keys(self.rows.raw(rows))
-        return self._known_keys[rows.start]
-
-    def _by_position(self, keys: Keys, rows: slice) -> Keys:
-        return with_positions(keys, self.first_block * self.layout.block_rows + rows.start)
-
-    def _chances(self, rows: slice, curved: Floats, rate: Floats) -> tuple[Floats, Floats]:
-        """Return the curvature of rows with their sample weights, and the chance of each row to be drawn."""
-        chance = curved * (rate[:, None] * self.layout.mean_weight)
-        if self.weights is None:
-            return curved, chance
-        weights = self.weights[rows]
-        return curved * weights, chance * np.maximum(weights / (HEAVY * self.layout.mean_weight), 1)
 
     def _known(self) -> list[Known]:
         """Return the blocks, with the residuals of each model there if they are kept."""
@@ -269,11 +231,6 @@ class Shard:
         block = self.rows.block(rows) if block is None else block
         return [of_model for _, of_model in self._evaluated(block, self._labels(rows))]
 
-    def _opened(self, known: Known) -> tuple[slice, DeviceArray, list[DeviceArray]]:
-        """Return the slice of a block, its rows, and the residuals of each model there."""
-        block = self.rows.block(known[0])
-        return known[0], block, self._residuals_of(known, block)
-
     def _differentiate(
         self, rows: slice, block: DeviceArray, evaluated: Iterable[tuple[DeviceArray, DeviceArray]]
     ) -> tuple[list[DeviceArray], Sums]:
@@ -287,32 +244,6 @@ class Shard:
             factors = factors * self.arithmetic.to_device(self.weights[rows])
         slopes = self._transposed(block, factors).reshape(len(losses), self.layout.outputs, -1)
         return residuals, (np.array(losses), slopes)
-
-    def _evaluation(self, weights: Floats, intercepts: Floats) -> Evaluation:
-        """Return a function from a block and its labels to what the loss of each model evaluates to there."""
-        if weights.any():
-            project = self._projection(weights, intercepts)
-            return lambda block, labels: (self._loss.evaluate(of_model, labels) for of_model in project(block))
-        # Fits begin here. All rows have the same outputs, and all rows of a class the same loss and residuals.
-        classes = np.arange(self.layout.classes)
-        of_models = intercepts.reshape(-1, self.layout.outputs, 1)
-        outputs = [self.arithmetic.to_device(np.repeat(of_model, len(classes), axis=1)) for of_model in of_models]
-        alike = [self._loss.evaluate(of_model, self.arithmetic.indices(classes)) for of_model in outputs]
-        columns = self.arithmetic.columns
-        return lambda block, labels: ((losses[labels], columns(residuals, labels)) for losses, residuals in alike)
-
-    def _projection(self, weights: Floats, intercepts: Floats) -> Callable[[DeviceArray], DeviceArray]:
-        """Return a function from a block to its outputs, of shape (models, outputs, rows)."""
-        across, up = self.arithmetic.to_device(weights), self.arithmetic.to_device(intercepts)[:, None]
-        rows_first = self.arithmetic.rows_first(self.layout.columns, len(across))
-        down = self.arithmetic.transposed(across) if rows_first else None
-
-        def project(block: DeviceArray) -> DeviceArray:
-            outputs = across @ block.T if down is None else self.arithmetic.transposed(block @ down)
-            outputs += up
-            return outputs.reshape(-1, self.layout.outputs, len(block))
-
-        return project
 
     def _transposed(self, block: DeviceArray, factors: DeviceArray) -> Floats:
         """Return ``factors @ block`` with the sums of the factors as a last column, in float64."""
@@ -347,6 +278,15 @@ class Shard:
         for number, sums in enumerate(self._each(work, items), self.first_block):
             tree.add(sums, number)
         return tree.nodes
+
+    def _summed_over_blocks(self, work: Callable[[slice, DeviceArray, list[DeviceArray]], Sums]) -> Nodes:
+        """Sum what is computed from a slice, its block of rows, and the residuals of each model there."""
+
+        def opened(known: Known) -> Sums:
+            block = self.rows.block(known[0])
+            return work(known[0], block, self._residuals_of(known, block))
+
+        return self._summed(opened, self._known())
 
     def _each(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
         for done, result in enumerate(self.arithmetic.map(work, items), 1):

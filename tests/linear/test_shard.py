@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pytest
 
 from mnistlib.linear.arithmetic import Arithmetic, Floats
-from mnistlib.linear.layout import Drawn, Layout, Taken
+from mnistlib.linear.draws import Drawn, Taken
+from mnistlib.linear.layout import Layout
 from mnistlib.linear.minimize import minimize
 from mnistlib.linear.objective import Objective
 from mnistlib.linear.shard import Shard
