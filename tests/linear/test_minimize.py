@@ -525,7 +525,7 @@ def test_many_rows_without_blocks_reach_the_optimum(double: Arithmetic) -> None:
 def test_correlated_columns_cost_no_passes_over_many_rows(double: Arithmetic, monkeypatch: pytest.MonkeyPatch) -> None:
     problem = mixed(make_problem(20_000, 24, 20))
     (along_axes,) = minimize(problem.objective(double, 100.0), tol=1e-6)
-    monkeypatch.setattr("mnistlib.linear.minimize.axes_of", lambda source, objective: None)
+    monkeypatch.setattr("mnistlib.linear.descents.axes_of", lambda source, objective: None)
     (plain,) = minimize(problem.objective(double, 100.0), tol=1e-6)
     assert along_axes.passes < 0.7 * plain.passes
 
