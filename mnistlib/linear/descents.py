@@ -111,7 +111,7 @@ class Descents:
             elif of_model.descent is not None:
                 inverses[model] = at_first[model]
         # After the last pass of these, so that no callback sees some of the models only, or passes that it has seen.
-        self._objective.passes = state.passes
+        self._objective.work.passes = state.passes
         for model, inverse in inverses.items():
             descent = state.models[model].descent
             assert descent is not None
@@ -176,7 +176,7 @@ class Descents:
         if sample is None:
             return at_zero(objective), starts
         starts, inverses = approach(sample, starts, by_diagonal=self._by_diagonal)
-        objective.passes += sample.passes * sample.layout.rows / objective.layout.rows
+        objective.work.passes += sample.passes * sample.layout.rows / objective.layout.rows
         return inverses, starts
 
     def _add(self, model: int, state: DescentState, inverse: InverseHessian) -> None:

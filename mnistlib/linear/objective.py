@@ -20,7 +20,7 @@ from mnistlib.linear.arithmetic import Arithmetic, Floats
 from mnistlib.linear.layout import Layout
 from mnistlib.linear.sums import Sums
 
-__all__ = ["Objective", "Point", "Shards", "starting_point"]
+__all__ = ["Objective", "Point", "Shards", "Work", "starting_point"]
 
 # An objective below this share of `C` times the sum of the weights has vanished.
 VANISHED = 1e-24
@@ -38,6 +38,20 @@ class Point:
     parameters: Floats
     value: float
     gradient: Floats
+
+
+@dataclass
+class Work:
+    """The work of all objectives that share it.
+
+    Attributes
+    ----------
+    passes : float
+        1 for a product with all rows and one with all rows transposed, for any number of models. Gram matrices are not
+        counted.
+    """
+
+    passes: float = 0.0
 
 
 class Shards(Protocol):
@@ -78,6 +92,11 @@ class Objective:
         The sum of the sample weights of each class.
     fit_intercept : bool
         Whether the intercepts are free; zero otherwise.
+
+    Attributes
+    ----------
+    work : Work
+        The work so far, that of `only` some of the models included, and that of an objective `beside` this one.
     """
 
     def __init__(
@@ -96,7 +115,7 @@ class Objective:
         self.total_weight = float(class_weight.sum())
         self.fit_intercept = fit_intercept
         self.outputs = self.layout.outputs
-        self._work = [0.0]
+        self.work = Work()
         self._at: list[Floats | None] = [None]
         self._weigh_losses(np.atleast_1d(np.asarray(C, dtype=np.float64)))
 
@@ -122,20 +141,13 @@ class Objective:
         if self is other:
             return self
         beside = copy(self)
-        beside._work = other._work
+        beside.work = other.work
         return beside
 
     @property
     def passes(self) -> float:
-        """Work so far: 1 for a product with all rows and one with all rows transposed, for any number of models.
-
-        Gram matrices are not counted.
-        """
-        return self._work[0]
-
-    @passes.setter
-    def passes(self, passes: float) -> None:
-        self._work[0] = passes
+        """Passes so far, as `Work` counts them."""
+        return self.work.passes
 
     @property
     def at_zero_weights(self) -> Floats:
@@ -190,7 +202,7 @@ class Objective:
         self._at[0] = None  # while the pass goes on, which may be cut off
         sums = self.shards.total("evaluate", *self._sent(parameters))
         self._at[0] = parameters
-        self.passes += 1
+        self.work.passes += 1
         return self._penalized(parameters, sums)
 
     def is_at(self, parameters: Floats) -> bool:
@@ -201,7 +213,7 @@ class Objective:
     def product(self, direction: Floats) -> Floats:
         """Return the Hessian of a single model times a direction (outputs, d + 1): one pass."""
         (sums,) = self.shards.total("product", *self._sent(direction))
-        self.passes += 1
+        self.work.passes += 1
         sums[:, :-1] *= self.layout.scale
         sums *= self.C[0]
         if self.penalty[0]:
@@ -217,7 +229,7 @@ class Objective:
         (outputs, d + 1). With `axes`, the weights are those along the columns of this matrix of shape (d, d).
         """
         squares, sums = map(self.checked, self.shards.total("moments", model, axes))
-        self.passes += 1
+        self.work.passes += 1
         squares *= self.C[model] * self.layout.scale**2
         sums[:, :-1] *= self.layout.scale
         sums *= self.C[model]
