@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
-from copy import copy
-from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -16,28 +14,22 @@ import sklearn.linear_model
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model._base import SparseCoefMixin
-from sklearn.utils import check_consistent_length, check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
-from mnistlib.linear.arithmetic import Arithmetic, Floats
+from mnistlib.linear.arithmetic import Floats
 from mnistlib.linear.blas import thread_count
 from mnistlib.linear.callbacks import FRAMES, CallbackSupportMixin, FitTask, with_callbacks
-from mnistlib.linear.labels import classes_of, row_weights
+from mnistlib.linear.inputs import SINGLE, classes_of, row_weights, validated
 from mnistlib.linear.parameters import CONSTRAINTS, LABEL, check_parameters
-from mnistlib.linear.progress import Callback, Progress, Solution
-from mnistlib.linear.rows import Rows, block_rows
+from mnistlib.linear.predictions import PredictionsMixin
+from mnistlib.linear.progress import Callback, Solution
 from mnistlib.linear.solve import Problem, solve, unsolved, usual_memory
 
 __all__ = ["LogisticRegression"]
 
-DTYPES = [np.float64, np.float32, np.float16, np.uint8]
-#: Numbers of few digits, for which coefficients and scores in single precision are enough.
-SINGLE = (np.float16, np.float32)
-# Double precision brings the objective no closer to its minimum than this.
-LEAST_TOL = float(np.finfo(np.float64).eps)
 
-
-class LogisticRegression(CallbackSupportMixin, SparseCoefMixin, ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+class LogisticRegression(CallbackSupportMixin, PredictionsMixin, SparseCoefMixin, ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
     """Multinomial and binary logistic regression with an L2 penalty, or none, for dense data.
 
     A drop-in for `sklearn.linear_model.LogisticRegression` with ``solver="lbfgs"``: the same parameters, the same
@@ -227,33 +219,29 @@ class LogisticRegression(CallbackSupportMixin, SparseCoefMixin, ClassifierMixin,
         self._warn_unless_converged(frames=FRAMES)
         return self
 
-    def _fit_all(self, X: Any, y: Any, sample_weight: Any, C_values: list[float]) -> list[Self]:
-        """Return a fitted copy for each value of C, over shared passes."""
-        problem, _ = self._problem(X, y, sample_weight, C_values)
-        solutions: list[Solution] = []
-        for first in range(0, len(C_values), problem.models_at_once):
-            group = replace(problem, C=problem.C[first : first + problem.models_at_once])
-            cancelled = bool(solutions) and solutions[-1].cancelled
-            solutions.extend(self._solve(group, self._start(group), _end if cancelled else self.callback))
-        models = []
-        for C, solution in zip(C_values, solutions, strict=True):
-            model = copy(self).set_params(C=C)
-            model._adopt(solution)
-            models.append(model)
-        return models
+    def to_sklearn(self) -> sklearn.linear_model.LogisticRegression:
+        """Return a plain, fitted scikit-learn estimator with these coefficients.
+
+        It needs nothing of mnistlib to be loaded and used. It knows no `pixel_scale`: for ``X * pixel_scale`` it
+        predicts what this estimator predicts for `X`.
+        """
+        check_is_fitted(self)
+        parameters = ("tol", "max_iter", "fit_intercept", "class_weight", "warm_start", "random_state")
+        plain = sklearn.linear_model.LogisticRegression(
+            C=math.inf if self.penalty is None else self.C, **{name: getattr(self, name) for name in parameters}
+        )
+        fitted = ("classes_", "coef_", "intercept_", "n_iter_", "n_features_in_", "feature_names_in_")
+        for name in fitted:
+            if hasattr(self, name):
+                setattr(plain, name, getattr(self, name))
+        return plain
 
     def _problem(self, X: Any, y: Any, sample_weight: Any, C_values: list[float]) -> tuple[Problem, npt.NDArray[Any]]:
         """Return the problem of fitting a model for each value of C, and y; set what they have in common."""
         for C in C_values:
             check_parameters({name: getattr(self, name) for name in CONSTRAINTS} | {"C": C})
-        _refuse_sparse(X)
-        X, y = self._validated(X, y)
+        X, y = validated(self, X, y)
         classes, labels = classes_of(y)
-        if len(classes) < 2:
-            raise ValueError(
-                f"Logistic regression needs at least 2 classes in y, but there is only one class: {classes[0]}. "
-                "sklearn.dummy.DummyClassifier predicts a constant."
-            )
         weights = row_weights(X, sample_weight, self.class_weight, classes, labels)
         self.classes_ = classes
         self._dtype = np.dtype(np.float32 if X.dtype in SINGLE else np.float64)
@@ -275,23 +263,7 @@ class LogisticRegression(CallbackSupportMixin, SparseCoefMixin, ClassifierMixin,
         if self.max_iter == 0:
             return unsolved(problem, start=start)
         seed = 0 if self.random_state is None else int(check_random_state(self.random_state).randint(1 << 31))
-        return solve(
-            problem,
-            start=start,
-            tol=max(self.tol, LEAST_TOL),
-            max_iter=self.max_iter,
-            callback=callback,
-            random_state=seed,
-        )
-
-    def _validated(self, X: Any, y: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        if type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biu":
-            # Nothing to convert, no NaN to look for: scikit-learn's look at them takes a tenth of a small fit.
-            X = validate_data(self, X, dtype=DTYPES)
-            check_consistent_length(X, y)
-            return X, y
-        X, y = validate_data(self, X, y, dtype=DTYPES)
-        return X, y
+        return solve(problem, start=start, tol=self.tol, max_iter=self.max_iter, callback=callback, random_state=seed)
 
     def _coefficients(self, parameters: Floats) -> dict[str, npt.NDArray[Any]]:
         """Return the attributes that predictions need, from parameters of shape (outputs, d + 1)."""
@@ -337,83 +309,3 @@ class LogisticRegression(CallbackSupportMixin, SparseCoefMixin, ClassifierMixin,
         if not np.isfinite(last).all():
             return None
         return np.repeat(last[None], models, axis=0)
-
-    def decision_function(self, X: Any) -> npt.NDArray[Any]:
-        """Return the score of each class, or of ``classes_[1]`` where there are two.
-
-        Parameters
-        ----------
-        X : array of shape (n_samples, n_features)
-            As for `fit`.
-
-        Returns
-        -------
-        array of shape (n_samples,) for two classes, otherwise (n_samples, n_classes)
-            The logarithm of the odds, or of the probabilities but for a number that is the same for all classes.
-        """
-        check_is_fitted(self)
-        _refuse_sparse(X)
-        X = validate_data(self, X, reset=False, dtype=DTYPES)
-        single = X.dtype in SINGLE and self.coef_.dtype == np.float32
-        arithmetic = Arithmetic(np.dtype(np.float32 if single else np.float64))
-        rows = Rows(X, arithmetic, block_rows(X.shape[1], self.coef_.shape[0]))
-        weights = (self.coef_ * self.pixel_scale).T.astype(rows.block(rows.slices[0]).dtype, copy=False)
-        scores = np.concatenate([rows.block(block) @ weights for block in rows.slices])
-        scores += self.intercept_
-        return scores[:, 0] if len(self.classes_) == 2 else scores
-
-    def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Return the most probable class of each of `X`, of shape (n_samples, n_features)."""
-        scores = self.decision_function(X)
-        chosen = (scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)
-        predicted: npt.NDArray[Any] = self.classes_[chosen]
-        return predicted
-
-    def predict_log_proba(self, X: Any) -> npt.NDArray[Any]:
-        """Return the logarithms of what `predict_proba` returns, without underflow."""
-        scores = self.decision_function(X)
-        if scores.ndim == 1:
-            scores = np.column_stack([np.zeros_like(scores), scores])
-        scores -= scores.max(axis=1, keepdims=True)
-        scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
-        return scores
-
-    def predict_proba(self, X: Any) -> npt.NDArray[Any]:
-        """Return probabilities of shape (n_samples, n_classes) for `X` of shape (n_samples, n_features)."""
-        probabilities: npt.NDArray[Any] = np.exp(self.predict_log_proba(X))
-        return probabilities
-
-    def to_sklearn(self) -> sklearn.linear_model.LogisticRegression:
-        """Return a plain, fitted scikit-learn estimator with these coefficients.
-
-        It needs nothing of mnistlib to be loaded and used. It knows no `pixel_scale`: for ``X * pixel_scale`` it
-        predicts what this estimator predicts for `X`.
-        """
-        check_is_fitted(self)
-        plain = sklearn.linear_model.LogisticRegression(
-            C=math.inf if self.penalty is None else self.C,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            fit_intercept=self.fit_intercept,
-            class_weight=self.class_weight,
-            warm_start=self.warm_start,
-            random_state=self.random_state,
-        )
-        fitted = ("classes_", "coef_", "intercept_", "n_iter_", "n_features_in_", "feature_names_in_")
-        for name in fitted:
-            if hasattr(self, name):
-                setattr(plain, name, getattr(self, name))
-        return plain
-
-
-def _end(progress: Progress) -> bool:
-    """End a fit at once: the callback has ended the path that it is part of."""
-    return True
-
-
-def _refuse_sparse(X: Any) -> None:
-    if scipy.sparse.issparse(X):
-        raise TypeError(
-            "Sparse X is not supported. Use X.toarray() if it fits into memory, otherwise "
-            'sklearn.linear_model.LogisticRegression with solver="lbfgs" or solver="saga".'
-        )

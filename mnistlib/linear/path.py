@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
 from sklearn.base import clone
 
 from mnistlib.linear.estimator import LogisticRegression
+from mnistlib.linear.progress import Progress, Solution
+from mnistlib.linear.solve import Problem
 
-__all__ = ["regularization_path"]
+__all__ = ["fit_path", "regularization_path"]
 
 
 def regularization_path(
@@ -85,4 +89,26 @@ def fit_path(
     if not C_values:
         raise ValueError("C is empty: give at least one number above 0.")
     shared: LogisticRegression = clone(estimator if estimator is not None else LogisticRegression())
-    return shared._fit_all(X, y, sample_weight, C_values)
+    problem, _ = shared._problem(X, y, sample_weight, C_values)
+    models = []
+    for value, solution in zip(C_values, _solutions(shared, problem), strict=True):
+        model = copy(shared).set_params(C=value)
+        model._adopt(solution)
+        models.append(model)
+    return models
+
+
+def _solutions(estimator: LogisticRegression, problem: Problem) -> list[Solution]:
+    """Return the solution for each value of C, of as many at once as the memory has room for."""
+    solutions: list[Solution] = []
+    for first in range(0, len(problem.C), problem.models_at_once):
+        group = replace(problem, C=problem.C[first : first + problem.models_at_once])
+        cancelled = bool(solutions) and solutions[-1].cancelled
+        callback = _end if cancelled else estimator.callback
+        solutions.extend(estimator._solve(group, estimator._start(group), callback))
+    return solutions
+
+
+def _end(progress: Progress) -> bool:
+    """End a fit at once: the callback has ended the path that it is part of."""
+    return True

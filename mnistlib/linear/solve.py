@@ -33,6 +33,8 @@ SHARE_OF_STEPS = 1 / 3
 # Bytes of a parameter in a step and the gradient's change, and again in their copies when the newest is added.
 BYTES_OF_STEP = 4 * 8
 LEAST_STEPS = 3
+# Double precision brings the objective no closer to its minimum than this.
+LEAST_TOL = float(np.finfo(np.float64).eps)
 # Numbers in single precision, or bytes, do not deserve coefficients to more digits.
 FINAL_STEP_OF_SINGLE = 0.3
 
@@ -162,8 +164,8 @@ def solve(
     list of Solution
         One for each model, in order.
     """
-    options: dict[str, Any] = {"tol": tol, "max_iter": max_iter, "callback": callback, "random_state": random_state}
-    options["remembered"] = problem.steps_remembered
+    options: dict[str, Any] = {"tol": max(tol, LEAST_TOL), "max_iter": max_iter, "callback": callback}
+    options |= {"random_state": random_state, "remembered": problem.steps_remembered}
     if problem.X.dtype != np.float64:
         options["final_step"] = FINAL_STEP_OF_SINGLE
     if problem.X.size <= 2 * CHEAP_NUMBERS:
