@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from mnistlib import LocalBackend, MissingExtraError, ScriptJob, SweepJob, TrainJob
-from mnistlib.runs.tracking import MlflowRun
+from mnistlib.runs.mlflow import MlflowRun
 
 JOB = TrainJob(dataset="digits", regularization=0.5, tol=1e-2)
 

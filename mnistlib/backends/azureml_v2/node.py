@@ -24,7 +24,7 @@ from mnistlib.jobs import Job
 from mnistlib.models.interfaces import Registrar, Registration
 from mnistlib.models.version import ModelVersion
 from mnistlib.runs import RunRecord, RunStatus
-from mnistlib.runs.tracking import MlflowRun
+from mnistlib.runs.mlflow import MlflowRun
 
 _TRACKING = re.compile(r"(?:azureml|https)://(?P<host>[^/]+)/mlflow/v\d\.\d(?P<workspace>/subscriptions/[^?]+)")
 
