@@ -19,19 +19,24 @@ A loader of your own is tested against them in a few lines:
 >>> test_it_refuses_every_damaged_file()
 """
 
-import gzip
 import math
-import struct
-import zlib
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mnistlib.errors import MissingExtraError
-from mnistlib.idx import TYPE_CODES
+from mnistlib.testing.files import (
+    CODES,
+    MAX_SIDE,
+    DamagedFile,
+    HeaderBytes,
+    IdxFile,
+    encode_idx,
+    gzip_bytes,
+    header_bytes,
+)
 
 try:
     from hypothesis import reject
@@ -39,90 +44,24 @@ try:
 except ImportError as error:
     raise MissingExtraError("mnistlib.testing", "testing") from error
 
+from mnistlib.testing.damages import DAMAGES, GZIP_DAMAGES, IDX_DAMAGES
+
+__all__ = [
+    "DAMAGES",
+    "Compression",
+    "DamagedFile",
+    "HeaderBytes",
+    "IdxFile",
+    "damaged_idx_files",
+    "encode_idx",
+    "idx_arrays",
+    "idx_dtypes",
+    "idx_files",
+    "idx_headers",
+    "idx_shapes",
+]
+
 Compression = Literal["plain", "gzip", "either"]
-
-_CODES = {dtype.newbyteorder("="): code for code, dtype in TYPE_CODES.items()}
-_MAX_SIDE = 2**32 - 1
-
-
-@dataclass(frozen=True, eq=False)
-class IdxFile:
-    """A well-formed IDX file.
-
-    Attributes
-    ----------
-    content : bytes
-        The whole file, compressed or not.
-    array : ndarray
-        What a reader must make of it, in the machine's byte order.
-    compressed : bool
-        Whether `content` is gzip.
-    """
-
-    content: bytes
-    array: NDArray[Any]
-    compressed: bool
-
-
-@dataclass(frozen=True)
-class HeaderBytes:
-    """A well-formed IDX header with nothing after it.
-
-    Attributes
-    ----------
-    content : bytes
-        The header: magic number and sizes.
-    dtype : numpy.dtype
-        Type of the elements it announces, in the machine's byte order.
-    shape : tuple of int
-        Sides it announces.
-    nbytes : int
-        Bytes of data it announces.
-    """
-
-    content: bytes
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    nbytes: int
-
-
-@dataclass(frozen=True, eq=False)
-class DamagedFile:
-    """An IDX file that no reader may accept.
-
-    Attributes
-    ----------
-    content : bytes
-        The whole damaged file.
-    damage : str
-        What is wrong with it: one of :data:`DAMAGES`.
-    compressed : bool
-        Whether `content` was compressed with gzip, before or after the damage.
-    array : ndarray
-        What the file held before it was damaged.
-    """
-
-    content: bytes
-    damage: str
-    compressed: bool
-    array: NDArray[Any]
-
-
-def encode_idx(array: NDArray[Any]) -> bytes:
-    """Return the plain IDX bytes of `array`, made the obvious way: a reference to compare a writer with.
-
-    Parameters
-    ----------
-    array : ndarray
-        One of the six types, in any byte order and layout.
-
-    Examples
-    --------
-    >>> encode_idx(np.array([1, 2], dtype=np.int16)).hex(" ", 4)
-    '00000b01 00000002 00010002'
-    """
-    stored = np.asarray(array, array.dtype.newbyteorder(">"))
-    return _header(_CODES[array.dtype.newbyteorder("=")], array.shape) + np.ascontiguousarray(stored).tobytes()
 
 
 def idx_dtypes(*, native: bool = False) -> st.SearchStrategy[np.dtype[Any]]:
@@ -141,7 +80,7 @@ def idx_dtypes(*, native: bool = False) -> st.SearchStrategy[np.dtype[Any]]:
     """
     orders = "=" if native else "=<>"
     return st.builds(
-        lambda dtype, order: dtype.newbyteorder(order), st.sampled_from(list(_CODES)), st.sampled_from(orders)
+        lambda dtype, order: dtype.newbyteorder(order), st.sampled_from(list(CODES)), st.sampled_from(orders)
     )
 
 
@@ -244,7 +183,7 @@ def idx_files(
 
 
 @st.composite
-def idx_headers(draw: st.DrawFn, *, min_dims: int = 0, max_dims: int = 64, max_side: int = _MAX_SIDE) -> HeaderBytes:
+def idx_headers(draw: st.DrawFn, *, min_dims: int = 0, max_dims: int = 64, max_side: int = MAX_SIDE) -> HeaderBytes:
     """Draw well-formed headers, that announce anything from nothing to far more than any machine holds.
 
     No data follows them, so each lies unless ``nbytes`` is 0; put data behind one to see how far it is believed.
@@ -264,11 +203,11 @@ def idx_headers(draw: st.DrawFn, *, min_dims: int = 0, max_dims: int = 64, max_s
     """
     dtype = draw(idx_dtypes(native=True))
     # Both ends of the range matter most, and where 32 bits of a product end.
-    landmarks = [side for side in (0, 1, 2, 2**16, 2**31, _MAX_SIDE) if side <= max_side]
+    landmarks = [side for side in (0, 1, 2, 2**16, 2**31, MAX_SIDE) if side <= max_side]
     sides = st.one_of(st.sampled_from(landmarks), st.integers(0, max_side))
     dimensions = draw(_dimensions(min_dims, max_dims))
     shape = tuple(draw(st.lists(sides, min_size=dimensions, max_size=dimensions)))
-    return HeaderBytes(_header(_CODES[dtype], shape), dtype, shape, math.prod(shape) * dtype.itemsize)
+    return HeaderBytes(header_bytes(CODES[dtype], shape), dtype, shape, math.prod(shape) * dtype.itemsize)
 
 
 @st.composite
@@ -299,10 +238,10 @@ def damaged_idx_files(
     array = draw(idx_arrays() if arrays is None else arrays)
     compressed = draw(_compressed(compression))
     plain = encode_idx(array)
-    possible = {damage: contents(plain, array) for damage, contents in _IDX_DAMAGES.items()}
+    possible = {damage: contents(plain, array) for damage, contents in IDX_DAMAGES.items()}
     if compressed:
-        possible = {damage: contents.map(_gzip) for damage, contents in possible.items() if contents is not None}
-        possible |= {damage: contents(plain) for damage, contents in _GZIP_DAMAGES.items()}
+        possible = {damage: contents.map(gzip_bytes) for damage, contents in possible.items() if contents is not None}
+        possible |= {damage: contents(plain) for damage, contents in GZIP_DAMAGES.items()}
     wanted = {
         damage: contents
         for damage, contents in possible.items()
@@ -314,10 +253,6 @@ def damaged_idx_files(
     return DamagedFile(draw(wanted[damage]), damage, compressed, array.astype(array.dtype.newbyteorder("=")))
 
 
-def _header(code: int, shape: tuple[int, ...]) -> bytes:
-    return struct.pack(f">BBBB{len(shape)}I", 0, 0, code, len(shape), *shape)
-
-
 def _dimensions(least: int, most: int) -> st.SearchStrategy[int]:
     """Draw few dimensions half of the time, since that is what files have."""
     return st.one_of(st.integers(least, max(least, min(most, 4))), st.integers(least, most))
@@ -327,15 +262,11 @@ def _compressed(compression: Compression) -> st.SearchStrategy[bool]:
     return st.booleans() if compression == "either" else st.just(compression == "gzip")
 
 
-def _gzip(content: bytes, level: int = 6) -> bytes:
-    return gzip.compress(content, level, mtime=0)
-
-
 @st.composite
 def _gzipped(draw: st.DrawFn, plain: bytes, max_members: int) -> bytes:
     cuts = sorted(draw(st.lists(st.integers(0, len(plain)), max_size=max_members - 1)))
     level = draw(st.sampled_from([6, 1, 0, 9]))
-    return b"".join(_gzip(plain[a:b], level) for a, b in zip([0, *cuts], [*cuts, len(plain)], strict=True))
+    return b"".join(gzip_bytes(plain[a:b], level) for a, b in zip([0, *cuts], [*cuts, len(plain)], strict=True))
 
 
 def _fortran(array: NDArray[Any]) -> NDArray[Any]:
@@ -373,129 +304,3 @@ _LAYOUTS: list[Callable[[NDArray[Any]], NDArray[Any]]] = [
     _unaligned,
     _read_only,
 ]
-
-
-# Each damage is a function that returns the strategy of damaged contents, or None where an array can't have it.
-# `plain` is the sound file, `array` what it holds.
-
-_Damaged = st.SearchStrategy[bytes] | None
-
-
-def _empty(plain: bytes, array: NDArray[Any]) -> _Damaged:
-    return st.just(b"")
-
-
-def _cut_magic(plain: bytes, array: NDArray[Any]) -> _Damaged:
-    return st.integers(1, 3).map(lambda length: plain[:length])
-
-
-def _cut_sizes(plain: bytes, array: NDArray[Any]) -> _Damaged:
-    if not array.ndim:
-        return None
-    return st.integers(4, 4 + 4 * array.ndim - 1).map(lambda length: plain[:length])
-
-
-def _cut_between_elements(plain: bytes, array: NDArray[Any]) -> _Damaged:
-    if not array.size:
-        return None
-    return st.integers(1, array.size).map(lambda lost: plain[: len(plain) - lost * array.itemsize])
-
-
-def _cut_inside_element(plain: bytes, array: NDArray[Any]) -> _Damaged:
-    if not array.size or array.itemsize == 1:
-        return None
-    lost = st.integers(0, array.nbytes - 1).filter(lambda lost: lost % array.itemsize)
-    return lost.map(lambda lost: plain[: len(plain) - lost])
-
-
-def _trailing(plain: bytes, array: NDArray[Any]) -> _Damaged:
-    return st.binary(min_size=1, max_size=40).map(lambda more: plain + more)
-
-
-def _wrong_start(plain: bytes, array: NDArray[Any]) -> _Damaged:
-    starts = st.binary(min_size=2, max_size=2).filter(lambda start: start not in {b"\0\0", b"\x1f\x8b"})
-    return starts.map(lambda start: start + plain[2:])
-
-
-def _unknown_type(plain: bytes, array: NDArray[Any]) -> _Damaged:
-    codes = st.sampled_from([code for code in range(256) if code not in TYPE_CODES])
-    return codes.map(lambda code: plain[:2] + bytes([code]) + plain[3:])
-
-
-def _too_many_dimensions(plain: bytes, array: NDArray[Any]) -> _Damaged:
-    code, data = plain[2], plain[4 + 4 * array.ndim :]
-    return st.integers(65, 255).map(lambda dimensions: _header(code, (1,) * dimensions) + data)
-
-
-def _oversize_side(plain: bytes, array: NDArray[Any]) -> _Damaged:
-    """Announce more along one axis, where that announces more data at all."""
-    axes = [axis for axis in range(array.ndim) if 0 not in array.shape[:axis] + array.shape[axis + 1 :]]
-    if not axes:
-        return None
-    return st.sampled_from(axes).flatmap(
-        lambda axis: st.integers(array.shape[axis] + 1, _MAX_SIDE).map(
-            lambda side: plain[: 4 + 4 * axis] + side.to_bytes(4, "big") + plain[8 + 4 * axis :]
-        )
-    )
-
-
-def _past_64_bits(plain: bytes, array: NDArray[Any]) -> _Damaged:
-    """Announce a product that wraps in 64 bits, to zero or to a small number for some."""
-    code, data = plain[2], plain[4 + 4 * array.ndim :]
-    shapes = st.sampled_from([(_MAX_SIDE,) * 4, (2**16,) * 4, (2**31, 2**31, 4), (_MAX_SIDE, _MAX_SIDE, 2)])
-    return shapes.map(lambda shape: _header(code, shape) + data)
-
-
-def _cut_gzip(plain: bytes) -> _Damaged:
-    content = _gzip(plain)
-    return st.integers(1, len(content) - 1).map(lambda length: content[:length])
-
-
-def _corrupt_gzip(plain: bytes) -> _Damaged:
-    content = _gzip(plain)
-
-    def flip(bit: int) -> bytes:
-        damaged = bytearray(content)
-        damaged[bit // 8] ^= 1 << bit % 8
-        return bytes(damaged)
-
-    # From after the header, which is not protected by the checksum; some bits of deflate mean nothing, either.
-    return st.integers(10 * 8, 8 * len(content) - 1).map(flip).filter(lambda damaged: not _is_sound_gzip(damaged))
-
-
-def _gzip_garbage(plain: bytes) -> _Damaged:
-    # Zeros are no garbage: gzip(1) takes them for padding.
-    garbage = st.binary(min_size=1, max_size=40).filter(lambda more: more[0] != 0)
-    return garbage.map(lambda more: _gzip(plain) + more).filter(lambda content: not _is_sound_gzip(content))
-
-
-def _is_sound_gzip(content: bytes) -> bool:
-    try:
-        gzip.decompress(content)
-    except (EOFError, gzip.BadGzipFile, zlib.error):
-        return False
-    return True
-
-
-_IDX_DAMAGES: dict[str, Callable[[bytes, NDArray[Any]], _Damaged]] = {
-    "an empty file": _empty,
-    "a truncated magic number": _cut_magic,
-    "truncated sizes": _cut_sizes,
-    "data truncated between elements": _cut_between_elements,
-    "data truncated inside an element": _cut_inside_element,
-    "trailing bytes": _trailing,
-    "a wrong start": _wrong_start,
-    "an unknown type code": _unknown_type,
-    "too many dimensions": _too_many_dimensions,
-    "an oversize side": _oversize_side,
-    "sizes whose product passes 2**64": _past_64_bits,
-}
-
-_GZIP_DAMAGES: dict[str, Callable[[bytes], _Damaged]] = {
-    "truncated gzip": _cut_gzip,
-    "corrupt gzip": _corrupt_gzip,
-    "garbage after the gzip data": _gzip_garbage,
-}
-
-#: Every damage that :func:`damaged_idx_files` does.
-DAMAGES: tuple[str, ...] = (*_IDX_DAMAGES, *_GZIP_DAMAGES)
