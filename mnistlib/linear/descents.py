@@ -76,7 +76,7 @@ class Descents:
         self._by_position = False
         self._axes: Floats | None = None
         self._by_diagonal = self._cheap or not blocks_pay(coarse)
-        self._leads = leaders(objective.C_values)
+        self._leads = [] if self._by_diagonal else leaders(objective.C_values)
 
     @property
     def in_double(self) -> bool:

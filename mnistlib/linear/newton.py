@@ -125,15 +125,14 @@ class Newton:
         self.objective = objective
         self._tol = tol
         self._final_step = final_step
-        self._by_hessian: HessianSteps | None = None
-        self._by_products: ProductSteps | None = None
+        self._steps: HessianSteps | ProductSteps
         known = state.directions
         if small(objective):
             assert not isinstance(known, ProductState)
-            self._by_hessian = HessianSteps(objective, tol=tol, state=known)
+            self._steps = HessianSteps(objective, tol=tol, state=known)
         else:
             assert not isinstance(known, HessianState)
-            self._by_products = ProductSteps(objective, coarse=coarse, inverse=inverse, state=known)
+            self._steps = ProductSteps(objective, coarse=coarse, inverse=inverse, state=known)
         self.iteration, self._directions = state.iteration, known
         self._least_decrement, self._last_gain = state.least_decrement, state.gain
         self._first_length, self._idle, self._finished = state.first_length, state.idle, state.finished
@@ -186,7 +185,7 @@ class Newton:
     @property
     def _left(self) -> float:
         """The share of the decrement that the step ahead leaves, by that of the last step and some caution."""
-        if self._by_hessian is None or not 0 < self._least_decrement < np.inf:
+        if isinstance(self._steps, ProductSteps) or not 0 < self._least_decrement < np.inf:
             return 1.0
         return min(1.0, CAUTION * self.decrement / self._least_decrement)
 
@@ -210,7 +209,7 @@ class Newton:
     @property
     def judged(self) -> bool:
         """Whether `distance` is from the Hessian of this point, or of the one before the last step."""
-        exact = self._by_hessian is not None and not self._by_hessian.corrected
+        exact = isinstance(self._steps, HessianSteps) and not self._steps.corrected
         return exact or self._finished or self._estimated
 
     @property
@@ -220,11 +219,10 @@ class Newton:
 
     def estimate_anew(self) -> None:
         """Estimate the gain by the Hessian at the point of the last evaluation."""
-        if self._by_hessian is not None:
-            self._take(self._by_hessian.exact(self._point))
+        if isinstance(self._steps, HessianSteps):
+            self._take(self._steps.exact(self._point))
         else:
-            assert self._by_products is not None
-            self._take(self._by_products.estimated(self._point))
+            self._take(self._steps.estimated(self._point))
         self._estimated = True
 
     @property
@@ -252,10 +250,10 @@ class Newton:
     def _search(self) -> None:
         """Go as far in the direction of the step ahead as pays."""
         start, slope_left = self._point, SLOPE_LEFT
-        if self._by_hessian is not None and not self._careful:
+        if isinstance(self._steps, HessianSteps) and not self._careful:
             fast = self.decrement <= self._least_decrement / FAST
-            self._take(self._by_hessian.renewed(start, (self._step, self.decrement), fast=fast))
-            slope_left = LATER_SLOPE_LEFT if self._by_hessian.corrected else SLOPE_LEFT
+            self._take(self._steps.renewed(start, (self._step, self.decrement), fast=fast))
+            slope_left = LATER_SLOPE_LEFT if self._steps.corrected else SLOPE_LEFT
         search = LineSearch(start.value, -self._slope, precision=EPS, slope_left=slope_left, first=self._first_length)
         while True:
             point = self._evaluated(start.parameters - search.length * self._step)
@@ -266,8 +264,8 @@ class Newton:
         first_length = search.next_first_length(slope)
         if verdict is Verdict.NO_STEP:
             point, first_length = self._evaluated(start.parameters), 1.0
-        if self._by_hessian is not None:
-            self._by_hessian.took(start, point, tries=search.tries)
+        if isinstance(self._steps, HessianSteps):
+            self._steps.took(start, point, tries=search.tries)
         idle = start.value - point.value <= search.noise and self.decrement >= self._least_decrement / 2
         idle = idle or verdict is Verdict.NO_STEP
         self._move(point, first_length=first_length, idle=self._idle + 1 if idle else 0)
@@ -276,9 +274,7 @@ class Newton:
         """Note a step. Nothing is computed here that could be interrupted: a cancelled fit is of one piece."""
         self._last_gain = self.gain
         self._least_decrement = min(self.decrement, self._least_decrement)
-        steps = self._by_hessian or self._by_products
-        assert steps is not None
-        self._directions = steps.state  # before the next `aim`, which a fit that goes on from here will repeat
+        self._directions = self._steps.state  # before the next `aim`, which a fit that goes on from here will repeat
         self._first_length, self._idle = first_length, idle
         self.iteration += 1
         self._point = point
@@ -290,12 +286,11 @@ class Newton:
     def _aim(self) -> None:
         """Choose the step ahead."""
         self._final_decrement = self._final_decrement_at(self._point)
-        if self._by_hessian is not None:
-            self._take(self._by_hessian.aim(self._point, stuck=self._idle > 0))
+        if isinstance(self._steps, HessianSteps):
+            self._take(self._steps.aim(self._point, stuck=self._idle > 0))
         else:
-            assert self._by_products is not None
             history = History(self._last_gain, self._least_decrement, self._final_decrement)
-            self._take(self._by_products.aim(self._point, history))
+            self._take(self._steps.aim(self._point, history))
         self._careful = self._idle > 0 and self.gain > self._tol
         if self._careful:
             self._step = self._careful_step()
