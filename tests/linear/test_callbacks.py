@@ -70,7 +70,10 @@ def test_each_iteration_is_a_task_of_the_fit() -> None:
 
 
 @pytest.mark.parametrize("X", COLUMNS.values(), ids=COLUMNS.keys())
-def test_the_model_after_an_iteration_has_the_objective_that_is_reported(X: Any) -> None:
+def test_the_model_after_an_iteration_has_the_objective_that_is_reported(
+    X: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mnistlib.linear.progress.REPORT_EVERY", np.inf)  # none in the middle of an iteration
     recorder, reported = Recorder(), []
     fit(recorder, X, callback=lambda progress: reported.append(progress.objective))
     for objective, (_, model) in zip(reported, recorder.ended[:-2], strict=True):
