@@ -1,15 +1,15 @@
-"""For your own tests: Hypothesis strategies for everything that an IDX loader may meet.
+"""Hypothesis strategies for tests of IDX loaders.
 
 :func:`~mnistlib.testing.strategies.idx_arrays`
     Arrays that IDX can hold: six types, any byte order, 0 to 64 dimensions, zero sides.
 :func:`~mnistlib.testing.strategies.idx_files`
     Whole files, plain and gzip, with the array that they hold.
 :func:`~mnistlib.testing.strategies.idx_headers`
-    Headers alone, with what they announce. Most of them lie.
+    Headers without data, with the type and shape that they announce.
 :func:`~mnistlib.testing.strategies.damaged_idx_files`
-    Files that a loader must refuse, each with the damage in words.
+    Files that a loader must refuse, each with a description of the damage.
 :func:`~mnistlib.testing.strategies.encode_idx`
-    The plain bytes of an array, made without the writer under test.
+    The IDX bytes of an array, made without the writer under test.
 
 Needs the ``testing`` extra.
 """

@@ -1,6 +1,6 @@
-"""Contract of every backend: a suite of tests for pytest, for the backends of other distributions too.
+"""Contract of every backend: a pytest suite, for the backends of other distributions too.
 
-A test module of the backend imports all of it and gives the one fixture that the suite needs::
+A test module of the backend imports the suite and defines the only fixture that the suite needs::
 
     import pytest
     from mnistlib.testing.contract import *
@@ -15,10 +15,10 @@ A test module of the backend imports all of it and gives the one fixture that th
 
         return make
 
-The tests call the methods of `Backend`, `Run`, `Models`, `Services` and `Service` only. Scripts stand in for long jobs:
-they print when they have begun and go on until they are cancelled, so that no test depends on time.
+The tests call the methods of `Backend`, `Run`, `Models`, `Services` and `Service` only. Long jobs are
+scripts that print a line at their start and run until they are cancelled, so that no test depends on time.
 
-subjects   the backend under contract, and the fixtures
+subjects   the backend under test, and the fixtures
 jobs       training, sweeps and scripts
 runs       failure, cancellation, waiting, other processes, plans
 registry   registered models

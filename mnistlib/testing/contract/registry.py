@@ -14,7 +14,7 @@ from mnistlib.testing.contract.subjects import LIMIT, TRAIN, Finished, until
 
 
 class TestRegistry:
-    def test_a_registered_model_is_got_back_by_name_and_answers_as_it_did(self, trained: Finished) -> None:
+    def test_a_registered_model_is_found_by_name_and_predicts_the_same(self, trained: Finished) -> None:
         run = trained.run
         result = run.result(LIMIT)
         version = run.register_model("sklearn_mnist", description="the first", tags={"by": "me"})
@@ -25,7 +25,7 @@ class TestRegistry:
         test = mnistlib.load_dataset("digits").test
         assert np.mean(known.load().predict(test.images) == test.labels) == result.metrics["accuracy"]
 
-    def test_versions_count_up_from_1_and_no_number_comes_twice(self, trained: Finished) -> None:
+    def test_versions_count_up_from_1_and_no_number_is_used_twice(self, trained: Finished) -> None:
         run = trained.run
         assert [run.register_model("m").version for _ in range(3)] == [1, 2, 3]
         trained.backend.models.delete("m", 3)
@@ -40,7 +40,7 @@ class TestRegistry:
         path = trained.backend.models.download("m", None, tmp_path / "copy")
         assert mnistlib.load_model(path).description is not None
 
-    def test_a_model_that_is_not_there_is_refused_with_what_there_is(self, trained: Finished) -> None:
+    def test_a_missing_model_is_an_error_that_names_it(self, trained: Finished) -> None:
         run = trained.run
         run.register_model("mine")
         with pytest.raises(ModelNotFoundError, match="mine"):
@@ -49,18 +49,18 @@ class TestRegistry:
             trained.backend.models.get("mine", 7)
 
     @pytest.mark.parametrize("name", ["", "a b", "-a", "a/b", "x" * 256])
-    def test_a_name_that_no_model_may_have_is_refused(self, trained: Finished, name: str) -> None:
+    def test_an_invalid_name_is_an_error(self, trained: Finished, name: str) -> None:
         run = trained.run
         with pytest.raises(ModelError, match="name"):
             run.register_model(name)
 
-    def test_a_run_that_failed_has_nothing_to_register(self, backend: Backend) -> None:
+    def test_registering_a_failed_run_is_an_error(self, backend: Backend) -> None:
         run = backend.submit(TrainJob(dataset="nowhere"))
         run.wait(LIMIT)
         with pytest.raises(RunStateError, match="failed"):
             run.register_model("m")
 
-    def test_a_job_registers_its_model_itself_when_it_has_completed(self, backend: Backend) -> None:
+    def test_a_job_with_register_as_registers_its_model_when_it_completes(self, backend: Backend) -> None:
         run = backend.submit(TRAIN, register_as="itself")
         assert run.wait(LIMIT) is RunStatus.COMPLETED
         until(lambda: backend.models.list("itself"))
@@ -68,12 +68,12 @@ class TestRegistry:
         assert known.sha256 == run.register_model("by_hand").sha256
         assert known.metrics["accuracy"] == run.metrics().latest["accuracy"]
 
-    def test_a_name_that_no_model_may_have_is_refused_before_anything_runs(self, backend: Backend) -> None:
+    def test_an_invalid_name_is_an_error_before_the_job_runs(self, backend: Backend) -> None:
         with pytest.raises(ModelError, match="name"):
             backend.submit(TRAIN, register_as="a b")
         assert backend.runs() == []
 
-    def test_of_a_sweep_the_best_model_is_registered(self, swept: Finished) -> None:
+    def test_registering_a_sweep_registers_its_best_model(self, swept: Finished) -> None:
         run = swept.run
         assert run.best is not None
         assert run.register_model("sweep").sha256 == run.best.register_model("child").sha256

@@ -26,7 +26,7 @@ from mnistlib.testing.contract.subjects import (
 
 
 class TestFailure:
-    def test_it_raises_one_class_with_the_original_as_cause_and_the_log_in_the_message(self, backend: Backend) -> None:
+    def test_a_failed_run_raises_job_failed_error_with_the_original_as_cause(self, backend: Backend) -> None:
         run = backend.submit(TrainJob(dataset="nowhere"))
         with pytest.raises(JobFailedError, match="'nowhere' is neither a data set") as caught:
             run.result(LIMIT)
@@ -34,7 +34,7 @@ class TestFailure:
         assert run.id in str(caught.value)
         assert isinstance(caught.value.__cause__, DataError | None)
 
-    def test_a_script_that_fails_fails_its_run_and_its_last_words_are_in_the_message(
+    def test_the_error_of_a_failed_script_has_its_exit_status_and_last_output(
         self, backend: Backend, source: Path
     ) -> None:
         run = backend.submit(script(source, "import sys\nprint('last words')\nsys.exit(3)\n"))
@@ -43,7 +43,7 @@ class TestFailure:
         assert "last words" in str(caught.value)
         assert isinstance(caught.value.__cause__, ScriptFailedError | None)
 
-    def test_the_same_error_comes_to_a_handle_from_another_process(self, subject: Subject) -> None:
+    def test_another_process_gets_the_same_error(self, subject: Subject) -> None:
         run = subject.backend.submit(TrainJob(dataset="nowhere"))
         run.wait(LIMIT)
         code = f"""
@@ -70,7 +70,7 @@ class TestCancel:
         with pytest.raises(JobCancelledError, match=f"run {run.id} was cancelled"):
             run.result()
 
-    def test_whatever_a_script_has_started_is_stopped_with_it(self, backend: Backend, source: Path) -> None:
+    def test_processes_started_by_a_script_are_stopped_with_it(self, backend: Backend, source: Path) -> None:
         job = script(
             source,
             "import subprocess, sys, pathlib\n"
@@ -85,7 +85,7 @@ class TestCancel:
         run.wait(LIMIT)
         until(lambda: not Path("/proc", pid.read_text()).exists() or _is_zombie(int(pid.read_text())))
 
-    def test_a_queued_run_never_begins(self, backend: Backend, source: Path) -> None:
+    def test_a_cancelled_queued_run_never_starts(self, backend: Backend, source: Path) -> None:
         first = begun(backend.submit(endless(source)))
         second = backend.submit(TRAIN)
         second.cancel()
@@ -93,7 +93,7 @@ class TestCancel:
         assert second.wait(LIMIT) is RunStatus.CANCELLED
         assert "outputs/sklearn_mnist_model.pkl" not in second.files()
 
-    def test_a_fit_stops_and_keeps_the_best_model_so_far_marked(self, backend: Backend, tmp_path: Path) -> None:
+    def test_a_cancelled_fit_keeps_its_best_model(self, backend: Backend, tmp_path: Path) -> None:
         run = backend.submit(endless_training(tmp_path))
         until(lambda: "objective" in run.metrics())
         run.cancel()
@@ -107,14 +107,14 @@ class TestCancel:
         subprocess.run([sys.executable, "-c", code], check=True)
         assert run.wait(LIMIT) is RunStatus.CANCELLED
 
-    def test_cancelling_what_has_ended_changes_nothing(self, trained: Finished) -> None:
+    def test_cancelling_an_ended_run_changes_nothing(self, trained: Finished) -> None:
         run = trained.run
         run.cancel()
         assert run.status is RunStatus.COMPLETED
 
 
 class TestWaiting:
-    def test_a_timeout_is_an_error_that_harms_nothing(self, backend: Backend, source: Path) -> None:
+    def test_a_timeout_is_an_error_and_the_run_goes_on(self, backend: Backend, source: Path) -> None:
         run = begun(backend.submit(endless(source)))
         with pytest.raises(TimeoutError, match=f"run {run.id} is still running"):
             run.wait(0.05)
@@ -124,7 +124,7 @@ class TestWaiting:
         run.cancel()
         run.wait(LIMIT)
 
-    def test_logs_are_followed_live_to_the_end(self, backend: Backend, source: Path) -> None:
+    def test_logs_are_followed_while_the_run_writes_them(self, backend: Backend, source: Path) -> None:
         job = script(
             source,
             "import pathlib, time\nprint('one')\n"
@@ -149,7 +149,7 @@ class TestAttaching:
         accuracy = run.metrics().latest["accuracy"]
         assert done.stdout == f"{run.experiment} completed {accuracy} {len(run.files())}\n"
 
-    def test_also_while_it_runs(self, subject: Subject, source: Path) -> None:
+    def test_another_process_sees_a_running_run(self, subject: Subject, source: Path) -> None:
         run = begun(subject.backend.submit(endless(source)))
         code = (
             f"import mnistlib; run = {subject.expression}.attach({run.id!r}); print(run.status, 'begun' in run.logs())"
@@ -159,7 +159,7 @@ class TestAttaching:
         run.wait(LIMIT)
         assert done.stdout == "running True\n"
 
-    def test_an_unknown_id_is_refused(self, backend: Backend) -> None:
+    def test_an_unknown_id_is_an_error(self, backend: Backend) -> None:
         with pytest.raises(RunNotFoundError, match="no run 'nosuch'"):
             backend.attach("nosuch")
 
@@ -170,12 +170,12 @@ class TestAttaching:
 
 
 class TestConcurrency:
-    def test_jobs_submitted_at_once_all_complete_under_different_ids(self, backend: Backend) -> None:
+    def test_concurrent_jobs_complete_with_different_ids(self, backend: Backend) -> None:
         runs = [backend.submit(TRAIN) for _ in range(4)]
         assert {run.wait(LIMIT) for run in runs} == {RunStatus.COMPLETED}
         assert len({run.id for run in runs}) == 4
 
-    def test_two_processes_lose_nothing(self, subject: Subject) -> None:
+    def test_jobs_of_two_processes_all_complete(self, subject: Subject) -> None:
         code = (
             f"import mnistlib; backend = {subject.expression}; job = mnistlib.TrainJob(dataset='digits', tol=0.1)\n"
             "print(*(backend.submit(job).id for _ in range(2)))"
@@ -190,13 +190,13 @@ class TestConcurrency:
 
 
 class TestPlanning:
-    def test_a_plan_says_what_would_be_done_and_does_nothing(self, backend: Backend) -> None:
+    def test_a_plan_lists_steps_and_runs_nothing(self, backend: Backend) -> None:
         plan = backend.plan(TRAIN)
         assert plan.steps
         assert all(step in str(plan) for step in plan.steps)
         assert backend.runs() == []
 
-    def test_records_tell_what_is_known_of_all_runs(self, backend: Backend) -> None:
+    def test_records_have_the_description_status_and_metrics_of_a_run(self, backend: Backend) -> None:
         run = backend.submit(TRAIN, experiment="mine", name="first", tags={"by": "me"})
         run.wait(LIMIT)
         (record,) = backend.records()
@@ -204,7 +204,7 @@ class TestPlanning:
         assert (record.name, dict(record.tags), record.status) == ("first", {"by": "me"}, RunStatus.COMPLETED)
         assert dict(record.metrics) == run.metrics().latest == dict(run.record.metrics)
 
-    def test_a_run_can_be_brought_here(self, trained: Finished) -> None:
+    def test_a_run_is_downloaded_to_a_local_folder(self, trained: Finished) -> None:
         run = trained.run
         assert mnistlib.load_model(run.local_folder() / "outputs").description is not None
 

@@ -19,12 +19,12 @@ from mnistlib.models.service import Service, ServiceStatus
 from mnistlib.models.version import ModelVersion
 from mnistlib.testing.contract.subjects import Finished
 
-LIMIT = 60  # seconds that an answer may take
+LIMIT = 60  # seconds for an answer
 
 
 @pytest.fixture
 def model(trained: Finished) -> Iterator[ModelVersion]:
-    """Give a registered model of a backend, and delete all services at the end."""
+    """Yield a registered model of a backend, and delete all services at the end."""
     if isinstance(trained.backend.services, LocalServices):
         for needed in ("starlette", "uvicorn", "orjson"):
             pytest.importorskip(needed, reason="the extra serve is not installed")
@@ -35,7 +35,7 @@ def model(trained: Finished) -> Iterator[ModelVersion]:
 
 @dataclass(frozen=True)
 class Deployed(Finished):
-    """A backend with one service, its model, and what that is asked for."""
+    """A backend with one service, the service's model, and images to classify."""
 
     model: ModelVersion
     service: Service
@@ -50,7 +50,7 @@ def deployed(trained: Finished, model: ModelVersion) -> Deployed:
 
 
 def ask(service: Service, content: str, **headers: str) -> requests.Response:
-    """Ask a service as any program would."""
+    """Send a request to a service without mnistlib."""
     if service.key is not None:
         headers = {"Authorization": f"Bearer {service.key}"} | headers
     return requests.post(
@@ -63,26 +63,26 @@ def rows_of(images: NDArray[np.uint8]) -> str:
 
 
 class TestAnswers:
-    def test_a_service_answers_as_its_model_does(self, deployed: Deployed) -> None:
+    def test_a_service_predicts_as_its_model_does(self, deployed: Deployed) -> None:
         known = deployed.backend.models.get("digits").load()
         answers = deployed.service.predict(deployed.images)
         assert np.array_equal(answers, known.predict(deployed.images))
         assert deployed.service.predict(deployed.images[:0]).tolist() == []
 
-    def test_its_address_takes_the_tutorials_request_from_any_program(self, deployed: Deployed) -> None:
+    def test_the_scoring_uri_accepts_the_tutorials_request(self, deployed: Deployed) -> None:
         images = deployed.images[:3]
         answer = ask(deployed.service, rows_of(images))
         assert answer.status_code == 200, answer.text
         assert answer.json() == deployed.model.load().predict(images).tolist()
 
-    def test_where_there_is_a_key_nobody_is_answered_without_it(self, deployed: Deployed) -> None:
+    def test_a_service_with_a_key_rejects_requests_without_it(self, deployed: Deployed) -> None:
         if deployed.service.key is None:
-            pytest.skip("only this machine reaches the service")
+            pytest.skip("the service has no key: only this machine can reach it")
         for authorization in ("", "Bearer wrong"):
             answer = ask(deployed.service, rows_of(deployed.images[:1]), Authorization=authorization)
             assert answer.status_code == 401
 
-    def test_bad_images_are_refused_with_the_reason(self, deployed: Deployed) -> None:
+    def test_images_of_another_shape_are_an_error_with_the_reason(self, deployed: Deployed) -> None:
         with pytest.raises(ScoringError, match=r"has 9 numbers, the model takes 64|expected \(n, 8, 8\)"):
             deployed.service.predict(np.zeros((2, 3, 3), np.uint8))
 
@@ -99,7 +99,7 @@ class TestAnswers:
 
 
 class TestHandles:
-    def test_a_service_tells_what_it_is(self, deployed: Deployed) -> None:
+    def test_a_service_has_name_model_status_and_logs(self, deployed: Deployed) -> None:
         assert deployed.service.name == "digits"
         assert deployed.service.model == deployed.model.id == "digits:1"
         assert deployed.service.status is ServiceStatus.RUNNING
@@ -122,11 +122,11 @@ class TestHandles:
             model.deploy(name)
         assert [service.name for service in trained.backend.services.list()] == ["eins", "zwei"]
 
-    def test_one_that_is_not_there_is_refused_with_what_there_is(self, deployed: Deployed) -> None:
+    def test_a_missing_service_is_an_error_that_lists_the_services(self, deployed: Deployed) -> None:
         with pytest.raises(ServiceNotFoundError, match="no service 'letters': there are digits"):
             deployed.backend.services.get("letters")
 
-    def test_a_deleted_service_is_gone_and_its_model_is_not(self, deployed: Deployed) -> None:
+    def test_deleting_a_service_keeps_its_model(self, deployed: Deployed) -> None:
         other = deployed.backend.services.get("digits")
         deployed.service.delete()
         assert list(deployed.backend.services.list()) == []
@@ -141,13 +141,13 @@ class TestHandles:
 
 
 class TestNames:
-    def test_a_name_that_no_service_may_have_is_refused(self, trained: Finished, model: ModelVersion) -> None:
+    def test_an_invalid_name_is_an_error(self, trained: Finished, model: ModelVersion) -> None:
         for name in ("", "ab", "a_b", "Digits", "7up", "a-", "a" * 33, "a/b"):
             with pytest.raises(DeploymentError, match="a service's name must be"):
                 model.deploy(name)
         assert list(trained.backend.services.list()) == []
 
-    def test_a_taken_name_is_refused_with_advice(self, deployed: Deployed) -> None:
+    def test_a_name_in_use_is_an_error_with_advice(self, deployed: Deployed) -> None:
         with pytest.raises(DeploymentError, match=r"there is a service 'digits' already.*replace=True"):
             deployed.model.deploy("digits")
         assert deployed.service.predict(deployed.images[:1]).shape == (1,)
@@ -159,10 +159,10 @@ class TestNames:
         assert service.model == deployed.service.model == "digits:2"
         assert np.array_equal(service.predict(deployed.images), deployed.model.load().predict(deployed.images))
 
-    def test_replacing_what_is_not_there_deploys_it(self, trained: Finished, model: ModelVersion) -> None:
+    def test_replace_deploys_a_missing_service(self, trained: Finished, model: ModelVersion) -> None:
         assert model.deploy("digits", replace=True).status is ServiceStatus.RUNNING
 
-    def test_a_model_that_is_registered_elsewhere_is_refused(
+    def test_a_model_of_another_registry_is_an_error(
         self, trained: Finished, model: ModelVersion, tmp_path_factory: pytest.TempPathFactory
     ) -> None:
         elsewhere = mnistlib.LocalBackend(tmp_path_factory.mktemp("elsewhere"))

@@ -1,4 +1,4 @@
-"""Subjects of the contract, the fixtures that the tests share, and jobs that go on until they are told to end."""
+"""The backend under test, shared fixtures, and jobs that run until they are cancelled."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from mnistlib.backends import Backend
 from mnistlib.jobs import Job, ScriptJob, SweepJob, TrainJob
 from mnistlib.runs import Run
 
-#: Seconds that anything in the contract may take before it counts as hanging.
+#: Timeout of every step of the contract, in seconds.
 LIMIT = 120
 TRAIN = TrainJob(dataset="digits", regularization=0.5)
 SWEEP = SweepJob(base=TRAIN, regularization=[0.1, 1.0, 10.0])
@@ -21,14 +21,14 @@ SWEEP = SweepJob(base=TRAIN, regularization=[0.1, 1.0, 10.0])
 
 @dataclass(frozen=True)
 class Subject:
-    """A backend under contract.
+    """A backend under test.
 
     Attributes
     ----------
     backend : Backend
-        The backend, with no runs, or with the one that was asked for.
+        The backend, with no run or with the requested run.
     expression : str
-        Python expression of the same backend for another process, in which ``mnistlib`` is imported.
+        Python expression that makes the same backend in another process that has imported ``mnistlib``.
     """
 
     backend: Backend
@@ -37,13 +37,13 @@ class Subject:
 
 @dataclass(frozen=True)
 class Finished(Subject):
-    """A backend with one run, which has completed."""
+    """A backend with one completed run."""
 
     run: Run
 
 
 MakeSubject = Callable[[Job | None], Subject]
-"""Makes a backend in which one job has completed, or none has run."""
+"""Function that returns a backend with one completed job, or with no run."""
 
 
 @pytest.fixture
@@ -85,11 +85,11 @@ def source(tmp_path: Path) -> Path:
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Wait until a condition holds; fail if that takes too long."""
+    """Wait until a condition holds; fail after `LIMIT` seconds."""
     deadline = time.monotonic() + LIMIT
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.1)  # each look at a cluster is several requests
+        time.sleep(0.1)  # each check on a cluster sends several requests
 
 
 def script(source: Path, text: str, **options: object) -> ScriptJob:
@@ -104,13 +104,13 @@ def endless(source: Path) -> ScriptJob:
 
 
 def begun(run: Run) -> Run:
-    """Return a run once its script has begun."""
+    """Wait until the script of a run has begun, and return the run."""
     until(lambda: "begun" in run.logs().splitlines())
     return run
 
 
 def endless_training(folder: Path) -> TrainJob:
-    """Return a fit that takes minutes: many images of noise, and a tolerance that is never reached."""
+    """Return a training job that takes minutes: many images of noise, and a tolerance that is never reached."""
     generator = np.random.default_rng(0)
     data = folder / "noise"
     data.mkdir()
