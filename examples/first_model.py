@@ -1,4 +1,4 @@
-"""Train a classifier on the digits that scikit-learn ships, keep it, load it back and use it."""
+"""Train a classifier on the digits that scikit-learn ships, load its model and predict labels."""
 
 import tempfile
 

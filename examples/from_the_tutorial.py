@@ -1,4 +1,4 @@
-"""The Azure ML tutorial's data and model, with today's libraries: the shapes and the pickle that its code expects."""
+"""The Azure ML tutorial with mnistlib: arrays of the shapes and the pickle that the tutorial's code expects."""
 
 import tempfile
 from pathlib import Path

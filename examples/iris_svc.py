@@ -1,6 +1,6 @@
-"""Somebody's own training script, as in the how-to on scikit-learn models: an SVC on the iris flowers.
+"""A training script as in Azure ML's how-to on scikit-learn models: an SVC on the iris flowers.
 
-Runs by hand (``python iris_svc.py --kernel rbf --penalty 0.5``) and, unchanged, as a job; see ``run_a_script.py``.
+Run it by hand (``python iris_svc.py --kernel rbf --penalty 0.5``) or, unchanged, as a job: see ``run_a_script.py``.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import mnistlib
 
 
 def main() -> None:
-    """Train, print the accuracy, and leave the model in outputs/."""
+    """Train, print the accuracy, and write the model to outputs/."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--kernel", default="linear")
     parser.add_argument("--penalty", type=float, default=1.0)

@@ -1,4 +1,4 @@
-"""Bring your own images: write them as IDX, then train on the folder."""
+"""Train on images of your own: write them as IDX files, then train on their folder."""
 
 import tempfile
 from pathlib import Path
@@ -19,10 +19,10 @@ def stripes(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 with tempfile.TemporaryDirectory() as folder:
-    for which, count, seed in (("train", 400, 1), ("test", 100, 2)):
+    for part, count, seed in (("train", 400, 1), ("test", 100, 2)):
         images, labels = stripes(count, seed)
-        mnistlib.write_idx(Path(folder, f"{which}-images.gz"), images)
-        mnistlib.write_idx(Path(folder, f"{which}-labels.gz"), labels)
+        mnistlib.write_idx(Path(folder, f"{part}-images.gz"), images)
+        mnistlib.write_idx(Path(folder, f"{part}-labels.gz"), labels)
 
     print(mnistlib.load_dataset(folder).train)
     result = mnistlib.LocalBackend(Path(folder, "runs")).run(mnistlib.TrainJob(dataset=folder, regularization=1.0))

@@ -1,4 +1,4 @@
-"""Run somebody's own script as jobs: the iris SVC with three kernels, its metrics compared."""
+"""Run a script as three jobs: the iris SVC with three kernels, and a comparison of their accuracies."""
 
 import tempfile
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Find the best regularization: all trials share their passes over the images, the test images are scored once."""
+"""Find the best regularization: trials share their passes over the images, and only the best is scored on the test."""
 
 import tempfile
 

@@ -1,9 +1,9 @@
-"""The same job here and on a cluster of Azure Machine Learning: one word is different, the coefficients are not.
+"""Run one job on this machine and on an Azure Machine Learning cluster, and compare the coefficients.
 
-With ``config.json`` of a workspace in this folder it runs there. Without one it runs on the emulator of the service
-that comes with ``pip install "mnistlib[azureml,testing]"``: the same SDK, the same requests, no account, no network.
-``--backend azureml-v2`` goes by the second SDK, with the extra ``azureml-v2``; the emulator's nodes then need
-azureml-mlflow, which real ones install.
+With a workspace's ``config.json`` in the current folder, the job runs in that workspace. Without one it runs on the
+emulator (``pip install "mnistlib[azureml,testing]"``): the same SDK, the same requests, no account, no network.
+``--backend azureml-v2`` uses the second SDK, from the extra ``azureml-v2``. The emulator's nodes then need azureml-mlflow;
+real nodes install it.
 """
 
 import argparse
@@ -17,9 +17,9 @@ JOB = mnistlib.TrainJob(dataset="digits", regularization=0.5)
 
 
 def main() -> None:
-    """Run the job on both and compare."""
+    """Run the job on both backends and compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--backend", default="azureml", help="what to compare with (default: %(default)s)")
+    parser.add_argument("--backend", default="azureml", help="backend to compare with (default: %(default)s)")
     other = parser.parse_args().backend
     with ExitStack() as stack:
         runs = stack.enter_context(tempfile.TemporaryDirectory())

@@ -1,4 +1,4 @@
-"""Draw the README's pictures anew, by running the notebooks: ``python -m tests.gallery``."""
+"""Draw the README's pictures again by running the notebooks: ``python -m tests.gallery``."""
 
 import tempfile
 from pathlib import Path
@@ -9,7 +9,7 @@ GALLERY = Path(__file__).parent.parent / "docs" / "gallery"
 
 
 def draw(folder: Path) -> None:
-    """Run the notebooks that draw pictures for it, and write these into a folder."""
+    """Run the notebooks that draw pictures for the gallery, and write the pictures into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as runs:
         for path in filter(pictures_in, BOOKS):

@@ -1,4 +1,4 @@
-"""The example notebooks: what is in them, run from top to bottom in a kernel of their own, and what they draw."""
+"""The example notebooks: their cells, a run from top to bottom in a new kernel, and their pictures."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ from mnistlib import LocalBackend
 EXAMPLES = Path(__file__).parent.parent / "examples"
 BOOKS = sorted(EXAMPLES.glob("*.ipynb"))
 
-#: Tag of the one cell that says where a notebook runs.
+#: Tag of the cell that selects the backend.
 WHERE = "backend"
 
 _LONGEST_CELL = 300  # seconds
@@ -32,8 +32,8 @@ def tags_of(cell: Mapping[str, Any]) -> list[str]:
     return list(cell["metadata"].get("tags", ()))
 
 
-def told_ways(path: Path) -> list[str]:
-    """Return the code that a notebook tells people to put into the cell that says where it runs."""
+def backend_snippets(path: Path) -> list[str]:
+    """Return the alternatives for the cell that selects the backend, from the text of a notebook."""
     cells = json.loads(path.read_text())["cells"]
     text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
     return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
@@ -44,16 +44,16 @@ def run_notebook(
 ) -> Any:
     """Run a notebook among copies of its folder's files, and return it with its outputs; an error in a cell is raised.
 
-    No service of its own outlives it.
+    Services that it deployed are deleted.
 
     Parameters
     ----------
     path : Path
         The notebook.
     folder : Path
-        Where the copies are made.
+        Folder for the copies.
     where : str, optional
-        Code for the cell that says where it runs.
+        Code for the cell that selects the backend.
     environment : mapping of str to str, optional
         Variables for the kernel, beside those of this process.
     """
@@ -80,12 +80,12 @@ def run_notebook(
 
 
 def pictures_in(path: Path) -> list[str]:
-    """Return the names of the pictures that a notebook draws for the gallery: tags of cells that are files' names."""
+    """Return the names of the pictures that a notebook draws for the gallery: cell tags that are file names."""
     return [tag for cell in code_cells(path) for tag in tags_of(cell) if tag.endswith(".png")]
 
 
 def pictures(book: Any) -> Iterator[tuple[str, bytes]]:
-    """Yield the pictures that a notebook that was run has drawn for the gallery, with their names."""
+    """Yield the names and pictures that an executed notebook has for the gallery."""
     for cell in book.cells:
         for name in tags_of(cell):
             if name.endswith(".png"):

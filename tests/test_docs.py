@@ -1,4 +1,4 @@
-"""What a page of documentation tells people to run, run in that order against the emulator."""
+"""The commands of docs/azure.md, run in their order against the emulator."""
 
 import os
 import re
@@ -23,7 +23,7 @@ def commands() -> list[str]:
 
 @pytest.fixture
 def programs(tmp_path: Path) -> Path:
-    """A folder with `mnistlib` and `python` of this interpreter, whether they are installed or not."""
+    """Return a folder with the programs `mnistlib` and `python`, which run this interpreter."""
     folder = tmp_path / "programs"
     folder.mkdir()
     for name, start in (("mnistlib", "-m mnistlib"), ("python", "")):
@@ -32,22 +32,22 @@ def programs(tmp_path: Path) -> Path:
     return folder
 
 
-def test_every_mnistlib_command_is_in_a_console_block_which_is_run() -> None:
+def test_every_mnistlib_command_is_in_a_console_block() -> None:
     in_blocks = re.findall(r"```.*?```", PAGE, re.DOTALL)
-    told = re.findall(r"^(?:\$ )?(mnistlib .*)$", "\n".join(in_blocks), re.MULTILINE)
-    assert told == [command for command in commands() if command.startswith("mnistlib")]
+    named = re.findall(r"^(?:\$ )?(mnistlib .*)$", "\n".join(in_blocks), re.MULTILINE)
+    assert named == [command for command in commands() if command.startswith("mnistlib")]
 
 
-def test_every_command_between_words_exists() -> None:
+def test_every_command_in_the_prose_is_valid() -> None:
     prose = re.sub(r"```.*?```", "", PAGE, flags=re.DOTALL)
-    told = re.findall(r"`mnistlib ([^`]*)`", prose)
-    assert told
-    for command in told:  # argparse ends the process over a command that there is not
+    named = re.findall(r"`mnistlib ([^`]*)`", prose)
+    assert named
+    for command in named:  # argparse exits on an unknown command
         make_parser().parse_args(with_action(command.split()))
 
 
 @pytest.mark.parametrize("backend", SDKS)
-def test_the_page_leads_to_a_model_that_answers(
+def test_the_commands_of_the_page_succeed(
     backend: str, tmp_path: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip(SDKS[backend], reason=f"the extra {backend} is not installed")
@@ -73,8 +73,8 @@ def test_the_page_leads_to_a_model_that_answers(
         assert "sklearn_mnist" in printed["mnistlib models"]
         assert (here / "report.html").is_file()
         assert list((here / "model").iterdir())
-        (asked,) = [command for command in printed if "predict" in command]
-        assert len(printed[asked].split()) >= 5
+        (prediction,) = [command for command in printed if "predict" in command]
+        assert len(printed[prediction].split()) >= 5
         deleted = [request for request in service.requests if request.method == "DELETE"]
         assert [request.path.rpartition("/")[2] for request in deleted] == ["sklearn-mnist", "cpu-cluster"]
         assert strangers(service) == []

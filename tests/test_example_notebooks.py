@@ -12,37 +12,37 @@ from mnistlib.backends import specs
 from tests.azureml import require_sdk
 from tests.gallery import GALLERY, draw
 from tests.loopback import LOOPBACK, ON_THE_PATH, install
-from tests.notebooks import BOOKS, WHERE, code_cells, pictures_in, run_notebook, tags_of, told_ways
+from tests.notebooks import BOOKS, WHERE, backend_snippets, code_cells, pictures_in, run_notebook, tags_of
 
 README = (GALLERY.parent.parent / "README.md").read_text()
 TITLES = [path.stem for path in BOOKS]
-SAYS_WHERE = 'backend = mnistlib.get_backend("local")'
+SELECTS_LOCAL = 'backend = mnistlib.get_backend("local")'
 
-_LARGEST = 60_000  # bytes of a picture, which everybody who clones has to fetch
+_LARGEST = 60_000  # bytes of a picture, since every clone downloads it
 
 
 @pytest.fixture
 def environment(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What a kernel needs to note in `hosts` whom it asks, and to leave a person's folders alone."""
+    """Return variables that make a kernel log resolved hosts in `hosts` and use temporary folders."""
     for name in ("watch", "home"):
         (tmp_path / name).mkdir()
     install(tmp_path / "watch", tmp_path / "hosts", starter=ON_THE_PATH)
     return {
         "PYTHONPATH": os.pathsep.join(filter(None, [str(tmp_path / "watch"), os.environ.get("PYTHONPATH")])),
         "HOME": str(tmp_path / "home"),
-        # The fonts that matplotlib has found, which take it seconds.
+        # matplotlib's font cache, which takes seconds to build.
         "MPLCONFIGDIR": str(tmp_path_factory.getbasetemp() / "matplotlib"),
     }
 
 
 @pytest.fixture
 def needs() -> None:
-    """Skip where there is nothing to run a notebook with."""
+    """Skip if the modules that run notebooks are missing."""
     for module in ("nbclient", "ipykernel", "matplotlib"):
         pytest.importorskip(module, reason=f"{module} is not installed: tox -e notebooks has it")
 
 
-def asked(tmp_path: Path) -> set[str]:
+def resolved_hosts(tmp_path: Path) -> set[str]:
     return set((tmp_path / "hosts").read_text().split())
 
 
@@ -51,18 +51,18 @@ def test_there_are_notebooks() -> None:
 
 
 @pytest.mark.parametrize("path", BOOKS, ids=TITLES)
-def test_the_first_cell_after_the_imports_is_the_only_one_that_says_where(path: Path) -> None:
+def test_only_the_first_cell_after_the_imports_selects_the_backend(path: Path) -> None:
     imports, where, *rest = code_cells(path)
     assert "import mnistlib" in imports["source"]
-    assert (where["source"], tags_of(where)) == (SAYS_WHERE, [WHERE])
+    assert (where["source"], tags_of(where)) == (SELECTS_LOCAL, [WHERE])
     for cell in rest:
         assert WHERE not in tags_of(cell)
         assert not re.search(r"get_backend|LocalBackend|azure", cell["source"], re.IGNORECASE)
 
 
 @pytest.mark.parametrize("path", BOOKS, ids=TITLES)
-def test_every_other_way_that_is_told_is_one_that_there_is(path: Path) -> None:
-    named = re.findall(r'get_backend\("([^"]+)"', "".join(told_ways(path)))
+def test_the_text_names_all_other_backends(path: Path) -> None:
+    named = re.findall(r'get_backend\("([^"]+)"', "".join(backend_snippets(path)))
     assert set(named) == set(specs()) - {"local"}
 
 
@@ -81,7 +81,7 @@ def test_the_notebook_runs_without_a_network_and_without_a_warning(
     book = run_notebook(path, tmp_path, environment=environment)
     said = [output for cell in book.cells for output in cell.get("outputs", ()) if output.get("name") == "stderr"]
     assert said == []
-    assert asked(tmp_path) <= LOOPBACK
+    assert resolved_hosts(tmp_path) <= LOOPBACK
 
 
 @pytest.mark.usefixtures("needs")
@@ -89,7 +89,7 @@ def test_a_cell_that_fails_and_a_host_that_is_asked_are_seen(tmp_path: Path, env
     where = "import socket; socket.getaddrinfo('nowhere.invalid', 443)"
     with pytest.raises(Exception, match="gaierror"):
         run_notebook(BOOKS[0], tmp_path, where=where, environment=environment)
-    assert asked(tmp_path) == {"nowhere.invalid"}
+    assert resolved_hosts(tmp_path) == {"nowhere.invalid"}
 
 
 def test_the_gallery_has_the_pictures_that_the_notebooks_draw_and_the_readme_shows() -> None:
@@ -114,7 +114,7 @@ def test_with_one_cell_changed_the_notebook_runs_in_the_cloud(
     path: Path, backend: str, tmp_path: Path, environment: dict[str, str]
 ) -> None:
     require_sdk(backend)
-    (way,) = (way for way in told_ways(path) if "Emulator" in way)
+    (way,) = (way for way in backend_snippets(path) if "Emulator" in way)
     where = re.sub(r'get_backend\("[^"]+"', f'get_backend("{backend}"', way)
     run_notebook(path, tmp_path, where=where, environment=environment)
-    assert asked(tmp_path) <= LOOPBACK
+    assert resolved_hosts(tmp_path) <= LOOPBACK

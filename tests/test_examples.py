@@ -1,4 +1,4 @@
-"""Every example runs as it stands, from any folder, and prints something."""
+"""Every example runs unchanged from any folder, and prints something."""
 
 import subprocess
 import sys
@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = sorted(Path(__file__).parent.parent.joinpath("examples").glob("*.py"))
-#: What an example is run with, where that is not one thing -> the module that it then needs beside this package, whose
-#: own warnings are none of ours.
+#: Example -> its command lines, if it has several -> the module that each needs beside this package. Warnings of that
+#: module are ignored.
 NEEDS = {
     "switch_to_cloud": {(): "azureml.core", ("--backend", "azureml-v2"): "azure.ai.ml"},
 }
@@ -34,5 +34,5 @@ def test_the_example_runs_and_leaves_nothing_behind(path: Path, arguments: tuple
     assert done.returncode == 0, done.stderr
     assert done.stdout
     assert "equal coefficients: False" not in done.stdout
-    # Hypothesis keeps a folder of its own wherever it runs, and a script for jobs writes to outputs.
+    # Hypothesis writes a folder of its own, and a script for jobs writes to outputs.
     assert {path.name for path in tmp_path.iterdir()} <= {".hypothesis", "outputs"}

@@ -1,4 +1,4 @@
-"""The backends that are held to the contract."""
+"""The backends under test of the contract."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -38,7 +38,7 @@ SUBJECTS: dict[str, Callable[[Path, Path, Job | None], AbstractContextManager[Su
     "local": _local,
 }
 
-#: What an SDK and what it brings warn of is none of ours.
+#: Warnings of an SDK and its dependencies are ignored.
 MARKS = dict.fromkeys(("azureml", "azureml-v2"), pytest.mark.filterwarnings("ignore"))
 
 

@@ -34,12 +34,12 @@ T = TypeVar("T")
 
 
 def draw(strategy: st.SearchStrategy[T], wanted: Callable[[T], bool]) -> T:
-    """Draw an example of a kind, whichever comes first."""
+    """Draw the first example that meets a condition."""
     return find(strategy, wanted, settings=settings(max_examples=5000, phases=[Phase.generate]))
 
 
 def load_but_ignore_trailing_bytes(content: bytes) -> NDArray[Any]:
-    """A loader as they are often written; all it does wrong is to take what it needs and look no further."""
+    """Load an IDX file, with the common fault that bytes after the data are ignored."""
     if content[:2] == b"\x1f\x8b":
         content = gzip.decompress(content)
     zeros, code, dimensions = struct.unpack_from(">HBB", content)
@@ -52,20 +52,20 @@ def load_but_ignore_trailing_bytes(content: bytes) -> NDArray[Any]:
 
 
 class TestOnALoaderThatIgnoresTrailingBytes:
-    """What a user would write to test a loader of their own."""
+    """Tests of a loader, as a user would write them."""
 
-    def test_good_files_do_not_find_it_out(self) -> None:
+    def test_good_files_do_not_reveal_the_fault(self) -> None:
         @given(idx_files(arrays=idx_arrays(shapes=st.tuples(st.integers(1, 3), st.integers(1, 3)))))
         def every_file_is_read(file: IdxFile) -> None:
             np.testing.assert_array_equal(load_but_ignore_trailing_bytes(file.content), file.array)
 
         every_file_is_read()
 
-    def test_damaged_files_find_it_out(self) -> None:
+    def test_damaged_files_reveal_the_fault(self) -> None:
         accepted = find(damaged_idx_files(compression="plain"), lambda file: accepts(file.content))
         assert accepted.damage == "trailing bytes"
 
-    def test_each_other_damage_is_noticed_by_it(self) -> None:
+    def test_the_loader_refuses_all_other_damages(self) -> None:
         others = [damage for damage in DAMAGES if damage not in {"trailing bytes", "too many dimensions"}]
 
         @given(damaged_idx_files(damages=others))
@@ -78,7 +78,7 @@ class TestOnALoaderThatIgnoresTrailingBytes:
 def accepts(content: bytes) -> bool:
     try:
         load_but_ignore_trailing_bytes(content)
-    except Exception:  # whichever way it fails: that the error is a bad one is another matter
+    except Exception:  # any error counts as a refusal
         return False
     return True
 
