@@ -1,1 +1,1 @@
-"""Side by side with peers, in one run: ``python -m benchmarks.<name> [--json]``."""
+"""Comparisons with other packages, each in one run: ``python -m benchmarks.<name> [--json]``."""

@@ -1,4 +1,4 @@
-"""Data sets of ``python -m benchmarks.solver --only everywhere``: scikit-learn's own, and one of each other kind."""
+"""Data sets of ``python -m benchmarks.solver --only everywhere``: those of scikit-learn, and one of each other kind."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class DataSet:
         return len(np.unique(self.y))
 
     def for_peers(self) -> npt.NDArray[Any]:
-        """Return the rows as scikit-learn computes with them: bytes become float64."""
+        """Return the rows as input for scikit-learn: bytes become float64."""
         return self.X.astype(np.float64) if self.X.dtype == np.uint8 else self.X
 
 
@@ -44,8 +44,8 @@ class DataSet:
 class Source:
     """Name of a data set, and how to make it.
 
-    `quick` says whether it belongs to the few small ones of ``--quick``; `grid` is the number of values of `C` in a
-    grid search with five folds, 0 for a single fit.
+    `quick` marks the few small data sets of ``--quick``; `grid` is the number of values of `C` in a grid search with
+    five folds, 0 for a single fit.
     """
 
     name: str
@@ -61,7 +61,7 @@ def _quantiles(values: Floats, classes: int) -> Labels:
 
 
 def _shipped(name: str, *, scaled: bool) -> DataSet:
-    """Return a data set that comes with scikit-learn; of a regression set, the quantiles of its target."""
+    """Return a data set of scikit-learn; the classes of a regression set are quantiles of its target."""
     if name == "diabetes":
         X, target = datasets.load_diabetes(return_X_y=True, scaled=False)
         y = _quantiles(target, 4)
@@ -97,13 +97,13 @@ def _products() -> DataSet:
 
 
 def _scales() -> DataSet:
-    """Return columns whose scales range from 1 to a million."""
+    """Return columns with scales from 1 to a million."""
     cloud = _clouds(2000, 20, 2, apart=0.3)
     return DataSet(cloud.X * np.logspace(0, np.log10(LARGEST_SCALE), 20), cloud.y)
 
 
 def _offset() -> DataSet:
-    """Return columns that lie a million standard deviations from zero."""
+    """Return columns with means of a million standard deviations."""
     cloud = _clouds(2000, 10, 2, apart=0.3)
     return DataSet(cloud.X + LARGEST_SCALE, cloud.y)
 
@@ -124,7 +124,7 @@ def _rare(rows: int, columns: int, positives: int, *, apart: float = 1.0) -> Dat
 
 
 def _separable(classes: int, C: float) -> DataSet:
-    """Return classes that hyperplanes part, with next to no penalty."""
+    """Return linearly separable classes, with almost no penalty."""
     random = np.random.default_rng(classes)
     X = random.normal(size=(2000, 20))
     y = (X @ random.normal(size=(20, classes))).argmax(axis=1)
@@ -132,7 +132,7 @@ def _separable(classes: int, C: float) -> DataSet:
 
 
 def _odds(rows: int, columns: int) -> DataSet:
-    """Return two classes with logistic odds that tell most rows apart."""
+    """Return two classes with logistic odds that separate most rows."""
     random = np.random.default_rng(rows)
     X = random.normal(size=(rows, columns))
     y = X @ random.normal(size=columns) + random.logistic(size=rows) > 0

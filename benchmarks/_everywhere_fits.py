@@ -1,4 +1,4 @@
-"""One data set, fitted by the solver and by its peers: to a target, at the defaults, to the same distance."""
+"""Fits of one data set by the solver and its peers: to a target, with default settings, to the same distance."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from benchmarks._everywhere_optimum import Objective
 from benchmarks.harness import time_in_turns
 from mnistlib.linear import LogisticRegression, Progress
 
-# A Hessian with more rows than this keeps newton-cholesky out.
+# newton-cholesky is skipped if its Hessian has more rows.
 LARGEST_HESSIAN = 5000
-# Powers of ten that are tried as a peer's tolerance, and then the steps between two of them.
+# Powers of ten to try as a peer's tolerance, and the steps between two of them.
 POWERS = range(2, 13)
 STEPS = (5.0, 2.0)
-# Fits that take longer, in seconds, are tried at their own tolerance, 1e-4, and below.
+# Longer fits, in seconds, are tried only at the default tolerance, 1e-4, and below.
 SLOW = 2.0
-# Objectives that differ less are the same: what rounding leaves of a sum over the rows.
+# Objectives with a smaller relative difference count as equal: the rounding error of a sum over the rows.
 SAME = {np.dtype(np.float64): 1e-12, np.dtype(np.float32): 1e-7, np.dtype(np.uint8): 1e-7}
-# What the solver may take, in times of the peer, before it is stopped.
+# Time limit of the solver, as a multiple of the peer's time.
 PATIENCE_TARGET, PATIENCE_WHOLE = 3.0, 10.0
-# What the peer may take to the solver's distance, in times of the solver.
+# Time limit of the peer to the solver's distance, as a multiple of the solver's time.
 PATIENCE_PEER = 2.0
 GRACE = 0.3
 
@@ -37,7 +37,7 @@ GRACE = 0.3
 class Fit:
     """Cost of a fitted model in CPU seconds, its iterations, and its relative distance from the optimum.
 
-    `stopped` says that it ran out of time, `stalled` that it ended by itself without reaching its target.
+    `stopped`: ended by the time limit. `stalled`: ended by itself before its target.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Fit:
 
     @property
     def failed(self) -> bool:
-        """Whether its time says nothing but how long it was tried."""
+        """Whether the fit missed its target, so that its time is no result."""
         return self.stopped or self.stalled
 
 
@@ -72,14 +72,14 @@ class Contest:
         self.hessian = self.objective.outputs * (data.X.shape[1] + 1)
 
     def peer_default(self) -> list[Fit]:
-        """Return each of scikit-learn's solvers at its defaults, the fastest first."""
+        """Return fits by scikit-learn's solvers with default settings, the fastest first."""
         fits = [self._measured("lbfgs", self._peer("lbfgs"))]
         if self.hessian <= LARGEST_HESSIAN:
             fits.append(self._measured("newton-cholesky", self._peer("newton-cholesky")))
         return _fastest_first(fits)
 
     def to_target(self, peer: Fit) -> Fit:
-        """Return the solver, stopped where it has reached the objective that the peer ends at."""
+        """Return a fit by the solver, stopped at the final objective of the peer."""
         distance = max(peer.distance, self.same)
         limit = PATIENCE_TARGET * peer.seconds + GRACE
         target = self.optimum.objective * (1 + distance)
@@ -87,26 +87,26 @@ class Contest:
         failed = fit.distance > distance + self.same
         late = fit.seconds > limit
         if not failed:
-            # Peers are timed without a callback, which takes a tenth of a small fit; and so is this, if as many
-            # iterations without one lead as far.
+            # Peers are timed without a callback, which takes a tenth of the time of a small fit. So time the solver
+            # without one too, if the same number of iterations reaches the target.
             alone = self._measured("solver", partial(self._solver, tol=1e-14, max_iter=fit.iterations))
             if alone.distance <= distance + self.same and alone.seconds < fit.seconds:
                 fit = alone
         return replace(fit, stopped=failed and late, stalled=failed and not late)
 
     def whole(self, peer: Fit) -> Fit:
-        """Return the solver at its defaults, stopped where it takes far longer than the peer."""
+        """Return a fit by the solver with default settings, stopped if it takes far longer than the peer."""
         limit = PATIENCE_WHOLE * peer.seconds + GRACE
         fit = self._measured("solver", partial(self._until, -math.inf, limit))
         return replace(fit, run=partial(self._solver), stopped=fit.seconds > limit)
 
     def peer_to_same(self, whole: Fit, peers: list[Fit]) -> Fit | None:
-        """Return the cheapest peer that ends no farther from the optimum; None where none does in reasonable time."""
+        """Return the fastest fit by a peer to at most the solver's distance; None if no peer gets there in time."""
         reached = [self._loosest(peer, whole) for peer in peers]
         return next(iter(_fastest_first([fit for fit in reached if fit is not None])), None)
 
     def _loosest(self, default: Fit, whole: Fit) -> Fit | None:
-        """Return a peer at the largest tolerance that brings it as close as the solver."""
+        """Return a peer's fit with the largest tolerance that gets as close to the optimum as the solver."""
         limit = PATIENCE_PEER * whole.seconds + GRACE / 3
         most = max(1, math.ceil(limit / default.seconds * default.iterations))
         distance = max(whole.distance, self.same)
@@ -131,7 +131,7 @@ class Contest:
         return model.fit(self.data.X, self.data.y, self.data.weight)
 
     def _until(self, target: float, limit: float, **parameters: Any) -> LogisticRegression:
-        """Fit to an objective, or for `limit` CPU seconds."""
+        """Fit until an objective is reached, at most `limit` CPU seconds."""
         end = time.process_time() + limit
 
         def done(progress: Progress) -> bool:
@@ -149,7 +149,7 @@ class Contest:
 
 
 def _fastest_first(fits: list[Fit]) -> list[Fit]:
-    """Return fits by time; it is measured again, in turns, where they are short."""
+    """Return fits sorted by time; times of short fits are measured again, in turns."""
     if len(fits) > 1 and max(fit.seconds for fit in fits) <= SLOW:
         runs = {fit.name: fit.run for fit in fits}
         timings = time_in_turns(runs, rounds=7, most_seconds=1, clock=time.process_time)

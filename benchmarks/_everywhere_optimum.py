@@ -1,4 +1,4 @@
-"""Objective in float64, and its minimum: Newton's method, of which the solvers that are compared share nothing."""
+"""Objective in float64, and its minimum by Newton's method, which shares no code with the compared solvers."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ Floats = npt.NDArray[np.float64]
 NEWTON_STEPS = 200
 CG_STEPS = 1000
 HALVINGS = 40
-# The minimum is found when a Newton step would gain this share of it.
+# Convergence tolerance: relative gain of a Newton step.
 CONVERGED = 1e-16
 
 
 @dataclass(frozen=True)
 class Optimum:
-    """Lowest objective, and the share of it that a further Newton step would gain."""
+    """Minimum of the objective, and the relative gain of a further Newton step."""
 
     objective: float
     uncertainty: float
 
 
 class Objective:
-    """What all solvers minimize, computed from centred rows.
+    """Objective of all solvers, computed from centred rows.
 
     The intercept is not penalized, so centred columns have the same minimum, without the rounding errors of columns
-    that lie far from zero. Coordinates are those in which the Hessian is well conditioned: the space of the rows where
-    there are fewer rows than columns, otherwise columns divided by their standard deviations.
+    with large means. Coordinates are chosen for a well-conditioned Hessian: the space of the rows if there are fewer
+    rows than columns, otherwise columns divided by their standard deviations.
 
     Parameters
     ----------
     data : DataSet
-        The rows, n by d; k is the number of classes, or 1 of two classes.
+        The rows, n by d; k is the number of classes, or 1 for two classes.
     """
 
     def __init__(self, data: DataSet) -> None:
@@ -62,7 +62,7 @@ class Objective:
         return float(self.weight @ (_log_partition(scores) - chosen))
 
     def minimum(self) -> Optimum:
-        """Return the lowest objective."""
+        """Return the minimum of the objective."""
         return _Newton(self).run()
 
 
@@ -72,7 +72,7 @@ def _log_partition(scores: Floats) -> Floats:
 
 
 class _Newton:
-    """Newton's method; steps are solved by conjugate gradients, preconditioned with the Hessian's class blocks."""
+    """Newton's method with conjugate gradients, preconditioned with the Hessian's class blocks."""
 
     def __init__(self, objective: Objective) -> None:
         self.objective = objective
@@ -114,7 +114,7 @@ class _Newton:
         return self.objective.loss(self.design @ V) + float((self.penalty * V**2).sum()) / 2
 
     def search(self, V: Floats, step: Floats, value: float, decrement: float) -> tuple[Floats, float] | None:
-        """Return the first of the halved steps that gains enough; None where rounding leaves no gain."""
+        """Return the first halved step with a sufficient decrease; None if rounding leaves no decrease."""
         for halving in range(HALVINGS):
             share = 0.5**halving
             reached = self.value(V + share * step)
@@ -162,5 +162,5 @@ class _Newton:
         return blocks
 
     def balanced(self, V: Floats) -> Floats:
-        """Return the part that changes probabilities: classes sum to zero, as they do at the minimum."""
+        """Return the part that changes probabilities: the classes sum to zero, as at the minimum."""
         return V if V.shape[1] == 1 else V - V.mean(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""The rows that the solver's benchmark runs on."""
+"""Data of the solver's benchmark."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIDE = 28
 class Problem:
     """Rows, their classes, and how to train on them.
 
-    `X` is an array of unsigned bytes or float64, shape (n, d); `scale` is what its numbers are multiplied with.
+    `X` is an array of unsigned bytes or float64, shape (n, d); `scale` is the factor of its numbers.
     """
 
     name: str
@@ -31,25 +31,27 @@ class Problem:
     scale: float = 1 / 255
 
     def floats(self, dtype: type) -> npt.NDArray[Any]:
-        """Return the rows as scikit-learn wants them."""
+        """Return scaled rows of a dtype, as input for scikit-learn."""
         return (self.X * np.float64(self.scale)).astype(dtype)
 
 
 def _idx(name: str, header: int) -> Bytes:
     folder = os.environ.get("MNISTLIB_DATA")
     if folder is None:
-        raise SystemExit("Set MNISTLIB_DATA to the folder that holds mnist/train-images-idx3-ubyte.gz and so on.")
+        raise SystemExit(
+            "MNISTLIB_DATA is not set: set it to the parent folder of mnist/train-images-idx3-ubyte.gz."
+        )
     return np.frombuffer(gzip.decompress((Path(folder) / "mnist" / name).read_bytes()), np.uint8, offset=header)
 
 
 def mnist(part: str) -> tuple[Bytes, Bytes]:
-    """Return images as rows, and labels, of ``"train"`` or ``"t10k"``."""
+    """Return the images as rows and the labels of ``"train"`` or ``"t10k"``."""
     labels = _idx(f"{part}-labels-idx1-ubyte.gz", 8)
     return _idx(f"{part}-images-idx3-ubyte.gz", 16).reshape(len(labels), -1), labels
 
 
 def textured(X: Bytes, random: np.random.Generator) -> Bytes:
-    """Return the images, each under one of 500 random affine maps: strokes everywhere, as in KMNIST."""
+    """Return the images, each transformed by one of 500 random affine maps: strokes everywhere, as in KMNIST."""
     maps = [np.eye(2) + random.normal(scale=0.25, size=(2, 2)) for _ in range(500)]
     moves = [SIDE / 2 - m @ [SIDE / 2, SIDE / 2] + random.normal(scale=1.5, size=2) for m in maps]
     result = np.empty_like(X)
@@ -69,7 +71,7 @@ def problems(*, quick: bool) -> list[Problem]:
     share = 10 if quick else 1
     X, y = X[: len(X) // share], y[: len(y) // share]
     texture = textured(X, random)
-    # Twenty-six classes: digits, told apart further by the map's parity and by whether they are upside down.
+    # Twenty-six classes: digits in three variants (unchanged, upside down, textured), modulo 26.
     variant = random.integers(0, 3, len(X))
     letters = np.where(variant[:, None] == 1, X[:, ::-1], np.where(variant[:, None] == 2, texture, X))
     names = (y.astype(int) + 10 * variant) % 26
@@ -91,7 +93,7 @@ def problems(*, quick: bool) -> list[Problem]:
 
 
 def enlarged(path: Path, rows: int) -> npt.NDArray[Any]:
-    """Write shifted and jittered digits into a file, and return a memory map of its rows, and their labels."""
+    """Write rows of shifted and jittered digits to a file and their labels beside it; return the labels."""
     X, y = mnist("train")
     random = np.random.default_rng(0)
     labels = np.empty(rows, np.uint8)
@@ -104,6 +106,6 @@ def enlarged(path: Path, rows: int) -> npt.NDArray[Any]:
             file.write(np.where(images > 0, images - np.minimum(images, jitter), images).tobytes())
             labels[start : start + count] = y[order]
         file.flush()
-        os.fsync(file.fileno())  # or writing to the disk goes on while passes are timed
+        os.fsync(file.fileno())  # otherwise the disk is still being written while passes are timed
     np.save(path.with_suffix(".labels.npy"), labels)
     return labels

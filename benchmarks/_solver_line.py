@@ -1,4 +1,4 @@
-"""What each bar of the solver's benchmark reports."""
+"""Result line of the solver's benchmark."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Line:
-    """One measurement: what was asked, what was found, and whether the bar is cleared.
+    """One measurement: its bar and description, the result, and whether the bar is cleared.
 
-    `figures` has the numbers that `found` shows, for ``--json``.
+    `figures` has the numbers of `found`, for ``--json``.
     """
 
     bar: str

@@ -1,4 +1,4 @@
-"""How long MNIST takes to load the first time and after that: ``python -m benchmarks.datasets [--json]``.
+"""Time of the first and the second load of MNIST: ``python -m benchmarks.datasets [--json]``.
 
 Needs the four files in $MNISTLIB_DATA/mnist.
 """

@@ -2,8 +2,8 @@
 
 CPU time with one BLAS thread. On each data set, three bars:
 
-- the time to the objective that the faster peer ends at, both peers at their defaults, is at most that peer's;
-- the whole fit takes at most as long as the faster peer run to the same distance from the optimum;
+- the time to the final objective of the faster peer, both peers with default settings, is at most that peer's;
+- the whole fit takes at most as long as the faster peer to the same distance from the optimum;
 - the distance is at most the larger of the faster peer's and 1e-7.
 """
 
@@ -30,9 +30,9 @@ from mnistlib.linear import LogisticRegression
 
 BAR = "all"
 CLOSE = 1e-7
-# Below this, in seconds, a whole fit may take a little longer than the peer.
+# A whole fit of fewer seconds may take up to this ratio of the peer's time.
 SHORT, SHORT_RATIO = 5e-3, 1.3
-# Once the runs of one contestant have taken this long in all, it has no further turns; one that takes longer runs once.
+# A solver has no further turns after this many seconds in total; a solver with a longer fit runs once.
 MOST_SECONDS = 20.0
 FOLDS = 5
 HEADER = (
@@ -40,11 +40,11 @@ HEADER = (
     f"{'ratio':>6}      | {'whole':>9} {'peer to the same distance':>31} {'ratio':>6}      | "
     f"{'distance':>8} {'peer':>8}      | iterations"
 )
-LEGEND = f"newton-cholesky is skipped, as the other peer, where its Hessian has more than {LARGEST_HESSIAN} rows"
+LEGEND = f"newton-cholesky is skipped as the other peer if its Hessian has more than {LARGEST_HESSIAN} rows"
 
 
 def bar_everywhere(*, quick: bool, rows: str = "", **_: Any) -> Iterator[Line]:
-    """Compare on every data set; `rows` is a regular expression for the names of those wanted."""
+    """Compare on every data set; `rows` is a regular expression for their names."""
     yield Line(BAR, LEGEND, "", None)
     yield Line(BAR, HEADER, "", None)
     chosen = [source for source in SOURCES if re.search(rows, source.name) and (source.quick or not quick)]
@@ -62,7 +62,7 @@ def bar_everywhere(*, quick: bool, rows: str = "", **_: Any) -> Iterator[Line]:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was measured on a data set.
+    """Measurements on a data set.
 
     `fits` has the faster peer at its defaults as "peer", the other as "other", the solver as "target" and "whole", and
     the peer to the same distance as "same"; `times` the seconds of each but "other".
@@ -77,13 +77,13 @@ class Verdict:
         return seconds * 1e3
 
     def ratio(self, name: str, to: str) -> float | None:
-        """Return the median ratio of two times; None unless both fits got where they should."""
+        """Return the median ratio of two times; None unless both fits reached their targets."""
         measured = to in self.fits and not self.fits[name].failed
         return self.times.ratio(name, to) if measured else None
 
     @property
     def ratios(self) -> dict[str, float | None]:
-        """Times of the solver in times of the peer: to the target, and to the same distance."""
+        """Times of the solver as multiples of the peer's: to the target, and to the same distance."""
         return {"target": self.ratio("target", "peer"), "whole": self.ratio("whole", "same")}
 
     @property
@@ -112,7 +112,7 @@ def compare(source: Source, *, rounds: int) -> Line:
 
 
 def _times(fits: Mapping[str, Fit], *, rounds: int) -> Timings:
-    """Return times of all but the other peer: in turns, unless one is long; of fits that failed, the one there is."""
+    """Return times of all but the other peer: in turns, unless one is long; failed fits have their first time only."""
     once = {name: [fit.seconds] for name, fit in fits.items() if name != "other"}
     running = {name: fits[name] for name in once if not fits[name].failed}
     if max(fit.seconds for fit in running.values()) > MOST_SECONDS:
@@ -131,18 +131,18 @@ def _line(name: str, data: DataSet, verdict: Verdict) -> Line:
         same = f"{fits['same'].name} {verdict.milliseconds('same'):8.1f}"
     elif fits["whole"].failed:
         same = "not tried"
-    what = f"{name:35} {shape:>17} | {fits['peer'].name:15} {verdict.milliseconds('peer'):8.1f} {other} |"
+    label = f"{name:35} {shape:>17} | {fits['peer'].name:15} {verdict.milliseconds('peer'):8.1f} {other} |"
     found = (
         f"{_own(verdict, 'target')} {marks[0]} | "
         f"{_own(verdict, 'whole', same)} {marks[1]} | "
         f"{fits['whole'].distance:8.1e} {fits['peer'].distance:8.1e} {marks[2]} | "
         f"{', '.join(f'{key} {fit.iterations}' for key, fit in fits.items())}"
     )
-    return Line(BAR, what, found, all(verdict.cleared.values()), _figures(name, data, verdict))
+    return Line(BAR, label, found, all(verdict.cleared.values()), _figures(name, data, verdict))
 
 
 def _own(verdict: Verdict, name: str, beside: str | None = None) -> str:
-    """Return one of the solver's times, what stands beside it, and the ratio."""
+    """Return one time of the solver, the text beside it, and the ratio."""
     fit, ratio = verdict.fits[name], verdict.ratios[name]
     time_text = "never" if fit.stalled else f"{'>' if fit.stopped else ''}{verdict.milliseconds(name):.1f}"
     between = "" if beside is None else f"{beside:>31} "
@@ -165,7 +165,7 @@ def _figures(name: str, data: DataSet, verdict: Verdict) -> dict[str, Any]:
 
 
 def grid_search(source: Source, *, rounds: int) -> Line:
-    """Compare the time of a grid search; the estimators are at their defaults."""
+    """Compare the time of a grid search, with estimators of default settings."""
     data = source.make()
     grid = {"C": np.logspace(-4, 4, source.grid)}
     estimators = {
@@ -183,8 +183,8 @@ def grid_search(source: Source, *, rounds: int) -> Line:
     )
     peer, other = sorted(("lbfgs", "newton-cholesky"), key=times.median)
     milliseconds = f"{times.median(peer) * 1e3:8.1f} {times.median(other) * 1e3:8.1f}"
-    what = f"{source.name:35} {f'{FOLDS * source.grid} fits':>17} | {peer:15} {milliseconds} |"
+    label = f"{source.name:35} {f'{FOLDS * source.grid} fits':>17} | {peer:15} {milliseconds} |"
     ratio = times.ratio("whole", peer)
     found = f"{times.median('whole') * 1e3:9.1f} {ratio:5.2f}x {'ok' if ratio <= 1 else 'MISS'}"
     seconds = {name: times.median(name) for name in searches}
-    return Line(BAR, what, found, ratio <= 1, {"data": source.name, "seconds": seconds, "ratios": {"whole": ratio}})
+    return Line(BAR, label, found, ratio <= 1, {"data": source.name, "seconds": seconds, "ratios": {"whole": ratio}})

@@ -1,4 +1,4 @@
-"""What every benchmark shares: paired timing, peak memory, and how results are shown."""
+"""Shared parts of the benchmarks: paired timing, peak memory, and printed results."""
 
 import argparse
 import json
@@ -24,7 +24,7 @@ MIB = 1 << 20
 class Timings:
     """Seconds that each of several functions took, round by round: A B C, A B C, and so on.
 
-    Taking turns is what makes the ratios fair: whatever else the machine does strikes all alike.
+    Functions take turns so that other load on the machine affects all of them alike.
     """
 
     seconds: Mapping[str, Sequence[float]]
@@ -46,20 +46,20 @@ def time_in_turns(
     before_each: Callable[[], object] = lambda: None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Timings:
-    """Time functions in turns, after one call of each that does not count; to free what they return counts neither.
+    """Time functions in turns, after an untimed call of each; freeing the results is not timed.
 
     Parameters
     ----------
     functions : mapping of str to callable
-        What is timed, by name.
+        Functions to time, by name.
     rounds : int, default 15
-        How often each is called.
+        Number of timed calls of each.
     most_seconds : float, default 10
-        A function that has taken this long in all has no further turns, so that a slow peer holds up nobody.
+        A function has no further turns after this total time, so that a slow peer does not delay the benchmark.
     before_each : callable, optional
         Called before each turn, outside the time.
     clock : callable, optional
-        What tells the seconds; `time.process_time` for CPU time.
+        Clock in seconds; `time.process_time` for CPU time.
     """
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     for number in range(rounds + 1):
@@ -71,7 +71,7 @@ def time_in_turns(
             result = function()
             elapsed = clock() - start
             del result
-            # The first round warms up; one call is enough to know a slow function by.
+            # The first round is a warm-up; for a slow function, its time is enough.
             if number or elapsed > most_seconds:
                 seconds[name].append(elapsed)
     return Timings(seconds)
@@ -83,8 +83,8 @@ def peak_memory(function: Callable[..., object], *arguments: object) -> int:
     Parameters
     ----------
     function : callable
-        A function at the top level of a module, called there as ``function(*arguments)``. Its module is
-        imported before, and doesn't count; what it imports itself does.
+        Function at the top level of a module, called as ``function(*arguments)``. The import of its module
+        does not count; imports inside the function do.
     """
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_rise_of_peak, (function, arguments))
@@ -97,7 +97,7 @@ def _rise_of_peak(function: Callable[..., object], arguments: tuple[object, ...]
 
 
 def _peak() -> int:
-    # Linux hands the peak that getrusage tells on from parent to child, but not this one.
+    # On Linux a child inherits the peak of getrusage from its parent, but not VmHWM.
     status = Path("/proc/self/status")
     if status.exists():
         found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
@@ -109,7 +109,7 @@ def _peak() -> int:
 
 @dataclass(frozen=True)
 class Bar:
-    """A goal, and what was measured for it."""
+    """A goal and its measurement."""
 
     what: str
     goal: str
@@ -117,13 +117,13 @@ class Bar:
     met: bool
 
 
-def times_bar(what: str, measured: float, at_least: float) -> Bar:
+def times_bar(name: str, measured: float, at_least: float) -> Bar:
     """Return a goal of the kind "at least so many times as fast"."""
-    return Bar(what, f"at least {at_least:g} times", f"{measured:.2f} times", measured >= at_least)
+    return Bar(name, f"at least {at_least:g} times", f"{measured:.2f} times", measured >= at_least)
 
 
 def machine() -> dict[str, Any]:
-    """Say what was measured on."""
+    """Return a description of the machine."""
     return {
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",

@@ -1,8 +1,8 @@
-"""Reading and writing IDX, beside the tutorial's own algorithm and the packages that people use for it.
+"""Reading and writing IDX, compared with the tutorial's algorithm and other packages.
 
-Reads the real files in ``$MNISTLIB_DATA/mnist``. The peers are optional: one that is not installed is named in
-the tables. python-mnist and mnist both install a module `mnist`; install mnist last, with
-``pip install --force-reinstall --no-deps mnist``, and both are found.
+Reads the real files in ``$MNISTLIB_DATA/mnist``. The other packages are optional: the tables name those that are
+not installed. python-mnist and mnist both install a module `mnist`. To use both, install mnist last, with
+``pip install --force-reinstall --no-deps mnist``.
 """
 
 import gzip
@@ -37,7 +37,7 @@ FLOOR = "one write of the same bytes"
 
 
 class PeerMissingError(Exception):
-    """A peer can't take part; the message is its cell in the table."""
+    """A peer cannot be measured; the message is its cell in the table."""
 
 
 def read_without_isal(path: Path) -> object:
@@ -63,7 +63,7 @@ def read_as_the_tutorial_does(path: Path) -> object:
 
 
 def read_with_idx2numpy(path: Path) -> object:
-    """Give idx2numpy an open file, as its documentation does for gzip."""
+    """Pass an open file to idx2numpy, as in its documentation for gzip."""
     with _open(path) as file:
         return _peer(IDX2NUMPY).convert_from_file(file)
 
@@ -81,12 +81,12 @@ def read_with_python_mnist(path: Path) -> object:
     """Load images with their labels, as python-mnist always does; the labels are a thousandth of the bytes."""
     labels = path.with_name(path.name.replace("images-idx3", "labels-idx1"))
     loader = _python_mnist().MNIST(str(path.parent), gz=path.suffix == ".gz")
-    # It adds the suffix itself.
+    # python-mnist adds the suffix itself.
     return loader.load(str(path).removesuffix(".gz"), str(labels).removesuffix(".gz"))
 
 
 def read_with_torchvision(path: Path) -> object:
-    """Read a plain file: torchvision extracts the compressed ones first."""
+    """Read a plain file: torchvision extracts compressed files first."""
     if path.suffix == ".gz":
         raise PeerMissingError("reads no gzip")
     return _peer(TORCHVISION, "torchvision.datasets.mnist").read_image_file(str(path))
@@ -101,11 +101,13 @@ PEERS: dict[str, Reader] = {
 
 
 def main() -> None:
-    """Run all of it and print the tables."""
-    options = arguments("IDX: mnistlib beside its peers.")
+    """Measure and print the tables."""
+    options = arguments("Compare reading and writing IDX with other packages.")
     folder = Path(os.environ.get("MNISTLIB_DATA", ""), "mnist")
     if not (folder / "train-images-idx3-ubyte.gz").exists():
-        sys.exit("set MNISTLIB_DATA to a folder whose subfolder mnist holds the four files of MNIST, as .gz")
+        sys.exit(
+            "no MNIST files: set MNISTLIB_DATA to the parent folder of mnist/train-images-idx3-ubyte.gz"
+        )
     with tempfile.TemporaryDirectory() as name:
         plain_folder = Path(name)
         for compressed in folder.glob("*.gz"):
@@ -144,14 +146,14 @@ def main() -> None:
 def compare(others: Mapping[str, Reader], path: Path) -> tuple[list[dict[str, Any]], dict[str, float]]:
     """Time each reader of a file in turns with mnistlib alone, and take the peak memory of each.
 
-    Pairs, since a peer that leaves hundreds of MiB behind would slow down whoever came next, always the same one.
+    Readers are timed in pairs, since a peer that leaves hundreds of MiB behind would slow down the next reader.
 
     Returns
     -------
     rows : list of dict
         The table.
     ratios : dict of str to float
-        How many times as long as mnistlib each takes.
+        Time of each reader, as a multiple of mnistlib's.
     """
     rows: list[dict[str, Any]] = []
     ratios: dict[str, float] = {}
@@ -177,7 +179,7 @@ def compare(others: Mapping[str, Reader], path: Path) -> tuple[list[dict[str, An
 
 
 def compare_writers(array: np.ndarray[Any, Any], folder: Path) -> tuple[list[dict[str, Any]], Timings]:
-    """Time writers of one array in turns, each time to a file that is not there yet."""
+    """Time writers of one array in turns, each time to a new file."""
     path = folder / "written.idx"
 
     def write_with_mnistlib() -> None:
@@ -188,9 +190,9 @@ def compare_writers(array: np.ndarray[Any, Any], folder: Path) -> tuple[list[dic
             file.write(array.data)
 
     def write_with_idx2numpy() -> None:
-        # It compiles a format as long as the array, which Python would keep for the next turn; who writes a file
-        # writes it once.
-        struct._clearcache()  # type: ignore[attr-defined] # no part of Python's interface
+        # idx2numpy compiles a format as long as the array. Python caches it, but a program that writes a file once
+        # does not benefit.
+        struct._clearcache()  # type: ignore[attr-defined] # not a public function
         _peer(IDX2NUMPY).convert_to_file(str(path), array)
 
     writers: dict[str, Callable[[], object]] = {MNISTLIB: write_with_mnistlib, FLOOR: write_the_bytes}
@@ -222,7 +224,7 @@ def _peer(distribution: str, name: str | None = None) -> Any:
 
 
 def _python_mnist() -> ModuleType:
-    """Load python-mnist from its own file, since the package mnist goes by the same name."""
+    """Load python-mnist from its file, since the package mnist has the same module name."""
     if loaded := sys.modules.get("python_mnist_loader"):
         return loaded
     try:

@@ -1,4 +1,4 @@
-"""Load on a server from a process of its own: ``python -m benchmarks.load HOST PORT REQUEST_FILE CONNECTIONS SECONDS``.
+"""Load generator in a process of its own: ``python -m benchmarks.load HOST PORT REQUEST_FILE CONNECTIONS SECONDS``.
 
 As wrk does, each of a few connections sends a request, waits for the whole answer, and sends the next.
 """
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 
 @dataclass(frozen=True)
 class Load:
-    """What a server did under load; times in milliseconds."""
+    """Measurements of a server under load; times in milliseconds."""
 
     per_second: float
     p50: float
@@ -45,7 +45,7 @@ def post(path: str, body: bytes, kind: str) -> bytes:
 
 
 class _Connection:
-    """One connection, made again whenever the server closes it, and how much of an answer has come."""
+    """A connection, opened again after the server closes it, and the received part of an answer."""
 
     def __init__(self, address: tuple[str, int], selector: selectors.BaseSelector) -> None:
         self._address = address
@@ -58,10 +58,10 @@ class _Connection:
         self._socket.sendall(request)
 
     def received(self) -> int | None:
-        """Take what has come; return the status once the answer is whole."""
+        """Receive a part; return the status once the answer is complete, else None."""
         part = self._socket.recv(65_536)
         if not part:
-            raise ConnectionError("the server has closed the connection without an answer")
+            raise ConnectionError("the server closed the connection without an answer")
         self._answer += part
         head, blank, body = self._answer.partition(b"\r\n\r\n")
         if not blank:

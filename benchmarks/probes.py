@@ -1,4 +1,4 @@
-"""Linear probes: many classes on made embeddings, beside scikit-learn's lbfgs, and one that fills a machine."""
+"""Linear probes: many classes on generated embeddings, compared with scikit-learn's lbfgs, and one large fit."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from mnistlib.linear import LogisticRegression, regularization_path
 C_VALUES = (0.316, 10.0, 100.0)
 # The standard deviation of the i-th axis is a power of i.
 POWERS = {"1/sqrt(i)": -0.5, "1/i": -1.0}
-# How far the means of classes lie apart along each of so many axes, in standard deviations of the rows of a class.
-# Along each of more axes it is less, or many classes would hardly overlap.
+# Distance of class means along each of this many axes, in standard deviations of the rows of a class. With more axes
+# the distance along each is smaller, otherwise many classes would hardly overlap.
 APART = 0.3
 AXES = 128
 LENGTH = 10.0  # root mean square of a row
@@ -42,7 +42,7 @@ class Embeddings:
 
 
 def embeddings(rows: int, columns: int, classes: int, *, power: float, dtype: Any, seed: int = 0) -> Embeddings:
-    """Return class means plus noise, along axes that are turned at random, so that columns are correlated."""
+    """Return class means plus noise along randomly rotated axes, so that columns are correlated."""
     random = np.random.default_rng(seed)
     spread = np.arange(1, columns + 1) ** power
     apart = APART * np.sqrt(AXES / columns)
@@ -66,24 +66,24 @@ def objective(model: Any, data: Embeddings, C: float) -> float:
 
 
 def bar_probes(*, quick: bool, rows: str, **_: Any) -> Iterator[Line]:
-    """CPU time to the objective that lbfgs ends at; a sweep; and the memory and time of a large fit."""
+    """Measure CPU time to the final objective of lbfgs, a sweep, and the memory and time of a large fit."""
     for classes, (name, power), dtype, C in product(
         (200,) if quick else (200, 1000), POWERS.items(), (np.float32, np.float16), C_VALUES
     ):
-        what = f"{classes} classes, {name}, {np.dtype(dtype).name}, C={C:g}"
-        if re.search(rows, what):
-            yield compare(what, embeddings(20_000, 128, classes, power=power, dtype=dtype), C)
+        label = f"{classes} classes, {name}, {np.dtype(dtype).name}, C={C:g}"
+        if re.search(rows, label):
+            yield compare(label, embeddings(20_000, 128, classes, power=power, dtype=dtype), C)
     if re.search(rows, "sweep"):
         yield sweep(embeddings(20_000, 128, 200, power=-0.5, dtype=np.float32))
     size = (25_600, 512, 100) if quick else (256_000, 512, 1000)
     for budget in (None, GIGABYTE):
-        what = f"large, memory_budget={budget if budget is None else f'{budget:g}'}"
-        if re.search(rows, what):
-            yield large(what, size, budget)
+        label = f"large, memory_budget={budget if budget is None else f'{budget:g}'}"
+        if re.search(rows, label):
+            yield large(label, size, budget)
 
 
-def compare(what: str, data: Embeddings, C: float) -> Line:
-    """Return the time to lbfgs's objective as a share of its own."""
+def compare(label: str, data: Embeddings, C: float) -> Line:
+    """Return the time to the objective of lbfgs as a share of the time of lbfgs."""
     began = time.process_time()
     peer = Peer(C=C, max_iter=1000).fit(data.X.astype(np.float32, copy=False), data.y)
     of_peer = time.process_time() - began
@@ -99,11 +99,11 @@ def compare(what: str, data: Embeddings, C: float) -> Line:
         f"lbfgs {of_peer:.1f} s, {peer.n_iter_[0]} iterations; {of_solver:.2f} s, {model.n_passes_:.0f} passes: "
         f"{of_solver / of_peer:.3f}x"
     )
-    return Line("probes", f"{what}: at most {most}x", found, reached and of_solver <= most * of_peer)
+    return Line("probes", f"{label}: at most {most}x", found, reached and of_solver <= most * of_peer)
 
 
 def sweep(data: Embeddings) -> Line:
-    """Return what ten values of C cost over shared passes, beside the ten fits."""
+    """Return the time of ten values of C over shared passes, compared with ten separate fits."""
     began = time.process_time()
     together = regularization_path(data.X, data.y, C=list(SWEEP))
     shared = time.process_time() - began
@@ -133,7 +133,7 @@ print(json.dumps([data.X.nbytes, peak, seconds, model.n_passes_, bool(model.conv
 """
 
 
-def large(what: str, size: tuple[int, int, int], budget: float | None) -> Line:
+def large(label: str, size: tuple[int, int, int], budget: float | None) -> Line:
     """Return the peak memory of a process that makes embeddings and fits them, and the time of the fit."""
     command = [sys.executable, "-c", LARGE, json.dumps([*size, budget])]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
@@ -144,5 +144,5 @@ def large(what: str, size: tuple[int, int, int], budget: float | None) -> Line:
         f"X {nbytes / 1e9:.2f} GB, peak {peak / 1e9:.2f} GB, {seconds:.0f} s, {passes:.1f} passes, "
         f"converged: {converged}"
     )
-    what = f"{what}: {rows} x {columns}, {classes} classes, at most X and {room / 1e9:.0f} GB"
-    return Line("probes", what, found, converged and peak <= nbytes + room)
+    label = f"{label}: {rows} x {columns}, {classes} classes, at most X and {room / 1e9:.0f} GB"
+    return Line("probes", label, found, converged and peak <= nbytes + room)

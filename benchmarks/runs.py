@@ -1,4 +1,4 @@
-"""What a run costs beside its training, and how long many runs take to list: ``python -m benchmarks.runs [--json]``."""
+"""Overhead of a run over its training, and the time to list many runs: ``python -m benchmarks.runs [--json]``."""
 
 import json
 import tempfile
@@ -21,7 +21,7 @@ MOST_LISTING = 1.0  # seconds
 
 
 def train_directly() -> object:
-    """Do what a run does, with no run around it: load, fit, score, pickle."""
+    """Do the work of a run without a run: load, fit, score, pickle."""
     dataset = load_dataset(JOB.dataset)
     fitted_map = fit_normalization(JOB.normalization, dataset.train.images)
     fit = SOLVERS[JOB.solver](dataset.train, fitted_map, JOB, lambda _progress: False)
@@ -30,7 +30,7 @@ def train_directly() -> object:
 
 
 def make_many_runs(folder: Path) -> RunStore:
-    """Put as many ended runs on disk as a team makes in a year."""
+    """Write as many ended runs as a team makes in a year."""
     store = RunStore(folder)
     first = store.create(JOB.to_json(), job_type=JOB.type, experiment="many")
     ended = replace(
@@ -59,7 +59,7 @@ def main() -> None:
     rows = [{"training": name, "median ms": runs.median(name) * 1e3} for name in runs.seconds]
     bars = [
         Bar(
-            "a run beside its training",
+            "overhead of a run over its training",
             f"under {MOST_OVERHEAD * 1e3:.0f} ms",
             f"{overhead * 1e3:.1f} ms",
             overhead < MOST_OVERHEAD,

@@ -1,9 +1,8 @@
-"""A model behind ``mnistlib serve`` and behind Microsoft's own server: ``python -m benchmarks.serving [--json]``.
+"""A model served by ``mnistlib serve`` and by Microsoft's own server: ``python -m benchmarks.serving [--json]``.
 
-The other server is azureml-inference-server-http, which every image for Azure Machine Learning starts, with an entry
-script such as the tutorial's. It gets a virtual environment of its own, for which a package index is needed, and the
-same model, NumPy and scikit-learn. The two take turns, five seconds each, so that whatever else the machine does
-strikes both.
+The other server is azureml-inference-server-http, the server of all images for Azure Machine Learning, with an entry
+script like the tutorial's. It runs in its own virtual environment (this needs a package index) with the same model,
+NumPy and scikit-learn. The servers take turns of five seconds, so that other load on the machine affects both.
 """
 
 import gzip
@@ -54,14 +53,14 @@ Address = tuple[str, int]
 
 @contextmanager
 def ours(model: Path) -> Iterator[tuple[Address, int]]:
-    """Start ``mnistlib serve``; its address and process id."""
+    """Start ``mnistlib serve``; yield its address and process id."""
     command = [sys.executable, "-m", "mnistlib", "serve", str(model), "--port", "0", "--json", "--quiet"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        said = ""
-        while not said.endswith("}\n") and (line := process.stdout.readline()):
-            said += line
-        port = int(json.loads(said)["scoring_uri"].rpartition(":")[2].partition("/")[0])
+        printed = ""
+        while not printed.endswith("}\n") and (line := process.stdout.readline()):
+            printed += line
+        port = int(json.loads(printed)["scoring_uri"].rpartition(":")[2].partition("/")[0])
         try:
             yield ("127.0.0.1", port), process.pid
         finally:
@@ -70,7 +69,7 @@ def ours(model: Path) -> Iterator[tuple[Address, int]]:
 
 @contextmanager
 def theirs(model: Path, folder: Path) -> Iterator[Address]:
-    """Install and start azureml-inference-server-http; its address."""
+    """Install and start azureml-inference-server-http; yield its address."""
     venv.create(folder / "venv", with_pip=True)
     same = [f"{name}=={version(name)}" for name in ("numpy", "scikit-learn", "joblib")]
     pip = [str(folder / "venv/bin/python"), "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
@@ -104,14 +103,14 @@ def wait_for(address: str, process: "subprocess.Popen[Any]") -> None:
 
 
 def memory(process: int) -> int:
-    """Return the bytes of memory that a process has."""
+    """Return the resident memory of a process, in bytes."""
     return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def soak(address: Address, process: int, kinds: Sequence[bytes]) -> tuple[int, int]:
-    """Send as many requests as in an hour, of each kind in turn; return how many, and the bytes the server grew by.
+    """Send an hour's requests, of each kind in turn; return their number and the growth of the server in bytes.
 
-    What it takes in the first tenth, its allocator's caches among it, does not count.
+    Growth during the first tenth, such as that of the allocator's caches, does not count.
     """
     answered, warm = 0, 0
     while answered < SOAK:
@@ -185,7 +184,7 @@ def main() -> None:
 
 
 def row_of(server: str, loads: list[Load]) -> dict[str, Any]:
-    """Return a line of the table."""
+    """Return a row of the table."""
     return {
         "server": server,
         "requests a second": round(statistics.median(each.per_second for each in loads)),

@@ -1,7 +1,7 @@
-"""The solver beside its peers, on the same rows in one run: ``python -m benchmarks.solver``.
+"""The solver compared with its peers, on the same rows in one run: ``python -m benchmarks.solver``.
 
-Peers that take minutes run once, the solver several times; its times are medians. Needs $MNISTLIB_DATA, but for the
-bars ``everywhere`` and ``probes``.
+Peers that take minutes run once, the solver several times; its times are medians. All bars but ``everywhere`` and
+``probes`` need $MNISTLIB_DATA.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def timed(work: Callable[[], Any], repeats: int = 1) -> tuple[float, Any]:
 
 
 def objective(model: Any, X: Any, y: Any, C: float) -> float:
-    """Return what both sides minimize, from probabilities in float64."""
+    """Return the objective of a model, from probabilities in float64."""
     plain = Peer().set_params(C=C)
     plain.classes_, plain.coef_, plain.intercept_ = model.classes_, *map(np.float64, (model.coef_, model.intercept_))
     loss = log_loss(y, plain.predict_proba(X), normalize=False)
@@ -55,7 +55,7 @@ def objective(model: Any, X: Any, y: Any, C: float) -> float:
 
 
 def ours(problem: Problem, **parameters: Any) -> LogisticRegression:
-    """Fit the solver to the rows as they are."""
+    """Fit mnistlib's solver to the unconverted rows."""
     return LogisticRegression(C=problem.C, pixel_scale=problem.scale, **parameters).fit(problem.X, problem.y)
 
 
@@ -66,7 +66,7 @@ def digits(*, quick: bool) -> Problem:
 
 
 def bar_lbfgs(*, quick: bool, **_: Any) -> list[Line]:
-    """Bars 1 and 5: to the objective of lbfgs in float32, and in how many passes."""
+    """Measure bars 1 and 5: time to the objective of lbfgs in float32, and the number of passes."""
     problem = digits(quick=quick)
     X = problem.floats(np.float32)
     peer_seconds, peer = timed(lambda: Peer(C=problem.C, max_iter=1000).fit(X, problem.y))
@@ -82,7 +82,7 @@ def bar_lbfgs(*, quick: bool, **_: Any) -> list[Line]:
 
 
 def bar_liblinear(*, quick: bool, **_: Any) -> list[Line]:
-    """Bar 2: the tutorial's fit."""
+    """Measure bar 2: the tutorial's fit."""
     problem = digits(quick=quick)
     X = problem.floats(np.float64)
     peer = OneVsRestClassifier(Peer(C=problem.C, solver="liblinear", random_state=42))
@@ -99,7 +99,7 @@ def bar_liblinear(*, quick: bool, **_: Any) -> list[Line]:
     ]  # fmt: skip
 
 
-# Peers that have a Python of their own.
+# Script for peers in another Python.
 IN_ANOTHER_PYTHON = """
 import sys, time, numpy as np
 {imports}
@@ -115,8 +115,8 @@ INTELEX = IN_ANOTHER_PYTHON.format(
     model="LogisticRegression(C=2.0, max_iter=1000)",
     coef="model.coef_",
 )
-# Its objective is the mean loss and lambda_1 / 2 times the squared weights; its tol limits the relative duality gap. It
-# takes as many threads as the solver.
+# Cyanure's objective is the mean loss plus lambda_1 / 2 times the squared weights; its tol limits the relative duality
+# gap. It uses as many threads as the solver.
 CYANURE = {
     tol: IN_ANOTHER_PYTHON.format(
         imports="from cyanure.estimators import Classifier",
@@ -129,17 +129,19 @@ CYANURE = {
 
 
 def bar_intelex(*, quick: bool, intelex: str, **_: Any) -> Iterator[Line]:
-    """Bar 3: scikit-learn-intelex to its own objective."""
+    """Measure bar 3: time to the objective of scikit-learn-intelex."""
     if not importable(intelex, "sklearnex"):
-        yield Line("3", "scikit-learn-intelex is not installed: give --intelex the Python that has it", "", None)
+        yield Line(
+            "3", "scikit-learn-intelex is not installed: pass a Python that has it as --intelex", "", None
+        )
         return
     yield from beside_another_python(intelex, INTELEX, "scikit-learn-intelex lbfgs float32", digits(quick=quick))
 
 
 def bar_cyanure(*, quick: bool, cyanure: str, **_: Any) -> Iterator[Line]:
-    """Bar 3: Cyanure, at two tolerances, to its own objective."""
+    """Measure bar 3: time to the objective of Cyanure, with two tolerances."""
     if not importable(cyanure, "cyanure"):
-        yield Line("3", "Cyanure is not installed: give --cyanure the Python that has it", "", None)
+        yield Line("3", "Cyanure is not installed: pass a Python that has it as --cyanure", "", None)
         return
     for tol, script in CYANURE.items():
         yield from beside_another_python(cyanure, script, f"Cyanure float32, tol={tol:g}", digits(quick=quick))
@@ -151,7 +153,7 @@ def importable(python: str, module: str) -> bool:
 
 
 def beside_another_python(python: str, script: str, name: str, problem: Problem) -> list[Line]:
-    """Compare with a fit in another Python, to its objective."""
+    """Compare the time to the objective of a fit in another Python."""
     X = problem.floats(np.float32)
     with tempfile.TemporaryDirectory() as folder:
         rows, found = Path(folder, "rows.npz"), Path(folder, "found.npz")
@@ -173,7 +175,7 @@ def beside_another_python(python: str, script: str, name: str, problem: Problem)
 
 
 def until(problem: Problem, target: float, **parameters: Any) -> LogisticRegression:
-    """Fit to an objective rather than to a gradient."""
+    """Fit until an objective is reached."""
 
     def reached(progress: Progress) -> bool:
         return progress.objective <= target
@@ -182,7 +184,7 @@ def until(problem: Problem, target: float, **parameters: Any) -> LogisticRegress
 
 
 def bar_optimum(*, quick: bool, **_: Any) -> list[Line]:
-    """Bar 4: to within a millionth of the optimum."""
+    """Measure bar 4: time to within a millionth of the optimum."""
     problem = digits(quick=quick)
     X = problem.floats(np.float64)
     best = LogisticRegression(C=problem.C, tol=1e-9, max_iter=3000).fit(X, problem.y).objective_
@@ -204,7 +206,7 @@ def bar_optimum(*, quick: bool, **_: Any) -> list[Line]:
 
 
 def bar_path(*, quick: bool, **_: Any) -> list[Line]:
-    """Bar 6, first half: eight values of C."""
+    """Measure bar 6, first half: eight values of C."""
     problem = digits(quick=quick)
     shared = LogisticRegression(pixel_scale=problem.scale)
     alone, together = [], []
@@ -215,10 +217,10 @@ def bar_path(*, quick: bool, **_: Any) -> list[Line]:
         together.append(timed(lambda: regularization_path(problem.X, problem.y, C=C_VALUES, estimator=shared))[0])
     ratio = statistics.median(t / a for t, a in zip(together, alone, strict=True))
     found = f"{statistics.median(together):.2f} s against {statistics.median(alone):.2f} s: {ratio:.2f}x"
-    return [Line("6", f"{len(C_VALUES)} values of C cost at most 3 times the dearest", found, ratio <= 3)]
+    return [Line("6", f"{len(C_VALUES)} values of C cost at most 3 times the slowest", found, ratio <= 3)]
 
 
-# Not getrusage's: that a process inherits from the one that starts it.
+# VmHWM, since a process inherits the peak of getrusage from its parent.
 PEAK = """
 import sys
 import numpy as np
@@ -233,7 +235,7 @@ print(int(status["VmHWM"].split()[0]) * 1024, X.nbytes)
 
 
 def bar_memory(*, quick: bool, **_: Any) -> list[Line]:
-    """Bar 6, second half: the peak of a process that imports, reads, and fits from unsigned bytes."""
+    """Measure bar 6, second half: the peak of a process that imports, reads, and fits from unsigned bytes."""
     rows = 6000 if quick else 60000
     done = subprocess.run([sys.executable, "-c", PEAK, str(rows)], capture_output=True, check=True, text=True)
     peak, held = map(int, done.stdout.split())
@@ -242,12 +244,12 @@ def bar_memory(*, quick: bool, **_: Any) -> list[Line]:
 
 
 def bar_other_data(*, quick: bool, **_: Any) -> list[Line]:
-    """Bar 7: other data, against the faster of scikit-learn's solvers, to its objective."""
+    """Measure bar 7: other data, time to the objective of the faster of scikit-learn's solvers."""
     return [beside_fastest(problem) for problem in problems(quick=quick)]
 
 
 def beside_fastest(problem: Problem) -> Line:
-    """Compare with whichever of scikit-learn's solvers is fastest here."""
+    """Compare with the fastest of scikit-learn's solvers."""
     X = problem.floats(np.float64 if problem.scale == 1 else np.float32)
     peers = {
         solver: timed(lambda solver=solver: Peer(C=problem.C, solver=solver, max_iter=1000).fit(X, problem.y))
@@ -262,8 +264,8 @@ def beside_fastest(problem: Problem) -> Line:
     reached = objective(model, X, problem.y, problem.C)
     ratio = peer_seconds / seconds
     found = f"{seconds:.2f} s to {reached:.2f} in {model.n_passes_:.0f} passes: {ratio:.1f}x"
-    what = f"{problem.name}: {name} {peer_seconds:.1f} s to {target:.2f}"
-    return Line("7", what, found, ratio >= 1 and reached <= target * (1 + 1e-6))
+    label = f"{problem.name}: {name} {peer_seconds:.1f} s to {target:.2f}"
+    return Line("7", label, found, ratio >= 1 and reached <= target * (1 + 1e-6))
 
 
 BIG = """
@@ -292,7 +294,7 @@ print(peak, seconds, model.n_passes_, int(model.converged_), np.median(times))
 
 
 def bar_bigger_than_memory(*, quick: bool, **_: Any) -> list[Line]:
-    """8.1 million rows from a file, and the time of a pass from 60,000 rows to 6 million."""
+    """Measure a fit of 8.1 million rows from a file, and the time of a pass from 60,000 rows to 6 million."""
     most = 810_000 if quick else 8_100_000
     lines, per_row = [], {}
     with tempfile.TemporaryDirectory() as folder:
@@ -331,14 +333,14 @@ BARS: dict[str, Callable[..., Iterable[Line]]] = {
 def main() -> int:
     """Measure, print, and return 1 if a bar was missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.solver", description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print a JSON array, and nothing else, to standard output")
-    parser.add_argument("--only", choices=BARS, action="append", help="measure this; may be repeated")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the rows: to see that it runs")
+    parser.add_argument("--json", action="store_true", help="print one JSON array instead of lines")
+    parser.add_argument("--only", choices=BARS, action="append", help="measure this bar; may be repeated")
+    parser.add_argument("--quick", action="store_true", help="use a tenth of the rows, to test the benchmark")
     parser.add_argument(
-        "--intelex", default=sys.executable, help="a Python with scikit-learn-intelex", metavar="PYTHON"
+        "--intelex", default=sys.executable, help="path of a Python with scikit-learn-intelex", metavar="PYTHON"
     )
-    parser.add_argument("--cyanure", default=sys.executable, help="a Python with cyanure", metavar="PYTHON")
-    parser.add_argument("--rows", default="", help="of everywhere and probes: what to compare on", metavar="REGEX")
+    parser.add_argument("--cyanure", default=sys.executable, help="path of a Python with cyanure", metavar="PYTHON")
+    parser.add_argument("--rows", default="", help="names of the data sets, for everywhere and probes", metavar="REGEX")
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     lines: list[Line] = []
