@@ -38,9 +38,7 @@ class Problem:
 def _idx(name: str, header: int) -> Bytes:
     folder = os.environ.get("MNISTLIB_DATA")
     if folder is None:
-        raise SystemExit(
-            "MNISTLIB_DATA is not set: set it to the parent folder of mnist/train-images-idx3-ubyte.gz."
-        )
+        raise SystemExit("MNISTLIB_DATA is not set: set it to the parent folder of mnist/train-images-idx3-ubyte.gz.")
     return np.frombuffer(gzip.decompress((Path(folder) / "mnist" / name).read_bytes()), np.uint8, offset=header)
 
 

@@ -105,9 +105,7 @@ def main() -> None:
     options = arguments("Compare reading and writing IDX with other packages.")
     folder = Path(os.environ.get("MNISTLIB_DATA", ""), "mnist")
     if not (folder / "train-images-idx3-ubyte.gz").exists():
-        sys.exit(
-            "no MNIST files: set MNISTLIB_DATA to the parent folder of mnist/train-images-idx3-ubyte.gz"
-        )
+        sys.exit("no MNIST files: set MNISTLIB_DATA to the parent folder of mnist/train-images-idx3-ubyte.gz")
     with tempfile.TemporaryDirectory() as name:
         plain_folder = Path(name)
         for compressed in folder.glob("*.gz"):

@@ -131,9 +131,7 @@ CYANURE = {
 def bar_intelex(*, quick: bool, intelex: str, **_: Any) -> Iterator[Line]:
     """Measure bar 3: time to the objective of scikit-learn-intelex."""
     if not importable(intelex, "sklearnex"):
-        yield Line(
-            "3", "scikit-learn-intelex is not installed: pass a Python that has it as --intelex", "", None
-        )
+        yield Line("3", "scikit-learn-intelex is not installed: pass a Python that has it as --intelex", "", None)
         return
     yield from beside_another_python(intelex, INTELEX, "scikit-learn-intelex lbfgs float32", digits(quick=quick))
 
