@@ -1,4 +1,4 @@
-"""Emulator of Azure ML on loopback: the unmodified SDKs talk to it, and submitted jobs really run.
+"""Emulator of Azure ML on loopback, for the unmodified SDKs; it runs submitted jobs.
 
 ::
 
@@ -17,8 +17,8 @@ The same with azure-ai-ml; both SDKs see the same clusters, environments, runs a
         client = MLClient.from_config(DefaultAzureCredential(), path=service.config_path)
 
 :class:`AzureMLEmulator`
-    The emulator. It speaks TLS under Azure's own names, behind a proxy that accepts these names and no others, so that
-    nothing leaves the machine; :attr:`~AzureMLEmulator.environment` holds the variables by which a process reaches it.
+    The emulator. It serves TLS under Azure's own host names, behind a proxy that accepts only these names, so that no
+    request leaves the machine; :attr:`~AzureMLEmulator.environment` holds the variables by which a process reaches it.
 :class:`Faults`
     Faults on demand: ``service.faults.add("throttle", match="POST .*/snapshotrun")``.
 :mod:`mnistlib.testing.azureml.fixtures`
@@ -34,12 +34,12 @@ data and model assets, managed online endpoints and their deployments; and MLflo
 Any other request is answered with 501 and a message that names it. A job gets the submitted files only: no variable of
 this process, and no packages but those of its environment. It is not a sandbox: a job can read this machine's files.
 
-Deployed models really run too, in their environments: one process each, which answers one request after the other.
+Deployed models run in their environments: one process each, which answers one request after the other.
 Unlike Azure, the emulator limits neither size nor duration of requests and answers.
 
 It does not show the error texts, the durations and the costs of Azure.
 
-Each resource has a folder, in which both generations of the SDK stand side by side over one state; modules named
+Each resource has a folder for both generations of the SDK, which share one state; modules named
 ``v1`` hold routes of azureml-core, ``v2`` of azure-ai-ml, ``mlflow`` of MLflow. To find a route, search for a part of
 its address, or look it up in :mod:`~mnistlib.testing.azureml.routes`.
 

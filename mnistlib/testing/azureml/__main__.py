@@ -29,9 +29,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--node-start-seconds", type=float, default=0.0, metavar="S", help="start time of a node")
     parser.add_argument(
-        "--node-idle-seconds", type=float, default=120.0, metavar="S", help="life of a node without work"
+        "--node-idle-seconds", type=float, default=120.0, metavar="S", help="idle time before a node is released"
     )
-    parser.add_argument("--vm-quota", type=int, metavar="CORES", help="cores that all clusters may grow to together")
+    parser.add_argument("--vm-quota", type=int, metavar="CORES", help="limit on the cores of all clusters together")
     parser.add_argument(
         "--coverage", action="store_true", help="print the page of covered routes, in Markdown, and exit"
     )

@@ -8,14 +8,14 @@ _INTRODUCTION = """\
 
 # Coverage of the emulator
 
-The routes of Azure ML that `mnistlib.testing.azureml` knows, by resource: {covered} are covered, {missing} are answered
-with status 501. Any request to another address is answered with 501 too; the message names the request.
+The routes of Azure ML in `mnistlib.testing.azureml`, by resource: {covered} are covered, {missing} are answered with
+status 501. Requests to other addresses are answered with 501 too; the message names the request.
 
 - `{{WORKSPACE}}` stands for `/subscriptions/{{subscription}}/resourceGroups/{{group}}` and
   `/providers/Microsoft.MachineLearningServices/workspaces/{{workspace}}`. The SDKs send versions such as `v1.0`; the
   emulator answers any version alike.
 - *Clients*: v1 is azureml-core, v2 is azure-ai-ml, MLflow is its client with the plugin azureml-mlflow.
-- *Answer*: "covered", with the requests to this route that are answered with 501 all the same, or "501".
+- *Answer*: "covered", with the unsupported requests to this route, which are answered with 501, or "501".
 """
 
 

@@ -30,7 +30,7 @@ from mnistlib.testing.azureml.tokens import Credential
 #: The environment variables before any emulator changed them.
 _AT_IMPORT = dict(os.environ)
 
-#: Prefixes of the variables with a person's credentials.
+#: Prefixes of the variables with credentials of users.
 _CREDENTIALS = ("AZUREML_SERVICE_PRINCIPAL", "AZURE_TENANT_ID", "AZURE_CLIENT")
 
 

@@ -1,4 +1,4 @@
-"""Fault injection: faults of a cloud, at a moment that a test chooses."""
+"""Injection of cloud faults into requests and nodes."""
 
 import re
 import threading
@@ -45,7 +45,7 @@ class Fault:
 
 
 class Faults:
-    """Faults that are yet to happen."""
+    """Pending faults."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -89,7 +89,7 @@ class Faults:
             ``fault.happened`` is an event to wait for, ``fault.count`` the number of times it has happened.
         """
         if kind not in _REQUEST_KINDS | _NODE_KINDS:
-            raise ValueError(f"no fault is called {kind!r}; there are {sorted(_REQUEST_KINDS | _NODE_KINDS)}")
+            raise ValueError(f"unknown fault {kind!r}: use one of {', '.join(sorted(_REQUEST_KINDS | _NODE_KINDS))}")
         fault = Fault(
             kind=kind,
             match=re.compile(match),

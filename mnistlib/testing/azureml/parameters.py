@@ -17,7 +17,7 @@ def seconds_of(duration: str) -> float:
     """Return an ISO 8601 duration (``PT2M``, ``P1DT12H``) in seconds, or refuse a malformed one."""
     found = _DURATION.fullmatch(duration)
     if found is None:
-        raise bad_argument(f"{duration!r} is no duration.")
+        raise bad_argument(f"{duration!r} is not an ISO 8601 duration.")
     return sum(float(part or 0) * unit for part, unit in zip(found.groups(), _UNITS, strict=True))
 
 

@@ -33,7 +33,7 @@ class Proxy:
         return await asyncio.start_server(self._answer, "127.0.0.1", port, limit=_LONGEST_HEAD)
 
     def reset(self, port: int) -> None:
-        """Reset the connection of the client whose requests reach the emulator from `port`."""
+        """Reset the client's connection that reaches the emulator from `port`."""
         client = self._clients.get(port)
         if client is not None:
             client.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)

@@ -64,12 +64,12 @@ class Store:
             return self.put(kind, key, body)
 
     def delete(self, kind: str, key: str) -> bool:
-        """Delete the document; return whether there was one."""
+        """Delete the document; return whether it existed."""
         with self._lock:
             return self._database.execute("DELETE FROM documents WHERE kind=? AND key=?", (kind, key)).rowcount == 1
 
     def all(self, kind: str, *, prefix: str = "") -> list[Document]:
-        """Return the documents whose key begins with `prefix`, oldest first."""
+        """Return the documents with a key prefix, oldest first."""
         with self._lock:
             rows = self._database.execute(
                 "SELECT body FROM documents WHERE kind=? AND substr(key, 1, ?)=? ORDER BY number",

@@ -26,7 +26,7 @@ class Snapshots(Resource):
 
     @route("GET", "{region}.api.azureml.ms/content/v1.0{WORKSPACE}/snapshots/latest/metadata", by="v1")
     async def latest(self, request: Request) -> Response:
-        """Answer that this client has sent none; it asks only when it remembers none."""
+        """Answer that the client has sent no snapshot; it asks only without a stored one."""
         return JSONResponse({"id": _NONE, "root": {}})
 
     @route("POST", "/getblob", by="v1")

@@ -52,7 +52,7 @@ class Codes(Resource):
             for path, _ in self._blobs.below(location.container, location.path)
         }
         if not files:
-            raise user_error(f"There is nothing at {properties['codeUri']}.")
+            raise user_error(f"There are no files at {properties['codeUri']}.")
         known = CODES.get(self._store, name, version)
         if known is not None and known["properties"]["codeUri"] != properties["codeUri"]:
             raise user_error(PATH_CHANGED)

@@ -132,7 +132,7 @@ class Cluster:
                 break
         with self._change:
             self._machines.remove(machine)
-            self._grow()  # for a run that was queued while the node was leaving, and counted on it
+            self._grow()  # for a run that was queued while the node was being released
         if job is not None:
             self.submit(job.run_id, first=True)
 
@@ -140,7 +140,7 @@ class Cluster:
         """Wait for a run; return None when the node is to be released."""
         with self._change:
             machine.state = "idle"
-            # The cluster may have been made smaller in the meantime: a surplus node leaves.
+            # The cluster may have been scaled down in the meantime: release a surplus node.
             while not self._closed and sum(other.state != "leaving" for other in self._machines) <= self._most:
                 if self._queue:
                     machine.state = "running"

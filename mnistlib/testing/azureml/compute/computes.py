@@ -13,7 +13,7 @@ from mnistlib.testing.azureml.parameters import seconds_of
 from mnistlib.testing.azureml.resource import Resource, missing, route
 from mnistlib.testing.azureml.store import Document
 
-#: Types of computes; an instance is a name only, and runs nothing.
+#: Types of computes; an instance is only a name, and runs no jobs.
 _KINDS = ("AmlCompute", "ComputeInstance")
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,22}[A-Za-z0-9]")
@@ -60,7 +60,7 @@ class Computes(Resource):
         name = request.path_params["name"]
         properties = (await request.json())["properties"]
         if properties.get("computeType") not in _KINDS:
-            raise unsupported(f"the emulator covers no compute of type {properties.get('computeType')}")
+            raise unsupported(f"the emulator does not support computes of type {properties.get('computeType')}")
         wanted = {"scaleSettings": {"maxNodeCount": 1}, **properties["properties"]}
         self._check(name, wanted)
         before = self._store.get("compute", name)
@@ -163,7 +163,7 @@ class Computes(Resource):
 
     def _check(self, name: str, wanted: Document) -> None:
         if not _NAME.fullmatch(name):
-            raise bad_argument(f"{name!r} is no name for a compute: 2 to 24 letters, digits and hyphens.")
+            raise bad_argument(f"{name!r} is not a valid name for a compute: 2 to 24 letters, digits and hyphens.")
         size = str(wanted.get("vmSize", "")).upper()
         if size not in VM_SIZES:
             raise bad_argument(f"The specified VM size {wanted.get('vmSize')} is not supported here.")

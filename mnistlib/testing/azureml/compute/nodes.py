@@ -47,7 +47,7 @@ finally:
 
 @dataclass(frozen=True, kw_only=True)
 class Nodes:
-    """What all nodes have in common."""
+    """Configuration of all nodes."""
 
     state: State
     reach: Callable[[], dict[str, str]]  # returns the variables by which a job reaches the emulator
@@ -99,7 +99,7 @@ class Job:
         except OSError as error:
             self._fail(f"The node failed: {error}", code="SystemError")
         except Exception as error:
-            # A fault of the emulator's own: without a final status clients would wait for ever.
+            # A bug of the emulator: without a final status clients would wait forever.
             logger.exception("the emulator could not run %s", self.run_id)
             self._fail(f"The emulator failed: {type(error).__name__}: {error}", code="SystemError")
         finally:
@@ -127,7 +127,7 @@ class Job:
         variables |= configuration.get("environmentVariables") or {}
         limit = configuration.get("maxRunDurationSeconds")
         if self._cancelled.is_set() or self._preempted.is_set():
-            return 0  # preparation takes a while, and the job is not wanted any more
+            return 0  # the job was cancelled during the preparation
         code = self._supervise(self._command(configuration, python, paths.replace), variables, limit)
         if not self._preempted.is_set():
             take_back(self._state, configuration, paths)

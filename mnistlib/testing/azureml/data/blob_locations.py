@@ -90,5 +90,5 @@ def _asset_location(state: State, address: str) -> BlobLocation:
     elif found := _ASSET.fullmatch(address):
         name, version = found.groups()
     else:
-        raise user_error(f"The emulator knows no data at {address}.")
+        raise user_error(f"The emulator has no data at {address}.")
     return location_of(state, DATA_ASSETS.find(state.store, name, version)["properties"]["dataUri"])

@@ -109,13 +109,13 @@ class Blobs:
         return None if properties is None else properties | {"size": self.file(container, name).stat().st_size}
 
     def listed(self, container: str, prefix: str = "") -> list[Document]:
-        """Return the properties of the blobs whose name begins with `prefix`, by name."""
+        """Return the properties of the blobs with a name prefix, by name."""
         found = self._store.all("blob", prefix=f"{container}/{prefix}")
         sized = [blob | {"size": self.file(container, blob["name"]).stat().st_size} for blob in found]
         return sorted(sized, key=lambda blob: blob["name"])
 
     def delete(self, container: str, name: str) -> bool:
-        """Delete the blob; return whether there was one."""
+        """Delete the blob; return whether it existed."""
         self.file(container, name).unlink(missing_ok=True)
         return self._store.delete("blob", f"{container}/{name}")
 

@@ -21,7 +21,7 @@ _PATTERN = re.compile(
 class NodePaths:
     """Paths of a job's data on its node, or ids of data sets that the job opens itself."""
 
-    of: dict[str, str]  # by placeholder, as it stands in arguments
+    of: dict[str, str]  # by placeholder in the arguments
     variables: dict[str, str]  # by environment variable
 
     def replace(self, text: str) -> str:
@@ -71,7 +71,7 @@ def deliver(state: State, configuration: Document, folder: Path) -> NodePaths:
 
 
 def take_back(state: State, configuration: Document, paths: NodePaths) -> None:
-    """Upload what a job wrote for its outputs, and for the data references of mode upload."""
+    """Upload the outputs of a job, and its data references of mode upload."""
     for name, wanted in (configuration.get("outputs") or {}).items():
         written = Path(paths.of[_placeholder("outputs", name)])
         files = [written] if written.is_file() else _files_below(written)
@@ -95,7 +95,7 @@ def copy_files(files: Iterable[tuple[str, Path]], folder: Path) -> None:
 
 
 def _placeholder(kind: str, name: str) -> str:
-    """Return how an input or output stands in a command: ``${{inputs.data}}``."""
+    """Return the placeholder of an input or output in a command: ``${{inputs.data}}``."""
     return f"${{{{{kind}.{name}}}}}"
 
 

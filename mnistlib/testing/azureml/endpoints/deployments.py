@@ -55,9 +55,9 @@ class Deployments(Resource):
         body = await request.json()
         properties = body["properties"]
         if not NAME.fullmatch(name):
-            raise bad_argument(f"{name!r} is no name for a deployment: 3 to 32 letters, digits, hyphens.")
+            raise bad_argument(f"{name!r} is not a valid name for a deployment: 3 to 32 letters, digits, hyphens.")
         if properties.get("endpointComputeType") != "Managed":
-            raise unsupported(f"the emulator covers no deployment to {properties.get('endpointComputeType')}")
+            raise unsupported(f"the emulator does not support deployments to {properties.get('endpointComputeType')}")
         key = _key(endpoint["name"], name)
         before = self._store.get("online_deployment", key)
         deployment = {
@@ -132,7 +132,7 @@ class Deployments(Resource):
         model = MODELS.find(self._store, *last_parts(properties["model"], 2)) if properties.get("model") else None
         script = properties.get("codeConfiguration") or {}
         if not script and ((model or {}).get("arm") or {}).get("modelType") == "mlflow_model":
-            raise unsupported("the emulator deploys no model of MLflow without a code configuration")
+            raise unsupported("the emulator does not deploy models of MLflow without a code configuration")
         if not script.get("codeId") or not script.get("scoringScript"):
             raise user_error("A model that is not MLflow's needs a code configuration to be deployed.")
         if not properties.get("environmentId"):

@@ -52,7 +52,7 @@ def check_framework(models: list[Document]) -> None:
             f" not {len(models)} of {framework}.",
         )
     if framework != "ScikitLearn":
-        raise unsupported(f"the emulator deploys no model of {framework} without an entry script")
+        raise unsupported(f"the emulator does not deploy models of {framework} without an entry script")
 
 
 def environment_of(model: Document) -> Document:

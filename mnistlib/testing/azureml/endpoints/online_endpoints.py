@@ -55,7 +55,7 @@ class OnlineEndpoints(Resource):
         name, body = request.path_params["endpoint"], await request.json()
         properties = body["properties"]
         if not NAME.fullmatch(name):
-            raise bad_argument(f"{name!r} is no name for an endpoint: 3 to 32 letters, digits, hyphens.")
+            raise bad_argument(f"{name!r} is not a valid name for an endpoint: 3 to 32 letters, digits, hyphens.")
         if properties.get("compute") or properties.get("mirrorTraffic"):
             raise unsupported("the emulator covers managed endpoints only, without mirrored traffic")
         known = self._store.get("online_endpoint", name.lower())

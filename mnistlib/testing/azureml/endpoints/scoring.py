@@ -49,7 +49,7 @@ for line in talk:
 
 
 class ScoringError(Exception):
-    """An entry script that does not start, or has ended, or whose environment cannot be built."""
+    """An entry script did not start, or has ended, or its environment cannot be built."""
 
 
 class EntryError(Exception):

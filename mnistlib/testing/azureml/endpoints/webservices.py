@@ -53,10 +53,12 @@ class Webservices(Resource):
         name = body["name"]
         if not _NAME.fullmatch(name):
             raise Refusal(
-                400, "BadRequest", f"{name!r} is no name for a service: 3 to 32 small letters, digits, hyphens."
+                400,
+                "BadRequest",
+                f"{name!r} is not a valid service name: 3 to 32 lowercase letters, digits, hyphens.",
             )
         if str(body.get("computeType")).upper() != "ACI":
-            raise unsupported(f"the emulator covers no service of type {body.get('computeType')}")
+            raise unsupported(f"the emulator does not support services of type {body.get('computeType')}")
         image = body["environmentImageRequest"]
         models = [self._find("model", number) for number in image.get("modelIds") or []]
         if not image.get("environment"):

@@ -1,8 +1,8 @@
 """Interpreters for jobs, with the packages of the submitted environment and nothing else.
 
 ``host``
-    A folder in the form of a virtual environment, whose site-packages link to those of this interpreter's packages that
-    the specification asks for, and to their requirements. It takes milliseconds to create, and other imports fail as in
+    A folder in the form of a virtual environment with links to the packages of this interpreter that the specification
+    asks for, and to their requirements. It takes milliseconds to create, and other imports fail as in
     the cloud. Versions are this interpreter's own; the log says where the specification asks for others.
 ``venv``
     A virtual environment that pip builds from the specification: slow, and the proof that it is complete.

@@ -9,7 +9,7 @@ from mnistlib.testing.azureml.versions import Versions
 
 ENVIRONMENTS = Versions(kind="environment", noun="environment")
 
-#: Microsoft's own environments for scikit-learn. Their names change from year to year; here all of them are equal.
+#: Microsoft's own environments for scikit-learn. Their names change from year to year; here all are treated alike.
 _CURATED = re.compile(r"AzureML-(sklearn|tutorial|minimal|scikit-learn)[\w.-]*", re.IGNORECASE)
 
 

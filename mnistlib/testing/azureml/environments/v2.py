@@ -29,11 +29,11 @@ class EnvironmentsV2(VersionedResource):
         properties = (await request.json())["properties"]
         name, version = self._target(request)
         if properties.get("build"):
-            raise unsupported("the emulator builds no images from a Dockerfile")
+            raise unsupported("the emulator does not build images from a Dockerfile")
         definition = definition_of(name, version, _conda_of(properties), image=properties.get("image"))
         known = ENVIRONMENTS.get(self._store, name, version)
         if known is not None and known != definition:
-            raise Refusal(409, "UserError", f"The environment {name}:{version} exists already, and is another one.")
+            raise Refusal(409, "UserError", f"The environment {name}:{version} exists already with another definition.")
         ENVIRONMENTS.put(self._store, name, version, definition)
         remarks = {key: properties[key] for key in _REMARKS if properties.get(key) is not None}
         self._store.put("environment_remarks", f"{name}/{version}", remarks | {"created": now()})
@@ -70,7 +70,7 @@ def _conda_of(properties: Document) -> Document | None:
     try:
         conda = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise user_error(f"The conda file is no YAML: {error}") from error
+        raise user_error(f"The conda file is not YAML: {error}") from error
     if not isinstance(conda, dict):
         raise user_error("The conda file holds no specification.")
     return conda

@@ -69,9 +69,9 @@ def start_command(state: State, clusters: Clusters, name: str, job: Document, *,
 def _check_supported(job: Document) -> None:
     several = ((job.get("resources") or {}).get("instanceCount") or 1) > 1
     if several or (job.get("distribution") or {}).get("distributionType") is not None:
-        raise unsupported("the emulator covers no jobs of several nodes")
+        raise unsupported("the emulator does not support jobs of several nodes")
     if "$[[" in job["command"]:
-        raise unsupported("the emulator covers no optional inputs: $[[...]] in a command")
+        raise unsupported("the emulator does not support optional inputs: $[[...]] in a command")
 
 
 def _outputs(job: Document) -> dict[str, Document]:

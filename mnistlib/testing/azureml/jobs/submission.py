@@ -54,4 +54,4 @@ def check(state: State, submission: Document) -> None:
     if state.store.get("snapshot", snapshot_id) is None:
         raise user_error(f"The snapshot {snapshot_id} was not found.")
     if (configuration.get("nodeCount") or 1) > 1 or configuration.get("communicator") not in (None, "None"):
-        raise unsupported("the emulator covers no jobs of several nodes")
+        raise unsupported("the emulator does not support jobs of several nodes")

@@ -121,9 +121,9 @@ def _grid(job: Document) -> Any:
     """Yield the points of the search space, by the names of its variables."""
     algorithm = job["samplingAlgorithm"]["samplingAlgorithmType"]
     if algorithm != "Grid":
-        raise unsupported(f"the emulator covers no sampling but Grid, not {algorithm}")
+        raise unsupported(f"the emulator does not support sampling by {algorithm}: use Grid")
     if job.get("earlyTermination"):
-        raise unsupported("the emulator ends no trial early")
+        raise unsupported("the emulator does not support early termination of trials")
     axes: dict[str, list[Any]] = {}
     for name, (kind, arguments) in job["searchSpace"].items():
         if kind != "choice":

@@ -61,7 +61,7 @@ class Jobs(Resource):
         elif job["jobType"] == "Sweep":
             self._runtime.sweeps.submit(name, job)
         else:
-            raise unsupported(f"the emulator covers no jobs of type {job['jobType']}")
+            raise unsupported(f"the emulator does not support jobs of type {job['jobType']}")
         return JSONResponse(self._described(self._run(request)), 201)
 
     @route("POST", "/{name}/cancel", by="v2")

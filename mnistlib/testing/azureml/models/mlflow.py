@@ -80,7 +80,7 @@ class MLflowModels(Resource):
         wanted = request.query_params.get("filter", "")
         found = _OF_ONE_NAME.fullmatch(wanted)
         if wanted and found is None:
-            raise unsupported(f"the emulator covers no filter of MLflow's but a name: {wanted}")
+            raise unsupported(f"the emulator does not support this MLflow filter, only a name: {wanted}")
         models = MODELS.of(self._store, found["name"]) if found else self._store.all("model")
         return JSONResponse({"model_versions": [self._described(model) for model in models[::-1]]})
 

@@ -33,7 +33,7 @@ def add_model(store: Store, name: str, *, version: str | None = None, **fields: 
     azureml-core knows integer versions only; azure-ai-ml alone can read any other.
     """
     if not _NAME.fullmatch(name):
-        raise Refusal(400, "BadRequest", f"{name!r} is no name for a model.")
+        raise Refusal(400, "BadRequest", f"{name!r} is not a valid name for a model.")
     version = MODELS.next_version(store, name) if version is None else version
     number = int(version) if version.isdecimal() else version
     model = fields | {
@@ -112,7 +112,7 @@ def _kept_path(state: State, location: BlobLocation) -> str:
     """Return the path of a model's files in the container of runs, where azureml-core looks for them; copy others."""
     files = list(state.blobs.below(location.container, location.path))
     if not files:
-        raise user_error(f"There is nothing at {location.path!r} in the container {location.container}.")
+        raise user_error(f"There are no files at {location.path!r} in the container {location.container}.")
     if location.container == RUN_CONTAINER:
         return location.path
     is_file = state.blobs.get(location.container, location.path) is not None

@@ -61,7 +61,7 @@ class Artifacts(Resource):
     @route("GET", f"{_PREFIX}/{{path:path}}", _PREFIX, by="v1")
     @route("GET", *_of_run("/prefix/contentinfo"), by="MLflow")
     async def contents(self, request: Request) -> Response:
-        """Return the addresses of all files whose paths have a prefix."""
+        """Return the addresses of all files with a path prefix."""
         paths = self._paths(request, _path(request))
         return page([self._addressed(request, path) for path in paths])
 

@@ -45,7 +45,7 @@ def _one(document: Document, tokens: list[str]) -> tuple[bool, list[str]]:
         return answer, rest[1:]
     found = _COMPARISON.fullmatch(tokens[0]) if tokens else None
     if found is None:
-        raise bad_argument(f"The filter's part {' '.join(tokens[:1])!r} is no comparison.")
+        raise bad_argument(f"The filter's part {' '.join(tokens[:1])!r} is not a comparison.")
     return _compare(document, found["field"], found["operator"], found["value"]), tokens[1:]
 
 

@@ -211,5 +211,5 @@ def _part(values: list[Document], query: Document) -> JSONResponse:
         start = int(query.get("continuationToken") or 0)
         end = start + int(query.get("top") or len(values))
     except ValueError as error:
-        raise bad_argument(f"The query's continuationToken or top is no number: {error}") from error
+        raise bad_argument(f"The query's continuationToken or top is not a number: {error}") from error
     return JSONResponse({"value": values[start:end], "continuationToken": str(end) if end < len(values) else None})

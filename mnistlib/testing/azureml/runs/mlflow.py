@@ -85,7 +85,7 @@ class MLflow(Resource):
         """List the runs of experiments, newest first."""
         body = await request.json()
         if body.get("filter"):
-            raise unsupported(f"the emulator covers no filter of MLflow's: {body['filter']}")
+            raise unsupported(f"the emulator does not support MLflow filters: {body['filter']}")
         runs = [run for run in self._runs.newest_first() if run["experimentId"] in (body.get("experiment_ids") or [])]
         return JSONResponse({"runs": [self._described(run) for run in runs[: body.get("max_results") or len(runs)]]})
 

@@ -27,7 +27,10 @@ def test_a_quota_of_cores_holds_over_all_clusters() -> None:
 
 @pytest.mark.parametrize(
     ("name", "size", "message"),
-    [("good-name", "STANDARD_X1", "VM size STANDARD_X1 is not supported"), ("9lives", "STANDARD_D2_V2", "is no name")],
+    [
+        ("good-name", "STANDARD_X1", "VM size STANDARD_X1 is not supported"),
+        ("9lives", "STANDARD_D2_V2", "not a valid name"),
+    ],
 )
 def test_a_cluster_that_can_not_be_is_refused(workspace: Any, name: str, size: str, message: str) -> None:
     settings = AmlCompute.provisioning_configuration(size, max_nodes=1)

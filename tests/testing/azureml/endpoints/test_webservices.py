@@ -145,7 +145,7 @@ def test_a_model_of_another_framework_needs_an_entry_script(workspace: Any, near
 
     with pytest.raises(Exception, match="must provide an InferenceConfig"):
         Model.deploy(workspace, "no-code-3", [nearest(None)])
-    with pytest.raises(Exception, match="deploys no model of Onnx without an entry script"):
+    with pytest.raises(Exception, match="does not deploy models of Onnx without an entry script"):
         Model.deploy(workspace, "no-code-4", [nearest(Model.Framework.ONNX)])
 
 

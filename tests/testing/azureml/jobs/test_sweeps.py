@@ -131,7 +131,7 @@ def test_the_same_sweep_again_is_the_same_sweep(client: Any, cluster_v2: Any, tm
     [
         ({"sampling": "random"}, "no sampling but Grid, not Random"),
         ({"space": Uniform(0, 1)}, "A grid has only choices, and rate is uniform"),
-        ({"early": BanditPolicy(slack_factor=0.1)}, "ends no trial early"),
+        ({"early": BanditPolicy(slack_factor=0.1)}, "does not support early termination"),
     ],
 )
 def test_a_sweep_that_is_more_than_a_grid_is_refused(

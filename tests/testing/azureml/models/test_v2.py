@@ -106,7 +106,7 @@ def test_an_archived_version_is_not_listed(client: Any, finished_job: str) -> No
 
 def test_a_model_of_nothing_is_refused(client: Any, finished_job: str) -> None:
     name = new_name("model")
-    with pytest.raises(HttpResponseError, match="There is nothing at"):
+    with pytest.raises(HttpResponseError, match="There are no files at"):
         client.models.create_or_update(Model(name=name, path=output_of(finished_job, "outputs/none.pkl")))
     with pytest.raises(ResourceNotFoundError):
         client.models.get(name, "1")
