@@ -53,9 +53,7 @@ class Webservices(Resource):
         name = body["name"]
         if not _NAME.fullmatch(name):
             raise Refusal(
-                400,
-                "BadRequest",
-                f"{name!r} is not a valid service name: 3 to 32 lowercase letters, digits, hyphens.",
+                400, "BadRequest", f"{name!r} is not a valid service name: 3 to 32 lowercase letters, digits, hyphens"
             )
         if str(body.get("computeType")).upper() != "ACI":
             raise unsupported(f"the emulator does not support services of type {body.get('computeType')}")
