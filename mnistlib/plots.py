@@ -1,4 +1,4 @@
-"""Pictures of images and of answers: as text for a terminal, with matplotlib for a notebook or a file."""
+"""Plots of images and confusion matrices: as text for a terminal, with matplotlib for a notebook or a file."""
 
 import math
 import os
@@ -14,11 +14,11 @@ from mnistlib.files import publish
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_INK = 96  # pixels from this value on are drawn in a terminal, which knows only ink and no ink
+_INK = 96  # threshold of ink in a terminal, which has no grey levels
 _HALVES = np.array([[" ", "▄"], ["▀", "█"]])  # by ink above, ink below
 _GAP = 2  # columns between two images
 _DPI = 120
-_WRONG = "#c81e1e"  # readable as small letters, too
+_WRONG = "#c81e1e"  # red that is readable in small text
 _MOST_NUMBERED = 20  # classes; with more of them, the numbers in a confusion matrix would overlap
 
 
@@ -30,9 +30,9 @@ def draw_text(images: NDArray[np.uint8], captions: Sequence[str], *, width: int 
     images : ndarray of uint8, shape (n, rows, columns)
         Pixels, 0 = background, 255 = ink.
     captions : sequence of str, length n
-        Stands below each image, cut to its width.
+        Text below each image, cut to its width.
     width : int, default 80
-        Columns of the terminal; as many images stand side by side as fit.
+        Columns of the terminal, which limit the number of images in a line.
 
     Returns
     -------
@@ -71,16 +71,16 @@ def draw_images(
     images : ndarray of uint8, shape (n, rows, columns)
         Pixels, 0 = background, 255 = ink.
     captions : sequence of str, length n
-        Stands above each image.
+        Text above each image.
     wrong : ndarray of bool, shape (n,), optional
-        Which of them to draw in red.
+        Images to draw in red.
     across : int, optional
-        How many stand side by side; by default so many that the picture is about as high as wide.
+        Number of images in a row; by default chosen for a roughly square figure.
 
     Returns
     -------
     matplotlib.figure.Figure
-        A notebook shows it, after ``%matplotlib inline``.
+        Shown by a notebook after ``%matplotlib inline``.
 
     Raises
     ------
@@ -102,20 +102,20 @@ def draw_images(
 
 
 def draw_confusion(confusion: NDArray[np.int64], classes: Sequence[str]) -> "Figure":
-    """Draw a confusion matrix, the mistakes the redder the larger their share of the images of their class.
+    """Draw a confusion matrix, with mistakes in red by their share of the images of their class.
 
     Parameters
     ----------
     confusion : ndarray of int64, shape (k, k)
-        How many images of the class of the row were taken for the class of the column, as
-        :attr:`mnistlib.training.evaluation.Evaluation.confusion` has it.
+        Number of images of the row's class that were labelled with the column's class; see
+        :attr:`mnistlib.training.evaluation.Evaluation.confusion`.
     classes : sequence of str, length k
-        What the labels 0, 1, 2 … mean.
+        Names of the labels 0, 1, 2 …
 
     Returns
     -------
     matplotlib.figure.Figure
-        A notebook shows it, after ``%matplotlib inline``.
+        Shown by a notebook after ``%matplotlib inline``.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def draw_confusion(confusion: NDArray[np.int64], classes: Sequence[str]) -> "Fig
     count = len(classes)
     figure = _figure(1.2 + 0.42 * count, 0.9 + 0.42 * count)
     axes = figure.subplots()
-    # Right answers, on the diagonal, would outshine the mistakes, which are what one looks for: they are all as grey.
+    # Correct answers, on the diagonal, are a uniform grey, since their large counts would hide the mistakes.
     right = np.eye(count, dtype=np.bool_)
     shares = np.where(right, 0, confusion) / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     strongest = float(shares.max()) or 1.0
@@ -148,9 +148,9 @@ def save_png(path: str | os.PathLike[str], images: NDArray[np.uint8], captions: 
     Parameters
     ----------
     path : str or PathLike
-        The file, written whole or not at all.
+        The file, written atomically.
     images, captions
-        As :func:`draw_images` takes them.
+        As in :func:`draw_images`.
 
     Raises
     ------
@@ -165,12 +165,12 @@ def save_png(path: str | os.PathLike[str], images: NDArray[np.uint8], captions: 
 
 
 def _figure(width: float, height: float) -> "Figure":
-    """Return an empty figure of a size in inches."""
+    """Return an empty figure; width and height are in inches."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError("a picture", "plots") from error
-    # A Figure of its own, not pyplot's: no window system, no global state.
+    # Figure instead of pyplot: no window system, no global state.
     return Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
 
 

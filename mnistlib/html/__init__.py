@@ -1,6 +1,6 @@
-"""HTML for reports and for views in notebooks, without a style sheet, a script or a network.
+"""HTML for reports and notebook views, without style sheets, scripts or network access.
 
-elements   elements, escaped, and numbers as text
+elements   escaped elements, and numbers as text
 charts     line charts and bars as SVG
 png        images and weights as PNG
 """

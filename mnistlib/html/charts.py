@@ -1,6 +1,6 @@
-"""Curves as SVG that stands inside HTML: no script, no font, no file of its own.
+"""Line charts as inline SVG, without scripts, fonts or separate files.
 
-Lines and letters take the colour and the font of the text around them, so a chart fits a light page and a dark one.
+Lines and text inherit the colour and the font of the page, so a chart fits light and dark pages.
 """
 
 import math
@@ -11,28 +11,28 @@ from mnistlib.html.elements import Html, element, number
 
 Points = Sequence[tuple[float, float]]
 
-#: Of whatever is drawn; light enough for a dark page and dark enough for a light one.
+#: Colour of curves, visible on light and dark pages.
 ACCENT = "#3b82f6"
 
 _WIDTH, _HEIGHT = 420, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 404, 34, 206
-_MOST_POINTS = 600  # more would be finer than a screen
+_MOST_POINTS = 600  # more points would exceed the resolution of a screen
 _FAINT = 0.12
 _MUTED = 0.65
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One direction of a chart.
+    """Axis of a chart.
 
     Attributes
     ----------
     label : str
-        What is measured along it.
+        Name of the quantity.
     log : bool
-        Whether equal distances are equal ratios.
+        Whether the axis is logarithmic.
     write : callable
-        Makes text of a value.
+        Formats a value.
     """
 
     label: str
@@ -42,7 +42,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class _Scale:
-    """Where on the paper the values of an axis lie."""
+    """Mapping from the values of an axis to positions in the drawing."""
 
     low: float
     high: float
@@ -56,16 +56,16 @@ class _Scale:
 
 
 def curve(metrics: Mapping[str, Points], name: str, *, against: str = "passes") -> list[tuple[float, float]]:
-    """Return a metric as points to draw.
+    """Return the points of a metric for a chart.
 
     Parameters
     ----------
     metrics : mapping of str to sequence of (step, value)
-        As a run has them.
+        The metrics of a run.
     name : str
-        The metric.
+        Name of the metric.
     against : str, default "passes"
-        The metric that says where each step lies; without it, the steps themselves do.
+        Metric for the x axis; if the run lacks it, the x axis shows the steps.
 
     Examples
     --------
@@ -93,21 +93,21 @@ def line_chart(
     Parameters
     ----------
     points : sequence of (float, float)
-        In the order in which they are joined. What an axis can't show (not finite, or not above 0 where equal
-        distances are equal ratios) is left out.
+        In drawing order. Points that an axis can't show are left out: not finite, or not above 0 on a logarithmic
+        axis.
     x, y : Axis
-        The directions.
+        The axes.
     marked : int, optional
-        The point to write the value of; default: the last.
+        Index of the point that is labelled with its value; default: the last.
     level : (float, str), optional
-        A height to draw a dashed line at, and what it means.
+        Value and label of a dashed horizontal line.
     dots : bool, default False
-        Whether each point is drawn.
+        Whether to draw each point.
 
     Returns
     -------
     Html
-        An ``<svg>``, as wide as what it stands in; empty without a point to draw.
+        An ``<svg>`` as wide as its parent element; empty if there is no point to draw.
     """
     if marked is None:
         marked = len(points) - 1
@@ -145,7 +145,7 @@ def line_chart(
 
 
 def ticks(low: float, high: float, *, log: bool = False) -> list[float]:
-    """Return round values between two others, for an axis.
+    """Return round tick values of an axis from `low` to `high`.
 
     Examples
     --------
@@ -173,7 +173,7 @@ def ticks(low: float, high: float, *, log: bool = False) -> list[float]:
 
 
 def _can_show(value: float, axis: Axis) -> bool:
-    # Ratios of values within these limits, and a margin around them, stay within what a float holds.
+    # Within these limits, ratios of values and the margin around them stay in the range of floats.
     return 1e-150 < value < 1e150 if axis.log else math.isfinite(value)
 
 
@@ -192,7 +192,7 @@ def _thinned(points: Points) -> Points:
 
 
 def _grid(across: _Scale, up: _Scale, x: Axis, y: Axis) -> Html:
-    """Draw the lines and numbers of both axes, and what they measure."""
+    """Draw the grid lines, numbers and labels of both axes."""
     levels = [(up(value), y.write(value)) for value in ticks(up.low, up.high, log=y.log)]
     places = [(across(value), x.write(value)) for value in ticks(across.low, across.high, log=x.log)]
     line = {"stroke": "currentColor", "stroke_opacity": _FAINT}
@@ -226,7 +226,7 @@ def _level(level: tuple[float, str], up: _Scale) -> Html:
 
 
 def _mark(place: float, height: float, text: str, *, below: bool) -> Html:
-    """Draw a point with its value, which must neither run off the paper nor stand on the level's line."""
+    """Draw a point with its value, placed inside the drawing and off the dashed line."""
     nearly = 0.15 * (_RIGHT - _LEFT)
     anchor = "end" if place > _RIGHT - nearly else "start" if place < _LEFT + nearly else "middle"
     return element(

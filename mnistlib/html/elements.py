@@ -1,7 +1,6 @@
-"""Small pieces of HTML, escaped where they are made; what a report and a notebook both show.
+"""HTML elements with escaped content, shared by reports and notebook views.
 
-Text becomes HTML in :func:`element` and nowhere else, so nothing that a user has written, such as a run's name or a
-log, is ever markup.
+Only :func:`element` turns text into HTML, so that no text from a user, such as a run's name or a log, becomes markup.
 """
 
 import html
@@ -9,21 +8,21 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 
-# Colour codes and cursor movements of a terminal, and characters that HTML has no place for.
+# Terminal codes for colours and cursor movements, and characters that are invalid in HTML.
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 _WITHOUT_END = {"img", "link", "meta"}
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_DIGITS = 4  # that a person reads of a number
+_DIGITS = 4  # significant digits that are shown
 
 
 class Html(str):
-    """Text that is HTML already, and is not escaped again."""
+    """Text that is HTML already and is not escaped again."""
 
     __slots__ = ()
 
 
 def escape(text: object) -> Html:
-    """Return text as HTML, but HTML as it is.
+    """Return text as escaped HTML; return HTML unchanged.
 
     Examples
     --------
@@ -34,7 +33,7 @@ def escape(text: object) -> Html:
 
 
 def join(parts: Iterable[object]) -> Html:
-    """Return texts and pieces of HTML, one after the other."""
+    """Concatenate texts and HTML."""
     return Html("".join(map(escape, parts)))
 
 
@@ -44,11 +43,11 @@ def element(name: str, *content: object, **attributes: object) -> Html:
     Parameters
     ----------
     name : str
-        Of the element.
+        Tag name of the element.
     *content : object
-        What stands in it; all but :class:`Html` is escaped.
+        Content of the element, escaped unless it is :class:`Html`.
     **attributes : object
-        Escaped too; ``class_`` stands for ``class`` and ``stroke_width`` for ``stroke-width``. None leaves one out.
+        Attributes, escaped too; ``class_`` means ``class``, ``stroke_width`` means ``stroke-width``; None is left out.
 
     Examples
     --------
@@ -81,13 +80,13 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]], **attributes
 
 
 def facts(pairs: Iterable[tuple[object, object]], **attributes: object) -> Html:
-    """Return a table of two columns, what something is called and what it is."""
+    """Return a table of two columns, names and values."""
     rows = [element("tr", element("th", name, scope="row"), element("td", value)) for name, value in pairs]
     return element("table", element("tbody", *rows), **attributes)
 
 
 def number(value: float) -> str:
-    """Return a number for a person: with four digits, and thousands told apart.
+    """Format a number with four significant digits and thousands separators.
 
     Examples
     --------
@@ -109,7 +108,7 @@ def number(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share of 1 in percent, with two decimals.
+    """Format a fraction in percent, with two decimals.
 
     Examples
     --------
@@ -120,7 +119,7 @@ def percent(share: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time for a person.
+    """Format a duration in readable units.
 
     Examples
     --------

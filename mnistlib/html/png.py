@@ -1,4 +1,4 @@
-"""Images and weights as PNG inside HTML, small and sharp; no plotting library."""
+"""Images and weights as inline PNG, without a plotting library."""
 
 import base64
 import struct
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from mnistlib.html.elements import Html, element
 
-#: Ink here speaks for the class, and against it. Told apart by people who don't tell red from green.
+#: Colours of positive and negative weights, distinct for red-green colour-blind readers.
 FOR, AGAINST = (47, 115, 242), (240, 100, 16)
 
-_COLOUR_TYPES = {2: 4, 4: 6}  # channels -> PNG's word for grey with opacity, and for colour with opacity
-_CLIPPED = 97  # percentile of the weights that gets the strongest colour: pixels that are rarely ink lie far above
+_COLOUR_TYPES = {2: 4, 4: 6}  # channels -> colour type of PNG: grey with alpha, RGB with alpha
+_CLIPPED = 97  # percentile of the weights that gets full colour: weights of rarely inked pixels are far larger
 
 
 def png(pixels: NDArray[np.uint8]) -> bytes:
@@ -44,20 +44,20 @@ def png(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def digit(image: NDArray[np.uint8], *, alt: str) -> Html:
-    """Return an image as black ink on nothing, so that it fits any page.
+    """Return an image as black ink on a transparent background, so that it fits any page.
 
     Parameters
     ----------
     image : ndarray of uint8, shape (rows, columns)
         0 = background, 255 = ink.
     alt : str
-        What it shows, in words.
+        Alternative text.
     """
     return _picture(np.stack([np.zeros_like(image), image], axis=-1), alt=alt, class_="ink")
 
 
 def weight_map(values: NDArray[np.float64], *, strongest: float, alt: str) -> Html:
-    """Return weights as colours, none for 0 and full for the strongest.
+    """Return weights as colours, from transparent for 0 to opaque for `strongest`.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def weight_map(values: NDArray[np.float64], *, strongest: float, alt: str) -> Ht
     strongest : float
         The weight, above 0, that gets full colour; see :func:`strongest_of`.
     alt : str
-        What they are of, in words.
+        Alternative text.
     """
     opacity = np.clip(np.abs(values) / strongest, 0, 1) * 255
     colours = np.where(values[..., None] > 0, FOR, AGAINST)
@@ -74,7 +74,7 @@ def weight_map(values: NDArray[np.float64], *, strongest: float, alt: str) -> Ht
 
 
 def strongest_of(values: NDArray[np.float64]) -> float:
-    """Return the weight that gets full colour, the same for all classes so that they can be compared."""
+    """Return the weight that gets full colour, one for all classes so that they can be compared."""
     return float(np.percentile(np.abs(values), _CLIPPED)) or 1.0
 
 

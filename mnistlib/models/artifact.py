@@ -1,4 +1,4 @@
-"""The model that a run leaves on disk, with a description of where it comes from; each written whole or not at all."""
+"""Model file of a run, and the description of its origin; both are written atomically."""
 
 import hashlib
 import io
@@ -28,26 +28,26 @@ _log = logging.getLogger("mnistlib")
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """What is known of a saved model; ``model.json`` beside it.
+    """Description of a saved model, stored in ``model.json`` beside it.
 
     Attributes
     ----------
     dataset : str
-        Name of the data set it was trained on.
+        Name of the training data set.
     digests : mapping of str to str
         SHA-256 of the raw bytes of each part of that data set.
     normalization : str
-        How features were made in training. The model itself takes pixels in [0, 1] whatever this says.
+        Normalization of the features in training. The model itself always takes pixels in [0, 1].
     input_shape : tuple of int
-        Rows and columns of the images it takes, flattened row by row.
+        Rows and columns of the input images, which are flattened row by row.
     classes : tuple of str
-        What the labels 0, 1, 2 … mean.
+        Names of the labels 0, 1, 2 …
     metrics : mapping of str to float
-        What was measured when it was trained.
+        Metrics of the training run.
     converged : bool
         Whether the solver reached its tolerance.
     versions : mapping of str to str
-        Versions of Python, NumPy, scikit-learn and mnistlib that made it.
+        Versions of Python, NumPy, scikit-learn and mnistlib in training.
     sha256 : str
         SHA-256 of the pickle, in hexadecimal.
     """
@@ -64,14 +64,14 @@ class ModelDescription:
 
     @classmethod
     def from_content(cls, content: dict[str, Any]) -> "ModelDescription":
-        """Make a description from parsed JSON; ValueError, KeyError or TypeError if it is none."""
+        """Create a description from parsed JSON; raise ValueError, KeyError or TypeError for other content."""
         shape, classes = content["input_shape"], content["classes"]
         return cls(**content | {"input_shape": tuple(shape), "classes": tuple(classes)})
 
 
 @dataclass(frozen=True, eq=False)
 class SavedModel:
-    """A classifier that was read back, with what is known of it.
+    """A loaded classifier, with its description.
 
     Attributes
     ----------
@@ -90,16 +90,16 @@ class SavedModel:
         Parameters
         ----------
         images : ndarray of uint8, shape (n, rows, columns)
-            Pixels from 0 to 255. Of no images, there are no labels.
+            Pixels from 0 to 255; n may be 0.
 
         Raises
         ------
         DataError
-            If the images have another size or type than the model takes.
+            If the model does not take images of this size or type.
         """
         features = self._features(images)
         if not len(images):
-            return np.asarray(self.classifier.classes_)[:0]  # scikit-learn refuses to be asked of nothing
+            return np.asarray(self.classifier.classes_)[:0]  # scikit-learn raises on no rows
         return np.asarray(self.classifier.predict(features))
 
     def predict_proba(self, images: NDArray[np.uint8]) -> NDArray[Any]:
@@ -126,7 +126,7 @@ class SavedModel:
 
 
 def current_versions() -> dict[str, str]:
-    """Return the versions of what takes part in training."""
+    """Return the versions of Python and of the packages that training uses."""
     import sklearn
 
     from mnistlib._version import __version__
@@ -140,7 +140,7 @@ def current_versions() -> dict[str, str]:
 
 
 def pickle_classifier(classifier: Any) -> bytes:
-    """Return the bytes of a pickle that `pickle.load` and `joblib.load` read back without mnistlib."""
+    """Return the bytes of a pickle that `pickle.load` and `joblib.load` read without mnistlib."""
     return pickle.dumps(classifier)
 
 
@@ -151,18 +151,18 @@ def save_model(folder: Path, pickled: bytes, description: ModelDescription) -> N
 
 
 def load_model(path: str | os.PathLike[str], *, trust: bool = False) -> SavedModel:
-    """Read a saved model back, after checking that it is the one that was written.
+    """Load a saved model, after checking its digest.
 
-    The digest in its description shows that the file is whole, not who made it: whoever can change the one can change
-    the other. Load pickles only from folders that nobody you don't trust can write to.
+    The digest in the description shows that the file is complete, not who made it: a person who can change the file can
+    also change the description. Load pickles only from folders to which only trusted people can write.
 
     Parameters
     ----------
     path : str or PathLike
-        A pickle, the folder that holds it, or a ``.skops`` file, which runs no code and needs no trust.
+        A pickle, its folder, or a ``.skops`` file, which runs no code and needs no trust.
     trust : bool, default False
-        Load a pickle that has no description beside it. Loading a pickle runs whatever code it holds: do this only
-        with a file whose maker you trust.
+        Load a pickle without a description. Loading a pickle runs the code in it: do this only with a file from a
+        person you trust.
 
     Returns
     -------
@@ -172,7 +172,7 @@ def load_model(path: str | os.PathLike[str], *, trust: bool = False) -> SavedMod
     Raises
     ------
     ModelError
-        If the file was changed since it was written, can't be read, or is of unknown origin and `trust` is off.
+        If the file was changed since it was written, can't be read, or has no description and `trust` is off.
     MissingExtraError
         If it is a ``.skops`` file and skops is not installed.
     FileNotFoundError
@@ -191,7 +191,7 @@ def load_model(path: str | os.PathLike[str], *, trust: bool = False) -> SavedMod
 
 
 def read_verified(file: Path) -> tuple[bytes, ModelDescription | None]:
-    """Return the bytes of a model's file, and the description beside it after checking that it fits.
+    """Return the bytes of a model's file, and its description, after checking the digest.
 
     Raises
     ------
@@ -211,12 +211,12 @@ def read_verified(file: Path) -> tuple[bytes, ModelDescription | None]:
 
 
 def decode_model(file: str, content: bytes, description: ModelDescription | None) -> SavedModel:
-    """Make a model of the bytes of a file that is trusted, or whose format needs no trust; its name says which.
+    """Load a model from the bytes of a trusted pickle or of a ``.skops`` file; `file` is its name.
 
     Raises
     ------
     ModelError
-        If it holds no classifier.
+        If the file holds no classifier.
     """
     if is_skops(file):
         from mnistlib.models.exports import from_skops
@@ -232,7 +232,7 @@ def decode_model(file: str, content: bytes, description: ModelDescription | None
 
 
 def is_skops(file: str) -> bool:
-    """Return whether a file of that name must be skops. What is so named is never read as a pickle."""
+    """Return whether a file has the suffix of skops. Such a file is never read as a pickle."""
     return file.lower().endswith(".skops")
 
 
@@ -250,11 +250,11 @@ def _unpickle(file: str, content: bytes) -> Any:
     from sklearn.exceptions import InconsistentVersionWarning
 
     with warnings.catch_warnings():
-        # scikit-learn warns once for each part of an estimator; one line says it better.
+        # scikit-learn warns once for each part of an estimator; _warn_of_versions warns once.
         warnings.simplefilter("ignore", InconsistentVersionWarning)
         try:
             return joblib.load(io.BytesIO(content))
-        except Exception as error:  # a pickle is a program: a damaged one can fail in any way whatever
+        except Exception as error:  # a pickle is a program: a damaged one can raise anything
             raise ModelError(f"{file} can't be read as a model: {type(error).__name__}: {error}") from error
 
 

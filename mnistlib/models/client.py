@@ -1,4 +1,4 @@
-"""Ask a scoring service for labels, whoever runs it."""
+"""HTTP client of a scoring service on any backend."""
 
 import io
 import ipaddress
@@ -17,23 +17,23 @@ from mnistlib.idx import write_idx
 if TYPE_CHECKING:
     import requests
 
-#: Size of a request that every backend's services take, with room for what goes around the images.
+#: Size of a JSON request that the services of every backend accept, with room for headers.
 _MOST_BYTES = 1_000_000
-_MOST_IDX_BYTES = 32 * 2**20  # half of what this package's server takes unless told otherwise
+_MOST_IDX_BYTES = 32 * 2**20  # half of the default limit of this package's server
 _LONGEST_NUMBER = 20  # bytes of a pixel as JSON, with its comma
 
-_TIMEOUT = (10.0, 120.0)  # seconds to connect, and without a byte of the answer
-_TRIES_AGAIN = 4
-_SHOWN = 300  # characters of an answer that is no message of ours
+_TIMEOUT = (10.0, 120.0)  # seconds: to connect, to read
+_RETRIES = 4
+_SHOWN = 300  # characters of a response that is not our JSON
 
 IDX, JSON, PNG = "application/octet-stream", "application/json", "image/png"
 
-#: Names the token of a service, for those who would not have it seen in the list of processes.
+#: Environment variable with the token of a service, which keeps the token out of the process list.
 TOKEN_VARIABLE = "MNISTLIB_TOKEN"  # noqa: S105 - a name
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches an address.
+    """Return whether an address is reached from this machine only.
 
     Examples
     --------
@@ -47,7 +47,7 @@ def is_loopback(host: str) -> bool:
 
 
 def session_for(address: str) -> "requests.Session":
-    """Return what asks an address; on this machine without the proxy that the environment names for the web."""
+    """Return a session for an address; for this machine, without the proxy of the environment."""
     import requests
 
     session = requests.Session()
@@ -56,7 +56,7 @@ def session_for(address: str) -> "requests.Session":
 
 
 def cause_of(error: BaseException) -> str:
-    """Return what a failed request comes down to: the system's own words, without those of libraries around them."""
+    """Return the operating system's message for a failed request, without the messages that libraries add."""
     while (inner := getattr(error, "reason", None) or (error.args[0] if error.args else None)) is not None:
         if not isinstance(inner, BaseException):
             break
@@ -65,10 +65,10 @@ def cause_of(error: BaseException) -> str:
 
 
 class _Bearer:
-    """Adds a token to requests. What ``~/.netrc`` says of a host would take the place of a header, but not of this."""
+    """Adds a token to requests. Unlike a plain header, it has priority over ``~/.netrc``."""
 
     def __init__(self, token: str) -> None:
-        # Headers are sent as Latin-1; so written, the bytes that are sent are those of UTF-8.
+        # Headers are sent as Latin-1; decoded like this, the bytes on the wire are UTF-8.
         self._header = f"Bearer {token}".encode().decode("latin-1")
 
     def __call__(self, request: "requests.PreparedRequest") -> "requests.PreparedRequest":
@@ -77,16 +77,16 @@ class _Bearer:
 
 
 class ScoringClient:
-    """A client of a scoring service; one connection, kept.
+    """Client of a scoring service, with a persistent connection.
 
     Parameters
     ----------
     uri : str
-        Where the service takes images, such as ``http://127.0.0.1:8000/score``.
+        Address for scoring, such as ``http://127.0.0.1:8000/score``.
     token : str, optional
-        What is sent as ``Authorization: Bearer``.
+        Bearer token for the ``Authorization`` header.
     takes_idx : bool, default False
-        Send IDX bytes, which the service of this package takes, and not JSON, which every one does.
+        Send IDX bytes, which this package's server takes, instead of JSON, which every service takes.
 
     Examples
     --------
@@ -102,14 +102,14 @@ class ScoringClient:
         self.uri = uri
         self._takes_idx = takes_idx
         self._session = session_for(uri)
-        # A service that is busy says when to come again. Scoring changes nothing, so it may be asked twice.
+        # A busy service sends Retry-After. Scoring is idempotent, so a retry is safe.
         busy = Retry(
-            total=_TRIES_AGAIN,
+            total=_RETRIES,
             connect=0,
             read=0,
             status_forcelist=(503,),
             allowed_methods={"POST"},
-            raise_on_status=False,  # what it says at last is told
+            raise_on_status=False,  # the last response is the error message
         )
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(max_retries=busy))
@@ -125,7 +125,7 @@ class ScoringClient:
         self.close()
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._session.close()
 
     def predict(self, images: NDArray[np.uint8]) -> NDArray[Any]:
@@ -141,7 +141,7 @@ class ScoringClient:
         DataError
             If the images have another type or number of dimensions.
         ScoringError
-            If the service refuses them, or can't be reached; the message is the service's own.
+            If the service rejects the images, with its message, or can't be reached.
         """
         if images.dtype != np.uint8 or images.ndim != 3:
             raise DataError(
@@ -151,16 +151,16 @@ class ScoringClient:
         for content, kind in _as_idx(images) if self._takes_idx else _as_json(images):
             labels += self._labels(content, kind)
         if len(labels) != len(images):
-            raise ScoringError(f"{self.uri} has answered {len(labels)} labels for {len(images)} images")
+            raise ScoringError(f"{self.uri} returned {len(labels)} labels for {len(images)} images")
         return np.asarray(labels)
 
     def ask(self, content: bytes, kind: str, *, proba: bool = False) -> Any:
-        """Send a body of that content type, and return what the service answers, parsed.
+        """Send a body of content type `kind`, and return the parsed response.
 
         Raises
         ------
         ScoringError
-            If the service refuses it, or can't be reached; the message is the service's own.
+            If the service rejects the body, with its message, or can't be reached.
         """
         import requests
 
@@ -181,12 +181,12 @@ class ScoringClient:
         try:
             return answer.json()
         except ValueError as error:
-            raise ScoringError(f"{self.uri} answers no JSON: {answer.text[:_SHOWN]}") from error
+            raise ScoringError(f"expected JSON from {self.uri}, found: {answer.text[:_SHOWN]}") from error
 
     def _labels(self, content: bytes, kind: str) -> list[Any]:
         answer = self.ask(content, kind)
         if not isinstance(answer, list):
-            raise ScoringError(f"{self.uri} answers no list of labels: {json.dumps(answer)[:_SHOWN]}")
+            raise ScoringError(f"expected a list of labels from {self.uri}, found: {json.dumps(answer)[:_SHOWN]}")
         return answer
 
 
@@ -199,7 +199,7 @@ def _as_idx(images: NDArray[np.uint8]) -> Iterator[tuple[bytes, str]]:
 
 
 def _as_json(images: NDArray[np.uint8]) -> Iterator[tuple[bytes, str]]:
-    """Yield bodies as the tutorial's entry script takes them, none larger than a service takes."""
+    """Yield JSON bodies for the tutorial's entry script, within the size that every service accepts."""
     pixels = images.reshape(len(images), images.shape[1] * images.shape[2])
     step = max(1, _MOST_BYTES // (pixels.shape[1] * _LONGEST_NUMBER + 1))
     for start in range(0, len(pixels), step):
@@ -208,8 +208,8 @@ def _as_json(images: NDArray[np.uint8]) -> Iterator[tuple[bytes, str]]:
 
 
 def _message(text: str) -> str:
-    """Return what is wrong, of an answer of this package's service or of any other."""
+    """Return the error message of a response, from this package's service or another."""
     try:
         return str(json.loads(text)["error"]["message"])
     except (ValueError, KeyError, TypeError):
-        return text[:_SHOWN] or "without a word"
+        return text[:_SHOWN] or "no message"

@@ -1,4 +1,4 @@
-"""Other formats of a classifier: skops, which runs no code when it is read, and ONNX."""
+"""Model formats skops, which runs no code on loading, and ONNX."""
 
 import copy
 import logging
@@ -33,16 +33,16 @@ def to_skops(classifier: Any) -> bytes:
 
 
 def from_skops(file: str, content: bytes) -> Any:
-    """Read a classifier from the bytes of a ``.skops`` file; `file` names it in errors.
+    """Load a classifier from the bytes of a ``.skops`` file; `file` is its name for errors.
 
-    Nothing but scikit-learn's, NumPy's and SciPy's own types is ever made of them, and no pickle is looked into.
+    Only types of scikit-learn, NumPy and SciPy are created, and no pickle is read.
 
     Raises
     ------
     MissingExtraError
         If skops is not installed.
     ModelError
-        If it is no such file, or holds another type.
+        If the file is not in this format, or holds another type.
     """
     try:
         import skops.io
@@ -54,13 +54,13 @@ def from_skops(file: str, content: bytes) -> Any:
     except UntrustedTypesFoundException as error:
         raise ModelError(f"{file} holds more than a plain model, and is not loaded: {error}") from error
     except zipfile.BadZipFile as error:
-        raise ModelError(f"{file} is no .skops file; if it is a pickle, it must not be named as one") from error
-    except Exception as error:  # a damaged one can fail in many ways
+        raise ModelError(f"{file} is not a .skops file; if it is a pickle, rename it") from error
+    except Exception as error:  # a damaged file can raise anything
         raise ModelError(f"{file} can't be read as a model: {type(error).__name__}: {error}") from error
 
 
 def _load_skops(loads: Callable[[bytes], Any], file: str, content: bytes) -> Any:
-    """Load a classifier; log one line where another version of scikit-learn wrote it, as for a pickle."""
+    """Load a classifier; log one warning if another version of scikit-learn wrote it, as for a pickle."""
     from sklearn.exceptions import InconsistentVersionWarning
 
     with warnings.catch_warnings(record=True) as caught:
@@ -86,7 +86,7 @@ def to_onnx(classifier: Any) -> bytes:
     MissingExtraError
         If skl2onnx is not installed.
     ModelError
-        If the classifier is of a kind that ONNX can't express.
+        If ONNX does not support the classifier.
     """
     try:
         import skl2onnx
@@ -109,7 +109,7 @@ def to_onnx(classifier: Any) -> bytes:
 
 
 def _with_wide_labels(classifier: Any) -> Any:
-    """Return a copy whose labels are int64, the integers that skl2onnx takes for labels everywhere."""
+    """Return a copy with int64 labels, the integer type that skl2onnx supports for labels everywhere."""
     wide = copy.copy(classifier)
     if np.issubdtype(wide.classes_.dtype, np.integer):
         wide.classes_ = wide.classes_.astype(np.int64)

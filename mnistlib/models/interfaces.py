@@ -1,4 +1,4 @@
-"""Interfaces of the registry and of the services that each backend has."""
+"""Interfaces of a backend's model registry and services."""
 
 import hashlib
 import os
@@ -65,7 +65,7 @@ class Models(Registrar):
 
     @abstractmethod
     def list(self, name: str | None = None) -> Sequence[ModelVersion]:
-        """Return all versions, of one name or of all: names in their order, of each the newest version first."""
+        """Return all versions of one name or of all, sorted by name, then from the newest to the oldest."""
 
     @abstractmethod
     def get(self, name: str, version: int | None = None) -> ModelVersion:
@@ -74,21 +74,21 @@ class Models(Registrar):
         Raises
         ------
         ModelNotFoundError
-            If there is none; the message says what there is.
+            If it does not exist; the message lists the existing ones.
         """
 
     @abstractmethod
     def delete(self, name: str, version: int) -> None:
-        """Remove one version for good. Its number is never given again.
+        """Delete one version permanently. Its number is never used again.
 
         Raises
         ------
         ModelNotFoundError
-            If there is none; the message says what there is.
+            If it does not exist; the message lists the existing ones.
         """
 
     def what_there_is(self, name: str, version: int | None, place: str) -> str:
-        """Say that a version is not there, and what is."""
+        """Return an error message for a missing version, with the existing ones."""
         versions = ", ".join(str(known.version) for known in reversed(self.list(name)))
         if versions:
             return f"model {name!r} has no version {version}; it has {versions}"
@@ -106,21 +106,21 @@ class Services(Deployer):
 
     @abstractmethod
     def deploy(self, model: ModelVersion, name: str, *, replace: bool = False) -> Service:
-        """Start a service that answers with a model, and wait until it does.
+        """Start a service for a model, and wait until it responds.
 
         Parameters
         ----------
         model : ModelVersion
             A registered model of the same backend.
         name : str
-            What to call the service: 3 to 32 small letters, digits and hyphens.
+            Name of the service: 3 to 32 lower-case letters, digits and hyphens.
         replace : bool, default False
-            Let it take the place of a service of that name.
+            Replace a service of the same name.
 
         Returns
         -------
         Service
-            A handle on the service, which answers.
+            A handle on the running service.
 
         Raises
         ------
@@ -130,19 +130,19 @@ class Services(Deployer):
 
     @abstractmethod
     def list(self) -> Sequence[Service]:
-        """Return handles on all services, by name."""
+        """Return handles on all services, sorted by name."""
 
     @abstractmethod
     def get(self, name: str) -> Service:
-        """Return a handle on a service that any process has deployed.
+        """Return a handle on a service, deployed by any process.
 
         Raises
         ------
         ServiceNotFoundError
-            If there is none of that name; the message says what there is.
+            If no service has that name; the message lists the existing ones.
         """
 
     def what_there_is(self, name: str) -> str:
-        """Say that a service is not there, and what is."""
+        """Return an error message for a missing service, with the existing ones."""
         names = ", ".join(service.name for service in self.list())
         return f"no service {name!r}: {f'there are {names}' if names else 'nothing has been deployed yet'}"

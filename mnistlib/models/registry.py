@@ -1,13 +1,13 @@
-"""A registry of models in a folder that any number of processes use at once.
+"""Model registry in a folder, for any number of processes at once.
 
 ::
 
-    names/<name>/<version>.json   what is known of a version; of a deleted one, that it was deleted
-    blobs/<sha256>                the models' files, each once, however often it is registered
-    lock                          held while something is added or removed; reading needs no lock
+    names/<name>/<version>.json   entry of a version, or a mark that it was deleted
+    blobs/<sha256>                the models' files, without duplicates
+    lock                          held during changes; reading needs no lock
 
-Whatever is written gets its name only when it is whole, a version's file before its entry. So a process that is killed
-leaves the version or no trace of it that anybody sees, and the system lets go of its lock.
+All writes are atomic, a version's file before its entry. So a process that is killed leaves either the whole version or
+no visible trace, and the operating system releases its lock.
 """
 
 import json
@@ -28,19 +28,19 @@ from mnistlib.models.version import ModelVersion, require_model_name
 
 _DELETED = {"deleted": True}
 
-#: What an entry holds as it is.
+#: Fields that an entry stores unchanged.
 _STORED = [field.name for field in fields(ModelVersion) if field.name not in ("origin", "read", "services")]
 
 
 class ModelRegistry(Models):
-    """Names and versions of models.
+    """Model registry in a folder.
 
     Parameters
     ----------
     folder : Path
-        Where it is kept. It is made when the first model is registered.
+        The folder, created when the first model is registered.
     services : Services, optional
-        Where its models can be deployed.
+        Services to which its models can be deployed.
 
     Examples
     --------
@@ -61,7 +61,7 @@ class ModelRegistry(Models):
         self._services = services
 
     def register(self, registration: Registration) -> ModelVersion:
-        """Register a model under one version after the last that its name ever had; see :meth:`Registrar.register`."""
+        """Register a model under the next version number of its name; see :meth:`Registrar.register`."""
         require_model_name(registration.name)
         blob = self._blob(registration.sha256)
         with self._locked():
@@ -79,7 +79,7 @@ class ModelRegistry(Models):
                 read=partial(_read, blob),
                 services=self._services,
             )
-            # Written even where it is there already: should that copy be damaged, this one mends it.
+            # Written even if it exists already, to repair a damaged copy.
             publish_bytes(blob, registration.content)
             self._write(version)
         return version
@@ -105,15 +105,15 @@ class ModelRegistry(Models):
         raise ModelNotFoundError(self.what_there_is(name, version, str(self.folder)))
 
     def delete(self, name: str, version: int) -> None:
-        """Remove one version for good; see :meth:`Models.delete`."""
+        """Delete one version permanently; see :meth:`Models.delete`."""
         with self._locked():
             self.get(name, version)
-            # Its entry stays, so that its number stays taken.
+            # The entry stays, so that the number is not used again.
             publish_bytes(self._entry(name, version), json.dumps(_DELETED).encode())
             self._remove_unused()
 
     def _remove_unused(self) -> None:
-        """Remove files that no version needs, those with them that a killed process left."""
+        """Remove files without a version, also those of killed processes."""
         used = {version.sha256 for version in self.list()}
         for blob in (self.folder / "blobs").iterdir():
             if blob.name not in used:
@@ -127,7 +127,7 @@ class ModelRegistry(Models):
         publish_bytes(entry, json.dumps(content, indent=2).encode())
 
     def _read(self, name: str, number: int) -> ModelVersion | None:
-        """Return a version; None where there is none, or no longer."""
+        """Return a version; None if it does not exist or was deleted."""
         entry = self._entry(name, number)
         try:
             content: dict[str, Any] = json.loads(entry.read_bytes())
@@ -135,8 +135,8 @@ class ModelRegistry(Models):
                 return None
             origin = content["origin"] and ModelDescription.from_content(content["origin"])
             blob = self._blob(content["sha256"])
-            kept = {"origin": origin, "read": partial(_read, blob), "services": self._services}
-            return ModelVersion(**content | kept)
+            rest = {"origin": origin, "read": partial(_read, blob), "services": self._services}
+            return ModelVersion(**content | rest)
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:
@@ -147,9 +147,9 @@ class ModelRegistry(Models):
         return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
 
     def _numbers(self, name: str) -> Sequence[int]:
-        """Return all numbers that a name ever had, the last first."""
+        """Return all version numbers of a name, also of deleted versions, the latest first."""
         entries = (self.folder / "names" / name).glob("[0-9]*.json")
-        # Programs that synchronise folders leave copies such as "1 (2).json" behind.
+        # Synchronisation tools leave copies such as "1 (2).json".
         return sorted((int(entry.stem) for entry in entries if entry.stem.isdecimal()), reverse=True)
 
     def _entry(self, name: str, number: int) -> Path:
@@ -167,4 +167,4 @@ def _read(blob: Path) -> bytes:
     try:
         return blob.read_bytes()
     except FileNotFoundError as error:
-        raise ModelError(f"{blob} is gone: the model was deleted after it was looked up") from error
+        raise ModelError(f"{blob} does not exist: the model was deleted in the meantime") from error

@@ -1,4 +1,4 @@
-"""Deployed model that answers over HTTP, and the rules for its name."""
+"""Deployed model that responds over HTTP, and the rules for its name."""
 
 import re
 from abc import ABC, abstractmethod
@@ -16,7 +16,7 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{1,30}[a-z0-9]")
 
 
 class ServiceStatus(StrEnum):
-    """What has become of a service."""
+    """Status of a service."""
 
     STARTING = "starting"
     RUNNING = "running"
@@ -24,14 +24,14 @@ class ServiceStatus(StrEnum):
 
 
 class Service(ABC):
-    """A deployed model, to be asked from anywhere that its address is reached from.
+    """A deployed model that responds over HTTP.
 
     Attributes
     ----------
     name : str
-        What it is called.
+        Name of the service.
     takes_idx : bool
-        Whether it takes IDX bytes, as this package's own server does; JSON is taken by every one.
+        Whether the service takes IDX bytes, as this package's server does; every service takes JSON.
     """
 
     takes_idx = False
@@ -45,25 +45,25 @@ class Service(ABC):
     @property
     @abstractmethod
     def model(self) -> str:
-        """The registered model that answers, as ``name:version``."""
+        """The registered model of the service, as ``name:version``."""
 
     @property
     @abstractmethod
     def status(self) -> ServiceStatus:
-        """What has become of it."""
+        """Current status of the service."""
 
     @property
     @abstractmethod
     def scoring_uri(self) -> str:
-        """The address that takes images and answers labels."""
+        """Address for scoring requests."""
 
     @property
     @abstractmethod
     def key(self) -> str | None:
-        """What a request must carry as ``Authorization: Bearer``; None where anyone may ask."""
+        """Bearer token that requests must send; None if the service needs none."""
 
     def predict(self, images: NDArray[np.uint8]) -> NDArray[Any]:
-        """Ask the service for the label of each image.
+        """Request the label of each image from the service.
 
         Parameters
         ----------
@@ -73,46 +73,46 @@ class Service(ABC):
         Returns
         -------
         ndarray, shape (n,)
-            The labels, as the model's own ``predict`` gives them.
+            The labels, the same as from the model's own ``predict``.
 
         Raises
         ------
         DataError
             If the images have another type or number of dimensions.
         ScoringError
-            If the service refuses them, or can't be reached.
+            If the service rejects the images, or can't be reached.
         """
         with self.client() as client:
             return client.predict(images)
 
     def client(self) -> ScoringClient:
-        """Return a client of the service, for many questions over one connection."""
+        """Return a client of the service, for many requests over one connection."""
         return ScoringClient(self.scoring_uri, token=self.key, takes_idx=self.takes_idx)
 
     @abstractmethod
     def logs(self) -> str:
-        """Return what the service has said so far."""
+        """Return the log of the service so far."""
 
     @abstractmethod
     def delete(self) -> None:
-        """End the service and forget it. The model stays registered."""
+        """Stop and delete the service. The model stays registered."""
 
 
 class Deployer(ABC):
-    """Base of `Services` that knows nothing of registered models, which are deployed by it."""
+    """Base of `Services` that does not depend on `ModelVersion`, so that `ModelVersion` can use it."""
 
     @abstractmethod
     def deploy(self, model: Any, name: str, *, replace: bool = False) -> Service:
-        """Start a service that answers with a registered model, and wait until it does."""
+        """Start a service for a registered model, and wait until it responds."""
 
 
 def require_service_name(name: str) -> None:
-    """Refuse a name that no service may have.
+    """Raise an error if a service's name is not allowed.
 
     Raises
     ------
     DeploymentError
-        If it is none; the message says what a name must be.
+        If the name is not allowed; the message gives the rule.
 
     Examples
     --------
@@ -120,18 +120,18 @@ def require_service_name(name: str) -> None:
     >>> require_service_name("sklearn_mnist")
     Traceback (most recent call last):
         ...
-    mnistlib.errors.DeploymentError: a service's name must be 3 to 32 small letters, digits and hyphens, beginning \
-with a letter and not ending in a hyphen, not 'sklearn_mnist'
+    mnistlib.errors.DeploymentError: a service's name must be 3 to 32 lower-case letters, digits and hyphens, \
+beginning with a letter and not ending in a hyphen, not 'sklearn_mnist'
     """
     if not _NAME.fullmatch(name):
         raise DeploymentError(
-            "a service's name must be 3 to 32 small letters, digits and hyphens, beginning with a letter and not "
-            f"ending in a hyphen, not {name!r}"
+            "a service's name must be 3 to 32 lower-case letters, digits and hyphens, beginning with a letter and "
+            f"not ending in a hyphen, not {name!r}"
         )
 
 
 def service_name_of(model_name: str) -> str:
-    """Return what to call the service of a model unless somebody says.
+    """Return the default name of a model's service.
 
     Examples
     --------

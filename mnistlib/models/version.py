@@ -25,29 +25,29 @@ class ModelVersion:
     Attributes
     ----------
     name : str
-        What it is registered as.
+        Name under which it is registered.
     version : int
-        Counts up from 1 for each name; the number of a deleted version is never given again.
+        Counts up from 1 for each name; the number of a deleted version is never used again.
     sha256 : str
-        SHA-256 of its file, in hexadecimal; checked whenever the file is read.
+        SHA-256 of its file, in hexadecimal; checked each time the file is read.
     metrics : mapping of str to float
-        What was measured in the run that made it.
+        Metrics of the run that made it.
     run_id : str
         Id of that run.
     description : str
-        What a person says of it.
+        Free text by the user.
     tags : mapping of str to str
-        What a person notes about it.
+        Tags by the user.
     created : str
-        When it was registered, in UTC, as ISO 8601.
+        Time of registration, in UTC, as ISO 8601.
     file : str
         Name of its file.
     origin : ModelDescription or None
-        How it was trained; None of a model that a script made.
+        Description of its training; None for a model of a script.
     read : callable
-        Returns the bytes of its file, from wherever the registry keeps them.
+        Returns the bytes of its file from the registry.
     services : Deployer or None
-        The services of its backend; None of a registry that stands by itself.
+        The services of its backend; None for a registry without a backend.
     """
 
     name: str
@@ -69,15 +69,15 @@ class ModelVersion:
         return f"{self.name}:{self.version}"
 
     def load(self) -> SavedModel:
-        """Read the model back, after checking that it is the one that was registered.
+        """Load the model, after checking that it is the registered one.
 
-        Loading a pickle runs the code in it. This one needs no word of trust: it is, to the byte, what a run of this
-        backend made and somebody chose to register.
+        Loading a pickle runs the code in it. This one needs no ``trust=True``: it is, to the byte, the output of a run
+        of this backend that a user registered.
 
         Returns
         -------
         SavedModel
-            The classifier and how it was trained.
+            The classifier and its description.
 
         Raises
         ------
@@ -87,7 +87,7 @@ class ModelVersion:
         return decode_model(self.file, self.verified_bytes(), self.origin)
 
     def download(self, target: str | os.PathLike[str]) -> Path:
-        """Write the model's file into a folder, which is made, with its description beside it.
+        """Write the model's file and its description into a folder, which is created if missing.
 
         Returns
         -------
@@ -97,19 +97,19 @@ class ModelVersion:
         Raises
         ------
         ModelError
-            If the file was changed since it was registered; nothing is written then.
+            If the file was changed since it was registered; then nothing is written.
         """
         content = self.verified_bytes()
         folder = Path(target)
         folder.mkdir(parents=True, exist_ok=True)
-        file = folder / Path(self.file).name  # never outside the folder, whatever the registry says
+        file = folder / Path(self.file).name  # never outside the folder, even if the registry is wrong
         publish_bytes(file, content)
         if self.origin is not None:
             publish_bytes(folder / DESCRIPTION_FILE, json.dumps(asdict(self.origin), indent=2).encode())
         return file
 
     def export_skops(self, path: str | os.PathLike[str]) -> None:
-        """Write the model as a ``.skops`` file, which :func:`mnistlib.load_model` reads without trust.
+        """Write the model as a ``.skops`` file, which :func:`mnistlib.load_model` loads without trust.
 
         Raises
         ------
@@ -126,31 +126,31 @@ class ModelVersion:
         """Write the model as ONNX: pixels in, labels and probabilities out.
 
         Its input ``pixels`` is float32 of shape (n, rows * columns), 0 = background … 1 = ink; its outputs are
-        ``label``, int64 of shape (n,), and ``probabilities``, float32 of shape (n, k), within 1e-5 of what
-        :meth:`~mnistlib.models.artifact.SavedModel.predict_proba` says.
+        ``label``, int64 of shape (n,), and ``probabilities``, float32 of shape (n, k), within 1e-5 of
+        :meth:`~mnistlib.models.artifact.SavedModel.predict_proba`.
 
         Raises
         ------
         MissingExtraError
             If skl2onnx is not installed.
         ModelError
-            If the model was changed since it was registered, or is of a kind that ONNX can't express.
+            If the model was changed since it was registered, or ONNX does not support it.
         """
         from mnistlib.models.exports import to_onnx
 
         publish_bytes(path, to_onnx(self.load().classifier))
 
     def deploy(self, name: str, *, replace: bool = False, **options: Any) -> Service:
-        """Start a service that answers with this model, and wait until it does.
+        """Start a service for this model, and wait until it responds.
 
         Parameters
         ----------
         name : str
-            What to call the service: 3 to 32 small letters, digits and hyphens.
+            Name of the service: 3 to 32 lower-case letters, digits and hyphens.
         replace : bool, default False
-            Let it take the place of a service of that name.
+            Replace a service of the same name.
         **options
-            What the backend's own ``services.deploy`` takes beside these.
+            Further options of the backend's ``services.deploy``.
 
         Returns
         -------
@@ -163,7 +163,7 @@ class ModelVersion:
             If the name is not allowed or taken, or the service does not start; the message says why.
         """
         if self.services is None:
-            raise DeploymentError(f"model {self.id} was read by no backend: get it with backend.models.get(...)")
+            raise DeploymentError(f"model {self.id} belongs to no backend: get it with backend.models.get(...)")
         return self.services.deploy(self, name, replace=replace, **options)
 
     def verified_bytes(self) -> bytes:
@@ -172,7 +172,7 @@ class ModelVersion:
         Raises
         ------
         ModelError
-            If they are not those that were registered.
+            If they differ from the registered ones.
         """
         content = self.read()
         found = hashlib.sha256(content).hexdigest()
@@ -185,12 +185,12 @@ class ModelVersion:
 
 
 def require_model_name(name: str) -> None:
-    """Refuse a name that no model may have.
+    """Raise an error if a model's name is not allowed.
 
     Raises
     ------
     ModelError
-        If it is none; the message says what a name must be.
+        If the name is not allowed; the message gives the rule.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""Pictures of digits: their bytes in, the pixels that a model takes out.
+"""Pictures of digits, converted from file bytes to the pixels of a model.
 
-decoding   PNG files, scaled and centred as MNIST's digits are
+decoding   PNG files, scaled and centred like MNIST's digits
 """
 
-#: Value of a pixel that is all ink.
+#: Value of a full ink pixel.
 WHITE = 255

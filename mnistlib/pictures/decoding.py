@@ -1,9 +1,8 @@
-"""A picture as the model was trained on: scaled to the size of a digit and centred.
+"""Preprocessing of a picture as in the training data: scaled to the size of a digit and centred.
 
-What MNIST's makers did with each digit (LeCun, Cortes and Burges, http://yann.lecun.com/exdb/mnist/): scaled into a box
-of 20 x 20 pixels with its proportions kept and its edges smoothed, then laid into 28 x 28 pixels so that the centre of
-its mass lies in their middle. The digits that scikit-learn ships (Alpaydin and Kaynak, UCI, 1998) fill
-their 8 x 8 pixels.
+MNIST (LeCun, Cortes and Burges, http://yann.lecun.com/exdb/mnist/): each digit was scaled to fit 20 x 20 pixels, with
+its aspect ratio kept and with anti-aliasing, then placed in 28 x 28 pixels with its centre of mass in the middle.
+scikit-learn's digits (Alpaydin and Kaynak, UCI, 1998) fill their 8 x 8 pixels.
 """
 
 import io
@@ -19,22 +18,22 @@ from mnistlib.errors import MissingExtraError, PictureError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-#: More pixels than that are refused before they are unpacked.
+#: Maximum number of pixels of a PNG file, checked before decompression.
 MOST_PIXELS = 16_000_000
 
-_MOST_SIDE = 1024  # pixels; of a larger picture, as many are made one as it takes
+_MOST_SIDE = 1024  # pixels; larger pictures are reduced
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_HEAD = 24  # bytes: the signature, and the first chunk as far as columns and rows
-#: Share of the image's side that the digit's box has, where the digit is centred by its mass; 1 for those that fill it.
+_HEAD = 24  # bytes: the signature, and the first chunk up to the width and height
+#: Side of the digit's box as a share of the image's side; 1 means that digits fill the image.
 _BOX_SHARE = {(8, 8): 1.0}
 _MNIST_BOX_SHARE = 20 / 28
-_DEVIATIONS = 6  # median ones: what is nearer to the background is grain of the paper
+_DEVIATIONS = 6  # median absolute deviations from the background, up to which a pixel is noise
 
 
 def row_of_png(content: bytes, *, shape: tuple[int, int]) -> NDArray[np.float64]:
-    """Return the one image of a PNG file as the model takes it.
+    """Return the image of a PNG file as one row of features.
 
-    The ink may be dark on light, light on dark, or whatever is not transparent; which of them, the border tells.
+    The ink may be dark on light, light on dark, or opaque on transparent; the pixels of the border decide which.
 
     Parameters
     ----------
@@ -51,7 +50,7 @@ def row_of_png(content: bytes, *, shape: tuple[int, int]) -> NDArray[np.float64]
     Raises
     ------
     PictureError
-        The content is no PNG file ("png"), has too many pixels ("size") or one colour only ("empty").
+        The content is not a PNG file ("png"), has too many pixels ("size") or only one colour ("empty").
     MissingExtraError
         If Pillow is not installed.
     """
@@ -59,9 +58,9 @@ def row_of_png(content: bytes, *, shape: tuple[int, int]) -> NDArray[np.float64]
 
 
 def ink_of(content: bytes) -> NDArray[np.float32]:
-    """Return where a PNG file has ink and how much, from 0 to 1, shape (rows, columns)."""
+    """Return the amount of ink of each pixel of a PNG file, from 0 to 1, shape (rows, columns)."""
     picture = _open(content).convert("RGBA")
-    # A photograph's pixels as numbers would take thirty times its memory, and say no more of a digit.
+    # A full-size photograph as floats would take thirty times its memory, without more detail of a digit.
     if (factor := math.ceil(max(picture.size) / _MOST_SIDE)) > 1:
         picture = picture.reduce(factor)
     opaque = np.asarray(picture.getchannel("A"), np.float32)
@@ -70,18 +69,18 @@ def ink_of(content: bytes) -> NDArray[np.float32]:
     else:
         grey = np.asarray(picture.convert("L"), np.float32) * (opaque / 255) + (255 - opaque)
         background = np.median(_border(grey))
-        # What differs from the background to the other side of it is a shadow or a gleam, no ink.
+        # A difference from the background in the other direction is a shadow or a reflection, not ink.
         ink = np.maximum(grey - background if background < 128 else background - grey, 0)
-        # The median again, since ink may touch the border.
+        # The median, since ink may touch the border.
         noise = _DEVIATIONS * np.median(np.abs(_border(grey) - background))
         ink = np.where(ink > noise, ink, 0)
     if ink.max() == 0:
-        raise PictureError("the picture is of one colour: there is nothing to read", code="empty")
+        raise PictureError("the picture has only one colour: send one with a digit", code="empty")
     return np.asarray(ink / ink.max(), np.float32)
 
 
 def framed(ink: NDArray[np.float32], *, shape: tuple[int, int]) -> NDArray[np.float64]:
-    """Return ink scaled and centred as the training images were, of that shape."""
+    """Scale and centre ink like the training images, into the given shape."""
     share = _BOX_SHARE.get(shape, _MNIST_BOX_SHARE)
     digit = _scaled(_cropped(ink), round(min(shape) * share))
     centre = [side / 2 for side in digit.shape] if share == 1 else _centre_of_mass(digit)
@@ -100,20 +99,20 @@ def _open(content: bytes) -> "Image":
     except ImportError as error:
         raise MissingExtraError("Reading PNG files", "serve") from error
     if not content.startswith(_SIGNATURE) or len(content) < _HEAD:
-        raise PictureError("the picture is no PNG file", code="png")
-    # Asked before Pillow is, which has a limit of its own, and words of its own for it.
+        raise PictureError("the picture is not a PNG file", code="png")
+    # Checked here, since Pillow has its own limit and error message.
     columns, rows = struct.unpack(">II", content[16:24])
     if columns * rows > MOST_PIXELS:
         size = f"{columns} x {rows}"
-        raise PictureError(f"the picture has {size} pixels, at most {MOST_PIXELS:,} are taken", code="size")
+        raise PictureError(f"the picture has {size} pixels, the maximum is {MOST_PIXELS:,}", code="size")
     try:
         picture = Image.open(io.BytesIO(content), formats=("PNG",))
         picture.load()
     except UnidentifiedImageError as error:
         raise PictureError("the PNG file can't be read: its header is damaged", code="png") from error
-    except (OSError, SyntaxError, ValueError) as error:  # each is said of a damaged file
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow raises any of these for a damaged file
         raise PictureError(f"the PNG file can't be read: {error}", code="png") from error
-    if picture.mode.startswith("I"):  # 16 bits, which Pillow would cut off rather than scale
+    if picture.mode.startswith("I"):  # 16 bits, which Pillow would clip rather than scale
         return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
     return picture
 

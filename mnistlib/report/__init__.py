@@ -1,11 +1,11 @@
-"""One HTML file that shows a run or a sweep, to send to somebody or to put in a slide.
+"""Report of a run or a sweep as one HTML file, to send or to show.
 
-    findings   the facts of a run that can still be read
-    sections   findings as pieces of a page
-    page       the pieces as a page: its colours, its print
+    findings   the available facts of a run
+    sections   findings as sections of a page
+    page       the page: layout, colours, print style
 
-Charts and pictures come from `mnistlib.html` and not from matplotlib: the report then needs no extra, its letters are
-letters (of the reader's font, in light and in dark), and the file is a tenth of the size.
+Charts and pictures come from `mnistlib.html` instead of matplotlib: the report needs no extra, text stays text (in the
+reader's font, for light and dark pages), and the file has a tenth of the size.
 """
 
 import os
@@ -27,18 +27,18 @@ def write_report(
     *,
     data_folder: str | os.PathLike[str] | None = None,
 ) -> Path:
-    """Write one HTML file that shows a run or a sweep; it needs nothing beside it, and no network.
+    """Write the report of a run or a sweep as one self-contained HTML file, which needs no network.
 
-    Whatever has become of the run, there is something to show: what is missing is said, and why.
+    A run of any status has a report; the report explains which parts are missing, and why.
 
     Parameters
     ----------
     run : Run, str or PathLike
-        A run of any backend, or the id or the folder of one on this machine.
+        A run of any backend, or the id or the folder of a run on this machine.
     path : str or PathLike
-        The file, written whole or not at all.
+        The file, written atomically.
     data_folder : str or PathLike, optional
-        Where the data set is now, if not where the job says. It is never downloaded.
+        Folder of the data set, if it differs from the job's. Data are never downloaded.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What can still be known of a run, whatever has become of it, and of what can't, why not."""
+"""Available facts about a run of any status, and reasons for missing facts."""
 
 import os
 from collections.abc import Sequence
@@ -20,22 +20,22 @@ from mnistlib.runs.store import JOB_FILE
 from mnistlib.training.evaluation import Evaluation, evaluate, worst_mistakes
 from mnistlib.training.options import TrainingOptions
 
-#: How many mistakes are shown.
+#: Maximum number of mistakes in a report.
 MISTAKES = 30
 
 
 @dataclass(frozen=True, eq=False)
 class Mistakes:
-    """The images about which a model was wrong and most sure, the worst first.
+    """Wrongly labelled images, the most confident mistakes first.
 
     Attributes
     ----------
     images : ndarray of uint8, shape (n, rows, columns)
         The images.
     truth, answers : ndarray of integers, shape (n,)
-        The right labels, and the model's.
+        The true labels, and the model's.
     sureness : ndarray of floats, shape (n,)
-        The probability that the model gave its answer.
+        The model's probability of its answer.
     """
 
     images: NDArray[np.uint8]
@@ -46,16 +46,16 @@ class Mistakes:
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """How good a run's model is.
+    """Evaluation of a run's model.
 
     Attributes
     ----------
     evaluation : Evaluation
-        Its answers against the truth.
+        Metrics of the model.
     mistakes : Mistakes
-        The worst of them.
+        The worst mistakes.
     images : str
-        Which images it was asked about.
+        Name of the evaluated images: "test" or "held-out training".
     """
 
     evaluation: Evaluation
@@ -65,14 +65,14 @@ class Judgement:
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """The weights of each class, as large as an image.
+    """Weights of each class, in the shape of an image.
 
     Attributes
     ----------
     values : ndarray of floats, shape (k, rows, columns)
-        How much ink at each place speaks for the class, or against it where below 0.
+        Positive where ink is evidence for the class, negative where it is evidence against it.
     classes : tuple of str
-        What each is for.
+        Class of each set of weights.
     """
 
     values: NDArray[np.float64]
@@ -81,36 +81,36 @@ class Weights:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Findings:
-    """What is known of a run.
+    """Facts about a run.
 
     Attributes
     ----------
     run : Run
         The run.
     status : RunStatus
-        What had become of it when it was looked at.
+        Its status when it was read.
     metrics : Metrics
         All metric values.
     log : str
-        What it said.
+        Its log.
     record : RunRecord
-        All that is known of it but its files.
+        Its record.
     job : Job or None
-        What was asked for.
+        Its job; None if it can't be read.
     trials : sequence of Findings
-        Of a sweep, in the order of its trials.
+        Trials of a sweep, in their order.
     best : int or None
         Index of the best trial.
     description : ModelDescription or None
-        Of its model.
+        Description of its model.
     classes : tuple of str
-        What the labels mean.
+        Names of the labels.
     weights : Weights or None
-        Of its model.
+        Weights of its model, if linear.
     judgement : Judgement or None
-        Of its model, where the data are still there.
+        Evaluation of its model, if the data are available.
     missing : tuple of str
-        What is not shown, and why.
+        Reasons for parts that are not shown.
     """
 
     run: Run
@@ -129,7 +129,7 @@ class Findings:
 
     @property
     def trained(self) -> TrainingOptions | None:
-        """The job that the model comes from: the run's own, or that of the best trial of a sweep."""
+        """Training options of the model: from the run's job, or from the best trial of a sweep."""
         if self.best is not None:
             return self.trials[self.best].trained
         return None if self.job is None or self.is_sweep else self.job.training
@@ -141,39 +141,39 @@ class Findings:
 
     @property
     def judged_on(self) -> str:
-        """Which images its accuracy is of; the job alone says it, also where the images are gone."""
+        """Name of the images of its accuracy, from the job alone, since the data may be missing."""
         held_out = self.trained is not None and self.trained.validation and not self.is_sweep
         return "held-out training" if held_out else "test"
 
 
 def find_out(run: Run, *, data_folder: str | os.PathLike[str] | None = None) -> Findings:
-    """Gather what is known of a run of any backend.
+    """Collect the available facts about a run of any backend.
 
     Parameters
     ----------
     run : Run
-        In whatever state.
+        A run of any status.
     data_folder : str or PathLike, optional
-        Where its data set is now.
+        Folder of its data set.
 
     Returns
     -------
     Findings
-        What there is.
+        The available facts.
     """
     with TemporaryDirectory() as folder:
         findings = _read(run, Path(folder))
         findings = replace(findings, trials=[_of_trial(trial) for trial in run.children()])
         best = run.best_trial
-        # Of a sweep that was brought from a cluster, the trials are not here.
+        # The trials of a sweep that was downloaded from a cluster are not on this machine.
         findings = replace(findings, best=best if best is not None and best < len(findings.trials) else None)
         return _examine(findings, Path(folder), data_folder)
 
 
 def _read(run: Run, folder: Path) -> Findings:
-    """Read what every run has, and copy its small files."""
+    """Read the facts that every run has, and copy its small files."""
     wanted = (JOB_FILE, f"{OUTPUTS}/{MODEL_FILE}", f"{OUTPUTS}/{DESCRIPTION_FILE}")
-    status = run.status  # first: what is read after it is at least as new
+    status = run.status  # read first, so that all other facts are at least as recent
     run.download(folder, [name for name in run.files() if name in wanted])
     return Findings(
         run=run,
@@ -191,12 +191,12 @@ def _of_trial(trial: Run) -> Findings:
 
 
 def _examine(findings: Findings, folder: Path, data_folder: str | os.PathLike[str] | None) -> Findings:
-    """Add what the run's model tells, with the data and without them."""
+    """Add the facts about the model, and its evaluation if the data are available."""
     job = findings.trained
     if job is None:
         return replace(findings, missing=(_why_no_training(findings),))
     if not (folder / OUTPUTS / MODEL_FILE).is_file():
-        return replace(findings, missing=(f"There is no model: the run {_what_became(findings.status)}.",))
+        return replace(findings, missing=(f"There is no model: the run {_status_text(findings.status)}.",))
     try:
         model = load_model(folder / OUTPUTS)
     except (MnistlibError, OSError) as error:
@@ -208,7 +208,7 @@ def _examine(findings: Findings, folder: Path, data_folder: str | os.PathLike[st
         dataset = _load(job, model, data_folder, validate=not findings.is_sweep)
     except (MnistlibError, OSError) as error:
         return replace(
-            findings, missing=(f"Confusion matrix and mistakes need the data, which are not there: {error}",)
+            findings, missing=(f"Confusion matrix and mistakes need the data, which are not available: {error}",)
         )
     return replace(findings, judgement=_judge(model, dataset, findings.judged_on))
 
@@ -219,7 +219,7 @@ def _load(
     dataset = load_dataset(job.dataset, limit=job.limit, data_folder=data_folder or job.data_folder, download=False)
     if model.description and dict(model.description.digests) != dict(dataset.digests):
         raise DataError(f"the files of {dataset.name} have changed since the model was trained")
-    # A trial was judged on images that were held back, and the test images are for the best model only.
+    # A trial is evaluated on held-out images; the test images are for the best model only.
     return dataset.holding_out(job.validation, seed=job.seed) if validate and job.validation else dataset
 
 
@@ -234,7 +234,7 @@ def _judge(model: SavedModel, dataset: Dataset, images: str) -> Judgement:
 
 
 def _weights(model: SavedModel) -> Weights | None:
-    """Return a linear model's weights; of two classes it has one set, which speak for the second."""
+    """Return a linear model's weights; with two classes, it has one set, for the second class."""
     classifier, description = model.classifier, model.description
     if description is None:
         return None
@@ -249,13 +249,13 @@ def _weights(model: SavedModel) -> Weights | None:
 
 def _why_no_training(findings: Findings) -> str:
     if findings.is_sweep:
-        return f"There is no best model to show: the sweep {_what_became(findings.status)}."
+        return f"There is no best model to show: the sweep {_status_text(findings.status)}."
     if findings.job is None:
-        return "The run keeps no job that could be read, so there is no model to show."
-    return f"A {findings.job.type} job has no model that could be drawn; what it has logged is below."
+        return "The job of the run can't be read, so no model is shown."
+    return f"A {findings.job.type} job has no model to show; its metrics and its log are below."
 
 
-def _what_became(status: RunStatus) -> str:
+def _status_text(status: RunStatus) -> str:
     words = {
         RunStatus.FAILED: "failed before it had one",
         RunStatus.CANCELLED: "was cancelled before it had one",

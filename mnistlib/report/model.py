@@ -1,4 +1,4 @@
-"""What a model gets right and wrong, and what it looks at."""
+"""Model sections of a report: accuracy, mistakes and weights."""
 
 from collections.abc import Iterator
 
@@ -11,11 +11,11 @@ from mnistlib.report.page import figure, section
 from mnistlib.training.evaluation import Evaluation
 
 _MOST_CONFUSED = 3
-_MANY = 30  # classes; more make a matrix that nobody reads
+_MANY = 30  # classes; a larger matrix would be unreadable
 
 
 def model_sections(findings: Findings) -> Iterator[Html]:
-    """Yield what a run's model tells, as far as there is one."""
+    """Yield the sections of a run's model, as far as they are available."""
     judgement, classes = findings.judgement, findings.classes
     if judgement is not None:
         yield element(
@@ -35,7 +35,7 @@ def _confusion(judgement: Judgement, classes: tuple[str, ...]) -> Html:
     confusion = judgement.evaluation.confusion
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     of_errors = shares * (1 - np.eye(len(shares)))
-    # The square root, since most errors are rare beside the most frequent, and would not be seen.
+    # The square root keeps errors visible that are rare beside the most frequent one.
     heat = np.where(np.eye(len(shares)), shares, np.sqrt(of_errors / (of_errors.max() or 1)))
     head = element("tr", element("td"), *(element("th", element("span", name), scope="col") for name in classes))
     rows = [
@@ -68,8 +68,8 @@ def _most_confused(evaluation: Evaluation, classes: tuple[str, ...]) -> str:
     errors = evaluation.confusion * (1 - np.eye(len(classes), dtype=np.int64))
     order = np.argsort(-errors, axis=None, kind="stable")[:_MOST_CONFUSED]
     pairs = [(*divmod(int(cell), len(classes)), int(errors.flat[cell])) for cell in order]
-    named = [f"{classes[row]} for {classes[column]} ({count:,}×)" for row, column, count in pairs if count]
-    return f"Most often taken: {', '.join(named)}." if named else "There is no mistake."
+    named = [f"{classes[row]} as {classes[column]} ({count:,}×)" for row, column, count in pairs if count]
+    return f"Most frequent mistakes: {', '.join(named)}." if named else "There are no mistakes."
 
 
 def _by_class(evaluation: Evaluation, classes: tuple[str, ...]) -> Html:
@@ -87,7 +87,7 @@ def _by_class(evaluation: Evaluation, classes: tuple[str, ...]) -> Html:
 
 
 def _bar(share: float) -> Html:
-    """Return a share with a bar below; shares of interest lie in the upper half."""
+    """Return a share with a bar below, which covers the range from 50 to 100 percent."""
     return element("span", percent(share), class_="bar", style=f"--share:{max(0.0, 2 * share - 1):.3f}")
 
 
@@ -110,8 +110,8 @@ def _weights(weights: Weights) -> Html:
         legend,
         element(
             "p",
-            "The weight of each pixel, on one scale: ink where it is blue speaks for the class, "
-            "ink where it is orange against it.",
+            "The weight of each pixel, on one scale: ink in blue areas is evidence for the class, "
+            "ink in orange areas against it.",
             class_="caption",
         ),
     )
@@ -126,8 +126,8 @@ def _mistakes(judgement: Judgement, classes: tuple[str, ...]) -> Html:
         element("div", *_pictures_of(mistakes, classes), class_="pictures mistakes"),
         element(
             "p",
-            f"The {len(mistakes.images)} {judgement.images} images about which it was wrong and most sure: "
-            "the true class, what it was taken for, and the model's probability of that.",
+            f"The {len(mistakes.images)} {judgement.images} images with the most confident wrong answers: "
+            "the true class, the model's answer, and its probability of that answer.",
             class_="caption",
         ),
     )
@@ -141,4 +141,4 @@ def _pictures_of(mistakes: Mistakes, classes: tuple[str, ...]) -> Iterator[Html]
         caption = element(
             "span", element("b", true), " as ", element("b", taken, class_="bad"), element("small", f"{sureness:.1%}")
         )
-        yield figure(digit(image, alt=f"{true} taken for {taken}"), caption)
+        yield figure(digit(image, alt=f"{true} labelled {taken}"), caption)

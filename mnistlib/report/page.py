@@ -1,4 +1,4 @@
-"""The pieces of a report as one page: its order, its colours, its print."""
+"""HTML page of a report: layout, colours, print style."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from mnistlib.runs import RunStatus
 
 @dataclass(frozen=True)
 class Headline:
-    """What stands at the top of a report.
+    """Header of a report.
 
     Attributes
     ----------
     title : str
-        What came of the run, in a sentence.
+        Result of the run, in a sentence.
     name, kind : str
-        What a person calls the run, or nothing, and what it was.
+        Name of the run, may be empty, and kind of its job.
     status : RunStatus
-        What became of it.
+        Status of the run.
     facts : sequence of str
-        Where and when it was, and what was noted about it.
+        Experiment, id, date and tags.
     tiles : sequence of (str, text or Html, str)
         The most important figures: label, value, remark.
     """
@@ -40,7 +40,7 @@ class Headline:
 def make_page(headline: Headline, sections: Sequence[Html]) -> str:
     """Return the whole text of an HTML file.
 
-    It forbids the browser to fetch or to run anything, so that even a mistake in escaping could do no harm.
+    Its content security policy forbids scripts and requests, so that even an escaping bug would be harmless.
     """
     today = datetime.now(UTC)
     written = f"Written by mnistlib {__version__} on {today.day} {today:%B %Y}"
@@ -59,7 +59,7 @@ def section(title: str, *content: object) -> Html:
 
 
 def figure(content: Html, caption: object, *, class_: str | None = None) -> Html:
-    """Return something to look at, with what it shows below."""
+    """Return a figure with a caption below."""
     return element("figure", content, element("figcaption", caption), class_=class_)
 
 

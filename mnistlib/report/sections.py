@@ -1,4 +1,4 @@
-"""Findings as the pieces of a page, from what everybody asks to what few do."""
+"""Sections of a report, from the most to the least important facts."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -17,7 +17,7 @@ _LOG_LINES = 60
 
 
 def headline(findings: Findings) -> Headline:
-    """Return what stands at the top: what the run was, what became of it, and its most important figures."""
+    """Return the header: kind and status of the run, and its most important figures."""
     kind = findings.job.title if findings.job is not None else "run"
     record = findings.record
     about = [f"experiment {findings.run.experiment}", f"run {findings.run.id}"]
@@ -36,8 +36,8 @@ def headline(findings: Findings) -> Headline:
 
 
 def make_sections(findings: Findings) -> list[Html]:
-    """Return the sections of a report, in the order in which they are read."""
-    sections = [*_trouble(findings)]
+    """Return the sections of a report, in reading order."""
+    sections = [*_problems(findings)]
     if findings.is_sweep:
         sections += sweep_sections(findings)
     sections += [*progress_sections(findings), *model_sections(findings), *_provenance(findings), *_log(findings)]
@@ -51,19 +51,19 @@ def _title(findings: Findings) -> str:
         return f"{job.dataset}: {percent(accuracy)} of the {findings.judged_on} images recognised"
     if findings.status is RunStatus.COMPLETED:
         return f"{findings.run.name or findings.run.id} completed"
-    state = f"is {findings.status}" if not findings.status.ended else f"{_was(findings.status)}"
+    state = f"is {findings.status}" if not findings.status.ended else f"{_past_tense(findings.status)}"
     return f"{findings.run.name or findings.run.id} {state}"
 
 
-def _was(status: RunStatus) -> str:
+def _past_tense(status: RunStatus) -> str:
     return "was cancelled" if status is RunStatus.CANCELLED else str(status)
 
 
 def _tiles(findings: Findings) -> Iterator[tuple[str, object, str]]:
-    """Yield figures with what they are of and a remark: label, value, remark."""
+    """Yield the most important figures as label, value and remark."""
     latest = findings.metrics.latest
     if "accuracy" in latest:
-        yield "accuracy", percent(latest["accuracy"]), _of_how_many(findings)
+        yield "accuracy", percent(latest["accuracy"]), _wrong_of_total(findings)
     converged = findings.record.converged
     if converged is None and "converged" in latest:
         converged = bool(latest["converged"])
@@ -84,7 +84,7 @@ def _tiles(findings: Findings) -> Iterator[tuple[str, object, str]]:
         yield "duration", duration(seconds), f"{duration(fit)} of it fitting" if fit is not None else ""
 
 
-def _of_how_many(findings: Findings) -> str:
+def _wrong_of_total(findings: Findings) -> str:
     if findings.judgement is None:
         return ""
     evaluation = findings.judgement.evaluation
@@ -110,19 +110,19 @@ def _seconds(findings: Findings) -> float | None:
     return (datetime.fromisoformat(record.ended) - datetime.fromisoformat(record.started)).total_seconds()
 
 
-def _trouble(findings: Findings) -> Iterator[Html]:
-    """Say first what went wrong, and what is not shown."""
+def _problems(findings: Findings) -> Iterator[Html]:
+    """Yield notes on errors and missing parts, and the log of a run that did not complete."""
     error = findings.record.error
     if findings.status is RunStatus.FAILED:
-        yield element("p", element("strong", "Failed. "), error or "No reason is recorded.", class_="note bad")
+        yield element("p", element("strong", "Failed. "), error or "The run has no error message.", class_="note bad")
     for reason in findings.missing:
         yield element("p", reason, class_="note")
     if findings.status is not RunStatus.COMPLETED and findings.log:
-        yield section("Log, its last lines", element("pre", "\n".join(findings.log.splitlines()[-_LOG_LINES:])))
+        yield section("Log: last lines", element("pre", "\n".join(findings.log.splitlines()[-_LOG_LINES:])))
 
 
 def _provenance(findings: Findings) -> Iterator[Html]:
-    """Show what the run can be repeated with."""
+    """Yield job, metrics, versions and digests, which are needed to repeat the run."""
     parts = []
     if findings.job is not None:
         content = {"type": findings.job.type} | asdict(findings.job)
@@ -143,7 +143,7 @@ def _provenance(findings: Findings) -> Iterator[Html]:
 
 
 def _swept(findings: Findings) -> dict[str, object]:
-    """Return what a sweep's own job says where its base job says the same word."""
+    """Return the fields of a sweep that replace fields of its base job."""
     return {"regularization": findings.job.regularization} if isinstance(findings.job, SweepJob) else {}
 
 
@@ -159,7 +159,7 @@ def _written(value: object) -> str:
     if isinstance(value, float):
         return number(value)
     if isinstance(value, dict):
-        # Names only: a script's environment is where its passwords are, and a report is sent around.
+        # Names only: a script's environment may hold passwords, and reports are shared.
         return ", ".join(value) or "—"
     if isinstance(value, list | tuple):
         return ", ".join(map(_written, value)) or "—"
@@ -167,8 +167,8 @@ def _written(value: object) -> str:
 
 
 def _log(findings: Findings) -> Iterator[Html]:
-    """Show the log of a run that went well last; of another it has been shown first."""
+    """Yield the log of a completed run; for other runs, the log comes first."""
     if findings.status is RunStatus.COMPLETED and findings.log:
         lines = findings.log.splitlines()
-        title = "Log" if len(lines) <= _LOG_LINES else f"Log, its last {_LOG_LINES} of {len(lines):,} lines"
+        title = "Log" if len(lines) <= _LOG_LINES else f"Log: last {_LOG_LINES} of {len(lines):,} lines"
         yield section(title, element("pre", "\n".join(lines[-_LOG_LINES:])))

@@ -1,4 +1,4 @@
-"""A sweep at a glance: the metric of each trial."""
+"""Overview of a sweep: the metric of each trial."""
 
 from collections.abc import Callable, Iterator
 
@@ -27,8 +27,8 @@ def sweep_sections(findings: Findings) -> Iterator[Html]:
         best = findings.trials[findings.best]
         yield element(
             "h2",
-            f"The best: regularization {number(_regularization(best))}",
-            element("small", f"run {best.run.id}, judged on the test images"),
+            f"Best trial: regularization {number(_regularization(best))}",
+            element("small", f"run {best.run.id}, evaluated on the test images"),
             class_="chapter",
         )
 
@@ -49,7 +49,7 @@ def _chart(findings: Findings, job: SweepJob) -> Html:
             marked=marked,
             dots=True,
         ),
-        f"Each point is a model; the best was chosen on training images that were held back ({job.goal} {metric}). "
+        f"Each point is a model; the best was chosen on held-out training images ({job.goal} {metric}). "
         "Only the best model was scored on the test images.",
     )
 

@@ -1,4 +1,4 @@
-"""What is answered: JSON, and refusals in their one shape."""
+"""Responses: JSON, and errors in one JSON schema."""
 
 import logging
 from collections.abc import Iterator
@@ -14,19 +14,19 @@ from mnistlib.models.client import JSON
 from mnistlib.serving.model import Scores
 from mnistlib.serving.refusals import Refusal
 
-_BLOCK_ROWS = 1024  # made JSON at a time: other threads wait as long
+_BLOCK_ROWS = 1024  # encoded at a time; other threads wait meanwhile
 
 _log = logging.getLogger("mnistlib")
 
 
 def json_answer(content: Any, *, status: int = 200, headers: Any = None) -> Response:
-    """Return an answer of JSON."""
+    """Return a JSON response."""
     body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
     return Response(body, status, headers=headers, media_type=JSON)
 
 
 def json_of_scores(scores: Scores, classes: list[Any]) -> bytes:
-    """Return the labels as the tutorial's entry script does; with probabilities, where there are any, as an object."""
+    """Return a JSON list of labels, as the tutorial's entry script does; with probabilities, a JSON object."""
     labels = _json_of_rows(scores.labels)
     if scores.probabilities is None:
         return labels
@@ -35,8 +35,8 @@ def json_of_scores(scores: Scores, classes: list[Any]) -> bytes:
 
 
 async def refused(request: Request, refusal: Refusal) -> Response:
-    """Return the answer to a request that is refused, and note it in the log."""
-    # The path as it came, not as a URL with the host that the request names, which may be none; and on one line.
+    """Return the response to a rejected request, and log it."""
+    # The raw path: a URL would include the request's Host header, which may be invalid. repr() keeps it on one line.
     _log.info("%s %r: %d %s", request.method, request.scope["path"], refusal.status, refusal)
     headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
     if refusal.status == 401:
@@ -47,7 +47,7 @@ async def refused(request: Request, refusal: Refusal) -> Response:
 
 
 async def refused_by_router(request: Request, error: HTTPException) -> Response:
-    """Return the answer to a request for what there is not."""
+    """Return the response to an unknown path or method."""
     message = f"{request.method} {request.scope['path']!r}: {error.detail}"
     code = "path" if error.status_code == 404 else "method"
     answer = await refused(request, Refusal(error.status_code, code, message))
@@ -56,8 +56,8 @@ async def refused_by_router(request: Request, error: HTTPException) -> Response:
 
 
 async def failed(request: Request, error: Exception) -> Response:
-    """Return no more than that; the traceback is in the log."""
-    return json_answer(Refusal(500, "internal", "the service has failed; its log says why").content, status=500)
+    """Return status 500 without details; the traceback is in the log."""
+    return json_answer(Refusal(500, "internal", "internal error: see the log of the service").content, status=500)
 
 
 def _json_of_rows(rows: NDArray[Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""The web application of a service: its paths, and what they answer."""
+"""Web application of a service: its paths and their responses."""
 
 import asyncio
 import hmac
@@ -35,12 +35,12 @@ from mnistlib.serving.openapi import description_of
 from mnistlib.serving.page import content_security_policy, make_page
 from mnistlib.serving.refusals import Refusal
 
-_READERS = 2  # what is large is read by so few at a time, since each takes many times the memory of what has come
-_INLINE_BYTES, _INLINE_ROWS = 65_536, 1024  # what is larger is done in another thread, so that others need not wait
-_HELD = 4  # times the largest body: so much of all bodies together is held at a time
+_READERS = 2  # threads that parse large bodies; few, since parsing takes many times the memory of the body
+_INLINE_BYTES, _INLINE_ROWS = 65_536, 1024  # larger ones are parsed in another thread, so that others need not wait
+_HELD = 4  # maximum size of all bodies in memory together, as a multiple of the largest body
 _GZIP = b"\x1f\x8b"
 _PICTURE_STATUS = {"png": 400, "size": 413, "empty": 422}
-#: What anybody may ask for where a token is needed: what a browser opens first, and what watches over the process.
+#: Paths that need no token: the page that a browser opens first, and the health check.
 _OPEN = frozenset(("/", "/health"))
 
 Result = TypeVar("Result")
@@ -48,16 +48,16 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a service takes on.
+    """Limits of a service.
 
     Attributes
     ----------
     most_bytes : int
-        Of a request's body, and of the pixels that are packed in it.
+        Maximum size of a request body, and of the pixels that are compressed in it.
     most_waiting : int
-        Requests that wait for the model.
+        Maximum number of requests that wait for the model.
     patience : float
-        Seconds that a body may take to come.
+        Timeout for reading a body, in seconds.
     """
 
     most_bytes: int = 64 * 2**20
@@ -66,18 +66,18 @@ class Limits:
 
 
 class ScoringApp:
-    """The application of one model.
+    """Web application that serves one model.
 
     Parameters
     ----------
     model : ServedModel
-        What it answers with.
+        The model to serve.
     limits : Limits, optional
-        What it takes on.
+        Limits on requests.
     token : str, optional
-        What requests must carry as ``Authorization: Bearer``.
+        Bearer token that requests must send in the ``Authorization`` header.
     report : callable, optional
-        Returns the report of the run that made the model, as HTML; MnistlibError if there is none.
+        Returns the report of the run that made the model, as HTML; raises MnistlibError if there is none.
     """
 
     def __init__(
@@ -97,8 +97,8 @@ class ScoringApp:
         routes = [
             Route("/", self._page, methods=["GET"]),
             Route("/score", _Endpoint(self._score, self._budget), methods=["POST"]),
-            Route("/look", _Endpoint(self._look, self._budget), methods=["POST"]),
-            Route("/model", self._describe, methods=["GET"]),
+            Route("/look", _Endpoint(self._score_picture, self._budget), methods=["POST"]),
+            Route("/model", self._describe_model, methods=["GET"]),
             Route("/report", self._show_report, methods=["GET"]),
             Route("/health", self._health, methods=["GET"]),
             Route("/metrics", self._show_metrics, methods=["GET"]),
@@ -108,41 +108,41 @@ class ScoringApp:
         self._batcher = Batcher(model, most_waiting=self._limits.most_waiting, observe=self._metrics.scored)
         handlers: Any = {HTTPException: refused_by_router, Refusal: refused, Exception: failed}
         app = Starlette(routes=routes, exception_handlers=handlers)
-        app.router.redirect_slashes = False  # a path that is not known is refused, in the one shape
+        app.router.redirect_slashes = False  # an unknown path is an error in the common JSON schema
         self._app = self._metrics.around(app if token is None else _guarded(app, token))
 
     @property
     def is_busy(self) -> bool:
-        """Whether the model still works on what somebody has asked."""
+        """Whether the model is scoring a request."""
         return self._batcher.is_busy
 
     def hurry(self) -> None:
-        """Wait for no body much longer, since the service is to end."""
+        """Shorten the timeout of request bodies, before shutdown."""
         self._bodies.hurry()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Respond to a request."""
         await self._app(scope, receive, send)
 
     async def _score(self, scope: Scope, receive: Receive, share: Share) -> bytes:
-        """Answer labels, as the tutorial's entry script does; with ``proba=1`` an object that has probabilities too."""
+        """Return labels, as the tutorial's entry script does; with ``proba=1`` an object with probabilities too."""
         proba = self._wants_probabilities(scope)
         kind = media_type(scope)
         if kind not in (JSON, IDX, PNG):
             named = f"Content-Type {kind} is" if kind else "a body without Content-Type is"
-            raise Refusal(415, "media_type", f"{named} not taken: send {JSON}, {IDX} (IDX bytes) or {PNG}")
+            raise Refusal(415, "media_type", f"{named} not supported: send {JSON}, {IDX} (IDX bytes) or {PNG}")
         body = await self._bodies.read(scope, receive, share)
-        rows = self._rows(body, kind) if _is_small(body, kind) else await self._aside(self._rows, body, kind)
+        rows = self._rows(body, kind) if _is_small(body, kind) else await self._in_thread(self._rows, body, kind)
         scores = await self._batcher.score(rows, proba=proba)
         if len(scores.labels) <= _INLINE_ROWS:
             return json_of_scores(scores, self._model.labels)
-        return await self._aside(json_of_scores, scores, self._model.labels)
+        return await self._in_thread(json_of_scores, scores, self._model.labels)
 
-    async def _look(self, scope: Scope, receive: Receive, share: Share) -> bytes:
-        """Answer what the model sees in a picture, and what it makes of it."""
+    async def _score_picture(self, scope: Scope, receive: Receive, share: Share) -> bytes:
+        """Return the pixels that the model gets from a picture, its label and probabilities."""
         if media_type(scope) != PNG:
-            raise Refusal(415, "media_type", f"only {PNG} is taken here")
-        rows = await self._aside(self._rows, await self._bodies.read(scope, receive, share), PNG)
+            raise Refusal(415, "media_type", f"only {PNG} is accepted here")
+        rows = await self._in_thread(self._rows, await self._bodies.read(scope, receive, share), PNG)
         scores = await self._batcher.score(rows, proba=self._model.has_probabilities)
         probabilities = None if scores.probabilities is None else scores.probabilities[0].tolist()
         return orjson.dumps(
@@ -154,28 +154,28 @@ class ScoringApp:
             option=orjson.OPT_SERIALIZE_NUMPY,
         )
 
-    async def _aside(self, work: Callable[..., Result], *given: Any) -> Result:
-        """Do what takes long in another thread, so that others need not wait for it."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, work, *given)
+    async def _in_thread(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        """Run slow work in another thread, so that other requests need not wait for it."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, work, *arguments)
 
     def _wants_probabilities(self, scope: Scope) -> bool:
         if not scope["query_string"]:
             return False
-        asked = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True).get("proba", ["0"])
-        if asked not in (["0"], ["1"]):
-            raise Refusal(422, "query", f"proba must be 0 or 1, not {', '.join(asked)!r}", where="proba")
-        if asked == ["1"] and not self._model.has_probabilities:
-            raise Refusal(422, "query", f"{self._model.name} has no probabilities", where="proba")
-        return asked == ["1"]
+        values = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True).get("proba", ["0"])
+        if values not in (["0"], ["1"]):
+            raise Refusal(422, "query", f"proba must be 0 or 1, not {', '.join(values)!r}", where="proba")
+        if values == ["1"] and not self._model.has_probabilities:
+            raise Refusal(422, "query", f"{self._model.name} predicts no probabilities: remove proba=1", where="proba")
+        return values == ["1"]
 
     def _rows(self, body: bytes, kind: str) -> NDArray[Any]:
-        """Return the rows of a body of that kind."""
+        """Return the rows of a body of the given content type."""
         model = self._model
         if kind == IDX:
             return rows_of_idx(body, width=model.width, shape=model.shape, most_bytes=self._limits.most_bytes)
         if kind == PNG:
             if model.shape is None:
-                raise Refusal(422, "shape", f"the model takes no images, but rows of {model.width} numbers: send JSON")
+                raise Refusal(422, "shape", f"the model takes no images: send JSON with rows of {model.width} numbers")
             try:
                 return row_of_png(body, shape=model.shape)
             except PictureError as error:
@@ -183,17 +183,17 @@ class ScoringApp:
         try:
             content = orjson.loads(body)
         except orjson.JSONDecodeError:
-            content = parse_json(body)  # which takes NaN, to say where it stands, or says what is wrong
+            content = parse_json(body)  # accepts NaN, so that the error can give its position
         return rows_of(content, width=model.width, unit=model.shape is not None)
 
     async def _page(self, request: Request) -> Response:
         headers = {"Content-Security-Policy": content_security_policy(), "X-Content-Type-Options": "nosniff"}
         return Response(make_page(), media_type="text/html", headers=headers)
 
-    async def _describe(self, request: Request) -> Response:
-        """Answer what the page must know of the model."""
+    async def _describe_model(self, request: Request) -> Response:
+        """Return the facts of the model that the page needs."""
         model, weights, intercepts = self._model, self._model.weights, self._model.intercepts
-        told = model.description
+        description = model.description
         return json_answer(
             {
                 "model": model.name,
@@ -201,17 +201,17 @@ class ScoringApp:
                 "shape": model.shape,
                 "weights": None if weights is None else weights.astype(np.float32),
                 "intercepts": None if intercepts is None else intercepts.astype(np.float32),
-                "metrics": dict(told.metrics) if told else {},
+                "metrics": dict(description.metrics) if description else {},
                 "run_id": model.run_id,
-                "trained_on": told.dataset if told else None,
+                "trained_on": description.dataset if description else None,
                 "report": self._report is not None,
             }
         )
 
     async def _show_report(self, request: Request) -> Response:
         if self._report is None:
-            raise Refusal(404, "report", "the model comes from no run that is known here")
-        # The page shows it in a frame; opened by itself, it may load and run nothing either.
+            raise Refusal(404, "report", "there is no report: the run that made the model is not known here")
+        # For a report that is opened outside the page: it may load and run nothing there either.
         policy = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
         headers = {"Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff"}
         return Response(await self._report.text(), media_type="text/html", headers=headers)
@@ -227,7 +227,7 @@ class ScoringApp:
 
 
 class _Endpoint:
-    """An endpoint of few steps: what a request object would parse, most requests do not need."""
+    """An endpoint without Starlette's request object: most requests do not need its parsing."""
 
     def __init__(self, answer: Callable[[Scope, Receive, Share], Awaitable[bytes]], budget: Budget) -> None:
         self._answer = answer
@@ -237,7 +237,7 @@ class _Endpoint:
         try:
             with self._budget.share() as share:
                 body = await self._answer(scope, receive, share)
-        except (Disconnected, asyncio.CancelledError):  # the latter where the process must end without it
+        except (Disconnected, asyncio.CancelledError):  # cancelled: the process ends before the response
             return
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -245,7 +245,7 @@ class _Endpoint:
 
 
 class Report:
-    """The report of a run; made when it is first asked for, once, however many ask."""
+    """Report of a run, created once, on the first request."""
 
     def __init__(self, make: Callable[[], str]) -> None:
         self._make = make
@@ -253,32 +253,32 @@ class Report:
         self._made: str | None = None
 
     async def text(self) -> str:
-        """Return it, as HTML."""
+        """Return the report as HTML."""
         async with self._making:
             if self._made is None:
                 try:
                     self._made = await run_in_threadpool(self._make)
                 except MnistlibError as error:
-                    raise Refusal(404, "report", f"the report can't be made: {error}") from error
+                    raise Refusal(404, "report", f"can't create the report: {error}") from error
         return self._made
 
 
 def _is_small(body: bytes, kind: str) -> bool:
-    """Return whether a body is read sooner than another thread is asked; what is small may be packed."""
+    """Return whether a body is parsed without another thread. Compressed bodies never are: they may expand."""
     return kind != PNG and len(body) <= _INLINE_BYTES and not body.startswith(_GZIP)
 
 
 def _guarded(app: ASGIApp, token: str) -> ASGIApp:
-    """Return an app that refuses requests without the token."""
+    """Return an app that rejects requests without the token."""
     expected = token.encode()
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in _OPEN:
             scheme, _, given = (header(scope, b"authorization") or "").partition(" ")
-            # In a time that does not tell how much of it was right.
+            # In constant time, so that timing reveals no part of the token.
             right = hmac.compare_digest(given.strip().encode("latin-1"), expected)
             if scheme.lower() != "bearer" or not right:
-                refusal = Refusal(401, "token", "Authorization: Bearer with the service's token is missing or wrong")
+                refusal = Refusal(401, "token", "the token is missing or wrong: send Authorization: Bearer TOKEN")
                 answer = await refused(Request(scope), refusal)
                 await answer(scope, receive, send)
                 return

@@ -1,4 +1,4 @@
-"""Requests that arrive together are scored together."""
+"""Batches: requests that arrive together are scored together."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,115 +12,115 @@ from numpy.typing import NDArray
 from mnistlib.serving.model import Scores, ServedModel
 from mnistlib.serving.refusals import Refusal
 
-_QUICK_ROWS = 64  # so few are scored where they are asked for: to ask another thread takes longer
-_MOST_ROWS = 16_384  # scored at once; a single request may have more
+_QUICK_ROWS = 64  # up to so many are scored in the event loop: switching threads takes longer
+_MOST_ROWS = 16_384  # of a batch; a single request may have more
 
 
 @dataclass(frozen=True, eq=False)
-class _Asked:
+class _Request:
     rows: NDArray[Any]
     proba: bool
     answer: "asyncio.Future[Scores]"
 
 
 class Batcher:
-    """Scores the rows of all requests that wait, in one go; one go at a time.
+    """Scores the rows of all waiting requests as one batch; one batch at a time.
 
     Parameters
     ----------
     model : ServedModel
-        What scores.
+        The model that scores.
     most_waiting : int
-        How many requests may wait.
+        Maximum number of waiting requests.
     observe : callable
-        Is told how many requests each go has had, and how many rows.
+        Called for each batch with its number of requests and of rows.
     """
 
     def __init__(self, model: ServedModel, *, most_waiting: int, observe: Callable[[int, int], None]) -> None:
         self._model = model
         self._most_waiting = most_waiting
         self._observe = observe
-        self._waiting: list[_Asked] = []
+        self._waiting: list[_Request] = []
         self._busy = False
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="scoring")
 
     async def score(self, rows: NDArray[Any], *, proba: bool) -> Scores:
-        """Return what the model says of rows, when it is their turn.
+        """Wait in the queue, and return the scores of rows.
 
         Raises
         ------
         Refusal
-            503 if too many requests wait already.
+            503 if the queue is full.
         """
         if len(self._waiting) >= self._most_waiting:
             raise Refusal(
-                503, "busy", f"{len(self._waiting)} requests wait already: ask again in a second", retry_after=1
+                503, "busy", f"{len(self._waiting)} requests are waiting already: retry in one second", retry_after=1
             )
         loop = asyncio.get_running_loop()
-        asked = _Asked(rows, proba, loop.create_future())
-        self._waiting.append(asked)
+        request = _Request(rows, proba, loop.create_future())
+        self._waiting.append(request)
         if not self._busy:
             self._busy = True
-            loop.call_soon(self._go)  # after all that has arrived with this one
-        return await asked.answer
+            loop.call_soon(self._score_next)  # after all requests that arrived at the same time
+        return await request.answer
 
     @property
     def is_busy(self) -> bool:
-        """Whether the model is at work."""
+        """Whether the model is scoring."""
         return self._busy
 
-    def _go(self) -> None:
-        batch = self._next()
-        self._observe(len(batch), sum(len(asked.rows) for asked in batch))
-        if self._model.quick and sum(len(asked.rows) for asked in batch) <= _QUICK_ROWS:
+    def _score_next(self) -> None:
+        batch = self._next_batch()
+        self._observe(len(batch), sum(len(request.rows) for request in batch))
+        if self._model.quick and sum(len(request.rows) for request in batch) <= _QUICK_ROWS:
             self._done(batch, _outcomes(self._model, batch))
             return
         loop = asyncio.get_running_loop()
         scored = loop.run_in_executor(self._worker, _outcomes, self._model, batch)
         scored.add_done_callback(lambda outcome: self._done(batch, outcome.result()))
 
-    def _next(self) -> list[_Asked]:
+    def _next_batch(self) -> list[_Request]:
         count, rows = 0, 0
-        for asked in self._waiting:
-            rows += len(asked.rows)
+        for request in self._waiting:
+            rows += len(request.rows)
             if count and rows > _MOST_ROWS:
                 break
             count += 1
         batch, self._waiting = self._waiting[:count], self._waiting[count:]
         return batch
 
-    def _done(self, batch: list[_Asked], outcomes: "list[Scores | Exception]") -> None:
-        for asked, outcome in zip(batch, outcomes, strict=True):
-            if asked.answer.done():  # whoever asked has gone
+    def _done(self, batch: list[_Request], outcomes: "list[Scores | Exception]") -> None:
+        for request, outcome in zip(batch, outcomes, strict=True):
+            if request.answer.done():  # the client has disconnected
                 continue
             if isinstance(outcome, Exception):
-                asked.answer.set_exception(outcome)
+                request.answer.set_exception(outcome)
             else:
-                asked.answer.set_result(outcome)
+                request.answer.set_result(outcome)
         self._busy = bool(self._waiting)
         if self._busy:
-            asyncio.get_running_loop().call_soon(self._go)
+            asyncio.get_running_loop().call_soon(self._score_next)
 
 
-def _outcomes(model: ServedModel, batch: list[_Asked]) -> "list[Scores | Exception]":
-    """Return the scores of each request of a batch, or what the model raises at them."""
+def _outcomes(model: ServedModel, batch: list[_Request]) -> "list[Scores | Exception]":
+    """Return the scores of each request of a batch, or the model's exception."""
     try:
         return [*_scored(model, batch)]
-    except Exception as error:  # whatever the model raises is raised again where the answer is awaited
+    except Exception as error:  # any exception of the model is raised again in score()
         if len(batch) == 1:
             return [error]
-    # One of them has made the model fail; the others are not to suffer for it.
-    return [_outcomes(model, [asked])[0] for asked in batch]
+    # One request made the model fail: score each alone, so that the others succeed.
+    return [_outcomes(model, [request])[0] for request in batch]
 
 
-def _scored(model: ServedModel, batch: list[_Asked]) -> list[Scores]:
+def _scored(model: ServedModel, batch: list[_Request]) -> list[Scores]:
     if len(batch) == 1:
         return [model.score(batch[0].rows, proba=batch[0].proba)]
     answers: dict[int, Scores] = {}
-    # Bytes and numbers are never mixed: to make numbers of the bytes first would take eight times their memory.
-    for kind in {asked.rows.dtype for asked in batch}:
+    # Bytes and floats are scored separately: converting the bytes first would take eight times their memory.
+    for kind in {request.rows.dtype for request in batch}:
         for proba in (False, True):
-            places = [i for i, asked in enumerate(batch) if asked.rows.dtype == kind and asked.proba is proba]
+            places = [i for i, each in enumerate(batch) if each.rows.dtype == kind and each.proba is proba]
             if places:
                 rows = np.concatenate([batch[place].rows for place in places])
                 scores = model.score(rows, proba=proba)

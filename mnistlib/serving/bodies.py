@@ -1,4 +1,4 @@
-"""A request's body: as large as is allowed, in time, and of a kind that is known."""
+"""Request bodies, read within limits of size and time."""
 
 import asyncio
 
@@ -7,15 +7,15 @@ from starlette.types import Receive, Scope
 from mnistlib.serving.budget import Share
 from mnistlib.serving.refusals import Refusal
 
-_LAST_SECONDS = 3.0  # that a body has to come once the service is told to end
+_LAST_SECONDS = 3.0  # timeout of a body during shutdown
 
 
 class Disconnected(Exception):  # noqa: N818 - it is no error
-    """Whoever asked has gone before the body was whole."""
+    """The client disconnected before the body was complete."""
 
 
 def header(scope: Scope, name: bytes) -> str | None:
-    """Return a header of a request; None if it has none."""
+    """Return a header of a request, or None."""
     for known, value in scope["headers"]:
         if known == name:
             return str(value, "latin-1")
@@ -23,7 +23,7 @@ def header(scope: Scope, name: bytes) -> str | None:
 
 
 def media_type(scope: Scope) -> str:
-    """Return the content type of a request, without its parameters, in small letters; "" if none is named."""
+    """Return the content type of a request in lower case, without parameters; "" without that header."""
     return (header(scope, b"content-type") or "").partition(";")[0].strip().lower()
 
 
@@ -33,9 +33,9 @@ class Bodies:
     Parameters
     ----------
     most_bytes : int
-        How large one may be.
+        Maximum size of a body.
     patience : float
-        Seconds that one may take to come.
+        Timeout for reading a body, in seconds.
     """
 
     def __init__(self, *, most_bytes: int, patience: float) -> None:
@@ -44,19 +44,19 @@ class Bodies:
         self._coming: set[asyncio.Timeout] = set()
 
     async def read(self, scope: Scope, receive: Receive, share: Share) -> bytes:
-        """Return a request's body, whose bytes are taken of a share as they come.
+        """Return a request's body; each part is counted in `share` as it arrives.
 
         Raises
         ------
         Refusal
-            413 if it is larger than allowed, as soon as that is known; 408 if it has not come in time; 415 if it is
-            packed; 503 if too much is held already.
+            413 if the body is too large, as soon as that is known; 408 on timeout; 415 if it is compressed; 503 if the
+            bodies in memory are too large together.
         Disconnected
-            If nobody waits for an answer.
+            If the client has gone.
         """
-        packed = header(scope, b"content-encoding")
-        if packed and packed.strip().lower() != "identity":
-            raise Refusal(415, "encoding", f"Content-Encoding {packed} is not taken: send the body as it is")
+        encoding = header(scope, b"content-encoding")
+        if encoding and encoding.strip().lower() != "identity":
+            raise Refusal(415, "encoding", f"Content-Encoding {encoding} is not supported: remove it")
         announced = header(scope, b"content-length") or ""
         if announced.isdecimal() and int(announced) > self._most_bytes:
             raise self._too_large()
@@ -68,10 +68,10 @@ class Bodies:
                 finally:
                     self._coming.discard(limit)
         except TimeoutError as error:
-            raise Refusal(408, "timeout", "the body has not come in time") from error
+            raise Refusal(408, "timeout", "the body was not complete before the timeout") from error
 
     def hurry(self) -> None:
-        """Give bodies that are still to come a few seconds at most, since the service is to end."""
+        """Shorten the timeout of all bodies to a few seconds, before shutdown."""
         self._patience = min(self._patience, _LAST_SECONDS)
         soon = asyncio.get_running_loop().time() + self._patience
         for limit in self._coming:
@@ -92,6 +92,4 @@ class Bodies:
                 return bytes(parts)
 
     def _too_large(self) -> Refusal:
-        return Refusal(
-            413, "size", f"the body is larger than the {self._most_bytes:,} bytes that are taken (--most-bytes)"
-        )
+        return Refusal(413, "size", f"the body is larger than the maximum of {self._most_bytes:,} bytes (--most-bytes)")

@@ -1,4 +1,4 @@
-"""How much of what is sent a service holds at a time."""
+"""Limit on the memory of all request bodies together."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,12 +7,12 @@ from mnistlib.serving.refusals import Refusal
 
 
 class Budget:
-    """Bytes of bodies that may be held at a time, those of all requests together.
+    """Maximum number of bytes in memory, of the bodies of all requests together.
 
     Parameters
     ----------
     most_bytes : int
-        How many.
+        The maximum.
 
     Examples
     --------
@@ -30,7 +30,7 @@ class Budget:
 
     @contextmanager
     def share(self) -> Iterator["Share"]:
-        """Give what a request takes back when it is done with."""
+        """Yield the share of one request, and release its bytes at the end."""
         share = Share(self)
         try:
             yield share
@@ -39,21 +39,21 @@ class Budget:
 
 
 class Share:
-    """What one request has taken."""
+    """Bytes that one request uses."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self.taken = 0
 
     def take(self, count: int) -> None:
-        """Take so many bytes more.
+        """Use `count` more bytes.
 
         Raises
         ------
         Refusal
-            503 if they are not left.
+            503 if they exceed the budget.
         """
         if count > self._budget.left:
-            raise Refusal(503, "busy", "too much is being sent at a time: ask again in a second", retry_after=1)
+            raise Refusal(503, "busy", "too many bytes are being received: retry in one second", retry_after=1)
         self._budget.left -= count
         self.taken += count

@@ -1,4 +1,4 @@
-"""A service for any machine with Docker, or with Python alone: a folder that holds all it needs."""
+"""Export of a service as a folder, to run on any machine with Docker or Python."""
 
 import importlib.metadata
 import json
@@ -16,15 +16,15 @@ from mnistlib.models.version import ModelVersion
 from mnistlib.package import PACKAGE, REQUIRED, package
 from mnistlib.serving.packages import FASTER, PACKAGES
 
-#: What a server imports; what these need in turn is pinned with them.
+#: Direct dependencies of a server; their own dependencies are pinned too.
 _REQUIRED = (*REQUIRED, *PACKAGES.values(), *FASTER)
 _ELSEWHERE = {"uvloop": "sys_platform != 'win32'"}
 
 _PORT = 8000
 _REQUIREMENTS = "requirements.txt"
-#: Beside a model's file: the report of the run that made it.
+#: Report of the run that made the model, beside the model's file.
 REPORT = "report.html"
-#: A request to try the service with.
+#: An example request.
 _EXAMPLE = "example.json"
 
 _DOCKERFILE = """\
@@ -44,9 +44,9 @@ CMD {command}
 _README = """\
 # {model} as a service
 
-The model of run {run}, with the server of mnistlib {version}, which is in `{package}`.
+The model of run {run}, with the server of mnistlib {version} in `{package}`.
 
-Build, start and ask it:
+Build, start and test:
 
 ```
 docker build -t {name} .
@@ -55,10 +55,10 @@ curl -H "Authorization: Bearer secret" -H "Content-Type: application/json" -d @{
 ```
 
 `{example}` has one row, of {width}.
-`http://127.0.0.1:{port}/` is a page to draw on, `/swagger.json` says all that it takes. Put your own secret in place of
-`secret`: it is what requests must carry.
+`http://127.0.0.1:{port}/` is a page to draw on, `/swagger.json` describes all requests. Replace `secret` by your own
+token, which every request must send.
 
-Without Docker, in an environment of its own (Python {python}; this machine only, and without a token):
+Without Docker, in a virtual environment (Python {python}; reachable from this machine only, without a token):
 
 ```
 python3 -m venv venv && venv/bin/pip install -r requirements.txt
@@ -70,17 +70,17 @@ PYTHONPATH={package} venv/bin/{local}
 def export_service(model: ModelVersion, folder: str | os.PathLike[str], *, report: str | None = None) -> Path:
     """Write a folder from which a service can be built anywhere.
 
-    It holds a Dockerfile, the model, this package, the versions of all it needs as they are installed here, and a
-    README of three commands.
+    The folder holds a Dockerfile, the model, this package, the installed versions of all dependencies, and a README of
+    three commands.
 
     Parameters
     ----------
     model : ModelVersion
         A registered model.
     folder : str or PathLike
-        Where to; it must not be there yet, or be empty.
+        Target, which must be new or empty.
     report : str, optional
-        The report of the run that made the model, as HTML, which the service is to show.
+        The report of the run that made the model, as HTML, for the service to show.
 
     Returns
     -------
@@ -90,9 +90,9 @@ def export_service(model: ModelVersion, folder: str | os.PathLike[str], *, repor
     Raises
     ------
     DeploymentError
-        If the folder holds something already.
+        If the folder is not empty.
     MissingExtraError
-        If what a server needs is not installed here, so that no versions can be told.
+        If the server's dependencies are not installed here, so that their versions are not known.
     ModelError
         If the model was changed since it was registered.
 
@@ -109,7 +109,7 @@ def export_service(model: ModelVersion, folder: str | os.PathLike[str], *, repor
     """
     target = Path(folder).resolve()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise DeploymentError(f"{target} holds something already: name a folder that is not there yet, or an empty one")
+        raise DeploymentError(f"folder {target} is not empty: name a new or an empty folder")
     required = (*_REQUIRED, "skops") if is_skops(model.file) else _REQUIRED
     requirements = "".join(f"{line}\n" for line in pinned(required))
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -125,22 +125,22 @@ def export_service(model: ModelVersion, folder: str | os.PathLike[str], *, repor
         (made / ".dockerignore").write_text("venv\n", encoding="utf-8")
         for name, content in _texts(model, file).items():
             (made / name).write_text(content, encoding="utf-8")
-        made.replace(target)  # an empty folder gives way
+        made.replace(target)  # replaces an empty folder
     except BaseException:
-        shutil.rmtree(made, ignore_errors=True)  # of two errors, the first says what is wrong
+        shutil.rmtree(made, ignore_errors=True)  # a second error would hide the first
         raise
     return target
 
 
 def pinned(names: tuple[str, ...]) -> list[str]:
-    """Return the versions that are installed here of distributions and of all that they need, as pip takes them.
+    """Return the installed versions of distributions and of all their dependencies, as lines of a requirements file.
 
-    What these need is what they need on this machine: on another system, pip adds what is missing.
+    The dependencies are those of this system; on another system, pip adds those that are missing.
 
     Raises
     ------
     MissingExtraError
-        If one of those named is not installed.
+        If a distribution in `names` is not installed.
     """
     from packaging.requirements import Requirement
 
@@ -165,12 +165,12 @@ def pinned(names: tuple[str, ...]) -> list[str]:
 
 
 def _texts(model: ModelVersion, file: Path) -> dict[str, str]:
-    """Return the files that tell how the service is built, started and asked."""
+    """Return the Dockerfile and the README."""
     from mnistlib._version import __version__
 
-    # What a run of this package has made says so in a file beside it; of anything else, who exports it vouches for it.
+    # A model of this package's runs has a description beside it; for any other, the exporter takes the risk of --trust.
     described = file.name == MODEL_FILE and model.origin is not None
-    # Written as a path, so that no registered model of that name is meant.
+    # Written as a path, so that it is not read as the name of a registered model.
     served = [f"./{file.parent.name}"] if described else [f"./{file.parent.name}/{file.name}", "--trust"]
     local = ["python", "-m", "mnistlib", "serve", *served, "--port", str(_PORT)]
     facts = {

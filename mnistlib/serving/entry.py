@@ -1,6 +1,6 @@
-"""What runs inside a deployed service: the server around it calls ``init()`` once and ``run()`` for each request.
+"""Entry script of a deployed service: its server calls ``init()`` once and ``run()`` for each request.
 
-It is shipped with the package, and needs no more of the server than a way to answer with a status.
+It is uploaded with the package. The server must only provide a response with a status.
 """
 
 import hashlib
@@ -20,14 +20,14 @@ from mnistlib.serving.refusals import Refusal
 
 @dataclass(frozen=True, kw_only=True)
 class ServedDescription:
-    """What a service is told of its model.
+    """Description of the model to serve.
 
     Attributes
     ----------
     model : str
         The registered model, as ``name:version``.
     file : str
-        Name of its file, which says how it is read.
+        Name of its file, which determines the format.
     sha256 : str
         SHA-256 of that file, in hexadecimal.
     origin : ModelDescription or None
@@ -40,28 +40,28 @@ class ServedDescription:
     origin: ModelDescription | None
 
     def to_json(self) -> str:
-        """Return it as JSON, for :meth:`from_json`."""
+        """Return the description as JSON, for :meth:`from_json`."""
         return json.dumps(asdict(self), indent=2)
 
     @classmethod
     def from_json(cls, text: str) -> "ServedDescription":
-        """Make it of JSON."""
+        """Create a description from JSON."""
         content = json.loads(text)
         origin = content["origin"] and ModelDescription.from_content(content["origin"])
         return cls(**content | {"origin": origin})
 
 
 class Entry:
-    """Answers requests as the tutorial's entry script did, and says what is wrong with one that it can't answer.
+    """Responds to requests as the tutorial's entry script did, and with an error message to bad ones.
 
     Parameters
     ----------
     description : Path
         A file with the JSON of a :class:`ServedDescription`.
     folder : Path
-        Where the server has put the model's file.
+        Folder of the model's file.
     refused : callable
-        Returns the server's answer to a request that is refused.
+        Returns the server's response to a rejected request.
     """
 
     def __init__(self, description: Path, *, folder: Path, refused: Callable[[Refusal], Any]) -> None:
@@ -71,23 +71,24 @@ class Entry:
         self._model: ServedModel | None = None
 
     def init(self) -> None:
-        """Read the model, after checking that it is the one that was deployed.
+        """Load the model, after checking that it is the deployed one.
 
         Raises
         ------
         ModelError
-            If the server has brought another file, none, or several.
+            If the folder holds another file, none, or several.
         """
-        told = ServedDescription.from_json(self._description.read_text(encoding="utf-8"))
-        content = _file_of_the_model(told.model, self._folder).read_bytes()
+        description = ServedDescription.from_json(self._description.read_text(encoding="utf-8"))
+        content = _file_of_the_model(description.model, self._folder).read_bytes()
         found = hashlib.sha256(content).hexdigest()
-        if found != told.sha256:
+        if found != description.sha256:
             raise ModelError(
-                f"model {told.model} was changed after it was registered: expected SHA-256 {told.sha256}, found "
-                f"{found}. Register it again, and deploy that version"
+                f"model {description.model} was changed after it was registered: expected SHA-256 "
+                f"{description.sha256}, found {found}. Register it again, and deploy the new version"
             )
-        self._model = ServedModel(decode_model(told.file, content, told.origin), told.model)
-        print(f"mnistlib {__version__} answers with model {told.model}, SHA-256 {found}", flush=True)  # noqa: T201 - to the service's log
+        name = description.model
+        self._model = ServedModel(decode_model(description.file, content, description.origin), name)
+        print(f"mnistlib {__version__} answers with model {name}, SHA-256 {found}", flush=True)  # noqa: T201 - to the service's log
 
     def run(self, raw: str) -> Any:
         """Return the labels of ``{"data": [[numbers], ...]}``.
@@ -99,8 +100,8 @@ class Entry:
 
         Returns
         -------
-        list, or the server's own answer
-            The label of each row; of a bad request, what is wrong with it, with the status 400 or 422.
+        list, or the server's own response
+            The label of each row; for a bad request, the error with status 400 or 422.
         """
         assert self._model is not None, "the server has not called init()"
         try:

@@ -1,4 +1,4 @@
-"""The images of an IDX request."""
+"""Images of an IDX request."""
 
 import math
 from typing import Any
@@ -19,11 +19,11 @@ def rows_of_idx(content: bytes, *, width: int, shape: tuple[int, int] | None, mo
     content : bytes
         The request's body.
     width : int
-        How many pixels the model takes.
+        Number of pixels of an image.
     shape : tuple of int, or None
         Rows and columns of its images.
     most_bytes : int
-        More pixels than that, once unpacked, are refused before they are.
+        Maximum size of the array, checked before it is decompressed.
 
     Returns
     -------
@@ -33,7 +33,7 @@ def rows_of_idx(content: bytes, *, width: int, shape: tuple[int, int] | None, mo
     Raises
     ------
     Refusal
-        400 for what is no IDX, 413 for too many images, 422 for other arrays than images of the model's size.
+        400 for a body that is not IDX, 413 for too many images, 422 for an array of another type or shape.
     """
     try:
         header = read_idx_header(content)
@@ -41,7 +41,7 @@ def rows_of_idx(content: bytes, *, width: int, shape: tuple[int, int] | None, mo
             raise Refusal(
                 413,
                 "size",
-                f"the IDX array has {header.nbytes:,} bytes, at most {most_bytes:,} are taken",
+                f"the IDX array has {header.nbytes:,} bytes, the maximum is {most_bytes:,}",
                 where="body",
             )
         pixels = read_idx(content)
@@ -50,7 +50,7 @@ def rows_of_idx(content: bytes, *, width: int, shape: tuple[int, int] | None, mo
     if pixels.dtype != np.uint8:
         raise Refusal(422, "type", f"the IDX array holds {pixels.dtype}, expected unsigned bytes", where="body")
     if shape is None:
-        raise Refusal(422, "shape", f"the model takes no images, but rows of {width} numbers: send JSON", where="body")
+        raise Refusal(422, "shape", f"the model takes no images: send JSON with rows of {width} numbers", where="body")
     if pixels.shape == shape:
         pixels = pixels[np.newaxis]
     if pixels.shape[1:] not in (shape, (width,)):

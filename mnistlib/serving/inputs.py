@@ -1,4 +1,4 @@
-"""The rows of a JSON request: what the tutorial's entry script took on trust, looked at."""
+"""Rows of a JSON request, validated, which the tutorial's entry script did not do."""
 
 import json
 from typing import Any
@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 from mnistlib.serving.refusals import Refusal
 
 _NUMBERS = frozenset((float, int))
-_WORDS = {bool: "a boolean", str: "a string", type(None): "null", list: "a list", dict: "an object"}
+_TYPE_NAMES = {bool: "a boolean", str: "a string", type(None): "null", list: "a list", dict: "an object"}
 
 
 def parse_json(text: bytes | str) -> Any:
-    """Return what a JSON text says, NaN and Infinity too, so that it can be said where they stand.
+    """Return parsed JSON; accept NaN and Infinity, so that a later error can give their position.
 
     Raises
     ------
     Refusal
-        If it is no JSON: 400.
+        400 if the text is not JSON.
     """
     try:
         return json.loads(text)
@@ -28,9 +28,9 @@ def parse_json(text: bytes | str) -> Any:
     except UnicodeDecodeError as error:
         raise Refusal(400, "json", "the body is not JSON: it is not UTF-8", where=f"byte {error.start}") from error
     except RecursionError as error:
-        raise Refusal(400, "json", "the body is not JSON that can be read: it is nested too deep") from error
-    except ValueError as error:  # a whole number of more digits than Python converts
-        raise Refusal(400, "json", f"the body is not JSON that can be read: {error}") from error
+        raise Refusal(400, "json", "the body can't be parsed as JSON: it is nested too deep") from error
+    except ValueError as error:  # an integer with more digits than Python converts
+        raise Refusal(400, "json", f"the body can't be parsed as JSON: {error}") from error
 
 
 def rows_of(content: Any, *, width: int, unit: bool) -> NDArray[np.float64]:
@@ -41,9 +41,9 @@ def rows_of(content: Any, *, width: int, unit: bool) -> NDArray[np.float64]:
     content : object
         Parsed JSON.
     width : int
-        How many numbers the model takes.
+        Number of numbers in a row.
     unit : bool
-        Whether they are pixels, which must be between 0 and 1.
+        Whether the numbers are pixels, which must be between 0 and 1.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def rows_of(content: Any, *, width: int, unit: bool) -> NDArray[np.float64]:
     Raises
     ------
     Refusal
-        If it is anything else: 422, with what was wrong and where.
+        422 for any other content; the error gives the reason and the position.
 
     Examples
     --------
@@ -71,10 +71,10 @@ def rows_of(content: Any, *, width: int, unit: bool) -> NDArray[np.float64]:
             raise _type_error(row[column], f"data[{index}][{column}]", "a number")
     try:
         numbers = np.array(rows, np.float64)
-    except OverflowError as error:  # a whole number that no floating-point number is near
+    except OverflowError as error:  # an integer outside the range of floating-point numbers
         raise Refusal(422, "range", "a number is too large", where="data") from error
     lowest, highest = numbers.min(), numbers.max()
-    # Written so that NaN, which is neither more nor less than anything, does not pass.
+    # Written so that NaN, for which every comparison is false, does not pass.
     if not (lowest >= 0 and highest <= 1 if unit else np.isfinite(lowest) and np.isfinite(highest)):
         raise _value_error(numbers, unit=unit)
     return numbers
@@ -94,7 +94,7 @@ def _list_of(content: Any) -> list[Any]:
 
 
 def _type_error(value: Any, where: str, expected: str) -> Refusal:
-    found = _WORDS.get(type(value), "a number")
+    found = _TYPE_NAMES.get(type(value), "a number")
     hint = ": an image is one flat list, row after row" if isinstance(value, list) else ""
     return Refusal(422, "type", f"{where} is {found}, expected {expected}{hint}", where=where)
 
@@ -106,7 +106,7 @@ def _width_error(rows: list[Any], index: int, width: int) -> Refusal:
     return Refusal(
         422,
         "ragged" if ragged else "shape",
-        f"data[{index}] has {found} numbers, the model takes {width}{also}",
+        f"data[{index}] has {found} numbers, expected {width}{also}",
         where=f"data[{index}]",
     )
 

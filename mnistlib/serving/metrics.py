@@ -1,4 +1,4 @@
-"""What a service counts, as Prometheus reads it."""
+"""Counters of a service, in Prometheus's format."""
 
 import time
 from collections.abc import Collection
@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
-_GONE = 499  # what is counted where nobody waited for an answer, as other servers do
+_GONE = 499  # status that is counted when the client disconnects, as nginx does
 _REQUESTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
@@ -19,7 +19,7 @@ class Metrics:
     Parameters
     ----------
     paths : collection of str
-        The paths that are counted by name; all others are counted together.
+        The paths that are counted by name; all others count as "other".
     """
 
     def __init__(self, paths: Collection[str]) -> None:
@@ -40,7 +40,7 @@ class Metrics:
             "mnistlib_batch_requests", "Requests scored together", buckets=_REQUESTS, registry=self._registry
         )
         self._now = Gauge("mnistlib_requests_in_progress", "Requests not answered yet", registry=self._registry)
-        # To look a counter up by its labels costs more than to count.
+        # A cache, since finding a counter by its labels costs more than counting.
         self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
     def scored(self, requests: int, rows: int) -> None:
@@ -53,7 +53,7 @@ class Metrics:
         return generate_latest(self._registry)
 
     def around(self, app: ASGIApp) -> ASGIApp:
-        """Return an app that does the same and is counted."""
+        """Return the app with each request counted."""
 
         async def counted(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http":
@@ -61,7 +61,7 @@ class Metrics:
                 return
             status = _GONE
 
-            async def watched(message: Message) -> None:
+            async def send_and_note_status(message: Message) -> None:
                 nonlocal status
                 if message["type"] == "http.response.start":
                     status = message["status"]
@@ -70,7 +70,7 @@ class Metrics:
             started = time.perf_counter()
             self._now.inc()
             try:
-                await app(scope, receive, watched)
+                await app(scope, receive, send_and_note_status)
             finally:
                 self._now.dec()
                 answers, seconds = self._counters(scope["path"], status)

@@ -1,4 +1,4 @@
-"""A model as a service sees it: rows in, labels and probabilities out."""
+"""Model of a service: rows in, labels and probabilities out."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,20 +10,20 @@ from mnistlib.errors import ModelError
 from mnistlib.models.artifact import SavedModel
 from mnistlib.pictures import WHITE
 
-_BLOCK_ROWS = 128  # images that are made floating-point numbers at a time: as many as a processor's cache holds
+_BLOCK_ROWS = 128  # images that are converted to floating point at a time: as many as fit a processor's cache
 _MNIST_PIXELS = 784
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What a model says of rows.
+    """Labels and probabilities of rows.
 
     Attributes
     ----------
     labels : ndarray, shape (n,)
-        The answers.
+        Label of each row.
     probabilities : ndarray of float64, shape (n, k), or None
-        Of each class, where they were asked for.
+        Probability of each class, if requested.
     """
 
     labels: NDArray[Any]
@@ -31,34 +31,34 @@ class Scores:
 
 
 class ServedModel:
-    """A classifier, with what a service must know of it.
+    """A classifier with its input size, labels and weights.
 
     Parameters
     ----------
     saved : SavedModel
-        The classifier and how it was trained.
+        The classifier and its description.
     name : str
-        What to call it.
+        Name of the model, for messages.
     run_id : str, optional
         Id of the run that made it.
 
     Attributes
     ----------
     width : int
-        How many numbers a row has.
+        Number of numbers in a row.
     shape : tuple of int, or None
-        Rows and columns of its images; None of a model that is not known to take images.
+        Rows and columns of its images; None if the model is not known to take images.
     labels : list
-        What it can answer.
+        All labels.
     classes : list of str
-        What these mean, in words.
+        Names of the labels.
     quick : bool
-        Whether a few rows take it less time than to ask another thread.
+        Whether a few rows take less time than switching to another thread.
 
     Raises
     ------
     ModelError
-        If it does not say how many numbers it takes.
+        If the classifier has no ``n_features_in_``.
     """
 
     def __init__(self, saved: SavedModel, name: str, *, run_id: str | None = None) -> None:
@@ -68,41 +68,39 @@ class ServedModel:
         self._classifier = saved.classifier
         self.labels: list[Any] = np.asarray(getattr(saved.classifier, "classes_", [])).tolist()
         if not hasattr(saved.classifier, "n_features_in_"):
-            raise ModelError(
-                f"{name} is a {type(saved.classifier).__name__} that does not say how many numbers it takes"
-            )
+            raise ModelError(f"{name} is a {type(saved.classifier).__name__} without n_features_in_: fit it again")
         self.width = int(saved.classifier.n_features_in_)
         self.shape = _shape_of(saved, self.width)
         names = saved.description.classes if saved.description else None
-        # It may have been trained on fewer classes than its data set has names for.
+        # The model may have been trained on fewer classes than its data set has names.
         self.classes = [names[label] if names else str(label) for label in self.labels]
         self._linear = _Linear.of(saved.classifier)
         self.quick = self._linear is not None
 
     @property
     def has_probabilities(self) -> bool:
-        """Whether it can say how probable each class is."""
+        """Whether the classifier predicts probabilities."""
         return hasattr(self._classifier, "predict_proba")
 
     @property
     def weights(self) -> NDArray[np.float64] | None:
-        """What each number counts for each class against the others, shape (k, width); None if that can't be said."""
+        """Weights of each class, minus their mean over classes, shape (k, width); None unless the model is linear."""
         return None if self._linear is None else self._linear.weights
 
     @property
     def intercepts(self) -> NDArray[np.float64] | None:
-        """What each class has before any number counts, against the others, shape (k,); None like the weights."""
+        """Intercept of each class, minus their mean, shape (k,); None unless the model is linear."""
         return None if self._linear is None else self._linear.intercept - self._linear.intercept.mean()
 
     def score(self, rows: NDArray[Any], *, proba: bool) -> Scores:
-        """Return what the model says of rows.
+        """Return the labels of rows, and optionally probabilities.
 
         Parameters
         ----------
         rows : ndarray of float64 or uint8, shape (n, width)
-            Numbers as the model takes them, or pixels from 0 to 255.
+            Features of the model, or pixels from 0 to 255.
         proba : bool
-            Whether probabilities are wanted too.
+            Whether to return probabilities too.
         """
         blocks = [self._score(_floats(rows[at : at + _BLOCK_ROWS]), proba=proba) for at in _starts(rows)]
         if len(blocks) == 1:
@@ -120,7 +118,7 @@ class ServedModel:
 
 @dataclass(frozen=True, eq=False)
 class _Linear:
-    """What scikit-learn's ``predict`` computes for many classes, without its checks, which take ten times as long."""
+    """scikit-learn's multinomial ``predict`` without its input checks, which take ten times as long."""
 
     columns: NDArray[np.float64]
     intercept: NDArray[np.float64]
@@ -144,8 +142,8 @@ class _Linear:
         )
 
     def predict(self, rows: NDArray[np.float64]) -> NDArray[Any]:
-        answers: NDArray[Any] = self.classes[(rows @ self.columns + self.intercept).argmax(axis=1)]
-        return answers
+        labels: NDArray[Any] = self.classes[(rows @ self.columns + self.intercept).argmax(axis=1)]
+        return labels
 
 
 def _shape_of(saved: SavedModel, width: int) -> tuple[int, int] | None:
@@ -155,7 +153,7 @@ def _shape_of(saved: SavedModel, width: int) -> tuple[int, int] | None:
 
 
 def _floats(rows: NDArray[Any]) -> NDArray[np.float64]:
-    """Return rows as :class:`~mnistlib.models.artifact.SavedModel` has them, so that both give the same answers."""
+    """Convert rows as :class:`~mnistlib.models.artifact.SavedModel` does, so that both predict the same labels."""
     if rows.dtype == np.uint8:
         rows = np.divide(rows, np.float32(WHITE), dtype=np.float32)
     return np.asarray(rows, np.float64)

@@ -1,4 +1,4 @@
-"""What a service takes and answers, as OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.0)."""
+"""Description of a service's requests and responses as OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.0)."""
 
 from typing import Any
 
@@ -25,12 +25,12 @@ _ERROR = {
 _REFUSALS = {
     "400": "The body can't be read",
     "401": "The token is missing or wrong",
-    "408": "The body has not come in time",
-    "413": "The body, or what is packed in it, is too large",
-    "415": "The body is of a kind that is not taken",
-    "422": "The body says something that the model can't take; the answer says where",
-    "500": "The service has failed",
-    "503": "Too many requests wait; Retry-After says when to ask again",
+    "408": "The body was not complete before the timeout",
+    "413": "The body is too large, before or after decompression",
+    "415": "The content type is not supported",
+    "422": "The body does not fit the model; the error gives the position",
+    "500": "Internal error",
+    "503": "Too many requests are waiting; retry after the seconds in Retry-After",
 }
 
 
@@ -43,7 +43,7 @@ def description_of(model: ServedModel) -> dict[str, Any]:
     images = {IDX: {"schema": _BYTES}, PNG: {"schema": _BYTES}} if model.shape else {}
     look = {
         "post": {
-            "summary": "What the model sees in a PNG picture, and what it makes of it",
+            "summary": "Label a PNG picture, and return the pixels that the model gets from it",
             "requestBody": {"required": True, "content": {PNG: {"schema": _BYTES}}},
             "responses": _answers({"type": "object", "required": ["label", "probabilities", "pixels"]}),
         }
@@ -61,7 +61,7 @@ def description_of(model: ServedModel) -> dict[str, Any]:
                     "responses": _answers(_labels(model)),
                 }
             },
-            "/model": {"get": _get("What the model is", {"type": "object"})},
+            "/model": {"get": _get("Facts about the model", {"type": "object"})},
             "/health": {"get": _get("Whether the service is up", {"type": "object"})},
             "/metrics": {"get": _get("Counters for Prometheus", {"type": "string"}, kind="text/plain")},
             "/swagger.json": {"get": _get("This description", {"type": "object"})},
@@ -87,7 +87,7 @@ def _proba(model: ServedModel) -> dict[str, Any]:
 
 def _labels(model: ServedModel) -> dict[str, Any]:
     labels = {"type": "array", "items": {"enum": model.labels} if model.labels else {}}
-    # null where the model has no number: some have none of rows whose numbers are as large as numbers can be.
+    # null for NaN, which some models predict for rows with very large numbers.
     probabilities = {"type": "array", "items": {"type": "array", "items": {"type": ["number", "null"]}}}
     more = {
         "type": "object",
@@ -98,14 +98,14 @@ def _labels(model: ServedModel) -> dict[str, Any]:
 
 
 def _answers(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"200": _content("The answer", schema)} | {status: _error(text) for status, text in _REFUSALS.items()}
+    return {"200": _content("The response", schema)} | {status: _error(text) for status, text in _REFUSALS.items()}
 
 
 def _get(summary: str, schema: dict[str, Any], *, kind: str = JSON, refusals: tuple[str, ...] = ()) -> dict[str, Any]:
-    refused = {status: _error("There is none") for status in refusals}
+    refused = {status: _error("The service has no report") for status in refusals}
     return {
         "summary": summary,
-        "responses": {"200": _content("The answer", schema, kind), "401": _error(_REFUSALS["401"])} | refused,
+        "responses": {"200": _content("The response", schema, kind), "401": _error(_REFUSALS["401"])} | refused,
     }
 
 

@@ -1,8 +1,8 @@
-"""What a server is made of."""
+"""Packages that a server needs."""
 
 from importlib.util import find_spec
 
-#: Module -> the distribution that brings it; all of the extra "serve".
+#: Module -> its distribution; all of the extra "serve".
 PACKAGES = {
     "starlette": "starlette",
     "uvicorn": "uvicorn",
@@ -10,7 +10,7 @@ PACKAGES = {
     "PIL": "pillow",
     "prometheus_client": "prometheus-client",
 }
-#: Distributions that make it faster, where there are such for the system.
+#: Optional distributions that make the server faster, on systems that have them.
 FASTER = ("httptools", "uvloop")
 
 

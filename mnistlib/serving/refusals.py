@@ -1,23 +1,23 @@
-"""What is answered to a request that can't be served, in one shape."""
+"""Error responses, in one JSON schema."""
 
 from typing import Any
 
 
-class Refusal(Exception):  # noqa: N818 - it is an answer, and often no error of ours
-    """A request that is refused.
+class Refusal(Exception):  # noqa: N818 - a response, usually an error of the client
+    """A rejected request.
 
     Parameters
     ----------
     status : int
         The HTTP status.
     code : str
-        One word for programs, such as ``range``.
+        Error code for programs, such as ``range``.
     message : str
-        What was wrong and what to do, for people.
+        The reason and the remedy, for people.
     where : str, optional
-        The part of the request that is meant, such as ``data[3][17]``.
+        Position of the error in the request, such as ``data[3][17]``.
     retry_after : int, optional
-        Seconds after which the same request may be served.
+        Seconds after which the client may retry.
     """
 
     def __init__(
@@ -31,5 +31,5 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, and often no error of
 
     @property
     def content(self) -> dict[str, Any]:
-        """The answer's JSON."""
+        """JSON content of the response."""
         return {"error": {"code": self.code, "message": str(self), "where": self.where}}

@@ -1,4 +1,4 @@
-"""The process of a service: where it listens, and how it ends."""
+"""Process of a service: its socket, its start and its shutdown."""
 
 import ipaddress
 import logging
@@ -14,31 +14,31 @@ from threadpoolctl import threadpool_limits
 from mnistlib.errors import DeploymentError
 from mnistlib.serving.app import ScoringApp
 
-#: Seconds that requests in flight are given to be answered, once the process is told to end.
+#: Seconds for open requests to finish during shutdown.
 PATIENCE = 30
 
 _log = logging.getLogger("mnistlib")
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that takes connections.
+    """Return a listening socket.
 
     Raises
     ------
     DeploymentError
-        If that address can't be had; the message says why and what to do.
+        If the address is not available; the message gives the reason and the remedy.
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=2048)
     except (OSError, OverflowError) as error:
         raise DeploymentError(
-            f"can't listen on {host} port {port}: {error}. Name another --port (0 takes any that is free) or --host"
+            f"can't listen on {host} port {port}: {error}. Choose another --port (0 selects a free one) or --host"
         ) from error
 
 
 def address_of(listening: socket.socket) -> str:
-    """Return the address of a socket as a browser takes it."""
+    """Return the URL of a listening socket."""
     host, port = listening.getsockname()[:2]
     if ipaddress.ip_address(host).is_unspecified:
         host = socket.gethostname()
@@ -46,21 +46,21 @@ def address_of(listening: socket.socket) -> str:
 
 
 def serve(app: ScoringApp, listening: socket.socket, *, ready: Callable[[], None]) -> None:
-    """Answer requests until SIGTERM or Ctrl-C, then finish those that have come.
+    """Serve requests until SIGTERM or Ctrl-C, then finish the open ones.
 
     Parameters
     ----------
     app : ScoringApp
-        What answers.
+        The application.
     listening : socket
-        Where it listens; closed at the end.
+        The socket, which is closed at the end.
     ready : callable
-        Called once connections are taken.
+        Called once connections are accepted.
 
     Raises
     ------
     KeyboardInterrupt
-        If Ctrl-C ended it.
+        If Ctrl-C ended the server.
     """
     config = uvicorn.Config(
         app,
@@ -72,7 +72,7 @@ def serve(app: ScoringApp, listening: socket.socket, *, ready: Callable[[], None
         timeout_graceful_shutdown=PATIENCE,
     )
     server = _Server(config, ready, app.hurry)
-    # Rows are few at a time: further threads for them would only get in the way of those that answer.
+    # Batches are small: more BLAS threads would only slow down the threads that respond.
     with threadpool_limits(limits=1, user_api="blas"):
         server.run(sockets=[listening])
     if server.interrupted:
@@ -96,11 +96,11 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """End on a signal without passing it on: uvicorn would raise it again, and die of a SIGTERM it has obeyed."""
+        """Shut down on a signal. uvicorn would raise it again after shutdown, and SIGTERM would kill the process."""
 
         def end(number: int, frame: FrameType | None) -> None:
             self.interrupted = number == signal.SIGINT
-            _log.info("finishing what has come, then ending")
+            _log.info("shutting down after the open requests")
             self.handle_exit(number, frame)
 
         before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -53,7 +53,7 @@ def test_a_pickle_under_the_name_of_skops_is_never_read_as_one(
     monkeypatch.chdir(tmp_path)
     for name in ("model.skops", "model.SKOPS"):
         (tmp_path / name).write_bytes(pickle.dumps(Malice()))
-        with pytest.raises(ModelError, match=r"is no \.skops file"):
+        with pytest.raises(ModelError, match=r"is not a \.skops file"):
             load_model(tmp_path / name, trust=trust)
     assert not (tmp_path / "harm").exists()
 

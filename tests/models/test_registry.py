@@ -157,7 +157,7 @@ def test_a_file_is_kept_once_and_as_long_as_a_version_needs_it(registry: ModelRe
     assert registry.get("other").verified_bytes() == b"model"
     registry.delete("other", 1)
     assert list((registry.folder / "blobs").iterdir()) == []
-    with pytest.raises(ModelError, match="was deleted after it was looked up"):
+    with pytest.raises(ModelError, match="was deleted in the meantime"):
         first.load()
 
 

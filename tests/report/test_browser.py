@@ -40,7 +40,7 @@ def test_a_training_run_shows_everything_it_has(browser: Any, trained: LocalRun,
 
 def test_a_sweep_shows_its_trials_and_the_best(browser: Any, swept: LocalRun, tmp_path: Path) -> None:
     look(browser, write_report(swept, tmp_path / "report.html").as_uri())
-    assert headings(browser)[1:4] == ["Accuracy against regularization", "Trials", "The best: regularization 0.1"]
+    assert headings(browser)[1:4] == ["Accuracy against regularization", "Trials", "Best trial: regularization 0.1"]
     assert count(browser, ".children tbody tr") == 3
 
 

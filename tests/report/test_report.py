@@ -152,7 +152,7 @@ def test_a_sweep_shows_each_trial_and_the_best(swept: LocalRun, tmp_path: Path) 
     assert best is not None
     assert "Accuracy against regularization" in page.text
     assert all(child.id in page.text for child in swept.children())
-    assert f"The best: regularization {swept.metrics().latest['best_regularization']:g} run {best.id}" in page.text
+    assert f"Best trial: regularization {swept.metrics().latest['best_regularization']:g} run {best.id}" in page.text
     assert page.count("circle") == 3 + 1
     assert page.count("b", **{"class": "badge completed"}) == 1
     assert "300 test images" in page.text
@@ -196,7 +196,7 @@ def test_a_failed_run_says_why_and_what_is_missing(backend: LocalBackend, tmp_pa
     assert f"{run.id} failed" in page.text
     assert "'nowhere' is neither a data set known by name" in page.text
     assert "There is no model: the run failed before it had one." in page.text
-    assert page.text.index("Log, its last lines") < page.text.index("Job and origin")
+    assert page.text.index("Log: last lines") < page.text.index("Job and origin")
 
 
 def test_a_run_cancelled_in_the_queue_says_so(backend: LocalBackend, tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_without_the_data_the_weights_are_left(trained: LocalRun, tmp_path: Path
     job = trained.path / "job.json"
     job.write_text(json.dumps(json.loads(job.read_bytes()) | {"dataset": str(tmp_path / "gone")}))
     page = page_of(trained, tmp_path)
-    assert "Confusion matrix and mistakes need the data, which are not there" in page.text
+    assert "Confusion matrix and mistakes need the data, which are not available" in page.text
     assert page.count("img") == 10
 
 
@@ -256,8 +256,8 @@ def test_a_script_shows_the_metrics_it_has_logged(backend: LocalBackend, tmp_pat
     run = backend.submit(job)
     run.wait()
     page = page_of(run, tmp_path)
-    assert "A script job has no model that could be drawn" in page.text
-    assert "my <loss> as it was logged" in page.text
+    assert "A script job has no model to show" in page.text
+    assert "my <loss> as logged by the run" in page.text
     assert page.count("svg") == 1
     assert "said by the script" in page.text
     assert "TOKEN" in page.text

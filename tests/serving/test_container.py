@@ -111,7 +111,7 @@ def test_its_command_serves_in_a_fresh_virtual_environment(folder: Path, model: 
 
 def test_a_folder_that_holds_something_is_left_alone(model: ModelVersion, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(DeploymentError, match="holds something already"):
+    with pytest.raises(DeploymentError, match="is not empty: name a new or an empty folder"):
         export_service(model, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 

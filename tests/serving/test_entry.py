@@ -155,7 +155,7 @@ def test_microsofts_server_answers_with_what_is_shipped(place: Place, model: Mod
             until_it_listens(port, server)
             with ScoringClient(f"http://127.0.0.1:{port}/score") as client:
                 assert client.predict(IMAGES).tolist() == model.load().predict(IMAGES).tolist()
-                with pytest.raises(ScoringError, match=r"answers 422: data\[0\] has 9 numbers, the model takes 64"):
+                with pytest.raises(ScoringError, match=r"answers 422: data\[0\] has 9 numbers, expected 64"):
                     client.predict(IMAGES[:, :3, :3])
         finally:
             os.killpg(server.pid, signal.SIGKILL)

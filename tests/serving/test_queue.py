@@ -87,7 +87,7 @@ def test_the_client_says_in_the_end_what_the_service_said(blocking: Blocking) ->
         busy.ask_and_wait_until_it_is_in_line()
         with (
             ScoringClient(busy.server.uri) as client,
-            pytest.raises(ScoringError, match="answers 503: 1 requests wait"),
+            pytest.raises(ScoringError, match="answers 503: 1 requests are waiting"),
         ):
             client.ask(b'{"data": [[0, 1]]}', JSON)
 

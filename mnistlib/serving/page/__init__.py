@@ -1,4 +1,4 @@
-"""The page that a scoring service shows at its root: draw a digit, and see what the model makes of it."""
+"""Page at the root of a scoring service: draw a digit, and see the model's label."""
 
 import base64
 import functools
@@ -6,15 +6,15 @@ import hashlib
 from importlib.resources import files
 from string import Template
 
-# In this order: each file uses only what stands in those before it.
+# In this order: each file uses only names of earlier files.
 _SCRIPTS = ("canvas.js", "service.js", "answer.js", "page.js")
 
 
-@functools.cache  # it is asked for by whoever comes
+@functools.cache  # for every visitor
 def make_page() -> bytes:
-    """Return the page as one HTML document, with its style and its script in it.
+    """Return the page as one HTML document that contains its style and its script.
 
-    It asks its own server for ``model``, ``look`` and ``report``, and nobody for anything else.
+    The page requests ``model``, ``look`` and ``report`` from its own server, and nothing else.
 
     Examples
     --------
@@ -27,11 +27,11 @@ def make_page() -> bytes:
 
 @functools.cache
 def content_security_policy() -> str:
-    """Return what to send with the page as ``Content-Security-Policy``.
+    """Return the ``Content-Security-Policy`` header of the page.
 
-    The browser then runs this script and no other, and asks no other server for anything. Styles are not held to a
-    hash: the report, which is shown in a frame without an address of its own, inherits this policy, and has styles in
-    its elements. They can do no harm where nothing can be fetched.
+    With it, the browser runs only this script and connects only to this server. Inline styles are allowed without a
+    hash: the report, which is shown in a frame without a URL, inherits this policy and has style attributes. They are
+    harmless, since nothing can be fetched.
 
     Examples
     --------

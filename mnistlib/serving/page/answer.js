@@ -1,8 +1,8 @@
-// An answer of the model, shown: how sure it is, what it sees, and what speaks for and against each class.
+// View of the model's answer: probabilities, the model's input, and the evidence for and against each class.
 
-const FOR = [47, 115, 242], AGAINST = [240, 100, 16]; // as in the report: told apart by all who see colours, and most others
-const CLIPPED = 0.97; // of the weights get less than full colour: pixels that are rarely ink lie far above
-const SHADOW = 40; // opacity, of 255, of ink that speaks neither for nor against
+const FOR = [47, 115, 242], AGAINST = [240, 100, 16]; // as in the report; distinct for most colour-blind readers too
+const CLIPPED = 0.97; // share of the weights below full colour: weights of rarely inked pixels are far larger
+const SHADOW = 40; // opacity, of 255, of ink without evidence
 
 const find = (id) => document.getElementById(id);
 const percent = (share, digits) => `${(100 * share).toFixed(digits)}%`;
@@ -66,7 +66,7 @@ class AnswerView {
     if (find("label").textContent === "") find("certainty").textContent = "waiting for an answer";
   }
 
-  // Return the answer in words.
+  // Show an answer, and return it as text.
   show({ label, probabilities, pixels }) {
     const index = this.#indexOf(label, probabilities);
     const name = this.#model.classes[index] ?? String(label);
@@ -80,7 +80,7 @@ class AnswerView {
     return probabilities ? `${name}, ${percent(probabilities[index], 0)} sure` : name;
   }
 
-  // Labels need not be the names that are shown; the order of the probabilities is that of the names.
+  // Labels may differ from the names that are shown; probabilities and names have the same order.
   #indexOf(label, probabilities) {
     return probabilities ? probabilities.indexOf(Math.max(...probabilities)) : this.#model.classes.indexOf(String(label));
   }
@@ -88,8 +88,8 @@ class AnswerView {
   #showSeen(pixels) {
     const [rows, columns] = this.#model.shape;
     paintPixels(find("seen"), this.#model.shape, (i) => [0, 0, 0, pixels ? 255 * pixels[i] : 0]);
-    const what = pixels ? `the drawing, scaled and centred, as ${rows} by ${columns} pixels` : "nothing yet";
-    find("seen").setAttribute("aria-label", `What the model sees: ${what}`);
+    const input = pixels ? `the drawing, scaled and centred, as ${rows} by ${columns} pixels` : "nothing yet";
+    find("seen").setAttribute("aria-label", `Input of the model: ${input}`);
   }
 
   #showBars(probabilities, chosen) {
@@ -101,7 +101,7 @@ class AnswerView {
     });
   }
 
-  // Where nothing is drawn yet, the weights themselves: where a class wants ink, and where not.
+  // Before anything is drawn, show the weights themselves.
   #showEvidence(pixels, chosen) {
     if (!this.#model.weights) return;
     const parts = this.#model.weights.map((row) => row.map((weight, i) => weight * (pixels?.[i] ?? 1)));
@@ -116,14 +116,14 @@ class AnswerView {
       row.classList.toggle("chosen", index === chosen);
     });
     find("reading").textContent = pixels
-      ? "The drawing’s ink, coloured by what it says for each class rather than the others. The number is the sum of it, and of the head start that the class has in any drawing."
-      : "Nothing is drawn yet, so these are the weights themselves: where each class wants ink, and where it wants none.";
+      ? "The drawing’s ink, coloured by its evidence for or against each class. The number is the sum of the evidence and of the class’s intercept, which is the same for every drawing."
+      : "Nothing is drawn yet, so these are the weights themselves: ink in blue areas is evidence for the class, ink in orange areas against it.";
   }
 
   #colour(value, ink) {
     const strength = Math.min(1, Math.abs(value) / this.#strongest);
     if (ink === undefined) return [...(value > 0 ? FOR : AGAINST), 255 * strength];
-    // The root, since few pixels of a drawing say much, and the many that say a little decide too.
+    // The square root, since the many pixels with little evidence decide too.
     const opacity = 255 * Math.sqrt(strength);
     return opacity > SHADOW * ink ? [...(value > 0 ? FOR : AGAINST), opacity] : [128, 128, 128, SHADOW * ink];
   }

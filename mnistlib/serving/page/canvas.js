@@ -1,16 +1,16 @@
-// What has been drawn, and the sheet that it is drawn on with a pointer or with keys.
+// The drawing, and the sheet for drawing with a pointer or with keys.
 
-// Points lie between 0 and 1, so that neither the size nor the density of a screen changes what the model is sent.
-const PEN = 0.08; // as thick, on a digit that fills most of the sheet, as MNIST's strokes are
-const SENT = 280; // pixels on each side of the picture that is sent
-const STEP = 1 / 28; // of the pen, for each press of a key
+// Points lie between 0 and 1, so that the picture for the model does not depend on the size or density of the screen.
+const PEN = 0.08; // stroke width as in MNIST, for a digit that fills most of the sheet
+const SENT = 280; // pixels on each side of the picture for the model
+const STEP = 1 / 28; // of the pen, for each key press
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 class Drawing {
   #strokes = [];
   #open = false;
   #changed;
-  sheets = 0; // that have been thrown away
+  sheets = 0; // number of cleared sheets
 
   constructor(changed) {
     this.#changed = changed;
@@ -20,7 +20,7 @@ class Drawing {
     return this.#strokes.length === 0;
   }
 
-  // Whether a stroke goes on; it does not if it was undone before the pen was lifted.
+  // Whether a stroke is in progress; undo ends it although the pen is still down.
   get open() {
     return this.#open;
   }
@@ -66,7 +66,7 @@ class Drawing {
     }
   }
 
-  // Black ink on white, whatever the colours of the page.
+  // Black ink on white, independent of the colours of the page.
   png() {
     const picture = document.createElement("canvas");
     picture.width = picture.height = SENT;
@@ -78,7 +78,7 @@ class Drawing {
   }
 }
 
-// Curves from the middle between two points to the next middle, and so without corners.
+// Curves from one midpoint between two points to the next, without corners.
 function trace(context, points) {
   const [x, y] = points[0];
   const [lastX, lastY] = points.at(-1);
@@ -91,7 +91,7 @@ function trace(context, points) {
 }
 
 function drawWithPointer(sheet, drawing) {
-  let drawer = null; // the finger, pen or mouse that draws; a second one is ignored
+  let drawer = null; // id of the pointer that draws; a second pointer is ignored
   const place = (event) => {
     const box = sheet.getBoundingClientRect();
     return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
@@ -131,7 +131,7 @@ function drawWithKeys(sheet, pen, drawing, speak) {
     speak(down ? "Pen down" : "Pen up");
   };
   const move = () => {
-    // Two arrows that are held together draw a slanted line.
+    // Two arrow keys held together draw a slanted line.
     for (const key of held) {
       x = Math.min(1, Math.max(0, x + ARROWS[key][0] * STEP));
       y = Math.min(1, Math.max(0, y + ARROWS[key][1] * STEP));
@@ -172,5 +172,5 @@ function drawWithKeys(sheet, pen, drawing, speak) {
   sheet.addEventListener("pointerdown", () => {
     if (down) put(false);
     pen.hidden = true;
-  }, { capture: true }); // before the pointer begins a stroke of its own
+  }, { capture: true }); // before the pointer begins a stroke
 }

@@ -1,10 +1,10 @@
-// The page as a whole: what follows on a stroke, on a click, and on silence of the server.
+// The page as a whole: reactions to strokes, clicks and a lost server.
 
 const SETTLED = 700; // milliseconds without a new stroke or answer until an answer is read aloud
 const REPORT_PATIENCE = 120; // seconds: the server scores the whole test set for it
 
-let told = null; // what the server has said of its model, as text
-let lost = true; // it may come back with another model
+let modelText = null; // the server's description of its model, as JSON text
+let lost = true; // whether the server was lost; it may return with another model
 let [model, view] = [null, null];
 let spoken = 0;
 let [asking, behind] = [false, false];
@@ -12,7 +12,7 @@ let [asking, behind] = [false, false];
 const drawing = new Drawing(changed);
 
 function say(message) {
-  if (find("trouble").textContent === message) return; // which a screen reader would read again
+  if (find("trouble").textContent === message) return; // a screen reader would read it again
   find("trouble").textContent = message;
   find("trouble").hidden = !message;
 }
@@ -38,12 +38,12 @@ function changed() {
 function repaint() {
   const sheet = find("sheet");
   const size = Math.round(sheet.clientWidth * devicePixelRatio);
-  sheet.width = sheet.height = size; // which empties it
+  sheet.width = sheet.height = size; // also clears the canvas
   drawing.paint(sheet.getContext("2d"), size);
 }
 
-// Ask about the newest drawing, one question at a time: answers can't overtake each other, and the last one is of the
-// drawing as it is.
+// Request answers for the newest drawing, one request at a time: answers can't overtake each other, and the last one
+// belongs to the current drawing.
 async function follow() {
   behind = true;
   if (asking) return;
@@ -53,7 +53,7 @@ async function follow() {
     behind = false;
     const sheet = drawing.sheets;
     try {
-      const answer = await persist(look, { say, signIn });
+      const answer = await persist(requestAnswer, { say, signIn });
       if (answer && sheet === drawing.sheets) speakOnceSettled(view.show(answer));
     } catch (trouble) {
       say(trouble.message);
@@ -63,8 +63,8 @@ async function follow() {
   find("answer").setAttribute("aria-busy", "false");
 }
 
-async function look() {
-  if (lost) await meet();
+async function requestAnswer() {
+  if (lost) await loadModel();
   if (drawing.empty || !model.shape) return null;
   try {
     behind = false;
@@ -76,14 +76,14 @@ async function look() {
   }
 }
 
-async function meet() {
+async function loadModel() {
   const text = await ask("model");
   lost = false;
-  if (text === told) return;
+  if (text === modelText) return;
   model = JSON.parse(text);
-  told = text;
+  modelText = text;
   const digits = model.classes.every((name) => /^[0-9]$/.test(name));
-  find("title").textContent = document.title = digits ? "Draw a digit" : "Draw, and see what it is taken for";
+  find("title").textContent = document.title = digits ? "Draw a digit" : "Draw, and see the model’s answer";
   find("facts").replaceChildren(...factsOf(model).map((fact) => element("span", {}, fact)));
   find("with-images").hidden = !model.shape;
   find("no-images").hidden = Boolean(model.shape);
@@ -94,7 +94,7 @@ async function meet() {
 
 function factsOf({ model: name, metrics, trained_on: data, run_id: run }) {
   const facts = [name];
-  if (metrics.accuracy !== undefined) facts.push(`${percent(metrics.accuracy, 2)} of test images right`);
+  if (metrics.accuracy !== undefined) facts.push(`${percent(metrics.accuracy, 2)} of test images correct`);
   if (data) facts.push(`trained on ${data}`);
   if (run && !name.includes(run)) facts.push(`run ${run}`);
   return facts;
@@ -107,7 +107,7 @@ function signIn() {
 
 function askForToken() {
   const form = find("sign-in");
-  find("token-refused").textContent = sessionStorage.getItem(KEPT_TOKEN) ? "The server does not take this token." : "";
+  find("token-refused").textContent = sessionStorage.getItem(KEPT_TOKEN) ? "The server rejects this token." : "";
   say("");
   form.hidden = false;
   find("tabs").hidden = find("draw").hidden = find("report").hidden = true;
@@ -135,7 +135,7 @@ function show(name) {
   if (name === "report") showReport();
 }
 
-// In a frame that may run nothing. It is of this origin only so that it can be made as high as what it holds.
+// In a frame without scripts. It has this page's origin only so that its height can follow its content.
 let fetching = false;
 async function showReport() {
   const panel = find("report");
@@ -143,7 +143,7 @@ async function showReport() {
   fetching = true;
   const note = find("report-note");
   note.hidden = false;
-  note.textContent = "The report is being fetched.";
+  note.textContent = "Loading the report …";
   try {
     const srcdoc = await persist(() => ask("report", { patience: REPORT_PATIENCE }), { say, signIn });
     const frame = element("iframe", { sandbox: "allow-same-origin", title: "Report of the run", srcdoc });
@@ -168,7 +168,7 @@ function listen() {
   for (const name of ["undo", "clear"]) {
     find(name).onclick = () => {
       drawing[name]();
-      if (drawing.empty) sheet.focus({ preventScroll: true }); // both buttons are off now, and can't keep it
+      if (drawing.empty) sheet.focus({ preventScroll: true }); // both buttons are disabled now, and lose the focus
     };
   }
   document.addEventListener("keydown", (event) => {
@@ -192,4 +192,4 @@ function listen() {
 }
 
 listen();
-persist(meet, { say, signIn }).catch((trouble) => say(trouble.message));
+persist(loadModel, { say, signIn }).catch((trouble) => say(trouble.message));

@@ -1,18 +1,18 @@
-// The page's own server: what it answers, and what may keep it from answering.
+// Requests to the page's server, and their errors.
 
-const PATIENCE = 10; // seconds without an answer
-const LONGEST_WAIT = 4; // seconds between two tries
+const PATIENCE = 10; // timeout of a request in seconds
+const LONGEST_WAIT = 4; // seconds between two retries
 const KEPT_TOKEN = "mnistlib-token";
 
 class Trouble extends Error {
-  // `again`: it may go better later, after so many seconds where the server says so. `lost`: it may come back as another.
+  // `again`: retry later, after `seconds` if the server gives them. `lost`: the server may return with another model.
   constructor(message, { again = false, seconds = null, lost = false, token = false } = {}) {
     super(message);
     Object.assign(this, { again, seconds, lost, token });
   }
 }
 
-// Return the text of an answer, or throw what is wrong in words for whoever draws.
+// Return the text of a response, or throw an error with a message for the user.
 async function ask(path, { patience = PATIENCE, ...options } = {}) {
   const token = sessionStorage.getItem(KEPT_TOKEN);
   const headers = { ...options.headers, ...(token && { Authorization: `Bearer ${token}` }) };
@@ -21,27 +21,27 @@ async function ask(path, { patience = PATIENCE, ...options } = {}) {
     answer = await fetch(path, { ...options, headers, cache: "no-store", signal: AbortSignal.timeout(1000 * patience) });
     text = await answer.text();
   } catch {
-    const message = "The server can’t be reached. The page goes on trying, and your drawing is kept.";
+    const message = "The server can’t be reached. The page keeps trying, and your drawing is kept.";
     throw new Trouble(message, { again: true, lost: true });
   }
   if (answer.ok) return text;
-  if (answer.status === 401) throw new Trouble("The server does not take this token.", { token: true });
+  if (answer.status === 401) throw new Trouble("The server rejects this token.", { token: true });
   if (answer.status === 503) {
     const seconds = Number(answer.headers.get("Retry-After")) || 1;
-    throw new Trouble(`The server is busy. The page asks again in ${seconds} s.`, { again: true, seconds });
+    throw new Trouble(`The server is busy. The page retries in ${seconds} s.`, { again: true, seconds });
   }
-  throw new Trouble(`The server answers ${answer.status}: ${messageOf(text)}`, { again: answer.status > 500 });
+  throw new Trouble(`Error ${answer.status}: ${messageOf(text)}`, { again: answer.status > 500 });
 }
 
 function messageOf(text) {
   try {
     return JSON.parse(text).error.message;
   } catch {
-    return text.slice(0, 200) || "nothing";
+    return text.slice(0, 200) || "no message";
   }
 }
 
-// Do something until it succeeds, unless it would never; meanwhile say what is wrong.
+// Retry an action until it succeeds or fails for good; meanwhile show the error.
 async function persist(action, { say, signIn }) {
   for (let tries = 0; ; tries++) {
     try {

@@ -83,7 +83,7 @@ class TestAnswers:
             assert answer.status_code == 401
 
     def test_images_of_another_shape_are_an_error_with_the_reason(self, deployed: Deployed) -> None:
-        with pytest.raises(ScoringError, match=r"has 9 numbers, the model takes 64|expected \(n, 8, 8\)"):
+        with pytest.raises(ScoringError, match=r"has 9 numbers, expected 64|expected \(n, 8, 8\)"):
             deployed.service.predict(np.zeros((2, 3, 3), np.uint8))
 
     def test_a_bad_request_is_answered_with_the_reason(self, deployed: Deployed) -> None:

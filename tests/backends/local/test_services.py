@@ -288,7 +288,7 @@ def test_a_model_of_another_registry_is_refused(backend: LocalBackend, runs_fold
     with pytest.raises(DeploymentError, match="registered elsewhere"):
         backend.services.deploy(version, "digits")
     alone = ModelRegistry(tmp_path / "alone").register(Registration(name="m", content=b"", file="m.joblib", run_id=""))
-    with pytest.raises(DeploymentError, match="read by no backend"):
+    with pytest.raises(DeploymentError, match="belongs to no backend"):
         alone.deploy("digits")
 
 
