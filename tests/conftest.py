@@ -9,6 +9,10 @@ from hypothesis import HealthCheck, settings
 from mnistlib import Dataset, LocalBackend, TrainJob, load_dataset
 from mnistlib.models.artifact import SavedModel
 from tests.browser import open_browser
+from tests.serving.fixtures import blocking, model_file, odd_models, script_model, server, server_of
+
+# Fixtures for the tests of the service, of its client and of its commands.
+__all__ = ["blocking", "model_file", "odd_models", "script_model", "server", "server_of"]
 
 # In all tests together: a few hundred examples with "ordinary", some 100,000 with "fuzz".
 # The fixtures that property tests use hold for all examples of a test, so they need no renewal between examples.

@@ -18,7 +18,7 @@ def test_two_rows_of_pixels_make_one_line_above_the_caption() -> None:
     assert draw_text(IMAGES[:1], ["seven"]) == "▀▀▀▀▀▀▀▀\n\nseven\n"
 
 
-def test_images_stand_side_by_side_as_far_as_the_terminal_is_wide() -> None:
+def test_images_fill_the_width_of_the_terminal() -> None:
     lines = draw_text(IMAGES, ["a", "b", "c"], width=18).splitlines()
     assert [line.split() for line in lines] == [["▀" * 8, "▀" * 8], [], ["a", "b"], ["▀" * 8], [], ["c"]]
 
@@ -27,7 +27,7 @@ def test_an_odd_number_of_rows_is_drawn() -> None:
     assert draw_text(np.full((1, 3, 2), 255, np.uint8), [""]) == "██\n▀▀\n\n"
 
 
-def test_nothing_is_drawn_of_no_images() -> None:
+def test_no_images_give_empty_text() -> None:
     assert draw_text(IMAGES[:0], []) == ""
 
 
@@ -38,7 +38,7 @@ def test_a_png_is_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [tmp_path / "a.png"]
 
 
-def test_what_is_wrong_is_red_and_the_rest_is_grey() -> None:
+def test_wrong_images_are_red_and_others_grey() -> None:
     pytest.importorskip("matplotlib")
     figure = draw_images(IMAGES, ["a", "b as c", "d"], wrong=np.array([False, True, False]))
     drawn = {axes.get_title(): axes.images[0].get_cmap().name for axes in figure.axes if axes.images}
@@ -47,7 +47,7 @@ def test_what_is_wrong_is_red_and_the_rest_is_grey() -> None:
     assert letters[0] == letters[2] != letters[1]
 
 
-def test_as_many_images_stand_side_by_side_as_one_asks_for() -> None:
+def test_the_number_of_images_in_a_row_can_be_set() -> None:
     pytest.importorskip("matplotlib")
     figure = draw_images(IMAGES, ["a", "b", "c"], across=1)
     assert len({axes.get_position().x0 for axes in figure.axes}) == 1
@@ -63,11 +63,11 @@ def test_a_confusion_matrix_has_its_numbers_and_the_names_of_its_classes() -> No
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("answer", "truth")
 
 
-def test_a_mistake_is_as_red_as_its_share_of_its_class() -> None:
+def test_the_red_of_a_mistake_is_its_share_of_its_class() -> None:
     pytest.importorskip("matplotlib")
     (axes,) = draw_confusion(CONFUSION, ["o", "ki", "su"]).axes
     shares: Any = axes.images[-1].get_array()
-    assert shares.count() == 2  # the right answers have no part in it
+    assert shares.count() == 2  # without the correct answers
     assert shares[1, 0] == 0.5
     assert shares[2, 0] == 0.1
 
@@ -78,7 +78,7 @@ def test_a_confusion_matrix_without_mistakes_or_without_images_is_drawn(tmp_path
         draw_confusion(matrix, ["a", "b"]).savefig(tmp_path / "a.png")
 
 
-def test_of_many_classes_the_numbers_are_left_out() -> None:
+def test_a_matrix_of_many_classes_has_no_numbers() -> None:
     pytest.importorskip("matplotlib")
     (axes,) = draw_confusion(np.eye(26, dtype=np.int64), [chr(ord("a") + place) for place in range(26)]).axes
     assert not axes.texts

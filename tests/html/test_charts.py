@@ -15,12 +15,12 @@ def places(chart: str) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for x, y in (pair.split(",") for pair in line.split())]
 
 
-def test_a_curve_stands_against_another_metric_of_the_same_step() -> None:
+def test_a_curve_takes_x_values_from_another_metric_of_the_same_step() -> None:
     metrics = {"objective": [(0, 9.0), (1, 4.0), (2, 3.0)], "passes": [(0, 1.0), (2, 5.5)]}
     assert curve(metrics, "objective") == [(1.0, 9.0), (5.5, 3.0)]
 
 
-def test_without_that_metric_it_stands_against_its_steps() -> None:
+def test_without_the_other_metric_the_x_values_are_steps() -> None:
     assert curve({"loss": [(0, 9.0), (5, 4.0)]}, "loss") == [(0, 9.0), (5, 4.0)]
     assert curve({}, "loss") == []
 
@@ -36,13 +36,13 @@ def test_equal_ratios_are_equal_distances_on_a_logarithmic_axis() -> None:
     assert heights[0] - heights[1] == pytest.approx(heights[1] - heights[2], abs=0.2)
 
 
-def test_what_an_axis_cannot_show_is_left_out() -> None:
+def test_points_that_an_axis_cannot_show_are_left_out() -> None:
     points = [(0, 1.0), (1, 0.0), (2, -1.0), (3, math.nan), (4, math.inf), (5, 2.0)]
     assert len(places(line_chart(points, x=PLAIN, y=LOG))) == 2
     assert line_chart([(0, math.nan)], x=PLAIN, y=PLAIN) == line_chart([], x=PLAIN, y=PLAIN) == ""
 
 
-def test_the_marked_point_is_told_in_words() -> None:
+def test_the_marked_point_is_in_the_alternative_text() -> None:
     chart = line_chart([(0.1, 5), (1, 7), (10, 6)], x=Axis("rate", log=True), y=Axis("score"), marked=1)
     assert 'aria-label="score against rate: 7 at 1"' in chart
 
@@ -61,7 +61,7 @@ NUMBERS = st.floats(-1e12, 1e12)
 
 
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1), st.booleans())
-def test_whatever_is_drawn_lies_on_the_paper(points: Points, log: bool) -> None:
+def test_all_points_lie_inside_the_drawing(points: Points, log: bool) -> None:
     chart = line_chart(points, x=PLAIN, y=Axis("y", log=log))
     for x, y in places(chart) if chart else []:
         assert 0 <= x <= 420

@@ -14,11 +14,11 @@ def test_html_is_not_escaped_again() -> None:
     assert element("p", element("b", "a & b")) == "<p><b>a &amp; b</b></p>"
 
 
-def test_what_a_terminal_would_obey_is_left_out() -> None:
+def test_terminal_control_codes_are_removed() -> None:
     assert escape("\x1b[31mred\x1b[0m\x00 \x07bell\nnext") == "red bell\nnext"
 
 
-def test_elements_without_content_have_no_end() -> None:
+def test_void_elements_have_no_end_tag() -> None:
     assert element("img", src="x") == '<img src="x">'
 
 

@@ -23,7 +23,7 @@ def test_a_png_reads_back_as_the_pixels_it_was_made_of() -> None:
         np.testing.assert_array_equal(np.asarray(read), pixels)
 
 
-def test_a_digit_is_black_ink_on_nothing() -> None:
+def test_a_digit_is_black_ink_on_a_transparent_background() -> None:
     ink = np.array([[0, 128], [255, 1]], np.uint8)
     pixels = pixels_of(digit(ink, alt="x"))
     np.testing.assert_array_equal(pixels[..., 0], 0)
@@ -44,5 +44,5 @@ def test_weights_that_are_all_zero_can_be_drawn() -> None:
     assert weight_map(zeros[0], strongest=strongest_of(zeros), alt="x")
 
 
-def test_what_a_picture_shows_is_escaped() -> None:
+def test_alternative_text_is_escaped() -> None:
     assert '"<b>' not in digit(np.zeros((2, 2), np.uint8), alt='"<b>')

@@ -21,7 +21,7 @@ def change_description(run: RunResult, **changes: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_bytes()) | changes))
 
 
-def test_a_saved_model_answers_as_it_did(run: RunResult) -> None:
+def test_a_loaded_model_gives_the_same_labels(run: RunResult) -> None:
     test = load_dataset("digits").test
     assert np.mean(load_model(run.model_path).predict(test.images) == test.labels) == run.metrics["accuracy"]
 
@@ -62,19 +62,19 @@ def test_a_pickle_of_unknown_origin_is_loaded_only_on_trust(run: RunResult, tmp_
     assert load_model(foreign, trust=True).description is None
 
 
-def test_a_renamed_pickle_beside_a_description_is_not_told_that_there_is_none(run: RunResult) -> None:
+def test_the_error_for_a_renamed_pickle_names_the_described_file(run: RunResult) -> None:
     renamed = run.model_path.rename(run.model_path.with_name("best.pkl"))
     with pytest.raises(ModelError, match=r"describes a file named sklearn_mnist_model\.pkl only.*trust=True"):
         load_model(renamed)
 
 
-def test_what_is_no_pickle_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_pickle_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.pkl").write_bytes(b"no pickle")
     with pytest.raises(ModelError, match="can't be read as a model"):
         load_model(tmp_path / "model.pkl", trust=True)
 
 
-def test_a_pickle_of_something_else_is_refused(tmp_path: Path) -> None:
+def test_a_pickle_without_a_classifier_is_refused(tmp_path: Path) -> None:
     joblib.dump({"a": 1}, tmp_path / "model.pkl")
     with pytest.raises(ModelError, match="holds a dict, expected a scikit-learn classifier"):
         load_model(tmp_path / "model.pkl", trust=True)
@@ -92,14 +92,16 @@ def test_a_missing_file_stays_a_file_not_found_error(tmp_path: Path) -> None:
         load_model(tmp_path / "absent.pkl")
 
 
-def test_a_model_of_another_scikit_learn_is_named_in_one_line(run: RunResult, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_model_of_another_scikit_learn_version_logs_one_warning(
+    run: RunResult, caplog: pytest.LogCaptureFixture
+) -> None:
     change_description(run, versions={"scikit-learn": "0.1"})
     load_model(run.model_path)
     (record,) = caplog.records
     assert "made with scikit-learn 0.1" in record.getMessage()
 
 
-def test_of_no_images_there_are_no_labels(run: RunResult) -> None:
+def test_no_images_get_no_labels(run: RunResult) -> None:
     model = load_model(run.model_path)
     none = np.zeros((0, 8, 8), np.uint8)
     assert model.predict(none).shape == (0,)

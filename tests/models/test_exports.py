@@ -1,4 +1,4 @@
-"""Other formats, read back by what others read them with."""
+"""Exported formats, read by the tools of others."""
 
 import pickle
 import sys
@@ -10,7 +10,7 @@ import pytest
 
 from mnistlib import LocalBackend, MissingExtraError, ModelError, ModelVersion, TrainJob, load_dataset, load_model
 
-SOLVERS = ["auto", "liblinear"]  # liblinear's model is one classifier against the rest for each class
+SOLVERS = ["auto", "liblinear"]  # liblinear trains one-vs-rest classifiers
 
 
 def registered(folder: Path, solver: str = "auto") -> ModelVersion:
@@ -20,7 +20,7 @@ def registered(folder: Path, solver: str = "auto") -> ModelVersion:
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_a_skops_file_loads_without_trust_and_answers_the_same(tmp_path: Path, solver: str) -> None:
+def test_a_skops_file_loads_without_trust_and_gives_the_same_labels(tmp_path: Path, solver: str) -> None:
     pytest.importorskip("skops", reason="the extra skops is not installed")
     version = registered(tmp_path / "runs", solver)
     version.export_skops(tmp_path / "model.skops")
@@ -46,7 +46,7 @@ class Malice:
 
 
 @pytest.mark.parametrize("trust", [False, True])
-def test_a_pickle_under_the_name_of_skops_is_never_read_as_one(
+def test_a_pickle_with_the_suffix_of_skops_is_never_unpickled(
     tmp_path: Path, trust: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("skops", reason="the extra skops is not installed")
@@ -91,7 +91,7 @@ def test_onnx_gives_the_same_labels_and_probabilities(tmp_path: Path, solver: st
     assert np.abs(probabilities - model.predict_proba(images)).max() < 1e-5
 
 
-def test_what_onnx_cannot_express_is_refused() -> None:
+def test_a_classifier_that_onnx_does_not_support_is_refused() -> None:
     pytest.importorskip("skl2onnx", reason="the extra onnx is not installed")
     from sklearn.base import BaseEstimator
 
@@ -119,7 +119,7 @@ def test_without_the_extra_the_error_names_it_and_nothing_is_written(
     assert not (tmp_path / "model").exists()
 
 
-def test_without_skops_a_skops_file_is_not_tried_as_a_pickle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_skops_a_skops_file_is_not_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "skops", None)
     (tmp_path / "model.skops").write_bytes(pickle.dumps(Malice()))

@@ -70,7 +70,7 @@ def test_versions_count_up_from_1_for_each_name(registry: ModelRegistry) -> None
     assert [put(registry).version, put(registry).version, put(registry, "other").version] == [1, 2, 1]
 
 
-def test_what_was_registered_is_what_is_read_back(registry: ModelRegistry) -> None:
+def test_a_version_is_read_back_as_registered(registry: ModelRegistry) -> None:
     version = registry.register(
         Registration(
             name="m",
@@ -95,14 +95,14 @@ def test_a_version_keeps_its_runs_metrics_and_how_it_was_trained(run: RunResult,
     assert registered.origin.dataset == "digits"
 
 
-def test_the_newest_version_is_got_unless_another_is_named(registry: ModelRegistry) -> None:
+def test_get_returns_the_newest_version_by_default(registry: ModelRegistry) -> None:
     put(registry)
     put(registry)
     assert registry.get("m").version == 2
     assert registry.get("m", 1).version == 1
 
 
-def test_all_versions_are_listed_names_in_order_newest_first(registry: ModelRegistry) -> None:
+def test_list_sorts_by_name_then_newest_version_first(registry: ModelRegistry) -> None:
     assert registry.list() == []
     for name in ("b", "a", "b"):
         put(registry, name)
@@ -110,7 +110,7 @@ def test_all_versions_are_listed_names_in_order_newest_first(registry: ModelRegi
     assert [version.id for version in registry.list("b")] == ["b:2", "b:1"]
 
 
-def test_what_is_not_there_is_refused_with_what_is(registry: ModelRegistry) -> None:
+def test_the_error_for_a_missing_version_lists_the_existing_ones(registry: ModelRegistry) -> None:
     with pytest.raises(ModelNotFoundError, match=r"no model 'm' in .*: nothing has been registered yet"):
         registry.get("m")
     put(registry)
@@ -140,7 +140,7 @@ def test_names_that_azure_ml_refuses_are_refused(registry: ModelRegistry, name: 
     assert not registry.folder.exists()
 
 
-def test_a_deleted_versions_number_is_never_given_again(registry: ModelRegistry) -> None:
+def test_the_number_of_a_deleted_version_is_never_reused(registry: ModelRegistry) -> None:
     put(registry)
     put(registry)
     registry.delete("m", 2)
@@ -150,7 +150,7 @@ def test_a_deleted_versions_number_is_never_given_again(registry: ModelRegistry)
         registry.get("m", 2)
 
 
-def test_a_file_is_kept_once_and_as_long_as_a_version_needs_it(registry: ModelRegistry) -> None:
+def test_a_file_is_stored_once_until_its_last_version_is_deleted(registry: ModelRegistry) -> None:
     first, second = put(registry), put(registry, "other")
     assert blob_of(registry, first) == blob_of(registry, second)
     registry.delete("m", 1)
@@ -161,9 +161,9 @@ def test_a_file_is_kept_once_and_as_long_as_a_version_needs_it(registry: ModelRe
         first.load()
 
 
-def test_deleting_clears_what_a_killed_process_left(registry: ModelRegistry) -> None:
+def test_deleting_removes_files_of_killed_processes(registry: ModelRegistry) -> None:
     version = put(registry)
-    (registry.folder / "blobs" / ("0" * 64)).write_bytes(b"nobody's")
+    (registry.folder / "blobs" / ("0" * 64)).write_bytes(b"unused")
     (registry.folder / "blobs" / f".{'0' * 64}.1-2.part").write_bytes(b"half")
     put(registry, "other", b"more")
     registry.delete("other", 1)
@@ -186,7 +186,7 @@ def test_a_kill_at_any_moment_leaves_the_old_state_or_the_new(registry: ModelReg
         process = start_registering(registry, 10_000, f"round{round_}")
         assert process.stdout is not None
         process.stdout.readline()
-        # Some registrations, then a moment that falls anywhere within one.
+        # Some registrations, then a random moment within one.
         deadline = time.monotonic() + generator.random() / 20
         while time.monotonic() < deadline:
             process.stdout.readline()
@@ -195,7 +195,7 @@ def test_a_kill_at_any_moment_leaves_the_old_state_or_the_new(registry: ModelReg
         confirmed += 1 + len(process.communicate()[0].split())
         versions = registry.list("m")
         assert [version.version for version in versions] == list(range(len(versions), 0, -1))
-        # Told of, and so kept; at most the one that it died in is there without having been told of.
+        # All reported versions exist; at most one more, which was not reported before the kill.
         assert confirmed <= len(versions) <= confirmed + round_ + 1
         assert versions[0].verified_bytes().startswith(f"round{round_} ".encode())
     assert put(registry).version == len(versions) + 1
@@ -222,7 +222,9 @@ def test_a_kill_while_deleting_leaves_versions_that_all_load(registry: ModelRegi
     assert 0 < len(registry.list()) < 60
 
 
-def test_a_registered_model_loads_without_trust_and_answers_as_it_did(run: RunResult, registered: ModelVersion) -> None:
+def test_a_registered_model_loads_without_trust_and_gives_the_same_labels(
+    run: RunResult, registered: ModelVersion
+) -> None:
     test = load_dataset("digits").test
     assert np.mean(registered.load().predict(test.images) == test.labels) == run.metrics["accuracy"]
 
@@ -241,7 +243,7 @@ def test_a_changed_byte_is_refused_before_anything_is_loaded_or_written(
     assert not (tmp_path / "copy").exists()
 
 
-def test_registering_again_mends_a_damaged_file(
+def test_registering_again_repairs_a_damaged_file(
     backend: LocalBackend, run: RunResult, registered: ModelVersion
 ) -> None:
     blob_of(backend.models, registered).write_bytes(b"damaged")
@@ -270,7 +272,7 @@ def test_entries_are_json_that_other_tools_can_read(registry: ModelRegistry) -> 
     assert (entry["name"], entry["version"], entry["run_id"]) == ("m", 1, "a1")
 
 
-def test_reading_needs_no_writable_folder_and_makes_none(registry: ModelRegistry) -> None:
+def test_reading_needs_no_writable_folder_and_creates_none(registry: ModelRegistry) -> None:
     assert registry.list() == []
     with contextlib.suppress(ModelNotFoundError):
         registry.get("m")

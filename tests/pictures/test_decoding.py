@@ -1,4 +1,4 @@
-"""Any picture of a digit becomes the image that the model was trained on."""
+"""Pictures of a digit in any format become the same image."""
 
 import io
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def _pillow() -> None:
 
 
 def seen(picture: bytes) -> NDArray[np.float64]:
-    """The 8 x 8 pixels that the digits model is asked about."""
+    """Return the 8 x 8 pixels for the digits model."""
     return row_of_png(picture, shape=(8, 8)).reshape(8, 8)
 
 
@@ -42,7 +42,7 @@ def as_mode(pixels: Pixels, mode: str, **options: Any) -> bytes:
     return file.getvalue()
 
 
-#: The same drawing, as the many kinds of PNG files that people and programs make.
+#: The same drawing, in many kinds of PNG files.
 WAYS: dict[str, Callable[[Pixels], bytes]] = {
     "light on dark": png,
     "dark on light": lambda ink: png(255 - ink),
@@ -60,12 +60,12 @@ WAYS: dict[str, Callable[[Pixels], bytes]] = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_digit_is_seen_the_same_however_it_is_drawn(digits: Dataset, way: str) -> None:
+def test_a_digit_gives_the_same_pixels_in_every_png_format(digits: Dataset, way: str) -> None:
     ink = digit_picture(digits.test.images[5])
     np.testing.assert_allclose(seen(WAYS[way](ink)), seen(png(ink)), atol=0.05)
 
 
-def test_a_picture_of_two_colours_is_seen(digits: Dataset) -> None:
+def test_a_picture_of_two_colours_is_decoded(digits: Dataset) -> None:
     ink = digit_picture(digits.test.images[5])
     black_and_white = as_mode(ink, "1")
     assert np.argmax(seen(black_and_white).sum(axis=0)) in range(8)
@@ -73,7 +73,7 @@ def test_a_picture_of_two_colours_is_seen(digits: Dataset) -> None:
 
 
 @pytest.mark.parametrize("place", range(20))
-def test_a_digit_gets_the_same_label_wherever_it_stands_and_however_large(
+def test_a_digit_gets_the_same_label_at_any_position_and_size(
     digits: Dataset, digits_model: SavedModel, place: int
 ) -> None:
     digit = digits.test.images[place]
@@ -87,14 +87,14 @@ def test_a_digit_gets_the_same_label_wherever_it_stands_and_however_large(
     assert len(labels) == 1
 
 
-def test_pictures_of_digits_are_read_as_the_digits_are(digits: Dataset, digits_model: SavedModel) -> None:
+def test_pictures_of_digits_get_the_labels_of_the_digits(digits: Dataset, digits_model: SavedModel) -> None:
     images = digits.test.images[:150]
     expected = digits_model.predict(images)
     rows = np.concatenate([row_of_png(png(digit_picture(image)), shape=(8, 8)) for image in images])
     assert np.mean(digits_model.classifier.predict(rows) == expected) > 0.85  # the digits do not all fill their pixels
 
 
-def test_grain_of_the_paper_is_no_ink(digits: Dataset) -> None:
+def test_paper_grain_is_not_ink(digits: Dataset) -> None:
     ink = digit_picture(digits.test.images[5]).astype(np.int64)
     grain = np.random.default_rng(0).integers(0, 6, ink.shape)
     noisy = png(np.clip(240 - ink + grain, 0, 255).astype(np.uint8))
@@ -107,7 +107,7 @@ def test_grain_of_the_paper_is_no_ink(digits: Dataset) -> None:
     shape=st.tuples(st.integers(1, 40), st.integers(1, 40)),
     seed=st.integers(0, 99),
 )
-def test_whatever_is_drawn_fills_its_frame_with_numbers_from_0_to_1(
+def test_any_drawing_fills_its_frame_with_numbers_from_0_to_1(
     rows: int, columns: int, shape: tuple[int, int], seed: int
 ) -> None:
     ink = np.random.default_rng(seed).random((rows, columns), np.float32)
@@ -120,7 +120,7 @@ def test_whatever_is_drawn_fills_its_frame_with_numbers_from_0_to_1(
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (2, 900)])
-def test_a_line_is_a_picture_too(size: tuple[int, int]) -> None:
+def test_a_line_is_decoded(size: tuple[int, int]) -> None:
     picture = np.zeros((size[0] + 20, size[1] + 20), np.uint8)
     picture[10:-10, 10:-10] = 255
     image = row_of_png(png(picture), shape=(28, 28))
@@ -128,7 +128,7 @@ def test_a_line_is_a_picture_too(size: tuple[int, int]) -> None:
     assert image.max() > 0
 
 
-def test_in_28_x_28_pixels_the_digit_has_20_and_the_centre_of_its_mass_is_theirs() -> None:
+def test_in_28_x_28_pixels_the_digit_has_20_and_its_centre_of_mass_is_in_the_middle() -> None:
     picture = np.zeros((200, 300), np.uint8)
     picture[20:120, 50:90] = 255
     picture[100:120, 50:130] = 255
@@ -141,16 +141,16 @@ def test_in_28_x_28_pixels_the_digit_has_20_and_the_centre_of_its_mass_is_theirs
 
 
 @pytest.mark.mnist
-def test_mnists_own_images_come_out_of_png_files_as_they_went_in(mnist_folder: Path) -> None:
+def test_png_files_of_mnist_images_give_the_same_images(mnist_folder: Path) -> None:
     images = load_dataset("mnist", data_folder=mnist_folder.parent).test.images[::10]
     came = np.concatenate([row_of_png(png(image), shape=(28, 28)) for image in images]).reshape(-1, 28, 28) * 255
-    # The other tenth was not quite centred, or not 20 pixels high, as its makers left it.
+    # The other tenth is not exactly centred, or not 20 pixels high, in MNIST itself.
     assert np.mean((np.rint(came) == images).all(axis=(1, 2))) > 0.85
     assert np.mean(np.abs(came - images).max(axis=(1, 2)) < 80) > 0.97
 
 
 @pytest.mark.parametrize(("content", "code"), [(b"GIF89a", "png"), (png(np.zeros((8, 8, 2), np.uint8)), "empty")])
-def test_an_error_says_by_a_word_what_is_wrong(content: bytes, code: str) -> None:
+def test_an_error_has_a_code(content: bytes, code: str) -> None:
     with pytest.raises(PictureError) as caught:
         row_of_png(content, shape=(8, 8))
     assert caught.value.code == code

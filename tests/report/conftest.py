@@ -25,7 +25,7 @@ def trained(backend: LocalBackend) -> LocalRun:
 
 @pytest.fixture
 def hostile(backend: LocalBackend) -> LocalRun:
-    """Give a run that tries to be markup wherever a user can write something."""
+    """A run with markup in every text that a user can set."""
     run = backend.submit(TrainJob(dataset="digits", regularization=0.5), name=HOSTILE, tags={HOSTILE: HOSTILE})
     run.wait()
     with (run.path / "logs/run.log").open("a") as log:

@@ -45,7 +45,7 @@ def test_a_sweep_shows_its_trials_and_the_best(browser: Any, swept: LocalRun, tm
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_is_fetched_and_nothing_complained_of(
+def test_nothing_is_fetched_and_no_browser_error_is_logged(
     browser: Any, trained: LocalRun, swept: LocalRun, tmp_path: Path, scheme: str
 ) -> None:
     for run in (trained, swept):
@@ -55,7 +55,7 @@ def test_nothing_is_fetched_and_nothing_complained_of(
         assert {url for url in requests(browser, page) if not url.startswith("data:")} == {page}
 
 
-def test_what_a_user_writes_does_not_run(browser: Any, hostile: LocalRun, tmp_path: Path) -> None:
+def test_text_of_users_is_not_executed(browser: Any, hostile: LocalRun, tmp_path: Path) -> None:
     look(browser, write_report(hostile, tmp_path / "report.html").as_uri())
     assert browser.execute_script("return window.hacked") is None
     assert count(browser, "script, img[onerror]") == 0
@@ -70,7 +70,7 @@ def test_a_phone_need_not_scroll_sideways(
     assert widths(browser) == [PHONE, PHONE]
 
 
-def test_the_page_is_as_dark_as_its_reader_likes(browser: Any, trained: LocalRun, tmp_path: Path) -> None:
+def test_the_page_follows_the_readers_colour_scheme(browser: Any, trained: LocalRun, tmp_path: Path) -> None:
     page = write_report(trained, tmp_path / "report.html").as_uri()
     look(browser, page, scheme="light")
     assert brightness(browser) > 0.9

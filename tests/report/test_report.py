@@ -1,4 +1,4 @@
-"""What stands in a report, of runs that went well and of others."""
+"""Content of a report, for completed runs and for others."""
 
 import json
 import os
@@ -24,7 +24,7 @@ VOID = {"meta", "link", "img"}
 
 
 class Page(HTMLParser):
-    """Reads a page back: its words, its elements, and whether each that was begun was ended."""
+    """Parses a page: its text, its elements, and whether each start tag has an end tag."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ def page_of(run: Run | str | Path, tmp_path: Path) -> Page:
 
 
 def assert_stands_alone(text: str) -> None:
-    """Nothing is fetched from anywhere, by whatever means HTML and CSS have for that."""
+    """Check that HTML and CSS fetch nothing, by any means."""
     assert not re.findall(r"""(?:src|href|srcset|action|data)\s*=\s*["']?\s*(?:https?:)?//""", text)
     assert not re.findall(r"url\(|@import|@font-face", text)
     assert "<script" not in text
@@ -98,20 +98,20 @@ def test_the_confusion_matrix_is_that_of_the_test_images(trained: LocalRun, tmp_
     assert [kind for kind, _ in cells[:: 10 + 1]] == ["right"] * 10
 
 
-def test_the_file_stands_alone(trained: LocalRun, hostile: LocalRun, swept: LocalRun, tmp_path: Path) -> None:
+def test_the_file_is_self_contained(trained: LocalRun, hostile: LocalRun, swept: LocalRun, tmp_path: Path) -> None:
     for run in (trained, swept):
         assert_stands_alone(write_report(run, tmp_path / "report.html").read_text())
     assert_stands_alone(re.sub("&lt;.*?&gt;", "", write_report(hostile, tmp_path / "report.html").read_text()))
 
 
-def test_whatever_a_user_writes_is_text(hostile: LocalRun, tmp_path: Path) -> None:
+def test_text_of_users_is_escaped(hostile: LocalRun, tmp_path: Path) -> None:
     page = page_of(hostile, tmp_path)
     assert page.count("script") == page.count("img", src="x") == 0
     # The name, the tag twice, a version twice, a metric, the log, and in the tables each class.
     assert page.text.count(HOSTILE) > 30
 
 
-def test_text_that_is_no_unicode_is_written(backend: LocalBackend, tmp_path: Path) -> None:
+def test_invalid_unicode_is_replaced(backend: LocalBackend, tmp_path: Path) -> None:
     run = backend.submit(TrainJob(dataset="digits", tol=0.1), name="half \ud800 a pair")
     run.wait()
     assert "half ? a pair" in page_of(run, tmp_path).text
@@ -167,7 +167,7 @@ def test_trials_trained_together_show_their_gradient_and_no_objective(backend: L
     assert "gradient_norm" in run._repr_html_()
 
 
-def test_a_child_of_a_sweep_is_judged_on_what_it_was_chosen_by(swept: LocalRun, tmp_path: Path) -> None:
+def test_a_trial_of_a_sweep_is_evaluated_on_the_held_out_images(swept: LocalRun, tmp_path: Path) -> None:
     child = swept.children()[0]
     page = page_of(child, tmp_path)
     assert f"{child.metrics().latest['accuracy']:.2%} of the held-out training images recognised" in page.text
@@ -217,7 +217,7 @@ def test_a_sweep_whose_children_failed_shows_them(backend: LocalBackend, tmp_pat
     assert "The trial with regularization 2 failed: 'nowhere' is neither" in page.text
 
 
-def test_without_the_data_the_weights_are_left(trained: LocalRun, tmp_path: Path) -> None:
+def test_without_the_data_the_weights_are_shown(trained: LocalRun, tmp_path: Path) -> None:
     job = trained.path / "job.json"
     job.write_text(json.dumps(json.loads(job.read_bytes()) | {"dataset": str(tmp_path / "gone")}))
     page = page_of(trained, tmp_path)
@@ -225,7 +225,7 @@ def test_without_the_data_the_weights_are_left(trained: LocalRun, tmp_path: Path
     assert page.count("img") == 10
 
 
-def test_other_data_than_it_was_trained_on_are_not_judged_by(trained: LocalRun, tmp_path: Path) -> None:
+def test_data_that_differ_from_the_training_data_are_not_used(trained: LocalRun, tmp_path: Path) -> None:
     description = trained.path / "outputs/model.json"
     content = json.loads(description.read_bytes())
     description.write_text(json.dumps(content | {"digests": {"train-images": "other"}}))
@@ -272,14 +272,14 @@ def test_a_run_is_named_by_its_id_its_folder_or_its_handle(
     assert len(texts) == 1
 
 
-def test_what_is_no_run_is_refused_and_nothing_written(tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_run_is_refused_and_nothing_written(tmp_path: Path) -> None:
     with pytest.raises(RunNotFoundError):
         write_report("nosuch", tmp_path / "report.html")
     assert list(tmp_path.iterdir()) == []
 
 
 class ForeignRun(Run):
-    """A run of a backend that nobody here knows, with nothing but what every run owes."""
+    """A run of an unknown backend, with only the abstract methods of `Run`."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__("foreign-1", "elsewhere")

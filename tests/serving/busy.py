@@ -1,4 +1,4 @@
-"""A server whose model waits until a test lets it go."""
+"""Server with a model that blocks until a test releases it."""
 
 import json
 import socket
@@ -10,7 +10,7 @@ from tests.serving.wire import answer_of, head
 
 
 class Busy:
-    """A server whose model waits to be let go, and the requests that wait for it."""
+    """A server with a blocked model, and the waiting requests."""
 
     def __init__(self, server: Server, folder: Path) -> None:
         self.server = server
@@ -18,7 +18,7 @@ class Busy:
         self._waiting: list[socket.socket] = []
 
     def ask(self, rows: int = 1) -> socket.socket:
-        """Send a request, and wait for no answer."""
+        """Send a request without waiting for the response."""
         body = json.dumps({"data": [[0, 1]] * rows}).encode()
         connection = self.server.connect()
         connection.sendall(head(len(body)) + body)
@@ -32,7 +32,7 @@ class Busy:
         return connection
 
     def leave(self, connection: socket.socket) -> None:
-        """Let a request be one whose client has gone."""
+        """Close the connection of a request, as a client that has gone."""
         self._waiting.remove(connection)
         connection.close()
 
@@ -40,7 +40,7 @@ class Busy:
         return self.server.count("mnistlib_requests_in_progress")
 
     def calls(self) -> list[int]:
-        """The rows of each call of the model so far."""
+        """Return the number of rows of each call of the model so far."""
         calls = sorted((self._folder / "calls").iterdir(), key=lambda file: int(file.name))
         return [int(call.read_text()) for call in calls]
 
@@ -51,7 +51,7 @@ class Busy:
         (self._folder / "go").touch()
 
     def answers(self) -> list[tuple[int, Any]]:
-        """Status and JSON of every request's answer."""
+        """Return status and JSON of every response."""
         answers = [answer_of(connection) for connection in self._waiting]
         self.close()
         return [(status, content) for status, _, content in answers]

@@ -1,4 +1,4 @@
-"""A hand that draws on the page: mouse events, as the browser gets them from a mouse."""
+"""Drawing on the page by mouse events of the browser's debugger."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -14,20 +14,19 @@ from numpy.typing import NDArray
 Point = tuple[float, float]
 Stroke = Sequence[Point]
 
-_INK = 127  # of 255: what is paler is the edge of a line
-_ACROSS = 21.5  # pixels of an image: those of a digit, and half a pen on either side
+_INK = 127  # of 255: paler pixels are the edge of a line
+_ACROSS = 21.5  # pixels of an image: a digit, and half a pen on either side
 _INSET = 0.35  # pixels that the pen, which is round and wider than a pixel, reaches beyond the end of a line
 
 
 class Mouse:
     """Draws on the sheet of the page that a browser shows.
 
-    The events go to the browser without waiting for each to be done, as a hand does not wait either; the browser does
-    them in their order.
+    The events are sent without waiting for each to be handled, as with a real mouse; the browser handles them in order.
     """
 
     def __init__(self, browser: Any) -> None:
-        websocket = import_module("websocket")  # which selenium brings; it has no types
+        websocket = import_module("websocket")  # a dependency of selenium, without types
         debugger = browser.capabilities["goog:chromeOptions"]["debuggerAddress"]
         with build_opener(ProxyHandler({})).open(f"http://{debugger}/json") as answer:
             pages = [page for page in json.load(answer) if page["type"] == "page"]
@@ -45,7 +44,7 @@ class Mouse:
         self._socket.close()
 
     def draw(self, strokes: Sequence[Stroke]) -> None:
-        """Draw lines between points, which lie between 0 and 1, and return when the browser has done all of it."""
+        """Draw lines between points from 0 to 1, and return when the browser has handled all events."""
         script = (
             "const box = document.getElementById('sheet').getBoundingClientRect(); return [box.x, box.y, box.width]"
         )
@@ -69,7 +68,7 @@ class Mouse:
 
 
 def strokes_of(image: NDArray[np.uint8]) -> list[Stroke]:
-    """Return a digit's ink as lines of the pen, across or down, whichever are fewer.
+    """Return a digit's ink as lines of the pen, horizontal or vertical, the fewer of both.
 
     Parameters
     ----------

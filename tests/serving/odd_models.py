@@ -1,4 +1,4 @@
-"""Classifiers of the tests' own. A server imports this module by its bare name, as its model's pickle says."""
+"""Classifiers for tests. A server imports this module by its bare name, from the pickle of its model."""
 
 import os
 import time
@@ -12,7 +12,7 @@ _PAUSE = 0.005
 
 
 class Blocking:
-    """Answers 1 to everything, once a file named ``go`` is in its folder; notes each call there first.
+    """Predicts 1 for all rows, once a file named ``go`` is in its folder; records each call there first.
 
     Attributes
     ----------
@@ -32,12 +32,12 @@ class Blocking:
         part.write_text(str(len(rows)))
         part.rename(call)
         while not (self.folder / "go").exists():
-            time.sleep(_PAUSE)  # this is another process: what it waits for is a file
+            time.sleep(_PAUSE)  # in another process, so the signal is a file
         return np.ones(len(rows), np.int64)
 
 
 class Failing:
-    """Raises when it is asked of a number above a half; else answers 0."""
+    """Raises for a number above a half; predicts 0 otherwise."""
 
     def __init__(self) -> None:
         self.classes_ = np.array([0, 1])

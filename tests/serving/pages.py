@@ -1,4 +1,4 @@
-"""The service in a thread, the page in a browser, and what is done to both."""
+"""Service in a thread, page in a browser, and actions on both."""
 
 import io
 import threading
@@ -34,7 +34,7 @@ READY = "document.querySelector('#draw:not([hidden])')"
 
 @contextmanager
 def serving(app: Any, *, port: int = 0) -> Iterator[str]:
-    """Give the address of a service that runs in a thread."""
+    """Yield the address of a service that runs in a thread."""
     listening = listen("127.0.0.1", port)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=5))
     thread = threading.Thread(target=server.run, args=([listening],))
@@ -47,7 +47,7 @@ def serving(app: Any, *, port: int = 0) -> Iterator[str]:
 
 
 def app_of(run: LocalRun, *, token: str | None = None, most_waiting: int = 256) -> ScoringApp:
-    """Return what serves a run's model, with its report."""
+    """Return an application that serves a run's model, with its report."""
 
     def report() -> str:
         return write_report(run, run.path / "report.html").read_text()
@@ -57,17 +57,17 @@ def app_of(run: LocalRun, *, token: str | None = None, most_waiting: int = 256) 
 
 
 def app_of_model(saved: SavedModel) -> ScoringApp:
-    """Return what serves a model that comes from no run."""
+    """Return an application that serves a model without a run."""
     return ScoringApp(ServedModel(saved, "some:1"))
 
 
 class Watched:
-    """An application that notes what pictures it is asked about, and how many at a time."""
+    """Application that records the pictures of requests, and the maximum number of concurrent requests."""
 
     def __init__(self, app: ScoringApp) -> None:
         self._app = app
-        self._asked = 0
-        self.most_asked = 0
+        self._active = 0
+        self.most_active = 0
         self.pictures: list[bytes] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -80,10 +80,10 @@ class Watched:
             await self._app(scope, receive, send)
             return
         self.pictures.append(b"")
-        self._asked += 1
-        self.most_asked = max(self._asked, self.most_asked)
+        self._active += 1
+        self.most_active = max(self._active, self.most_active)
         await self._app(scope, received, send)
-        self._asked -= 1
+        self._active -= 1
 
     def last(self) -> NDArray[np.float32]:
         from PIL import Image
@@ -107,7 +107,7 @@ def text(browser: Any, id_: str) -> str:
 
 
 def ink(browser: Any) -> int:
-    """How many pixels of the sheet are inked."""
+    """Return the number of inked pixels of the sheet."""
     script = """
     const sheet = document.getElementById("sheet");
     return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {
@@ -119,7 +119,7 @@ def ink(browser: Any) -> int:
 
 
 def press(browser: Any, *keys: str) -> None:
-    """Press keys one after the other, wherever the focus is."""
+    """Press keys one after the other, at the current focus."""
     from selenium.webdriver.common.action_chains import ActionChains
 
     ActionChains(browser, duration=0).send_keys(*keys).perform()
@@ -138,5 +138,5 @@ def draw(browser: Any, strokes: Any) -> None:
         mouse.draw(strokes)
 
 
-def complaints(browser: Any) -> list[str]:
+def browser_errors(browser: Any) -> list[str]:
     return [entry["message"] for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]

@@ -6,7 +6,7 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-#: The colour type of pixels of so many numbers.
+#: Channels -> colour type of PNG.
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 
 
@@ -21,7 +21,7 @@ def png(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
 
 
 def empty_png(columns: int, rows: int, depth: int = 1) -> bytes:
-    """Return a picture of black pixels, a small file whatever their number."""
+    """Return a picture of black pixels, which is a small file for any number of pixels."""
     line = b"\0" * (1 + (columns * depth + 7) // 8)
     packing = zlib.compressobj(9)
     content = b"".join(packing.compress(line) for _ in range(rows)) + packing.flush()

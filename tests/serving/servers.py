@@ -1,4 +1,4 @@
-"""Real servers in processes of their own, and what tests ask them with."""
+"""Real servers in separate processes, and the requests of tests."""
 
 import io
 import json
@@ -30,16 +30,16 @@ _SECONDS = 60.0
 
 
 class Server:
-    """A process of ``mnistlib serve``, and a connection to it that is kept.
+    """A process of ``mnistlib serve``, and a persistent connection to it.
 
     Attributes
     ----------
     process : Popen
         The process.
     about : dict
-        What it has said of itself.
+        Its JSON on stdout.
     log : Path
-        What it says on stderr.
+        Its stderr.
     """
 
     def __init__(self, process: "subprocess.Popen[bytes]", about: dict[str, Any], log: Path) -> None:
@@ -62,32 +62,32 @@ class Server:
         return self.session.get(self.url(path), timeout=_SECONDS, **options)
 
     def post(self, content: Any, kind: str = JSON, *, path: str = "/score", **options: Any) -> requests.Response:
-        """Post a body; what is no bytes is sent as JSON."""
+        """Post a body: bytes unchanged, other content as JSON."""
         body = content if isinstance(content, bytes) else json.dumps(content).encode()
         headers = {"Content-Type": kind} | options.pop("headers", {})
         return self.session.post(self.url(path), data=body, headers=headers, timeout=_SECONDS, **options)
 
     def metrics(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-        """Return what the service counts: name and labels -> value."""
+        """Return all metrics of the service: name and labels -> value."""
         from prometheus_client.parser import text_string_to_metric_families
 
         families = text_string_to_metric_families(self.get("/metrics").text)
         return {(s.name, frozenset(s.labels.items())): s.value for family in families for s in family.samples}
 
     def count(self, name: str = "mnistlib_requests_total", **labels: str) -> float:
-        """Return one of the counts; by default, of requests answered."""
+        """Return one metric; by default the number of responses."""
         return self.metrics().get((name, frozenset(labels.items())), 0.0)
 
     def connect(self) -> socket.socket:
         return socket.create_connection(self.address, timeout=_SECONDS)
 
     def memory(self) -> int:
-        """Return the bytes of memory that the process holds just now."""
+        """Return the current memory of the process in bytes."""
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
     def peak(self) -> int:
-        """Return the most bytes of memory that the process has held so far."""
+        """Return the peak memory of the process in bytes."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
@@ -98,7 +98,7 @@ class Server:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return the variables of a process as a person's shell has them; unbuffered output would hide what is not sent."""
+    """Return environment variables like those of a shell; unbuffered output would hide a missing flush."""
     known = {name: value for name, value in os.environ.items() if name not in ("PYTHONUNBUFFERED", "MNISTLIB_TOKEN")}
     paths = filter(None, [os.environ.get("PYTHONPATH"), str(_HERE)])
     return known | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"} | more
@@ -118,7 +118,7 @@ def need_the_extra() -> None:
 def serving(
     folder: Path, *arguments: object, run: list[str] | None = None, variables: Mapping[str, str] | None = None
 ) -> Iterator[Server]:
-    """Start a server of its own, with ``mnistlib serve`` unless told otherwise, and end it."""
+    """Start a server, by default with ``mnistlib serve``, and stop it at the end."""
     need_the_extra()
     words = run or command("serve", *arguments, "--port", "0", "--json")
     log = folder / f"log-{os.urandom(4).hex()}.txt"
@@ -150,14 +150,14 @@ def _first_object(process: "subprocess.Popen[bytes]", log: Path) -> dict[str, An
     raise AssertionError(f"no server: stdout {text!r}, stderr {log.read_text()}")
 
 
-def until(happened: Callable[[], Any], what: str) -> Any:
-    """Return what a function returns once that is true; fail after a minute."""
+def until(happened: Callable[[], Any], event: str) -> Any:
+    """Wait until a function returns a true value, and return it; fail after a minute."""
     deadline = time.monotonic() + _SECONDS
     while time.monotonic() < deadline:
         if found := happened():
             return found
         time.sleep(0.005)
-    raise AssertionError(f"{what} did not happen within {_SECONDS:g} seconds")
+    raise AssertionError(f"{event} did not happen within {_SECONDS:g} seconds")
 
 
 def idx(array: NDArray[Any]) -> bytes:
@@ -173,7 +173,7 @@ def digit_picture(digit: NDArray[np.uint8], *, factor: int = 12, margin: int = 2
 
 
 def refusal(answer: requests.Response, status: int, code: str) -> dict[str, Any]:
-    """Return what is said of a request that was refused, in the one shape of all."""
+    """Check the status, code and schema of an error response, and return the error."""
     assert answer.status_code == status, answer.text
     assert answer.headers["Content-Type"] == JSON
     content = answer.json()

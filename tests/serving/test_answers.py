@@ -1,4 +1,4 @@
-"""What a service answers: what the tutorial's entry script did, whatever the model and whatever the images came in."""
+"""Responses to good requests: labels as from the tutorial's entry script, for all kinds of models and images."""
 
 import gzip
 import json
@@ -22,7 +22,7 @@ WITHOUT_PROBABILITIES = ("linear-svc", "svc")
 
 
 def tutorial(classifier: Any, raw: str) -> Any:
-    """What the tutorial's score.py answers, as JSON has it."""
+    """Return the answer of the tutorial's score.py, as parsed JSON."""
     data = np.array(json.loads(raw)["data"])
     return json.loads(json.dumps(classifier.predict(data).tolist()))
 
@@ -45,7 +45,7 @@ def test_real_digits_get_the_labels_that_the_tutorials_script_gives(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_any_classifier_is_answered_for_as_by_the_tutorials_script(
+def test_any_classifier_gets_the_labels_of_the_tutorials_script(
     server_of: Callable[[str], Server], model_file: Callable[[str], Path], kind: str
 ) -> None:
     classifier = load_model(model_file(kind), trust=True).classifier
@@ -54,21 +54,21 @@ def test_any_classifier_is_answered_for_as_by_the_tutorials_script(
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "script"])
-def test_any_classifier_is_described_for_the_page(
+def test_model_facts_of_any_classifier_match_its_coefficients(
     server_of: Callable[[str], Server], model_file: Callable[[str], Path], kind: str
 ) -> None:
     classifier = load_model(model_file(kind), trust=True).classifier
-    told = server_of(kind).get("/model").json()
-    assert told["classes"] == list(map(str, classifier.classes_))
-    assert (told["shape"] == [28, 28]) == (kind == "script")
-    if told["weights"] is not None:
+    facts = server_of(kind).get("/model").json()
+    assert facts["classes"] == list(map(str, classifier.classes_))
+    assert (facts["shape"] == [28, 28]) == (kind == "script")
+    if facts["weights"] is not None:
         scores = classifier.coef_ @ np.ones(classifier.n_features_in_) + classifier.intercept_
-        summed = np.sum(told["weights"], axis=1) + told["intercepts"]
+        summed = np.sum(facts["weights"], axis=1) + facts["intercepts"]
         np.testing.assert_allclose(summed, scores - scores.mean(), atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_probabilities_are_the_classifiers_own_where_it_has_any(
+def test_probabilities_are_those_of_the_classifier_or_an_error(
     server_of: Callable[[str], Server], model_file: Callable[[str], Path], kind: str
 ) -> None:
     classifier = load_model(model_file(kind), trust=True).classifier
@@ -83,17 +83,17 @@ def test_probabilities_are_the_classifiers_own_where_it_has_any(
     np.testing.assert_allclose(content["probabilities"], classifier.predict_proba(rows), rtol=0, atol=1e-12)
 
 
-def test_proba_0_answers_labels_alone(server: Server) -> None:
+def test_proba_0_returns_labels_only(server: Server) -> None:
     assert (
         server.post({"data": [[0.5] * 64]}, path="/score?proba=0").json() == server.post({"data": [[0.5] * 64]}).json()
     )
 
 
-def test_numbers_that_are_no_pixels_may_be_any_that_are_finite(server_of: Callable[[str], Server]) -> None:
+def test_features_that_are_not_pixels_may_be_any_finite_number(server_of: Callable[[str], Server]) -> None:
     assert len(server_of("iris").post({"data": [[-1e300, 1e300, 255, 0]]}).json()) == 1
 
 
-def test_where_the_model_has_no_number_there_is_null(server_of: Callable[[str], Server]) -> None:
+def test_nan_probabilities_are_null(server_of: Callable[[str], Server]) -> None:
     content = server_of("iris").post({"data": [[1e308] * 4]}, path="/score?proba=1").json()
     assert content["probabilities"] == [[None, None, None]]
 
@@ -109,7 +109,7 @@ def test_idx_images_get_the_labels_that_the_saved_model_gives(
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (1, 64), (1, 8, 8)])
-def test_one_image_may_come_in_any_shape_that_has_its_pixels(
+def test_one_image_is_accepted_in_any_shape_with_its_pixels(
     server: Server, digits_model: SavedModel, digits: Dataset, shape: tuple[int, ...]
 ) -> None:
     image = digits.test.images[:1]
@@ -129,12 +129,12 @@ def test_probabilities_of_idx_images_are_the_saved_models(
     np.testing.assert_allclose(content["probabilities"], digits_model.predict_proba(images), rtol=0, atol=1e-12)
 
 
-def test_of_no_images_there_are_no_labels_and_no_probabilities(server: Server, digits: Dataset) -> None:
+def test_no_images_get_empty_labels_and_probabilities(server: Server, digits: Dataset) -> None:
     content = server.post(idx(digits.test.images[:0]), IDX, path="/score?proba=1").json()
     assert (content["labels"], content["probabilities"]) == ([], [])
 
 
-def test_more_images_than_are_scored_in_one_block_are_answered_in_order(
+def test_labels_of_many_blocks_keep_the_order_of_the_images(
     server: Server, digits_model: SavedModel, digits: Dataset
 ) -> None:
     images = np.concatenate([digits.test.images] * 60)
@@ -153,11 +153,11 @@ def test_a_scripts_model_of_784_pixels_takes_images_of_28_x_28(
     assert server_of("script").post(idx(images), IDX).json() == script_model.predict(images).tolist()
 
 
-def test_the_content_type_may_have_parameters_and_capitals(server: Server) -> None:
+def test_content_type_may_have_parameters_and_upper_case(server: Server) -> None:
     assert server.post({"data": [[0] * 64]}, "Application/JSON; charset=utf-8").ok
 
 
-def test_a_pictures_digit_is_read_and_looked_at(server: Server, digits: Dataset) -> None:
+def test_a_picture_is_labelled_and_its_pixels_are_returned(server: Server, digits: Dataset) -> None:
     picture = png(digit_picture(digits.test.images[0]))
     label = int(digits.test.labels[0])
     assert server.post(picture, PNG).json() == [label]
@@ -172,15 +172,13 @@ def test_a_picture_and_its_probabilities_agree(server: Server, digits: Dataset) 
     assert content["labels"] == [content["classes"][int(np.argmax(content["probabilities"]))]]
 
 
-def test_one_service_answers_for_the_version_that_is_named_and_for_the_newest(
-    runs_folder: Path, tmp_path: Path, server: Server
-) -> None:
+def test_a_service_serves_the_named_version_or_the_newest(runs_folder: Path, tmp_path: Path, server: Server) -> None:
     assert server.get("/health").json()["model"] == "digits:2"
     with serving(tmp_path, "digits:1", "--runs", runs_folder) as first:
         assert first.get("/health").json()["model"] == "digits:1"
 
 
-def test_a_runs_model_and_a_described_file_are_served_without_a_word_of_trust(
+def test_a_runs_model_and_a_described_file_are_served_without_trust(
     runs_folder: Path, tmp_path: Path, digits: Dataset
 ) -> None:
     run = LocalBackend(runs_folder).runs()[0]

@@ -1,4 +1,4 @@
-"""Bodies that are too large, too slow, packed too well, or never whole; over bare sockets."""
+"""Request bodies that are too large, too slow, highly compressed or incomplete; over plain sockets."""
 
 import gzip
 import select
@@ -18,7 +18,7 @@ from tests.serving.wire import GOOD, answer_of, head
 MEBI = 2**20
 LIMIT = 100_000
 
-#: A server of little patience, which no option of the command line makes.
+#: A server with a short timeout, for which the command line has no option.
 IMPATIENT = """
 import sys
 from mnistlib import load_model
@@ -34,12 +34,12 @@ serve(app, listening, ready=lambda: print_json(scoring_uri=address_of(listening)
 
 @pytest.fixture(scope="module")
 def small(runs_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that takes small bodies only."""
+    """A server that accepts small bodies only."""
     with serving(tmp_path_factory.mktemp("small"), "digits", "--runs", runs_folder, "--most-bytes", LIMIT) as server:
         yield server
 
 
-def test_a_body_that_is_announced_too_large_is_refused_before_it_is_sent(small: Server) -> None:
+def test_a_too_large_content_length_is_refused_before_the_body_is_sent(small: Server) -> None:
     with small.connect() as connection:
         connection.sendall(head(LIMIT + 1))
         status, headers, content = answer_of(connection)
@@ -48,13 +48,13 @@ def test_a_body_that_is_announced_too_large_is_refused_before_it_is_sent(small: 
         assert headers["connection"] == "close"
 
 
-def test_a_client_that_waits_to_be_told_to_go_on_is_told_413(small: Server) -> None:
+def test_a_client_that_expects_100_continue_gets_413(small: Server) -> None:
     with small.connect() as connection:
         connection.sendall(head(LIMIT + 1, JSON, "Expect: 100-continue"))
         assert answer_of(connection)[0] == 413
 
 
-def test_a_chunked_body_is_refused_once_it_has_grown_too_large(small: Server) -> None:
+def test_a_chunked_body_is_refused_once_it_exceeds_the_limit(small: Server) -> None:
     chunk = b"8000\r\n" + b" " * 0x8000 + b"\r\n"
     with small.connect() as connection:
         connection.sendall(head(None, JSON, "Transfer-Encoding: chunked") + chunk * 4)
@@ -62,17 +62,17 @@ def test_a_chunked_body_is_refused_once_it_has_grown_too_large(small: Server) ->
         assert (status, content["error"]["code"]) == (413, "size")
 
 
-def test_a_chunked_body_of_a_good_size_is_answered(small: Server) -> None:
+def test_a_chunked_body_within_the_limit_is_scored(small: Server) -> None:
     chunks = b"".join(b"%x\r\n%s\r\n" % (1, GOOD[at : at + 1]) for at in range(len(GOOD)))
     with small.connect() as connection:
         connection.sendall(head(None, JSON, "Transfer-Encoding: chunked") + chunks + b"0\r\n\r\n")
         assert answer_of(connection)[0] == 200
 
 
-def test_more_bodies_than_are_held_at_a_time_are_refused_until_there_is_room(small: Server) -> None:
+def test_bodies_beyond_the_memory_budget_are_refused_until_others_end(small: Server) -> None:
     with ExitStack() as stack:
         connections = [stack.enter_context(small.connect()) for _ in range(6)]
-        for connection in connections:  # each body all but whole
+        for connection in connections:  # each body incomplete by one part
             connection.sendall(head(LIMIT) + b" " * (LIMIT - 1))
         refused, _, _ = select.select(connections, [], [], 60)
         status, headers, content = answer_of(refused[0])
@@ -82,16 +82,16 @@ def test_more_bodies_than_are_held_at_a_time_are_refused_until_there_is_room(sma
 
 
 @pytest.mark.parametrize("over", [1, 50 * MEBI])
-def test_an_ordinary_client_hears_of_413_though_it_sends_the_whole_body_first(small: Server, over: int) -> None:
+def test_a_client_that_sends_the_whole_body_first_gets_413(small: Server, over: int) -> None:
     for _ in range(3):
         refusal(small.post(b" " * (LIMIT + over)), 413, "size")
 
 
-def test_a_body_of_just_the_largest_size_is_taken(small: Server) -> None:
+def test_a_body_of_exactly_the_maximum_size_is_scored(small: Server) -> None:
     assert small.post(GOOD.ljust(LIMIT)).ok
 
 
-def test_more_pixels_than_bytes_are_taken_are_refused_though_they_come_packed(small: Server) -> None:
+def test_the_size_limit_applies_to_decompressed_pixels(small: Server) -> None:
     images = np.zeros((LIMIT // 64 + 1, 8, 8), np.uint8)
     packed = gzip.compress(idx(images))
     assert len(packed) < LIMIT / 100
@@ -100,15 +100,15 @@ def test_more_pixels_than_bytes_are_taken_are_refused_though_they_come_packed(sm
 
 
 @pytest.mark.parametrize("claimed", [1, 2**24])
-def test_a_gzip_bomb_is_refused_without_the_memory_it_asks_for(small: Server, claimed: int) -> None:
+def test_a_gzip_bomb_is_refused_without_allocating_its_memory(small: Server, claimed: int) -> None:
     bomb = gzip.compress(b"\0\0\x08\x03" + struct.pack(">3I", claimed, 8, 8) + bytes(400 * MEBI), 6)[: LIMIT * 8]
     before = small.peak()
     assert small.post(bomb[:LIMIT], IDX).status_code in (400, 413)
     assert small.peak() - before < 32 * MEBI
 
 
-def test_a_picture_of_many_pixels_does_not_take_many_times_their_memory(small: Server) -> None:
-    # As many as are allowed, sent as a few kilobytes.
+def test_a_large_picture_needs_little_more_memory_than_its_pixels(small: Server) -> None:
+    # The maximum number of pixels, in a file of a few kilobytes.
     picture = empty_png(4000, 4000, 8)
     assert len(picture) < LIMIT
     before = small.peak()
@@ -116,7 +116,7 @@ def test_a_picture_of_many_pixels_does_not_take_many_times_their_memory(small: S
     assert small.peak() - before < 200 * MEBI
 
 
-def test_many_large_pictures_at_once_do_not_take_the_memory_of_all(small: Server) -> None:
+def test_many_large_pictures_are_decoded_a_few_at_a_time(small: Server) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     picture = empty_png(4000, 4000, 8)
@@ -133,7 +133,7 @@ def test_many_large_pictures_at_once_do_not_take_the_memory_of_all(small: Server
 
 @pytest.fixture(scope="module")
 def impatient(model_file: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that waits for a body for a third of a second."""
+    """A server with a body timeout of 0.3 seconds."""
     import sys
 
     with serving(
@@ -143,7 +143,7 @@ def impatient(model_file: Callable[[str], Path], tmp_path_factory: pytest.TempPa
 
 
 @pytest.mark.parametrize("sent", [b"", b'{"data"'])
-def test_a_body_that_does_not_come_in_time_is_refused(impatient: Server, sent: bytes) -> None:
+def test_an_incomplete_body_is_refused_after_the_timeout(impatient: Server, sent: bytes) -> None:
     with impatient.connect() as connection:
         connection.sendall(head(100) + sent)
         status, headers, content = answer_of(connection)
@@ -152,12 +152,12 @@ def test_a_body_that_does_not_come_in_time_is_refused(impatient: Server, sent: b
         assert connection.recv(1) == b""
 
 
-def test_a_body_that_trickles_is_refused_too(impatient: Server) -> None:
+def test_a_slow_body_is_refused_after_the_timeout(impatient: Server) -> None:
     with impatient.connect() as connection:
         connection.sendall(head(10**6))
         connection.settimeout(0.05)
         received = b""
-        while not received:  # until it is refused, which the server's patience decides
+        while not received:  # until the server's timeout
             connection.sendall(b" ")
             try:
                 received = connection.recv(100)
@@ -166,13 +166,13 @@ def test_a_body_that_trickles_is_refused_too(impatient: Server) -> None:
         assert received.startswith(b"HTTP/1.1 408")
 
 
-def test_clients_that_leave_in_mid_body_harm_nobody_and_are_no_failures(server: Server) -> None:
+def test_clients_that_disconnect_in_mid_body_cause_no_failure(server: Server) -> None:
     gone = server.count(path="/score", status="499")
     for sent in (b"", GOOD[:50], b"\xff" * 50):
         with server.connect() as connection:
             connection.sendall(head(len(GOOD)) + sent)
         with server.connect() as connection:
-            # Closed with a reset, as by a client that was killed.
+            # Closed with a reset, like a client that was killed.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             connection.sendall(head(len(GOOD)) + sent)
     assert server.post(GOOD).ok
@@ -196,7 +196,7 @@ def test_clients_that_leave_in_mid_body_harm_nobody_and_are_no_failures(server: 
     ],
     ids=range(9),
 )
-def test_what_is_no_http_is_refused_and_harms_nobody(server: Server, sent: bytes) -> None:
+def test_invalid_http_is_refused_and_other_requests_work(server: Server, sent: bytes) -> None:
     with server.connect() as connection:
         try:
             connection.sendall(sent)
@@ -208,7 +208,7 @@ def test_what_is_no_http_is_refused_and_harms_nobody(server: Server, sent: bytes
     assert server.post(GOOD).ok
 
 
-def test_requests_that_come_one_behind_another_are_answered_in_their_order(server: Server) -> None:
+def test_pipelined_requests_are_answered_in_order(server: Server) -> None:
     with server.connect() as connection:
         connection.sendall((head(len(GOOD)) + GOOD) + (head(1) + b"{") + (head(len(GOOD)) + GOOD))
         stream = b""
@@ -217,7 +217,7 @@ def test_requests_that_come_one_behind_another_are_answered_in_their_order(serve
     assert [part[:3] for part in stream.split(b"HTTP/1.1 ")[1:]] == [b"200", b"400", b"200"]
 
 
-def test_a_large_picture_is_read_as_the_small_one(server: Server) -> None:
+def test_a_large_picture_gives_the_pixels_of_the_small_one(server: Server) -> None:
     from mnistlib import load_dataset
 
     digit = load_dataset("digits").test.images[0]

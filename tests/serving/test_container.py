@@ -1,4 +1,4 @@
-"""The folder of which a service is built: what is in it, and that it serves, where nothing else is installed."""
+"""Exported folder of a service: its content, and the service that it starts."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from mnistlib.serving.container import export_service, pinned
 from mnistlib.serving.packages import are_installed
 
 if not are_installed():
-    pytest.skip("what is exported is pinned to what is here: the extra serve", allow_module_level=True)
+    pytest.skip("an export pins the installed packages, which need the extra serve", allow_module_level=True)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def commands(folder: Path) -> list[str]:
 
 @contextmanager
 def started(python: str, folder: Path, words: list[str]) -> Iterator[str]:
-    """Run what the folder says, in it, with nothing of this checkout to be found; yield the address."""
+    """Run a command of the folder, without this checkout on the path; yield the address."""
     command = [python, *words, "--port", "0", "--json"]
     variables = {"PYTHONPATH": "mnistlib.zip", "PATH": "/usr/bin:/bin", "MNISTLIB_TOKEN": "secret"}
     with subprocess.Popen(command, cwd=folder, env=variables, stdout=subprocess.PIPE, text=True) as process:
@@ -65,7 +65,7 @@ def words_of_container(folder: Path) -> list[str]:
 def assert_it_answers(address: str, model: ModelVersion, folder: Path) -> None:
     images = load_dataset("digits").test.images[:20]
     content = {"data": (images.reshape(20, -1) / 255).tolist()}
-    # The container listens on all addresses; this machine is one that reaches it.
+    # The container listens on all addresses, loopback among them.
     local = re.sub("//[^:/]+", "//127.0.0.1", address)
     answer = requests.post(local, json=content, headers={"Authorization": "Bearer secret"}, timeout=30)
     assert answer.json() == model.load().predict(images).tolist()
@@ -79,28 +79,30 @@ def assert_it_answers(address: str, model: ModelVersion, folder: Path) -> None:
     assert requests.get(f"{base}/report", headers=headers, timeout=30).text == "<p>a report</p>"
 
 
-def test_it_tells_three_commands_and_a_way_without_docker(folder: Path) -> None:
-    told = commands(folder)
-    assert [line.split()[0] for line in told[:3]] == ["docker", "docker", "curl"]
-    assert "pip install -r requirements.txt" in told[3]
-    assert told[4].startswith("PYTHONPATH=mnistlib.zip venv/bin/python -m mnistlib serve ./sklearn_digits-1")
+def test_the_readme_has_three_docker_commands_and_two_without_docker(folder: Path) -> None:
+    lines = commands(folder)
+    assert [line.split()[0] for line in lines[:3]] == ["docker", "docker", "curl"]
+    assert "pip install -r requirements.txt" in lines[3]
+    assert lines[4].startswith("PYTHONPATH=mnistlib.zip venv/bin/python -m mnistlib serve ./sklearn_digits-1")
 
 
-def test_its_requirements_are_pinned_with_all_that_they_need(folder: Path) -> None:
+def test_requirements_and_their_dependencies_are_pinned(folder: Path) -> None:
     lines = (folder / "requirements.txt").read_text().splitlines()
     assert all("==" in line for line in lines)
     names = {line.partition("==")[0] for line in lines}
     assert {"numpy", "starlette", "uvicorn", "requests", "anyio", "click"} <= names
-    assert "mnistlib" not in names  # which comes as an archive
+    assert "mnistlib" not in names  # it is an archive in the folder
 
 
-def test_its_command_serves_from_what_is_in_the_folder(folder: Path, model: ModelVersion) -> None:
+def test_the_containers_command_serves_from_the_folder(folder: Path, model: ModelVersion) -> None:
     with started(sys.executable, folder, words_of_container(folder)) as address:
         assert_it_answers(address, model, folder)
 
 
 @pytest.mark.slow
-def test_its_command_serves_in_a_fresh_virtual_environment(folder: Path, model: ModelVersion, tmp_path: Path) -> None:
+def test_the_containers_command_serves_in_a_fresh_virtual_environment(
+    folder: Path, model: ModelVersion, tmp_path: Path
+) -> None:
     venv.create(tmp_path / "venv", with_pip=True)
     python = str(tmp_path / "venv/bin/python")
     pip = shlex.split(re.sub(r"^.*&& venv/bin/", "", commands(folder)[3]))
@@ -109,7 +111,7 @@ def test_its_command_serves_in_a_fresh_virtual_environment(folder: Path, model: 
         assert_it_answers(address, model, folder)
 
 
-def test_a_folder_that_holds_something_is_left_alone(model: ModelVersion, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_empty_is_left_unchanged(model: ModelVersion, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(DeploymentError, match="is not empty: name a new or an empty folder"):
         export_service(model, tmp_path)
@@ -121,7 +123,7 @@ def test_an_empty_folder_is_filled(model: ModelVersion, tmp_path: Path) -> None:
     assert (export_service(model, tmp_path / "service") / "Dockerfile").is_file()
 
 
-def test_nothing_is_left_of_an_export_that_fails(model: ModelVersion, tmp_path: Path) -> None:
+def test_a_failed_export_leaves_no_files(model: ModelVersion, tmp_path: Path) -> None:
     from dataclasses import replace
 
     with pytest.raises(Exception, match="was changed after it was registered"):
@@ -129,7 +131,7 @@ def test_nothing_is_left_of_an_export_that_fails(model: ModelVersion, tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_pinned_is_what_is_installed() -> None:
+def test_pinned_versions_are_the_installed_ones() -> None:
     import numpy as np
 
     assert f"numpy=={np.__version__}" in pinned(("scikit-learn",))

@@ -1,4 +1,4 @@
-"""What a deployed service runs, without a service around it."""
+"""Entry script of a deployed service, mostly without a server."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ModelVersion:
 
 @dataclass(frozen=True)
 class Place:
-    """What is shipped, and where the server brings the model."""
+    """Folders of the shipped files and of the model."""
 
     shipped: Path
     models: Path
@@ -63,20 +63,20 @@ def started(place: Place) -> Entry:
     return entry
 
 
-def test_it_answers_the_tutorials_request_with_a_list_of_labels(place: Place, model: ModelVersion) -> None:
+def test_the_tutorials_request_gets_a_list_of_labels(place: Place, model: ModelVersion) -> None:
     answer = started(place).run(REQUEST)
     assert answer == model.load().predict(IMAGES).tolist()
     assert json.loads(json.dumps(answer)) == answer
 
 
-def test_it_says_at_the_start_what_answers(
+def test_the_start_message_names_the_model(
     place: Place, model: ModelVersion, capsys: pytest.CaptureFixture[str]
 ) -> None:
     started(place)
     assert f"answers with model digits:1, SHA-256 {model.sha256}" in capsys.readouterr().out
 
 
-def test_the_shipped_folder_needs_nothing_of_this_package_installed(place: Place, model: ModelVersion) -> None:
+def test_the_shipped_folder_works_without_this_package_installed(place: Place, model: ModelVersion) -> None:
     code = (
         "import importlib.util, sys\n"
         f"spec = importlib.util.spec_from_file_location('score', {str(place.shipped / ENTRY_SCRIPT)!r})\n"
@@ -94,14 +94,14 @@ def test_the_shipped_folder_needs_nothing_of_this_package_installed(place: Place
     assert last == f"{model.load().predict(IMAGES).tolist()} {place.shipped / 'mnistlib.zip/mnistlib/__init__.py'}"
 
 
-def test_another_file_than_was_deployed_is_not_read(place: Place, model: ModelVersion) -> None:
+def test_a_file_that_differs_from_the_deployed_one_is_refused(place: Place, model: ModelVersion) -> None:
     (place.models / "digits" / model.file).write_bytes(b"cposix\nsystem\n(S'false'\ntR.")
     with pytest.raises(ModelError, match=f"digits:1 was changed .*expected SHA-256 {model.sha256}"):
         place.entry.init()
 
 
 @pytest.mark.parametrize("files", [[], ["a.pkl", "b.pkl"]])
-def test_a_model_that_is_not_one_file_is_refused(place: Place, model: ModelVersion, files: list[str]) -> None:
+def test_a_model_that_is_not_exactly_one_file_is_refused(place: Place, model: ModelVersion, files: list[str]) -> None:
     (place.models / "digits" / model.file).unlink()
     for name in files:
         (place.models / name).write_bytes(b"")
@@ -109,15 +109,15 @@ def test_a_model_that_is_not_one_file_is_refused(place: Place, model: ModelVersi
         place.entry.init()
 
 
-def test_a_model_without_a_description_answers_too(place: Place, model: ModelVersion) -> None:
-    told = ServedDescription(model="digits:1", file=model.file, sha256=model.sha256, origin=None)
-    (place.shipped / "service.json").write_text(told.to_json())
+def test_a_model_without_a_description_is_served(place: Place, model: ModelVersion) -> None:
+    description = ServedDescription(model="digits:1", file=model.file, sha256=model.sha256, origin=None)
+    (place.shipped / "service.json").write_text(description.to_json())
     assert started(place).run(REQUEST) == model.load().predict(IMAGES).tolist()
 
 
-def test_what_is_told_of_a_model_comes_back_from_json(model: ModelVersion) -> None:
-    told = ServedDescription(model="digits:1", file=model.file, sha256=model.sha256, origin=model.origin)
-    assert ServedDescription.from_json(told.to_json()) == told
+def test_a_served_description_is_unchanged_by_json(model: ModelVersion) -> None:
+    description = ServedDescription(model="digits:1", file=model.file, sha256=model.sha256, origin=model.origin)
+    assert ServedDescription.from_json(description.to_json()) == description
 
 
 BAD: list[tuple[str, int, str, str | None]] = [
@@ -131,19 +131,19 @@ BAD: list[tuple[str, int, str, str | None]] = [
 
 
 @pytest.mark.parametrize(("raw", "status", "code", "where"), BAD, ids=[code for _, _, code, _ in BAD])
-def test_a_bad_request_is_answered_with_status_and_reason_by_the_servers_own_class(
+def test_a_bad_request_gets_status_and_reason_in_the_servers_response_class(
     place: Place, raw: str, status: int, code: str, where: str | None
 ) -> None:
     pytest.importorskip(SERVER, reason="azureml-inference-server-http is not installed")
     answer: Any = started(place).run(raw)
     assert (answer.status_code, answer.mimetype) == (status, "application/json")
-    told = json.loads(answer.get_data())["error"]
-    assert told["code"] == code
-    assert told["message"]
-    assert where is None or told["where"] == where
+    error = json.loads(answer.get_data())["error"]
+    assert error["code"] == code
+    assert error["message"]
+    assert where is None or error["where"] == where
 
 
-def test_microsofts_server_answers_with_what_is_shipped(place: Place, model: ModelVersion) -> None:
+def test_microsofts_server_serves_the_shipped_folder(place: Place, model: ModelVersion) -> None:
     pytest.importorskip(SERVER, reason="azureml-inference-server-http is not installed")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -174,7 +174,7 @@ def until_it_listens(port: int, server: "subprocess.Popen[bytes]") -> None:
             return
 
 
-def test_without_such_a_class_a_bad_request_is_an_error_with_the_reason(
+def test_without_a_response_class_a_bad_request_raises_the_reason(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in (SERVER, "azureml.contrib.services.aml_response"):
@@ -183,7 +183,7 @@ def test_without_such_a_class_a_bad_request_is_an_error_with_the_reason(
         started(place).run('{"data": []}')
 
 
-def test_the_shipment_is_small_and_of_an_unchanged_model_the_same(model: ModelVersion) -> None:
+def test_the_shipment_is_small_and_the_same_for_an_unchanged_model(model: ModelVersion) -> None:
     shipment = stage_service(model)
     assert set(shipment.files) == {ENTRY_SCRIPT, "service.json", "mnistlib.zip"}
     assert sum(shipment.sizes.values()) < 1e6

@@ -1,4 +1,4 @@
-"""What a service says of itself: its health, its counts, its description, and the page."""
+"""Other paths of a service: health, metrics, description, model facts, report and page."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +14,11 @@ from tests.serving.servers import IDX, JSON, Server, idx, need_the_extra, refusa
 PATHS = {"/", "/score", "/look", "/model", "/report", "/health", "/metrics", "/swagger.json"}
 
 
-def test_health_says_what_answers(server: Server) -> None:
+def test_health_names_the_model_and_the_server(server: Server) -> None:
     answer = server.get("/health")
     assert answer.headers["Content-Type"] == JSON
     assert answer.json() == {"status": "ok", "model": "digits:2", "server": f"mnistlib {mnistlib.__version__}"}
-    assert "server" not in answer.headers  # which version of which server it is, is nobody's business
+    assert "server" not in answer.headers  # the HTTP server and its version are not disclosed
 
 
 def test_metrics_count_requests_by_path_and_status(server: Server) -> None:
@@ -42,10 +42,10 @@ def test_metrics_count_rows_and_time(server: Server, digits: Dataset) -> None:
     server.post(idx(digits.test.images[:100]), IDX)
     assert [server.count(name) for name in names] == [before[0] + 100, before[1] + 1]
     assert server.count("mnistlib_request_seconds_count", path="/score") == seconds + 1
-    assert server.count("mnistlib_requests_in_progress") == 1  # the one that asks
+    assert server.count("mnistlib_requests_in_progress") == 1  # the request for the metrics itself
 
 
-def test_metrics_are_what_prometheus_reads_and_of_few_names_whatever_is_asked(server: Server) -> None:
+def test_metrics_are_prometheus_text_with_a_fixed_set_of_paths(server: Server) -> None:
     from prometheus_client.parser import text_string_to_metric_families
 
     for number in range(50):
@@ -58,7 +58,7 @@ def test_metrics_are_what_prometheus_reads_and_of_few_names_whatever_is_asked(se
     assert paths <= PATHS | {"other"}
 
 
-def test_the_description_names_every_path_and_every_refusal(server: Server) -> None:
+def test_the_openapi_description_has_every_path_and_every_error(server: Server) -> None:
     content = server.get("/swagger.json").json()
     assert content["openapi"].startswith("3.1")
     assert set(content["paths"]) == PATHS
@@ -69,7 +69,7 @@ def test_the_description_names_every_path_and_every_refusal(server: Server) -> N
     assert (row["minItems"], row["maxItems"], row["items"]["maximum"]) == (64, 64, 1)
 
 
-def test_the_description_of_a_model_that_takes_numbers_promises_no_pictures(
+def test_the_openapi_description_has_no_pictures_for_a_model_without_images(
     server_of: Callable[[str], Server],
 ) -> None:
     paths = server_of("iris").get("/swagger.json").json()["paths"]
@@ -86,32 +86,30 @@ def test_the_page_may_load_nothing_from_elsewhere(server: Server) -> None:
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_the_model_is_told_for_the_page(server: Server, server_of: Callable[[str], Server]) -> None:
-    told = server.get("/model").json()
-    assert (told["model"], told["shape"], told["trained_on"]) == ("digits:2", [8, 8], "digits")
-    assert told["classes"] == list("0123456789")
-    assert len(told["weights"]) == 10
-    assert 0.8 < told["metrics"]["accuracy"] <= 1
+def test_the_model_path_returns_the_facts_for_the_page(server: Server, server_of: Callable[[str], Server]) -> None:
+    facts = server.get("/model").json()
+    assert (facts["model"], facts["shape"], facts["trained_on"]) == ("digits:2", [8, 8], "digits")
+    assert facts["classes"] == list("0123456789")
+    assert len(facts["weights"]) == 10
+    assert 0.8 < facts["metrics"]["accuracy"] <= 1
     assert np.shape(server_of("iris").get("/model").json()["weights"]) == (3, 4)
     other = server_of("svc").get("/model").json()
     assert (other["shape"], other["weights"], other["report"]) == (None, None, False)
 
 
-def test_the_report_is_that_of_the_run_and_told_missing_where_there_is_none(
-    server: Server, server_of: Callable[[str], Server]
-) -> None:
+def test_report_is_that_of_the_run_or_404(server: Server, server_of: Callable[[str], Server]) -> None:
     answer = server.get("/report")
     assert answer.headers["Content-Type"].startswith("text/html")
     assert server.get("/model").json()["run_id"] in answer.text
     refusal(server_of("svc").get("/report"), 404, "report")
 
 
-def test_the_report_may_load_and_run_nothing_where_it_is_opened_by_itself(server: Server) -> None:
+def test_a_report_opened_by_itself_may_load_and_run_nothing(server: Server) -> None:
     policy = server.get("/report").headers["Content-Security-Policy"]
     assert policy.startswith("sandbox; default-src 'none';")
 
 
-def test_a_report_is_made_once_however_many_ask() -> None:
+def test_a_report_is_created_once_for_many_requests() -> None:
     need_the_extra()
     import asyncio
 
@@ -131,7 +129,7 @@ def test_a_report_is_made_once_however_many_ask() -> None:
     assert made == [1]
 
 
-def test_head_is_answered_without_a_body(server: Server) -> None:
+def test_a_head_request_gets_no_body(server: Server) -> None:
     answer = server.session.head(server.url("/health"), timeout=60)
     assert (answer.status_code, answer.content) == (200, b"")
 
@@ -141,7 +139,7 @@ SOAK = 100_000
 
 
 def soak(server: Server, digits: Dataset, count: int) -> int:
-    """Ask all kinds of requests; return by how many bytes the server has grown since it was warm."""
+    """Send requests of all kinds; return the growth of the server's memory since warm-up, in bytes."""
     from tests.serving.servers import PNG, digit_picture
 
     images = digits.test.images
@@ -171,12 +169,12 @@ def soak(server: Server, digits: Dataset, count: int) -> int:
     return server.memory() - before
 
 
-def test_thousands_of_requests_of_all_kinds_leave_the_memory_as_it_was(server: Server, digits: Dataset) -> None:
+def test_thousands_of_requests_leak_no_memory(server: Server, digits: Dataset) -> None:
     assert soak(server, digits, REQUESTS) < 3 * 2**20
 
 
 @pytest.mark.slow
-def test_an_hour_of_requests_leaves_the_memory_as_it_was(runs_folder: Path, tmp_path: Path, digits: Dataset) -> None:
+def test_an_hour_of_requests_leaks_no_memory(runs_folder: Path, tmp_path: Path, digits: Dataset) -> None:
     from tests.serving.servers import serving
 
     with serving(tmp_path, "digits", "--runs", runs_folder) as server:

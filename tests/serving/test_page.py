@@ -25,7 +25,7 @@ from tests.serving.pages import (
     Watched,
     app_of,
     app_of_model,
-    complaints,
+    browser_errors,
     draw,
     ink,
     press,
@@ -37,7 +37,7 @@ from tests.serving.pages import (
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> LocalRun:
-    """Give a run of the small digits, 8 x 8 pixels."""
+    """A run on the small digits, 8 x 8 pixels."""
     run = LocalBackend(tmp_path_factory.mktemp("runs")).submit(TrainJob(dataset="digits", regularization=0.5))
     run.wait()
     return run
@@ -49,7 +49,7 @@ def address(run: LocalRun) -> Iterator[str]:
         yield address
 
 
-def test_the_page_is_one_document_that_only_its_own_script_runs_in() -> None:
+def test_the_policy_of_the_page_allows_only_its_own_script() -> None:
     page, policy = make_page().decode(), content_security_policy()
     assert page.count("<script") == page.count("</script>") == 1
     assert "default-src 'none'" in policy
@@ -58,7 +58,7 @@ def test_the_page_is_one_document_that_only_its_own_script_runs_in() -> None:
 
 
 @pytest.mark.mnist
-def test_of_a_hundred_digits_drawn_at_least_ninety_come_out_right(
+def test_at_least_ninety_of_a_hundred_drawn_digits_are_recognised(
     browser: Any, mnist_folder: Path, tmp_path: Path
 ) -> None:
     job = TrainJob(dataset="mnist", data_folder=str(mnist_folder.parent), regularization=0.8)
@@ -79,7 +79,7 @@ def test_of_a_hundred_digits_drawn_at_least_ninety_come_out_right(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_all_that_the_page_has_is_shown_without_a_complaint(browser: Any, address: str, scheme: str) -> None:
+def test_the_page_shows_every_part_without_browser_errors(browser: Any, address: str, scheme: str) -> None:
     look(browser, address, scheme=scheme)
     draw(browser, SEVEN)
     wait(browser, ANSWERED)
@@ -89,7 +89,7 @@ def test_all_that_the_page_has_is_shown_without_a_complaint(browser: Any, addres
     assert browser.execute_script(seen) == [8, 20]
     assert "digits:1" in text(browser, "facts")
     assert (brightness(browser) < 0.1) == (scheme == "dark")
-    assert complaints(browser) == []
+    assert browser_errors(browser) == []
 
 
 def test_no_request_leaves_the_server_of_the_page(browser: Any, address: str) -> None:
@@ -102,7 +102,7 @@ def test_no_request_leaves_the_server_of_the_page(browser: Any, address: str) ->
     assert asked == {address, f"{address}model", f"{address}look", f"{address}report"}
 
 
-def test_the_sums_of_the_classes_are_what_makes_the_model_so_sure(browser: Any, address: str) -> None:
+def test_the_shown_sums_give_the_shown_probability(browser: Any, address: str) -> None:
     look(browser, address)
     draw(browser, UNCLEAR)
     wait(browser, ANSWERED)
@@ -144,7 +144,7 @@ def test_a_keyboard_is_enough_to_draw(browser: Any, address: str) -> None:
     assert ink(browser) == 0
 
 
-def test_a_pen_that_is_down_goes_on_after_an_undo(browser: Any, address: str) -> None:
+def test_a_pen_that_is_down_still_draws_after_an_undo(browser: Any, address: str) -> None:
     from selenium.webdriver.common.keys import Keys
 
     look(browser, address)
@@ -190,20 +190,20 @@ def test_arrows_go_from_tab_to_tab_and_the_report_is_shown_with_its_styles(brows
     wait(browser, "[...document.querySelector('iframe').contentDocument.images].every((image) => image.naturalWidth)")
     press(browser, Keys.ARROW_LEFT)
     assert browser.execute_script("return document.getElementById('draw').checkVisibility()")
-    assert complaints(browser) == []
+    assert browser_errors(browser) == []
 
 
-def test_one_question_at_a_time_and_the_last_is_of_the_drawing_as_it_is(browser: Any, run: LocalRun) -> None:
+def test_requests_are_sequential_and_the_last_has_the_final_drawing(browser: Any, run: LocalRun) -> None:
     app = Watched(app_of(run))
     with serving(app) as address:
         look(browser, address)
         draw(browser, [[(0.5, 0.1 + 0.02 * step)] for step in range(40)])
         wait(browser, ANSWERED)
-    assert app.most_asked == 1
+    assert app.most_active == 1
     assert np.flatnonzero((app.last() < 128).any(axis=1))[-1] == pytest.approx(280 * (0.1 + 0.02 * 39 + 0.04), abs=2)
 
 
-def test_what_is_sent_depends_on_no_screen(browser: Any, run: LocalRun) -> None:
+def test_the_picture_does_not_depend_on_the_screen(browser: Any, run: LocalRun) -> None:
     app, pictures = Watched(app_of(run)), []
     with serving(app) as address:
         for width, density, scheme in ((DESKTOP, 1, "light"), (PHONE, 3, "dark")):
@@ -215,7 +215,7 @@ def test_what_is_sent_depends_on_no_screen(browser: Any, run: LocalRun) -> None:
     assert np.abs(pictures[0] - pictures[1]).mean() < 2
 
 
-def test_a_service_with_a_token_is_asked_with_it(browser: Any, run: LocalRun) -> None:
+def test_the_page_asks_for_a_token_and_sends_it(browser: Any, run: LocalRun) -> None:
     with serving(app_of(run, token="right")) as address:
         look(browser, address)
         wait(browser, "document.activeElement.id === 'token'")
@@ -227,10 +227,10 @@ def test_a_service_with_a_token_is_asked_with_it(browser: Any, run: LocalRun) ->
         browser.execute_script("document.getElementById('report-tab').click()")
         wait(browser, "document.querySelector('iframe')?.contentDocument.querySelector('h1')")
         browser.refresh()
-        wait(browser, READY)  # for as long as the tab is open it is not asked for again
+        wait(browser, READY)  # the token is kept while the tab is open
 
 
-def test_a_server_that_goes_away_and_comes_back_answers_the_drawing_as_it_is(browser: Any, run: LocalRun) -> None:
+def test_after_a_restart_the_server_scores_the_current_drawing(browser: Any, run: LocalRun) -> None:
     with serving(app_of(run)) as address:
         look(browser, address)
         draw(browser, ONE)
@@ -244,7 +244,7 @@ def test_a_server_that_goes_away_and_comes_back_answers_the_drawing_as_it_is(bro
         assert not browser.execute_script("return document.getElementById('trouble').checkVisibility()")
 
 
-def test_a_server_that_is_busy_is_asked_again(browser: Any, run: LocalRun) -> None:
+def test_the_page_retries_while_the_server_is_busy(browser: Any, run: LocalRun) -> None:
     with serving(app_of(run, most_waiting=0)) as address:
         look(browser, address)
         draw(browser, SEVEN)
@@ -255,7 +255,7 @@ def test_a_server_that_is_busy_is_asked_again(browser: Any, run: LocalRun) -> No
         assert text(browser, "label") == "7"
 
 
-def test_a_model_of_no_images_says_so_in_place_of_the_sheet(browser: Any, run: LocalRun) -> None:
+def test_a_model_without_images_has_a_note_instead_of_the_sheet(browser: Any, run: LocalRun) -> None:
     classifier = load_model(run.path / OUTPUTS).classifier
     with serving(app_of_model(SavedModel(classifier, None))) as address:
         look(browser, address)
@@ -264,7 +264,7 @@ def test_a_model_of_no_images_says_so_in_place_of_the_sheet(browser: Any, run: L
         assert not browser.execute_script("return document.getElementById('sheet').checkVisibility()")
 
 
-def test_a_model_that_knows_some_classes_is_shown_with_their_names(browser: Any, run: LocalRun) -> None:
+def test_a_model_of_some_classes_is_shown_with_their_names(browser: Any, run: LocalRun) -> None:
     from sklearn.linear_model import LogisticRegression
 
     train = load_dataset("digits").train
@@ -280,7 +280,7 @@ def test_a_model_that_knows_some_classes_is_shown_with_their_names(browser: Any,
         assert browser.execute_script(names) == ["1", "4", "7"]
 
 
-def test_what_a_model_can_not_say_is_left_out(browser: Any, run: LocalRun) -> None:
+def test_weights_and_probabilities_are_hidden_if_the_model_has_none(browser: Any, run: LocalRun) -> None:
     saved = load_model(run.path / OUTPUTS)
     with serving(app_of_model(SavedModel(Unsure(saved.classifier), saved.description))) as address:
         look(browser, address)

@@ -1,4 +1,4 @@
-"""The process of ``mnistlib serve``: where it listens, who may ask, and how it ends."""
+"""Process of ``mnistlib serve``: socket, token and shutdown."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ ROW = {"data": [[0.0] * 64]}
 
 
 def refused(*arguments: object, status: int = 1, **variables: str) -> str:
-    """The one line that a server says which does not start."""
+    """Return the one-line error of a server that does not start."""
     need_the_extra()
     words = command("serve", *arguments)
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, env=environment(**variables), check=False)
@@ -32,7 +32,7 @@ def refused(*arguments: object, status: int = 1, **variables: str) -> str:
     return line
 
 
-def test_sigterm_finishes_what_is_in_flight_takes_nothing_new_and_ends_with_0(
+def test_sigterm_finishes_open_requests_refuses_new_ones_and_exits_with_0(
     blocking: Callable[..., AbstractContextManager[Busy]],
 ) -> None:
     with blocking() as busy:
@@ -56,7 +56,7 @@ def _is_closed(server: Server) -> bool:
     return False
 
 
-def test_sigterm_finishes_a_body_that_is_still_coming(tmp_path: Path, runs_folder: Path) -> None:
+def test_sigterm_waits_for_an_incomplete_body(tmp_path: Path, runs_folder: Path) -> None:
     with serving(tmp_path, "digits", "--runs", runs_folder) as server, server.connect() as connection:
         connection.sendall(head(len(GOOD)) + GOOD[:40])
         until(lambda: server.count("mnistlib_requests_in_progress") == 2, "a request in progress")
@@ -67,30 +67,30 @@ def test_sigterm_finishes_a_body_that_is_still_coming(tmp_path: Path, runs_folde
         assert server.process.wait(30) == 0
 
 
-def test_a_body_that_stands_still_does_not_keep_it_from_ending(tmp_path: Path, runs_folder: Path) -> None:
+def test_a_stalled_body_does_not_block_the_shutdown(tmp_path: Path, runs_folder: Path) -> None:
     with serving(tmp_path, "digits", "--runs", runs_folder) as server, server.connect() as connection:
         connection.sendall(head(len(GOOD)) + GOOD[:40])
         until(lambda: server.count("mnistlib_requests_in_progress") == 2, "a request in progress")
         server.process.send_signal(signal.SIGTERM)
-        # Well before a body's time is over, and the server's own.
+        # Well before the timeouts of bodies and of the shutdown.
         assert server.process.wait(15) == 0
         assert answer_of(connection)[0] == 408
 
 
-def test_connections_that_ask_nothing_do_not_keep_it_from_ending(tmp_path: Path, runs_folder: Path) -> None:
+def test_idle_connections_do_not_block_the_shutdown(tmp_path: Path, runs_folder: Path) -> None:
     with serving(tmp_path, "digits", "--runs", runs_folder) as server, server.connect() as silent:
         server.get("/health")
         assert server.end() == 0
         assert silent.recv(1) == b""
 
 
-def test_ctrl_c_ends_it_as_it_ends_any_command(tmp_path: Path, runs_folder: Path) -> None:
+def test_ctrl_c_ends_the_server_like_any_command(tmp_path: Path, runs_folder: Path) -> None:
     with serving(tmp_path, "digits", "--runs", runs_folder) as server:
         assert server.end(signal.SIGINT) == 130
         assert server.log.read_text().splitlines()[-1] == "mnistlib: interrupted"
 
 
-def test_a_person_is_told_where_to_draw(runs_folder: Path) -> None:
+def test_text_output_has_the_address_of_the_page(runs_folder: Path) -> None:
     need_the_extra()
     words = command("serve", "digits", "--runs", runs_folder, "--port", "0")
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment()) as process:
@@ -101,14 +101,14 @@ def test_a_person_is_told_where_to_draw(runs_folder: Path) -> None:
     assert line.startswith("serving digits:2: draw on http://127.0.0.1:")
 
 
-def test_what_is_printed_says_where_it_listens(server: Server) -> None:
+def test_json_output_has_the_addresses(server: Server) -> None:
     assert server.about["model"] == "digits:2"
     assert server.about["pid"] == server.process.pid
     assert server.uri.startswith("http://127.0.0.1:")
     assert server.about["page"] == server.url("/")
 
 
-def test_a_port_that_is_taken_is_told_in_one_line(runs_folder: Path, server: Server) -> None:
+def test_the_error_for_a_used_port_is_one_line(runs_folder: Path, server: Server) -> None:
     port = server.address[1]
     line = refused("digits", "--runs", runs_folder, "--port", port)
     assert f"127.0.0.1 port {port}" in line
@@ -124,34 +124,34 @@ def test_a_port_that_is_taken_is_told_in_one_line(runs_folder: Path, server: Ser
         (("--host", ""), "--token"),
     ],
 )
-def test_where_it_can_or_may_not_listen_is_told_in_one_line(
+def test_the_error_for_a_bad_or_unprotected_host_is_one_line(
     runs_folder: Path, arguments: tuple[str, ...], said: str
 ) -> None:
     assert said in refused("digits", "--runs", runs_folder, *arguments)
 
 
 @pytest.mark.parametrize("port", ["99999", "-1", "http"])
-def test_a_port_that_is_none_is_wrong_usage(port: str) -> None:
+def test_an_invalid_port_is_wrong_usage(port: str) -> None:
     done = subprocess.run(command("serve", "m", "--port", port), capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert "expected a number from 0 to 65535" in done.stderr
 
 
-def test_an_empty_token_protects_nothing(runs_folder: Path) -> None:
+def test_an_empty_token_does_not_count_as_a_token(runs_folder: Path) -> None:
     assert "--token" in refused("digits", "--runs", runs_folder, "--host", "0.0.0.0", MNISTLIB_TOKEN="")
     assert "--token" in refused("digits", "--runs", runs_folder, "--host", "0.0.0.0", "--token", "")
 
 
-def test_a_model_that_is_not_there_is_told_in_one_line(runs_folder: Path) -> None:
+def test_the_error_for_a_missing_model_is_one_line(runs_folder: Path) -> None:
     assert "no registered model, no file and no run" in refused("nosuch", "--runs", runs_folder)
     assert "it has 1, 2" in refused("digits:7", "--runs", runs_folder)
 
 
-def test_a_pickle_of_unknown_origin_needs_a_word_of_trust(model_file: Callable[[str], Path]) -> None:
+def test_a_pickle_of_unknown_origin_needs_trust(model_file: Callable[[str], Path]) -> None:
     assert "--trust" in refused(model_file("iris"))
 
 
-def test_what_is_no_classifier_is_told_in_one_line(tmp_path: Path) -> None:
+def test_the_error_for_a_file_without_a_classifier_is_one_line(tmp_path: Path) -> None:
     import joblib
 
     joblib.dump([1, 2], tmp_path / "list.joblib")
@@ -164,13 +164,13 @@ def test_what_is_no_classifier_is_told_in_one_line(tmp_path: Path) -> None:
 def guarded(
     request: pytest.FixtureRequest, runs_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    """A server that others may reach, and that wants a token."""
+    """A server on all addresses that needs a token."""
     arguments = ["digits", "--runs", runs_folder, "--host", "0.0.0.0"]
     if request.param == "option":
         arguments += ["--token", TOKEN]
     variables = {"MNISTLIB_TOKEN": TOKEN} if request.param == "variable" else {}
     with serving(tmp_path_factory.mktemp("guarded"), *arguments, variables=variables) as server:
-        # It names this machine as others know it; the tests stay on loopback.
+        # Its URI has the name of this machine; the tests use loopback.
         server.uri = f"http://127.0.0.1:{server.address[1]}/score"
         yield server
 
@@ -179,7 +179,7 @@ def bearer(token: str, scheme: str = "Bearer") -> dict[str, Any]:
     return {"Authorization": f"{scheme} {token}".encode()}
 
 
-def test_whoever_has_the_token_is_answered(guarded: Server) -> None:
+def test_requests_with_the_token_are_answered(guarded: Server) -> None:
     for scheme in ("Bearer", "bearer"):
         assert guarded.post(ROW, headers=bearer(TOKEN, scheme)).ok
     assert guarded.get("/metrics", headers=bearer(TOKEN)).ok
@@ -200,7 +200,7 @@ def test_whoever_has_the_token_is_answered(guarded: Server) -> None:
     ],
     ids=range(9),
 )
-def test_whoever_has_not_is_refused_everywhere_but_where_it_is_open(guarded: Server, headers: dict[str, Any]) -> None:
+def test_requests_without_the_token_are_refused_except_on_open_paths(guarded: Server, headers: dict[str, Any]) -> None:
     for path in ("/score", "/look"):
         answer = guarded.post(ROW, path=path, headers=headers)
         refusal(answer, 401, "token")
@@ -211,7 +211,7 @@ def test_whoever_has_not_is_refused_everywhere_but_where_it_is_open(guarded: Ser
     assert guarded.get("/", headers=headers).ok
 
 
-def test_the_token_is_in_no_log_and_no_count(guarded: Server) -> None:
+def test_the_token_is_neither_in_the_log_nor_in_the_metrics(guarded: Server) -> None:
     guarded.post(b"{", headers=bearer(TOKEN))
     guarded.post(ROW, headers=bearer(TOKEN + "x"))
     for text in (guarded.log.read_text(), guarded.get("/metrics", headers=bearer(TOKEN)).text):
@@ -219,13 +219,13 @@ def test_the_token_is_in_no_log_and_no_count(guarded: Server) -> None:
         assert "token-with" not in text
 
 
-def test_no_auth_said_out_loud_lets_anybody_ask(runs_folder: Path, tmp_path: Path) -> None:
+def test_no_auth_switches_the_token_off(runs_folder: Path, tmp_path: Path) -> None:
     arguments = ["digits", "--runs", runs_folder, "--host", "0.0.0.0", "--no-auth"]
     with serving(tmp_path, *arguments, variables={"MNISTLIB_TOKEN": TOKEN}) as server:
         assert requests.post(f"http://127.0.0.1:{server.address[1]}/score", json=ROW, timeout=30).ok
 
 
-def test_it_listens_on_this_machine_only_unless_told_otherwise(server: Server) -> None:
+def test_the_default_host_is_loopback(server: Server) -> None:
     others = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
     for host in others - {"127.0.0.1"}:
         if str(host).startswith("127."):
@@ -234,6 +234,6 @@ def test_it_listens_on_this_machine_only_unless_told_otherwise(server: Server) -
             socket.create_connection((str(host), server.address[1]), timeout=5)
 
 
-def test_it_needs_no_home_no_terminal_and_no_input(runs_folder: Path, tmp_path: Path) -> None:
+def test_a_server_needs_no_home_terminal_or_input(runs_folder: Path, tmp_path: Path) -> None:
     with serving(tmp_path, "digits", "--runs", runs_folder, variables={"HOME": os.devnull}) as server:
         assert server.post(ROW).ok

@@ -1,16 +1,12 @@
-"""What happens while the model is busy: a queue, refusals when it is full, and one call for all that wait."""
+"""Queue of a busy model: refusals when it is full, and one call for all waiting requests."""
 
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from threading import Thread
 from typing import Any
 
 import numpy as np
-import pytest
 
-from mnistlib.errors import ScoringError
-from mnistlib.models.client import JSON, ScoringClient
 from tests.serving.busy import Busy
 from tests.serving.servers import refusal, until
 
@@ -23,7 +19,7 @@ def test_requests_that_arrive_together_are_scored_together(blocking: Blocking) -
         busy.wait_for_the_call(1)
         for rows in range(1, 16):
             busy.ask(rows)
-        until(lambda: busy.in_progress() == 17, "all requests in line")  # with the one that asks
+        until(lambda: busy.in_progress() == 17, "all requests in line")  # with the request for the metrics
         busy.let_go()
         assert busy.answers() == [(200, [1]), *((200, [1] * rows) for rows in range(1, 16))]
         assert busy.calls() == [1, sum(range(1, 16))]
@@ -32,7 +28,7 @@ def test_requests_that_arrive_together_are_scored_together(blocking: Blocking) -
         assert busy.server.count("mnistlib_rows_scored_total") == 121
 
 
-def test_a_full_queue_refuses_at_once_and_works_again_when_it_is_empty(blocking: Blocking) -> None:
+def test_a_full_queue_refuses_at_once_and_recovers_when_empty(blocking: Blocking) -> None:
     with blocking("--most-waiting", 3) as busy:
         busy.ask()
         busy.wait_for_the_call(1)
@@ -49,7 +45,7 @@ def test_a_full_queue_refuses_at_once_and_works_again_when_it_is_empty(blocking:
             assert busy.server.post({"data": [[0, 1]]}).json() == [1]
 
 
-def test_one_that_waits_and_leaves_takes_nothing_from_the_others(blocking: Blocking) -> None:
+def test_a_disconnected_client_does_not_affect_other_waiting_requests(blocking: Blocking) -> None:
     with blocking() as busy:
         first = busy.ask()
         busy.wait_for_the_call(1)
@@ -63,36 +59,7 @@ def test_one_that_waits_and_leaves_takes_nothing_from_the_others(blocking: Block
         assert "Traceback" not in busy.server.log.read_text()
 
 
-def test_the_client_comes_again_when_it_is_told_to(blocking: Blocking) -> None:
-    with blocking("--most-waiting", 1) as busy:
-        busy.ask()
-        busy.wait_for_the_call(1)
-        busy.ask_and_wait_until_it_is_in_line()
-        answer: list[Any] = []
-        with ScoringClient(busy.server.uri) as client:
-            asking = Thread(target=lambda: answer.append(client.ask(b'{"data": [[0, 1]]}', JSON)))
-            asking.start()
-            until(lambda: busy.server.count(path="/score", status="503") == 1, "a refusal")
-            busy.let_go()
-            asking.join(30)
-        assert answer == [[1]]
-        assert busy.answers() == [(200, [1])] * 2
-
-
-@pytest.mark.slow
-def test_the_client_says_in_the_end_what_the_service_said(blocking: Blocking) -> None:
-    with blocking("--most-waiting", 1) as busy:
-        busy.ask()
-        busy.wait_for_the_call(1)
-        busy.ask_and_wait_until_it_is_in_line()
-        with (
-            ScoringClient(busy.server.uri) as client,
-            pytest.raises(ScoringError, match="answers 503: 1 requests are waiting"),
-        ):
-            client.ask(b'{"data": [[0, 1]]}', JSON)
-
-
-def test_a_request_that_makes_the_model_fail_leaves_those_beside_it_alone() -> None:
+def test_a_request_that_makes_the_model_fail_does_not_affect_its_batch() -> None:
     from mnistlib.serving.batching import Batcher
 
     class Model:

@@ -1,4 +1,4 @@
-"""What is wrong with a request is said in one shape: status, code, message, and where."""
+"""Errors of bad requests, in one JSON schema: status, code, message and position."""
 
 import gzip
 import json
@@ -62,27 +62,27 @@ WRONG_ROWS: list[tuple[Any, str, str]] = [
 
 
 @pytest.mark.parametrize(("body", "status", "code", "where"), WRONG_JSON, ids=range(len(WRONG_JSON)))
-def test_what_is_no_json_or_no_rows_is_told_where(
+def test_invalid_json_or_rows_are_refused_with_the_position(
     server: Server, body: bytes, status: int, code: str, where: str | None
 ) -> None:
     assert refusal(server.post(body), status, code)["where"] == where
 
 
 @pytest.mark.parametrize(("rows", "code", "where"), WRONG_ROWS, ids=range(len(WRONG_ROWS)))
-def test_a_row_that_is_wrong_is_told_where(server: Server, rows: Any, code: str, where: str) -> None:
+def test_an_invalid_row_is_refused_with_the_position(server: Server, rows: Any, code: str, where: str) -> None:
     assert refusal(server.post({"data": rows}), 422, code)["where"] == where
 
 
-def test_a_number_that_json_writes_and_no_float_holds_is_out_of_range(server: Server) -> None:
+def test_a_number_beyond_the_range_of_floats_is_refused(server: Server) -> None:
     body = json.dumps({"data": [ROW]}).replace("[[0.0", "[[1e400").encode()
     assert refusal(server.post(body), 422, "range")["where"] == "data[0][0]"
 
 
-def test_pixels_from_0_to_255_are_told_what_to_do(server: Server) -> None:
+def test_the_error_for_pixels_from_0_to_255_gives_the_remedy(server: Server) -> None:
     assert "divided by 255" in refusal(server.post({"data": [[255.0] * 64]}), 422, "range")["message"]
 
 
-def test_infinity_is_refused_by_a_model_that_takes_any_number(server_of: Callable[[str], Server]) -> None:
+def test_infinity_is_refused_although_the_range_is_unlimited(server_of: Callable[[str], Server]) -> None:
     iris = server_of("iris")
     assert refusal(iris.post({"data": [[1, 2, float("inf"), 4]]}), 422, "range")["where"] == "data[0][2]"
     assert refusal(iris.post({"data": [[1, 2, 3, float("nan")]]}), 422, "nan")["where"] == "data[0][3]"
@@ -91,9 +91,7 @@ def test_infinity_is_refused_by_a_model_that_takes_any_number(server_of: Callabl
 @pytest.mark.parametrize(
     "body", [b'\xef\xbb\xbf{"data": [%s]}', b'{"data": [[7]], "data": [%s]}', b' {"x": {}, "data": [%s]}\n']
 )
-def test_a_byte_order_mark_a_key_that_comes_twice_and_more_keys_are_as_to_the_tutorials_script(
-    server: Server, body: bytes
-) -> None:
+def test_a_byte_order_mark_repeated_keys_and_extra_keys_are_accepted(server: Server, body: bytes) -> None:
     assert server.post(body % json.dumps(ROW).encode()).ok
 
 
@@ -117,7 +115,7 @@ def test_a_byte_order_mark_a_key_that_comes_twice_and_more_keys_are_as_to_the_tu
     ],
     ids=range(14),
 )
-def test_bytes_that_are_no_images_of_the_models_size_are_refused(
+def test_bytes_other_than_images_of_the_models_size_are_refused(
     server: Server, body: bytes, status: int, code: str
 ) -> None:
     refusal(server.post(body, IDX), status, code)
@@ -146,43 +144,43 @@ GOOD_PNG = png(np.pad(np.arange(36, dtype=np.uint8).reshape(6, 6), 1))
     ids=range(13),
 )
 @pytest.mark.parametrize("path", ["/score", "/look"])
-def test_a_picture_that_can_not_be_read_is_refused(
-    server: Server, path: str, body: bytes, status: int, code: str
-) -> None:
+def test_an_unreadable_picture_is_refused(server: Server, path: str, body: bytes, status: int, code: str) -> None:
     refusal(server.post(body, PNG, path=path), status, code)
 
 
 @pytest.mark.parametrize(("kind", "body"), [(IDX, idx(np.zeros((1, 2, 2), np.uint8))), (PNG, GOOD_PNG)])
-def test_a_model_that_takes_no_images_says_so(server_of: Callable[[str], Server], kind: str, body: bytes) -> None:
+def test_images_are_refused_by_a_model_without_images(
+    server_of: Callable[[str], Server], kind: str, body: bytes
+) -> None:
     assert "takes no images" in refusal(server_of("iris").post(body, kind), 422, "shape")["message"]
 
 
 @pytest.mark.parametrize(
     "kind", ["text/plain", "", "application/x-www-form-urlencoded", "image/jpeg", "multipart/form-data"]
 )
-def test_another_content_type_is_not_taken_and_told_which_are(server: Server, kind: str) -> None:
+def test_the_error_for_an_unsupported_content_type_lists_the_supported_ones(server: Server, kind: str) -> None:
     message = refusal(server.post(b"{}", kind), 415, "media_type")["message"]
     assert JSON in message
     refusal(server.post(b"{}", kind, path="/look"), 415, "media_type")
 
 
-def test_only_pictures_are_looked_at(server: Server) -> None:
+def test_the_look_path_accepts_pictures_only(server: Server) -> None:
     refusal(server.post({"data": [ROW]}, path="/look"), 415, "media_type")
 
 
-def test_a_body_that_is_packed_by_http_is_not_taken(server: Server) -> None:
+def test_a_content_encoding_is_refused(server: Server) -> None:
     packed = gzip.compress(json.dumps({"data": [ROW]}).encode())
     assert "gzip" in refusal(server.post(packed, headers={"Content-Encoding": "gzip"}), 415, "encoding")["message"]
     assert server.post({"data": [ROW]}, headers={"Content-Encoding": "identity"}).ok
 
 
 @pytest.mark.parametrize("query", ["proba=2", "proba=", "proba=true", "proba=1&proba=0", "proba=%ff", "proba=%00"])
-def test_a_query_that_means_nothing_is_refused(server: Server, query: str) -> None:
+def test_an_invalid_query_is_refused(server: Server, query: str) -> None:
     assert refusal(server.post({"data": [ROW]}, path=f"/score?{query}"), 422, "query")["where"] == "proba"
 
 
 @pytest.mark.parametrize("path", ["/nosuch", "/score/", "//score", "/../etc/passwd", "/score%00", "/%ff%0a", "/SCORE"])
-def test_a_path_that_is_not_known_is_refused_and_not_redirected(server: Server, path: str) -> None:
+def test_an_unknown_path_is_refused_and_not_redirected(server: Server, path: str) -> None:
     refusal(server.post(b"", path=path, allow_redirects=False), 404, "path")
 
 
@@ -190,16 +188,14 @@ def test_a_path_that_is_not_known_is_refused_and_not_redirected(server: Server, 
     ("method", "path", "allowed"),
     [("GET", "/score", "POST"), ("PUT", "/score", "POST"), ("POST", "/health", "GET"), ("TRACE", "/", "GET")],
 )
-def test_another_method_is_refused_and_told_which_is_allowed(
-    server: Server, method: str, path: str, allowed: str
-) -> None:
+def test_the_error_for_a_wrong_method_has_the_allowed_one(server: Server, method: str, path: str, allowed: str) -> None:
     answer = server.session.request(method, server.url(path), timeout=30)
     refusal(answer, 405, "method")
     assert allowed in answer.headers["Allow"].split(", ")
 
 
 @pytest.mark.parametrize("host", ["[", "[::1", "a b", ""])
-def test_a_host_that_is_no_name_makes_no_difference(server: Server, host: str) -> None:
+def test_an_invalid_host_header_has_no_effect(server: Server, host: str) -> None:
     refusal(server.post(b"{", headers={"Host": host}), 400, "json")
     refusal(server.post(b"", path="/nosuch", headers={"Host": host}), 404, "path")
 
@@ -212,9 +208,7 @@ def test_a_path_can_not_forge_a_line_of_the_log(server: Server) -> None:
     assert not any(line.startswith("mnistlib") for line in noted)
 
 
-def test_a_model_that_fails_answers_500_without_a_word_of_why_and_the_log_has_it_all(
-    odd_models: Any, tmp_path: Path
-) -> None:
+def test_a_failure_of_the_model_is_500_with_the_reason_in_the_log_only(odd_models: Any, tmp_path: Path) -> None:
     with failing(odd_models, tmp_path) as server:
         answer = server.post({"data": [[0.7]]})
         assert refusal(answer, 500, "internal")["where"] is None
@@ -242,13 +236,13 @@ ROWS = st.lists(
 
 
 @given(content=JSON_VALUES | st.fixed_dictionaries({"data": JSON_VALUES | ROWS}))
-def test_whatever_json_says_it_is_answered_or_refused(server: Server, content: Any) -> None:
-    _is_no_failure(server.post(content))
+def test_any_json_is_scored_or_refused(server: Server, content: Any) -> None:
+    _is_scored_or_refused(server.post(content))
 
 
 @given(body=st.binary(max_size=2000), kind=st.sampled_from([JSON, IDX, PNG]))
-def test_whatever_bytes_come_they_are_answered_or_refused(server: Server, body: bytes, kind: str) -> None:
-    _is_no_failure(server.post(body, kind))
+def test_any_bytes_are_scored_or_refused(server: Server, body: bytes, kind: str) -> None:
+    _is_scored_or_refused(server.post(body, kind))
 
 
 def _damaged() -> Iterator[tuple[bytes, str]]:
@@ -259,16 +253,16 @@ def _damaged() -> Iterator[tuple[bytes, str]]:
 
 
 @given(st.data())
-def test_whatever_byte_of_a_good_body_is_changed_it_is_answered_or_refused(server: Server, data: st.DataObject) -> None:
+def test_a_body_with_any_changed_byte_is_scored_or_refused(server: Server, data: st.DataObject) -> None:
     body, kind = data.draw(st.sampled_from(list(_damaged())))
     place = data.draw(st.integers(0, len(body) - 1))
     changed = body[:place] + bytes([data.draw(st.integers(0, 255))]) + body[place + 1 :]
-    _is_no_failure(server.post(changed, kind))
+    _is_scored_or_refused(server.post(changed, kind))
     if kind == PNG:
-        _is_no_failure(server.post(changed, kind, path="/look"))
+        _is_scored_or_refused(server.post(changed, kind, path="/look"))
 
 
-def _is_no_failure(answer: Any) -> None:
+def _is_scored_or_refused(answer: Any) -> None:
     assert answer.status_code in (200, 400, 413, 422)
     if answer.status_code != 200:
         refusal(answer, answer.status_code, answer.json()["error"]["code"])

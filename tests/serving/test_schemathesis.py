@@ -1,4 +1,4 @@
-"""What a service says of itself, held against what it does, by schemathesis; in a tox environment of its own."""
+"""Test of a service against its OpenAPI description by schemathesis, in a separate tox environment."""
 
 import subprocess
 import sysconfig
@@ -15,7 +15,7 @@ _SCRIPT = str(Path(sysconfig.get_path("scripts"), "schemathesis"))
 
 
 @pytest.mark.parametrize("model", ["digits", "iris", "linear-svc"])
-def test_every_path_does_what_the_description_says_to_whatever_is_sent(
+def test_every_path_follows_its_description_for_any_request(
     server_of: Callable[[str], Server], model: str, tmp_path: Path
 ) -> None:
     words: list[str] = [
@@ -26,7 +26,7 @@ def test_every_path_does_what_the_description_says_to_whatever_is_sent(
         "--max-examples",
         "200",
     ]
-    # Of the bytes of a PNG or IDX file the description can only say that they are bytes; most are refused.
+    # The description only has bytes for PNG and IDX files; most random bytes are refused.
     words += ["--checks", "all", "--exclude-checks", "positive_data_acceptance"]
     done = subprocess.run(
         words, capture_output=True, text=True, timeout=600, env=environment(), cwd=tmp_path, check=False

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.serving.servers import JSON
 
-#: A body that a model of 8 x 8 images takes.
+#: A valid body for a model of 8 x 8 images.
 GOOD = json.dumps({"data": [[0.0] * 64]}).encode()
 
 

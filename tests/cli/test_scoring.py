@@ -1,4 +1,4 @@
-"""The commands score, deploy and services, as a person meets them, against real services."""
+"""Commands score, deploy and services, against real services."""
 
 import gzip
 import json
@@ -19,7 +19,7 @@ from tests.serving.servers import Server, command, digit_picture, environment, i
 
 
 def run(*arguments: object, status: int = 0, **variables: str) -> str:
-    """Return what a command prints on stdout, or the one line of a failure that was foreseen."""
+    """Return the stdout of a command, or its last line of stderr if it fails as expected."""
     done = subprocess.run(
         command(*arguments), capture_output=True, text=True, timeout=120, env=environment(**variables), check=False
     )
@@ -33,7 +33,7 @@ def run(*arguments: object, status: int = 0, **variables: str) -> str:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory, digits: Dataset) -> Path:
-    """A folder of the same three digits, in every kind of file."""
+    """A folder with three digits in every kind of file."""
     folder = tmp_path_factory.mktemp("files")
     images = digits.test.images[:3]
     (folder / "three.idx").write_bytes(idx(images))
@@ -51,7 +51,7 @@ def labels(digits: Dataset, digits_model: SavedModel) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["three.idx", "three.idx.gz", "three.json"])
-def test_a_files_labels_are_printed_a_line_each(server: Server, files: Path, labels: list[str], name: str) -> None:
+def test_labels_of_a_file_are_printed_one_per_line(server: Server, files: Path, labels: list[str], name: str) -> None:
     assert run("score", files / name, server.uri).splitlines() == labels
 
 
@@ -59,7 +59,7 @@ def test_a_picture_has_one_label(server: Server, files: Path, digits: Dataset) -
     assert run("score", server.uri, files / "one.png") == f"{digits.test.labels[0]}\n"
 
 
-def test_of_several_files_each_line_names_its_own_and_the_service_may_stand_anywhere(
+def test_lines_of_several_files_name_the_file_and_the_service_may_be_any_argument(
     server: Server, files: Path, labels: list[str]
 ) -> None:
     first, second = files / "three.idx", files / "three.json"
@@ -68,7 +68,7 @@ def test_of_several_files_each_line_names_its_own_and_the_service_may_stand_anyw
         assert run("score", *words).splitlines() == expected
 
 
-def test_the_service_may_be_named_by_its_page_and_by_the_environment(
+def test_the_service_may_be_given_by_its_page_or_the_environment(
     server: Server, files: Path, labels: list[str]
 ) -> None:
     for address in (server.url("/"), server.url("")):
@@ -76,7 +76,7 @@ def test_the_service_may_be_named_by_its_page_and_by_the_environment(
     assert run("score", files / "three.idx", MNISTLIB_SERVICE=server.uri).splitlines() == labels
 
 
-def test_proba_says_how_sure_each_answer_is(
+def test_proba_prints_the_probability_of_each_label(
     server: Server, files: Path, digits: Dataset, digits_model: SavedModel, labels: list[str]
 ) -> None:
     sure = digits_model.predict_proba(digits.test.images[:3]).max(axis=1)
@@ -112,10 +112,8 @@ def test_a_file_may_be_on_the_web(server: Server, web: str, labels: list[str]) -
     assert f"{web}/nosuch can't be fetched: 404" in line
 
 
-def test_a_service_that_takes_json_only_is_asked_in_json(
-    files: Path, digits: Dataset, digits_model: SavedModel
-) -> None:
-    # As a cluster's service does: nothing at /health, and whatever its entry script takes at /score.
+def test_a_service_without_idx_support_gets_json(files: Path, digits: Dataset, digits_model: SavedModel) -> None:
+    # Like a cluster's service: no /health, and the entry script at /score.
     from http.server import BaseHTTPRequestHandler
 
     class Cluster(BaseHTTPRequestHandler):
@@ -151,22 +149,20 @@ def test_a_service_that_takes_json_only_is_asked_in_json(
         (".", "Is a directory"),
     ],
 )
-def test_a_file_that_is_wrong_is_told_in_one_line_that_names_it(
-    server: Server, files: Path, name: str, said: str
-) -> None:
+def test_the_error_for_a_bad_file_is_one_line_with_its_name(server: Server, files: Path, name: str, said: str) -> None:
     line = run("score", files / "three.idx", files / name, server.uri, status=1)
     assert said in line
     assert str(files / name) in line
 
 
-def test_where_nothing_answers_it_is_told_what_to_start(files: Path) -> None:
+def test_the_error_for_an_unreachable_service_names_the_command_to_start_one(files: Path) -> None:
     line = run("score", files / "three.idx", "http://127.0.0.1:9/score", status=1)
     assert "http://127.0.0.1:9/score can't be reached" in line
     assert "mnistlib serve" in line
     assert "no service 'nosuch'" in run("score", files / "three.idx", "--service", "nosuch", status=1)
 
 
-def test_one_service_is_asked_at_a_time_and_of_something(server: Server, files: Path) -> None:
+def test_score_needs_exactly_one_service_and_a_file(server: Server, files: Path) -> None:
     assert "one service" in run("score", files / "three.idx", server.uri, "--service", "digits", status=1)
     assert "one service" in run("score", files / "three.idx", server.uri, "http://127.0.0.1:9/score", status=1)
     assert "name a file" in run("score", server.uri, status=1)
@@ -184,7 +180,7 @@ def test_the_token_comes_from_the_option_or_the_environment(
 
 @pytest.fixture
 def runs(runs_folder: Path, tmp_path: Path) -> Iterator[Path]:
-    """A folder of runs with the models that all tests share, and services of its own; none is left running."""
+    """A folder of runs with the shared models and its own services, which are stopped at the end."""
     need_the_extra()
     folder = tmp_path / "runs"
     folder.mkdir()
@@ -194,7 +190,7 @@ def runs(runs_folder: Path, tmp_path: Path) -> Iterator[Path]:
         service.delete()
 
 
-def test_a_model_is_deployed_asked_listed_shown_and_deleted(runs: Path, files: Path, labels: list[str]) -> None:
+def test_a_model_is_deployed_scored_listed_shown_and_deleted(runs: Path, files: Path, labels: list[str]) -> None:
     place = ("--runs", runs)
     facts = json.loads(run("deploy", "digits:1", *place, "--json"))
     assert facts == {"name": "digits", "model": "digits:1", "status": "running", "scoring_uri": facts["scoring_uri"]}
@@ -236,18 +232,18 @@ def test_a_services_port_can_be_chosen(runs: Path) -> None:
         (("digits", "--no-auth"), 2, "--no-auth means nothing to this backend"),
     ],
 )
-def test_what_can_not_be_deployed_is_told_in_one_line(
+def test_the_error_of_a_failed_deployment_is_one_line(
     runs: Path, words: tuple[str, ...], status: int, said: str
 ) -> None:
     assert said in run("deploy", *words, "--runs", runs, status=status)
 
 
-def test_of_several_services_that_are_to_be_deleted_one_that_is_not_there_spares_all(runs: Path) -> None:
+def test_no_service_is_deleted_if_one_of_several_is_missing(runs: Path) -> None:
     run("deploy", "digits", "--runs", runs)
     run("services", "delete", "digits", "nosuch", "--runs", runs, status=1)
     assert json.loads(run("services", "--runs", runs, "--json"))["services"][0]["status"] == "running"
 
 
 @pytest.mark.parametrize("words", [("serve",), ("score",), ("deploy",), ("services",), ("services", "delete")])
-def test_help_is_there_for_every_command(words: tuple[str, ...]) -> None:
+def test_every_command_has_help(words: tuple[str, ...]) -> None:
     assert run(*words, "--help").startswith("usage: ")

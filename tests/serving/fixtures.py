@@ -1,4 +1,4 @@
-"""Models of many kinds, each behind one server that all tests of a process share."""
+"""Fixtures with models of many kinds, each served by one server for all tests of a process."""
 
 import importlib.util
 import sys
@@ -19,7 +19,7 @@ from tests.serving.servers import Server, serving
 
 @pytest.fixture(scope="session")
 def odd_models() -> ModuleType:
-    """The module of odd classifiers, under the name that a server finds it by."""
+    """The module of odd classifiers, under the name by which a server imports it."""
     file = Path(__file__).with_name("odd_models.py")
     spec = importlib.util.spec_from_file_location("odd_models", file)
     assert spec
@@ -31,7 +31,7 @@ def odd_models() -> ModuleType:
 
 
 def _script_like(size: int) -> Any:
-    """What a script trains on images of the size of MNIST's: digits, each pixel repeated, cut to size."""
+    """Train a script's model on images of MNIST's size: digits with repeated and padded pixels."""
     from sklearn.linear_model import LogisticRegression
 
     train = load_dataset("digits").train
@@ -66,7 +66,7 @@ def _classifier(name: str) -> Any:
 
 @pytest.fixture(scope="session")
 def model_file(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Makes the file of a model that a script has left, without a description."""
+    """Creates the model file of a script, without a description."""
     folder = tmp_path_factory.mktemp("models")
 
     def make(name: str) -> Path:
@@ -82,7 +82,7 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
 def server_of(
     runs_folder: Path, model_file: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], Server]]:
-    """Starts a server of a model, or returns the one that there is: ``digits``, or a script's model."""
+    """Returns the server of a model, started on first use: ``digits``, or a script's model."""
     folder, started = tmp_path_factory.mktemp("servers"), dict[str, Server]()
     with ExitStack() as stack:
 
@@ -108,7 +108,7 @@ def script_model(model_file: Callable[[str], Path]) -> SavedModel:
 
 @pytest.fixture
 def blocking(odd_models: Any, tmp_path: Path) -> Callable[..., AbstractContextManager[Busy]]:
-    """Starts a server whose model blocks."""
+    """Starts a server with a model that blocks."""
 
     @contextmanager
     def start(*arguments: object) -> Iterator[Busy]:
