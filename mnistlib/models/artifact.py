@@ -103,7 +103,7 @@ class SavedModel:
         return np.asarray(self.classifier.predict(features))
 
     def predict_proba(self, images: NDArray[np.uint8]) -> NDArray[Any]:
-        """Return the probability of each class, shape (n, k), for images as :meth:`predict` takes them."""
+        """Return the probability of each class, shape (n, k), for images as in :meth:`predict`."""
         features = self._features(images)
         if not len(images):
             return np.empty((0, len(self.classifier.classes_)))

@@ -33,7 +33,7 @@ TOKEN_VARIABLE = "MNISTLIB_TOKEN"  # noqa: S105 - a name
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether an address is reached from this machine only.
+    """Return whether a host is loopback, which only this machine reaches.
 
     Examples
     --------

@@ -28,7 +28,7 @@ class Registration:
     run_id : str
         Id of the run that made it.
     origin, metrics, description, tags
-        As :class:`~mnistlib.models.version.ModelVersion` has them.
+        See :class:`~mnistlib.models.version.ModelVersion`.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Registration:
 
 
 class Registrar(ABC):
-    """The part of a registry that a run needs."""
+    """Registration of models, the part of a registry that a run needs."""
 
     @abstractmethod
     def register(self, registration: Registration) -> ModelVersion:

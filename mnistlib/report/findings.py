@@ -96,7 +96,7 @@ class Findings:
     record : RunRecord
         Its record.
     job : Job or None
-        Its job; None if it can't be read.
+        Its job; None if the job file is missing.
     trials : sequence of Findings
         Trials of a sweep, in their order.
     best : int or None
@@ -251,7 +251,7 @@ def _why_no_training(findings: Findings) -> str:
     if findings.is_sweep:
         return f"There is no best model to show: the sweep {_status_text(findings.status)}."
     if findings.job is None:
-        return "The job of the run can't be read, so no model is shown."
+        return "The run has no job file, so no model is shown."
     return f"A {findings.job.type} job has no model to show; its metrics and its log are below."
 
 

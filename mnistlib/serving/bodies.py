@@ -10,7 +10,7 @@ from mnistlib.serving.refusals import Refusal
 _LAST_SECONDS = 3.0  # timeout of a body during shutdown
 
 
-class Disconnected(Exception):  # noqa: N818 - it is no error
+class Disconnected(Exception):  # noqa: N818 - not an error
     """The client disconnected before the body was complete."""
 
 

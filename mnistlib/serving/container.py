@@ -18,7 +18,7 @@ from mnistlib.serving.packages import FASTER, PACKAGES
 
 #: Direct dependencies of a server; their own dependencies are pinned too.
 _REQUIRED = (*REQUIRED, *PACKAGES.values(), *FASTER)
-_ELSEWHERE = {"uvloop": "sys_platform != 'win32'"}
+_MARKERS = {"uvloop": "sys_platform != 'win32'"}
 
 _PORT = 8000
 _REQUIREMENTS = "requirements.txt"
@@ -85,7 +85,7 @@ def export_service(model: ModelVersion, folder: str | os.PathLike[str], *, repor
     Returns
     -------
     Path
-        The folder, written whole or not at all.
+        The folder, written atomically.
 
     Raises
     ------
@@ -157,7 +157,7 @@ def pinned(names: tuple[str, ...]) -> list[str]:
             if named and name not in FASTER:
                 raise MissingExtraError("A service", "serve") from error
             continue  # a requirement of another system, or of an extra that is not installed
-        marker = f"; {_ELSEWHERE[known]}" if known in _ELSEWHERE else ""
+        marker = f"; {_MARKERS[known]}" if known in _MARKERS else ""
         found[known] = f"{known}=={distribution.version}{marker}"
         needed = map(Requirement, distribution.requires or [])
         waiting += [(each.name, False) for each in needed if each.marker is None or each.marker.evaluate({"extra": ""})]

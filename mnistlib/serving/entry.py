@@ -1,6 +1,6 @@
 """Entry script of a deployed service: its server calls ``init()`` once and ``run()`` for each request.
 
-It is uploaded with the package. The server must only provide a response with a status.
+It is uploaded with the package. From the server, it uses only a response class with a status.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ class ServedDescription:
     sha256 : str
         SHA-256 of that file, in hexadecimal.
     origin : ModelDescription or None
-        How it was trained.
+        Description of its training.
     """
 
     model: str
@@ -52,7 +52,7 @@ class ServedDescription:
 
 
 class Entry:
-    """Responds to requests as the tutorial's entry script did, and with an error message to bad ones.
+    """Handler of requests: labels as from the tutorial's entry script, error messages for bad requests.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Rows of a JSON request, validated, which the tutorial's entry script did not do."""
+"""Rows of a JSON request, with the validation that the tutorial's entry script lacks."""
 
 import json
 from typing import Any
@@ -72,7 +72,7 @@ def rows_of(content: Any, *, width: int, unit: bool) -> NDArray[np.float64]:
     try:
         numbers = np.array(rows, np.float64)
     except OverflowError as error:  # an integer outside the range of floating-point numbers
-        raise Refusal(422, "range", "a number is too large", where="data") from error
+        raise Refusal(422, "range", "a number is too large for floating point", where="data") from error
     lowest, highest = numbers.min(), numbers.max()
     # Written so that NaN, for which every comparison is false, does not pass.
     if not (lowest >= 0 and highest <= 1 if unit else np.isfinite(lowest) and np.isfinite(highest)):

@@ -84,12 +84,12 @@ class ServedModel:
 
     @property
     def weights(self) -> NDArray[np.float64] | None:
-        """Weights of each class, minus their mean over classes, shape (k, width); None unless the model is linear."""
+        """Weights minus their mean over classes, shape (k, width); None unless a multi-class LogisticRegression."""
         return None if self._linear is None else self._linear.weights
 
     @property
     def intercepts(self) -> NDArray[np.float64] | None:
-        """Intercept of each class, minus their mean, shape (k,); None unless the model is linear."""
+        """Intercepts minus their mean over classes, shape (k,); None like the weights."""
         return None if self._linear is None else self._linear.intercept - self._linear.intercept.mean()
 
     def score(self, rows: NDArray[Any], *, proba: bool) -> Scores:
