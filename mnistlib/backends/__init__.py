@@ -1,4 +1,4 @@
-"""Where jobs run. What a backend consists of says `mnistlib.backends.spec`."""
+"""Backends: the places where jobs run. `mnistlib.backends.spec` describes the parts of a backend."""
 
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,17 +20,17 @@ def get_backend(name: str | None = None, **options: Any) -> "Backend":
     name : str, optional
         Name of a backend, such as ``local``. Default: the environment variable ``MNISTLIB_BACKEND``, else ``local``.
     **options
-        For the backend's class.
+        Arguments of the backend's class.
 
     Returns
     -------
     Backend
-        Ready to run jobs.
+        The backend, ready to run jobs.
 
     Raises
     ------
     BackendError
-        If there is no backend of that name.
+        If no backend has that name.
     JobError
         If the value of an option is not allowed.
 
@@ -42,9 +42,9 @@ def get_backend(name: str | None = None, **options: Any) -> "Backend":
     """
     spec = spec_of(chosen_name(name))
     known = {field.name for field, _ in options_in(spec.connection)}
-    spec.connection(**{each: value for each, value in options.items() if each in known})  # which checks them
+    spec.connection(**{each: value for each, value in options.items() if each in known})  # checks their values
     return cast("Backend", imported(spec.backend)(**options))
 
 
-# It imports the jobs, and with them NumPy.
+# Loaded at first use: the module imports the jobs, and with them NumPy.
 __getattr__ = lazy_names(__name__, {"Backend": "mnistlib.backends.base"})

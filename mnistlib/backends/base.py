@@ -1,4 +1,4 @@
-"""Interface of every backend."""
+"""Backend interface."""
 
 import os
 from abc import ABC, abstractmethod
@@ -16,9 +16,9 @@ from mnistlib.runs.store import MODELS
 
 
 class Backend(ABC):
-    """A place where jobs run. It knows nothing of training.
+    """A place where jobs run; independent of training.
 
-    Registered models and deployed services are on this machine, in its folder of runs, unless a backend has its own.
+    Models and services are kept on this machine, in the runs folder, unless the backend has its own.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class Backend(ABC):
     """
 
     def __init__(self, runs_folder: str | os.PathLike[str] | None = None) -> None:
-        # Absolute, since the process may change its current folder while runs run.
+        # Absolute, since the process may change its current folder during a run.
         self.runs_folder = (Path(runs_folder).expanduser() if runs_folder else default_runs_folder()).absolute()
 
     @abstractmethod
@@ -47,39 +47,39 @@ class Backend(ABC):
         Parameters
         ----------
         job : TrainJob, SweepJob or ScriptJob
-            What to do.
+            The job.
         experiment : str, default "default"
-            The name that runs of one purpose share.
+            Name of a group of related runs.
         name : str, optional
-            What a person calls the run.
+            Display name of the run.
         tags : mapping of str to str, optional
-            What a person notes about it.
+            The user's notes about the run.
         resume : bool, default False
-            Let a sweep take over the trials that an earlier one of the experiment has completed.
+            Reuse the trials that earlier sweeps of the experiment have completed.
         register_as : str, optional
-            Register the model under this name when the job has completed, whoever is still there by then.
+            Name under which the model is registered when the job has completed, even if this process has ended.
 
         Returns
         -------
         Run
-            A handle, good from the first moment.
+            A handle, usable at once.
 
         Raises
         ------
         JobError
             If the experiment's name is not allowed.
         ModelError
-            If the model's name is not.
+            If the model's name is not allowed.
         """
 
     @abstractmethod
     def attach(self, run_id: str) -> Run:
-        """Return a handle on a run that any process submitted, whatever has become of it.
+        """Return a handle on a run in any state, submitted by any process.
 
         Raises
         ------
         RunNotFoundError
-            If there is no run of that id.
+            If no run has that id.
         """
 
     @abstractmethod
@@ -88,32 +88,32 @@ class Backend(ABC):
 
     @abstractmethod
     def records(self) -> list[RunRecord]:
-        """Return what is known of all runs, the newest first."""
+        """Return the records of all runs, the newest first."""
 
     @abstractmethod
     def delete(self, run_id: str) -> None:
-        """Remove a run that has ended, and everything in it; of a sweep, its trials with it.
+        """Remove a run that has ended, with all its files; a sweep is removed with its trials.
 
         Raises
         ------
         RunNotFoundError
-            If there is no run of that id.
+            If no run has that id.
         RunStateError
-            If it has not ended, belongs to a sweep that is still there, or the backend keeps all runs.
+            If the run has not ended or belongs to a sweep that still exists, or if the backend keeps all runs.
         """
 
     @abstractmethod
     def plan(self, job: Job) -> Plan:
-        """Return what submitting a job would do. Nothing is sent and nobody is asked."""
+        """Return the steps that submitting a job would take; nothing is sent or requested."""
 
     @cached_property
     def models(self) -> Models:
-        """The registered models; unless a backend has its own registry, those in ``.models`` of the runs folder."""
+        """The registered models: by default those in ``.models`` of the runs folder."""
         return ModelRegistry(self.runs_folder / MODELS, self.services)
 
     @cached_property
     def services(self) -> Services:
-        """The deployed services; unless a backend has its own, each is a process of this machine."""
+        """The deployed services: by default processes on this machine."""
         return LocalServices(self.runs_folder)
 
     def run(
@@ -126,14 +126,14 @@ class Backend(ABC):
         resume: bool = False,
         register_as: str | None = None,
     ) -> RunResult:
-        """Run a job to its end: submit, wait, result.
+        """Submit a job, wait for its end and return the result.
 
         Ctrl-C while waiting cancels the run.
 
         Raises
         ------
         JobFailedError
-            If the job failed; its cause is the original error.
+            If the job failed; ``__cause__`` is the original error.
         """
         run = self.submit(job, experiment=experiment, name=name, tags=tags, resume=resume, register_as=register_as)
         try:

@@ -1,4 +1,4 @@
-"""Checks of the place where jobs are to run, for any backend."""
+"""Readiness checks, for any backend."""
 
 import os
 import re
@@ -13,18 +13,18 @@ from mnistlib.runs import default_runs_folder
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """What was found when one thing was looked at.
+    """Result of one readiness check.
 
     Attributes
     ----------
     name : str
-        The thing.
+        Name of the check.
     ok : bool or None
-        Whether it is as a first job needs it; None if it was not looked at, because another thing is not.
+        Whether the check passed; None if it was skipped because a check that it needs has failed.
     found : str
-        What there is.
+        The state found.
     advice : str
-        What to do, in one sentence; empty unless `ok` is False.
+        How to correct it, in one sentence; empty unless `ok` is False.
     """
 
     name: str
@@ -33,15 +33,15 @@ class Check:
     advice: str = ""
 
 
-class Wrong(Exception):  # noqa: N818 - it is a finding, not a failure of whoever looked
-    """What a look found is not what a first job needs.
+class Wrong(Exception):  # noqa: N818 - the result of a check, not an error in it
+    """Failed readiness check.
 
     Parameters
     ----------
     found : str
-        What there is.
+        The state found.
     advice : str
-        What to do, in one sentence.
+        How to correct it, in one sentence.
     """
 
     def __init__(self, found: str, advice: str) -> None:
@@ -52,16 +52,16 @@ class Wrong(Exception):  # noqa: N818 - it is a finding, not a failure of whoeve
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One thing to look at.
+    """One readiness check to run.
 
     Attributes
     ----------
     name : str
-        The thing.
+        Name of the check.
     look : callable
-        Returns what there is, or raises :class:`Wrong`. It changes nothing.
+        Returns the state found, or raises :class:`Wrong`; read-only.
     needs : sequence of str
-        Names of earlier steps without which this one can't be told.
+        Names of earlier checks that must pass before this one can run.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Package:
-    """A package that has to be installed, and the versions from which on and before which it will do, if any."""
+    """Required package, with its minimum and its exclusive maximum version, if any."""
 
     name: str
     at_least: str = ""
@@ -79,19 +79,19 @@ class Package:
 
 
 def look_at_packages(packages: Sequence[Package], *, advice: str) -> str:
-    """Return the versions that are installed.
+    """Return the installed versions of required packages.
 
     Parameters
     ----------
     packages : sequence of Package
-        What is needed.
+        The required packages.
     advice : str
-        What installs all of them.
+        How to install all of them.
 
     Raises
     ------
     Wrong
-        If one is missing, too old or too new.
+        If a package is missing, too old or too new.
     """
     installed = {package.name: _installed(package.name) for package in packages}
     problems = []
@@ -100,7 +100,7 @@ def look_at_packages(packages: Sequence[Package], *, advice: str) -> str:
         if found is None:
             problems.append(f"{package.name} is not installed")
         elif _numbers(found) < _numbers(package.at_least):
-            problems.append(f"{package.name} {found} is too old: {package.at_least} is the first that will do")
+            problems.append(f"{package.name} {found} is too old: it must be at least {package.at_least}")
         elif package.below and _numbers(found) >= _numbers(package.below):
             problems.append(f"{package.name} {found} is too new: it must be below {package.below}")
     if problems:
@@ -109,17 +109,17 @@ def look_at_packages(packages: Sequence[Package], *, advice: str) -> str:
 
 
 def runs_folder_step(folder: str | os.PathLike[str] | None) -> Step:
-    """Return the look at the folder that runs are written into, by default the usual one."""
+    """Return the check that the runs folder is writable; None checks the default folder."""
     return Step(name="runs folder", look=lambda: _look_at_runs(Path(folder) if folder else default_runs_folder()))
 
 
 def steps(*, runs_folder: str | os.PathLike[str] | None = None, **_: Any) -> list[Step]:
-    """Return the checks of a backend that names none of its own: whether runs can be written."""
+    """Return the default checks, for a backend without its own: whether runs can be written."""
     return [runs_folder_step(runs_folder)]
 
 
 def is_writable(folder: Path) -> bool:
-    """Whether files can be put into a folder, which need not be there yet; nothing is written to find out."""
+    """Return whether files can be written into a folder, existing or not, from its permissions."""
     nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
 
@@ -128,9 +128,9 @@ def _look_at_runs(folder: Path) -> str:
     if not is_writable(folder):
         raise Wrong(
             f"{folder} can't be written to",
-            "Name a folder of yours with --runs or in MNISTLIB_RUNS, or make this one writable.",
+            "Choose another folder with --runs or MNISTLIB_RUNS, or make this one writable.",
         )
-    return str(folder) if folder.exists() else f"{folder}, which the first run makes"
+    return str(folder) if folder.exists() else f"{folder}, created by the first run"
 
 
 def _installed(name: str) -> str | None:
@@ -141,6 +141,6 @@ def _installed(name: str) -> str | None:
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    """Return a version's release as numbers; what follows it, such as "rc1" or ".post4", decides nothing here."""
+    """Return a version's release as numbers, without a suffix such as "rc1" or ".post4"."""
     release = re.match(r"\d+(?:\.\d+)*", text)
     return tuple(map(int, release[0].split("."))) if release else ()

@@ -1,4 +1,4 @@
-"""Whether a backend is ready for its first job: looked at, and never changed."""
+"""Read-only checks of whether a backend is ready for its first job."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -9,33 +9,33 @@ from mnistlib.backends.checks import Check, Step, Wrong
 from mnistlib.backends.spec import chosen_name, spec_of
 from mnistlib.lazy import imported
 
-#: Seconds that one look may take; whatever it waits for is then told to be missing.
+#: Seconds that one check may take before it fails.
 PATIENCE = 60.0
 
 __all__ = ["PATIENCE", "Check", "diagnose"]
 
 
 def diagnose(name: str | None = None, *, patience: float = PATIENCE, **options: Any) -> list[Check]:
-    """Look at all that a first job needs; make, change and send nothing.
+    """Check all requirements of a first job, without changing or sending anything.
 
     Parameters
     ----------
     name : str, optional
         Name of a backend. Default: as for :func:`~mnistlib.get_backend`.
     patience : float, default 60
-        Seconds that one look may take.
+        Seconds that one check may take.
     **options
-        For the backend's steps: ``runs_folder``, and ``config`` and ``credential`` where there is a workspace.
+        Arguments of the backend's checks: ``runs_folder``, and for a workspace ``config`` and ``credential``.
 
     Returns
     -------
     list of Check
-        In the order of looking. What follows from something that failed is not looked at.
+        The results, in order. A check that needs a failed one is skipped.
 
     Raises
     ------
     BackendError
-        If there is no backend of that name.
+        If no backend has that name.
 
     Examples
     --------
@@ -59,20 +59,20 @@ def _checked(step: Step, patience: float) -> Check:
     except Wrong as wrong:
         return Check(name=step.name, ok=False, found=wrong.found, advice=wrong.advice)
     except TimeoutError:
-        advice = "Check the network, and the proxy that HTTPS_PROXY names, then try again."
+        advice = "Check the network and the proxy set in HTTPS_PROXY, then try again."
         return Check(name=step.name, ok=False, found=f"no answer within {patience:g} seconds", advice=advice)
 
 
 def _within(seconds: float, look: Callable[[], str]) -> str:
-    """Return what a look returns or raises; TimeoutError after `seconds`, when the look is left to itself."""
+    """Return the result of a check or raise its error; TimeoutError after `seconds`, while its thread goes on."""
     answer: Future[str] = Future()
 
     def work() -> None:
         try:
             answer.set_result(look())
-        except Exception as error:  # raised again by whoever waits
+        except Exception as error:  # raised again in the waiting thread
             answer.set_exception(error)
 
-    # A daemon: a look that never ends must not keep the process from ending.
+    # A daemon: a check that never returns must not keep the process alive.
     Thread(target=work, name="doctor", daemon=True).start()
     return answer.result(seconds)

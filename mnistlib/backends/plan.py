@@ -1,4 +1,4 @@
-"""What submitting a job would do, said before it is done."""
+"""Plan of a submission."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,22 +6,22 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What submitting a job would do.
+    """The steps that submitting a job would take.
 
     Attributes
     ----------
     backend : str
-        Where.
+        The backend, as text.
     steps : sequence of str
-        What would be created, sent and run, in order, in words.
+        Descriptions of the steps, in order.
     shipped : mapping of str to int
-        Files that would be sent as source, with their bytes.
+        Source files to send, with their sizes in bytes.
     data : mapping of str to int
-        Files of the data set that would be sent unless they are there, with their bytes.
+        Files of the data set to send unless they are already there, with their sizes in bytes.
     command : str
-        What the node would run; empty where that is this process.
+        Command of the node; empty if the job runs on this machine.
     environment : str
-        The specification of the node's Python environment, as a conda file; empty where that is this process's.
+        Conda file of the node's Python environment; empty if the job runs on this machine.
     """
 
     backend: str

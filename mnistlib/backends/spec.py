@@ -1,7 +1,7 @@
-"""Description of a backend, which is all that the rest of the package knows of one.
+"""Description of a backend, the only part that the rest of the package depends on.
 
-A backend is a package in `mnistlib.backends` with a module ``spec`` that holds its ``SPEC``; or it comes in a
-distribution of its own, which names its `BackendSpec` as an entry point of the group ``mnistlib.backends``.
+A backend is a package in `mnistlib.backends` whose module ``spec`` defines ``SPEC``, or a separate distribution
+that registers its `BackendSpec` as an entry point of the group ``mnistlib.backends``.
 """
 
 import importlib
@@ -19,9 +19,9 @@ from mnistlib.options import check_options, option
 
 __all__ = ["BACKEND_VARIABLE", "BackendSpec", "Connection", "Options", "chosen_name", "spec_of", "specs"]
 
-#: Environment variable with the name of the backend that counts where none is named.
+#: Environment variable with the name of the default backend.
 BACKEND_VARIABLE = "MNISTLIB_BACKEND"
-#: Group of the entry points of other distributions.
+#: Entry point group for backends of other distributions.
 GROUP = "mnistlib.backends"
 
 _log = logging.getLogger("mnistlib")
@@ -29,12 +29,12 @@ _log = logging.getLogger("mnistlib")
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Base of the options of a backend: frozen dataclasses, with a field made by `mnistlib.options.option` for each.
+    """Base class for the options of a backend: frozen dataclasses of fields made by `mnistlib.options.option`.
 
     Raises
     ------
     JobError
-        A value is not allowed; the message says which are.
+        If a value is not allowed; the message lists the allowed values.
     """
 
     def __post_init__(self) -> None:
@@ -52,13 +52,13 @@ class Connection(Options):
     """
 
     runs_folder: str | None = option(
-        None, "holds the runs (default: $MNISTLIB_RUNS or runs)", metavar="FOLDER", flag="--runs"
+        None, "folder of the runs (default: $MNISTLIB_RUNS or runs)", metavar="FOLDER", flag="--runs"
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class BackendSpec:
-    """Description of a backend. Its parts are imported when they are used, by references ``package.module:NAME``.
+    """Description of a backend. References ``package.module:NAME`` are imported at first use.
 
     Attributes
     ----------
@@ -67,17 +67,17 @@ class BackendSpec:
     backend : str
         Reference to its class, a `mnistlib.backends.base.Backend`.
     node : str or None
-        Reference to the class of its side on a node, a `mnistlib.backends.cloud.node.NodeSide`; None of a backend that
-        does not run ``python -m mnistlib node``.
+        Reference to its class for a node, a `mnistlib.backends.cloud.node.NodeSide`; None if the backend does not run
+        ``python -m mnistlib node``.
     metric_reader : str or None
         Reference to a `mnistlib.runs.context.MetricReader`, for scripts that were written for its platform and run on
-        this machine; None where they print no metrics.
+        this machine; None if they print no metrics.
     doctor : str
         Reference to a function that takes the connection options and returns a list of
         `mnistlib.backends.checks.Step`: the checks of ``mnistlib doctor``.
     connection, submission, deployment : type
-        Options of its class, of its ``submit``, and of the ``deploy`` of its services: frozen dataclasses, of which
-        the command line makes flags.
+        Options of its class, of its ``submit``, and of the ``deploy`` of its services: frozen dataclasses, which
+        define the command-line flags.
     """
 
     name: str
@@ -91,7 +91,7 @@ class BackendSpec:
 
 
 def chosen_name(name: str | None = None) -> str:
-    """Return the name of the backend to use: the one given, else that of the environment, else local."""
+    """Return the given name of a backend, by default that in ``MNISTLIB_BACKEND``, else local."""
     return name or os.environ.get(BACKEND_VARIABLE) or "local"
 
 
@@ -101,7 +101,7 @@ def spec_of(name: str) -> BackendSpec:
     Raises
     ------
     BackendError
-        There is no backend of that name; the message lists those that there are.
+        If no backend has that name; the message lists the known names.
     """
     known = specs()
     if name not in known:
@@ -124,20 +124,20 @@ def _own() -> Iterator[BackendSpec]:
     package = importlib.import_module("mnistlib.backends")
     names = [f"mnistlib.backends.{each.name}.spec" for each in pkgutil.iter_modules(package.__path__) if each.ispkg]
     own: list[BackendSpec] = [importlib.import_module(name).SPEC for name in names if find_spec(name)]
-    # "local" first: it is the one that counts where none is named.
+    # "local" first: it is the default.
     yield from sorted(own, key=lambda spec: (spec.name != "local", spec.name))
 
 
 def _loaded(entry: EntryPoint) -> BackendSpec | None:
-    """Return the description that an entry point names; None, and a warning, if that fails."""
+    """Return the description at an entry point; log a warning and return None if it can't be loaded."""
     try:
         spec = entry.load()
-    except Exception as error:  # of another distribution, which must not stop every command of this one
+    except Exception as error:  # another distribution's error must not stop every command of this one
         _log.warning(
             "the backend %s (%s) can't be loaded: %s: %s", entry.name, entry.value, type(error).__name__, error
         )
         return None
     if not isinstance(spec, BackendSpec):
-        _log.warning("the backend %s (%s) is no BackendSpec, but %r", entry.name, entry.value, spec)
+        _log.warning("the backend %s (%s) is not a BackendSpec, but %r", entry.name, entry.value, spec)
         return None
     return spec

@@ -77,7 +77,7 @@ FAILURES: Mapping[Step, tuple[str, str]] = {
     sign_in: ("POST login.*/token", "opening the workspace failed: "),
     connect: ("GET management.*/loopback$", "opening the workspace failed: "),
     find_cluster: ("GET .*/computes/", "looking at cluster cpu-cluster failed: "),
-    make_cluster: ("PUT .*/computes/", r"cluster c\w+ could not be made: .*\. Delete it before the next try"),
+    make_cluster: ("PUT .*/computes/", r"could not create cluster c\w+: .*\. Delete it with .* before"),
     delete_cluster: ("DELETE .*/computes/", r"deleting c\w+ failed: "),
     submit: ("POST .*/snapshotrun", r"submitting run (e-\S+) .*mnistlib runs show \1 --backend azureml\) failed: "),
     submit_sweep: ("POST .*/events", r"recording sweep e-\S+ failed: "),

@@ -80,7 +80,7 @@ FAILURES: Mapping[Step, tuple[str, str]] = {
     sign_in: ("POST login.*/token", "opening the workspace failed: "),
     connect: ("GET management.*/loopback$", "opening the workspace failed: "),
     find_cluster: ("GET .*/computes/", "looking at cluster cpu-cluster failed: "),
-    make_cluster: ("PUT .*/computes/", r"cluster c\w+ could not be made: .*\. Delete it before the next try"),
+    make_cluster: ("PUT .*/computes/", r"could not create cluster c\w+: .*\. Delete it with .* before"),
     delete_cluster: ("DELETE .*/computes/", r"deleting c\w+ failed: "),
     submit: ("PUT .*/jobs/", r"submitting run (e-\S+) .*mnistlib runs show \1 --backend azureml-v2\) failed: "),
     submit_sweep: ("PUT .*/jobs/", r"submitting run (e-\S+) .*mnistlib runs show \1 --backend azureml-v2\) failed: "),

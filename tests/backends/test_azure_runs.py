@@ -44,5 +44,5 @@ def test_a_trial_too_many_is_passed_over() -> None:
 
 
 def test_a_trial_that_cannot_be_told_is_an_error() -> None:
-    with pytest.raises(ClusterError, match="run other does not say which trial of its sweep it is"):
+    with pytest.raises(ClusterError, match=r"can't find the trial's index: run other has no property mnistlib\.trial"):
         ids([None], [trial("other")])

@@ -36,7 +36,7 @@ def test_a_name_is_one_that_the_service_takes() -> None:
 
 
 def test_a_folder_whose_name_gives_none_is_refused() -> None:
-    with pytest.raises(JobError, match="rename the folder, or send its files unregistered with data='upload'"):
+    with pytest.raises(JobError, match="Rename the folder, or send its files unregistered with data='upload'"):
         registered_name("/images/数字")
 
 

@@ -118,5 +118,5 @@ def test_a_submission_that_is_tried_again_still_has_its_data(
 
 def test_a_plan_says_what_would_be_registered(job: TrainJob, tmp_path: Path) -> None:
     plan = AzureMLBackend(config=tmp_path / "nowhere.json", data="dataset").plan(job)
-    assert "register them as the data set my_digits: a new version, unless one has the same content" in str(plan)
+    assert "register the data set my_digits: a new version, unless one has the same content" in str(plan)
     assert "azureml-dataset-runtime[fuse]==" in str(plan)

@@ -148,7 +148,7 @@ def test_what_fails_for_good_says_what_and_tells_no_secret(
     scene.service.faults.add("error", match=call, status=status, times=1000)
     with pytest.raises(ClusterError, match=message) as caught:
         next(doing)
-    assert (status == 403) == ("Check who you are signed in as" in str(caught.value))
+    assert (status == 403) == ("Check the account you are signed in with" in str(caught.value))
     told = "".join(traceback.format_exception(caught.value))
     told += "".join(record.getMessage() for record in caplog.records if record.name == "mnistlib")
     assert not [secret for secret in secrets_of(scene.service) if secret in told]

@@ -131,7 +131,7 @@ def test_a_workspace_that_is_ready_passes_every_check(examine: Diagnose) -> None
         *("SDK", "config.json", "credential", "workspace", "datastore"),
         *("settings", "cluster", "VM size", "quota", "runs folder"),
     ]
-    assert checks["cluster"].found == "cpu-cluster is not there: the first job makes it"
+    assert checks["cluster"].found == "cpu-cluster does not exist: the first job creates it"
     assert checks["quota"].found.startswith("4 nodes of STANDARD_D2_V2 need 8 vCPUs; ")
     assert "of 20 are free in Total Cluster Dedicated Regional vCPUs" in checks["quota"].found
     assert "Standard Dv2 Family Cluster Dedicated vCPUs" in checks["quota"].found
@@ -221,8 +221,8 @@ def test_without_config_json_it_says_where_to_get_it_and_where_to_put_it(examine
     ("text", "found"),
     [
         ("{", "can't be read as JSON"),
-        ('{"subscription_id": "s", "resource_group": ""}', "lacks resource_group, workspace_name"),
-        ("[]", "lacks subscription_id, resource_group, workspace_name"),
+        ('{"subscription_id": "s", "resource_group": ""}', "has no resource_group, workspace_name"),
+        ("[]", "has no subscription_id, resource_group, workspace_name"),
     ],
 )
 def test_a_config_json_that_is_none_is_to_be_downloaded_again(
@@ -275,7 +275,7 @@ def test_a_wrong_secret_is_told_and_not_shown(examine: Diagnose, backend: str, m
     check = examine()["credential"]
     assert check.ok is False
     assert "Invalid client secret" in check.found
-    assert "one is wrong" in check.advice
+    assert "a value is wrong" in check.advice
     assert "planted-secret" not in str(check)
 
 
@@ -346,8 +346,8 @@ def test_without_a_network_it_names_the_proxy(
     ("match", "status", "advice"),
     [
         (KEY, 403, "role AzureML Data Scientist"),
-        (KEY, 404, "make another the default"),
-        (CONTAINER, 404, "Make the container again"),
+        (KEY, 404, "choose another default datastore"),
+        (CONTAINER, 404, "Create the container again"),
         (CONTAINER, 403, "Storage Blob Data Contributor"),
         (CONTAINER, 503, "Try again in a few minutes"),
     ],
@@ -378,7 +378,7 @@ def test_a_cluster_that_is_there_needs_neither_size_nor_quota(
     monkeypatch.setenv("AML_COMPUTE_CLUSTER_SKU", "STANDARD_HUGE")
     checks = examine()
     assert failed(checks) == []
-    assert checks["cluster"].found == "there is there: 0 to 2 nodes of STANDARD_D2_V2"
+    assert checks["cluster"].found == "there exists: 0 to 2 nodes of STANDARD_D2_V2"
 
 
 def test_a_name_that_another_kind_of_compute_has_is_taken(
@@ -388,7 +388,7 @@ def test_a_name_that_another_kind_of_compute_has_is_taken(
     monkeypatch.setenv("AML_COMPUTE_CLUSTER_NAME", "mine")
     checks = examine()
     assert failed(checks) == ["cluster"]
-    assert checks["cluster"].found == "mine is a ComputeInstance and no cluster"
+    assert checks["cluster"].found == "mine is a ComputeInstance, not a cluster"
     assert "AML_COMPUTE_CLUSTER_NAME" in checks["cluster"].advice
 
 

@@ -109,7 +109,7 @@ def test_the_options_of_its_connection_are_checked(distribution: Callable[[str],
 
 @pytest.mark.parametrize(
     ("module", "reason"),
-    [("import nosuchmodule", "can't be loaded: ModuleNotFoundError"), ("SPEC = 3", "is no BackendSpec, but 3")],
+    [("import nosuchmodule", "can't be loaded: ModuleNotFoundError"), ("SPEC = 3", "is not a BackendSpec, but 3")],
 )
 def test_a_backend_that_cannot_be_loaded_is_told_of_and_stops_no_other(
     distribution: Callable[[str], None], caplog: pytest.LogCaptureFixture, module: str, reason: str

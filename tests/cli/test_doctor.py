@@ -37,7 +37,7 @@ def test_what_fails_is_told_with_what_to_do_and_ends_with_1(tmp_path: Path) -> N
     (tmp_path / "file").touch()
     text = doctor("--runs", tmp_path / "file", status=1)
     assert "runs folder  FAILED" in text
-    assert "-> Name a folder of yours with --runs" in text
+    assert "-> Choose another folder with --runs" in text
     assert "is ready" not in text
 
 

@@ -1,1 +1,1 @@
-"""What the backends for Azure Machine Learning share, whatever the SDK."""
+"""Shared parts of the backends for Azure Machine Learning, for both SDKs."""

@@ -1,4 +1,4 @@
-"""Part of the backends that both SDKs of Azure Machine Learning share."""
+"""Base class of the backends for Azure Machine Learning."""
 
 from functools import cached_property
 
@@ -9,7 +9,7 @@ from mnistlib.models.interfaces import Models, Services
 
 
 class AzureBackend(CloudBackend):
-    """Runs jobs on a cluster of a workspace, which has a registry and services of its own."""
+    """Runs jobs on a cluster of a workspace, with the workspace's own registry and services."""
 
     _client: AzureClusterClient
 

@@ -1,6 +1,6 @@
-"""Calls of both SDKs: tried again where that helps, and their errors translated.
+"""Calls of both SDKs, with retries and translated errors.
 
-They raise some twenty classes for the same few things, down to a bare ``Exception`` with the status in its text.
+The SDKs raise some twenty classes for a few kinds of errors, down to a bare ``Exception`` with the status in its text.
 """
 
 import importlib.util
@@ -23,19 +23,19 @@ NOT_FOUND, CONFLICT = 404, 409
 
 _FORBIDDEN = (401, 403)
 _RETRIED = {401, 408, 429, 500, 502, 503, 504, 530}
-_LONGEST_WAIT = 60.0  # seconds that a workspace may ask for and get
+_LONGEST_WAIT = 60.0  # seconds; caps the workspace's Retry-After
 _LONGEST_TEXT = 400
 _FILES_AT_A_TIME = 8
-#: What the SDK makes of a file whose arrival was not confirmed: it sends it again, and may not. The next try of ours
-#: finds it there, or sends it elsewhere.
+#: Error after the SDK itself uploads a file again because the first answer was lost. Our next try finds the file, or
+#: uploads it to another path.
 _SENT_BEFORE = "BlobAlreadyExists"
-#: How a store refuses a request whose signature has expired, or that has none because the store's keys did not come,
-#: without which azure-ai-ml goes on. The next try has a new one.
+#: Error of a store when the signature of a request has expired, or is missing because azure-ai-ml could not fetch the
+#: store's keys. The next try gets a new signature.
 _BADLY_SIGNED = re.compile("ErrorCode:Auth(enticationFailed|orizationPermissionMismatch)")
-#: How a status stands in the texts of errors that carry it nowhere else.
+#: Forms of a status in the text of an error without a status field.
 _STATUS_IN_TEXT = re.compile(r'(?:Code:|status_code"?:|status code|HTTP Error:|HTTP status:)\s*\'?"?(\d{3})\b')
 _SECRETS = re.compile(r"(?i)(bearer\s+|sig=|accountkey[\"']?[=:]\s*[\"']?|password[\"']?[=:]\s*[\"']?)[^\s&\"',]+")
-#: Classes of several packages by which a connection that failed is told.
+#: Names of the exception classes for failed connections, in several packages.
 _CONNECTION_ERRORS = {
     "ConnectionError",
     "ConnectTimeout",
@@ -53,60 +53,61 @@ _CONNECTION_ERRORS = {
 
 @dataclass(frozen=True)
 class Calls:
-    """Makes calls of the SDK.
+    """Calls of an SDK, with retries and translated errors.
 
     Attributes
     ----------
     policy : RetryPolicy
-        How patiently what fails for a moment is tried again.
+        Retries after temporary errors.
     """
 
     policy: RetryPolicy
 
-    def make(self, what: str, call: Callable[[], Result]) -> Result:
-        """Make a call, and again while its error may go away.
+    def make(self, action: str, call: Callable[[], Result]) -> Result:
+        """Make a call, and retry it after temporary errors.
 
         Raises
         ------
         ClusterError
-            If it fails for good; the SDK's error is its cause.
+            If the call fails for good: "`action` failed: ..."; ``__cause__`` is the SDK's error.
         """
         try:
-            return persist(call, pause_after=pause_after, policy=self.policy, what=what)
+            return persist(call, pause_after=pause_after, policy=self.policy, action=action)
         except (MnistlibError, FileNotFoundError):
             raise
         except Exception as error:
             status = status_of(error)
             if status is None and not is_connection_error(error) and not _is_of_the_sdk(error):
-                raise  # a bug of ours
-            advice = ". Check who you are signed in as, and its rights in the workspace" if status in _FORBIDDEN else ""
-            raise ClusterError(f"{what} failed: {reason_of(error)}{advice}") from error
+                raise  # a bug in this package
+            advice = ". Check the account you are signed in with and its role in the workspace"
+            advice = advice if status in _FORBIDDEN else ""
+            raise ClusterError(f"{action} failed: {reason_of(error)}{advice}") from error
 
-    def make_once(self, what: str, call: Callable[[], object], *, unless: Callable[[], object]) -> Any:
-        """Make a call that changes something; not again where it had worked, and only its answer was lost.
+    def make_once(self, action: str, call: Callable[[], object], *, unless: Callable[[], object]) -> Any:
+        """Make a call that changes something; don't repeat it if it worked and only its answer was lost.
 
         Parameters
         ----------
-        what : str
-            What is done, for errors.
+        action : str
+            Description of the call, for errors.
         call : callable
-            Does it.
+            The call.
         unless : callable
-            Asked before each further try: returns what an earlier one has made, or something false.
+            Called before each retry: returns the result of an earlier try, or a false value.
         """
         tries: list[None] = []
 
         def once() -> object:
-            if tries and (there := unless()):
-                return there
+            if tries and (made := unless()):
+                return made
             tries.append(None)
             return call()
 
-        return self.make(what, once)
+        return self.make(action, once)
 
 
 def is_installed(module: str) -> bool:
-    """Return whether there is a module of that name; of its parents, none may be there either."""
+    """Return whether a module is installed; False also if a parent package is missing."""
     try:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:
@@ -115,27 +116,27 @@ def is_installed(module: str) -> bool:
 
 @contextmanager
 def opening(config: str | os.PathLike[str] | None) -> Iterator[None]:
-    """Say what to do where a workspace can't be opened because of its ``config.json``, not of the workspace."""
+    """Add advice to errors about ``config.json`` or the sign-in while a workspace is opened."""
     try:
         yield
-    except Exception as error:  # from a missing file to a refused sign-in, each in a class of its own
+    except Exception as error:  # from a missing file to a refused sign-in, each with its own class
         if pause_after(error) is not None or status_of(error) not in (None, NOT_FOUND):
             raise
         raise ClusterError(
-            f"no workspace by {config or 'a config.json here or above'}: {reason_of(error)}. Download config.json from "
-            "the workspace's page in the portal and name it with config= (or stand beside it)"
+            f"can't open the workspace of {config or 'config.json'}: {reason_of(error)}. Download config.json from "
+            "the workspace's page in the portal into the current folder, or pass its path as config="
         ) from error
 
 
 def at_once(do: Callable[[Item], None], items: Iterable[Item]) -> None:
-    """Do something with each of several files; raise what one of them has raised."""
-    with ThreadPoolExecutor(_FILES_AT_A_TIME) as threads:  # each waits for the network most of the time
+    """Call a function for each item, in parallel; raise the first error."""
+    with ThreadPoolExecutor(_FILES_AT_A_TIME) as threads:  # each mostly waits for the network
         for _ in threads.map(do, items):
             pass
 
 
 def found(look: Callable[[], Result]) -> Result | None:
-    """Return what there is, by a call of an SDK; None where it says that there is no such thing."""
+    """Return the resource that a call of an SDK looks up, or None on 404."""
     try:
         return look()
     except Exception as error:  # the SDKs have many classes for it
@@ -145,23 +146,23 @@ def found(look: Callable[[], Result]) -> Result | None:
 
 
 def pause_after(error: Exception) -> float | None:
-    """Return the seconds before another try: those that the workspace asks for, else 0; None where none would help."""
+    """Return the seconds to wait before a retry (Retry-After, else 0), or None for a permanent error."""
     status = status_of(error)
     if status in _RETRIED:
         return _asked_wait(error)
     texts = [str(each) for each in _chain(error)]
-    helps = any(_SENT_BEFORE in text or _BADLY_SIGNED.search(text) for text in texts)
-    return 0.0 if helps or (status is None and is_connection_error(error)) else None
+    is_temporary = any(_SENT_BEFORE in text or _BADLY_SIGNED.search(text) for text in texts)
+    return 0.0 if is_temporary or (status is None and is_connection_error(error)) else None
 
 
 def status_of(error: BaseException) -> int | None:
-    """Return the HTTP status that an error of the SDK stems from, if any."""
+    """Return the HTTP status behind an error of an SDK, if any."""
     for each in _chain(error):
         for carrier in (each, getattr(each, "response", None)):
             status = getattr(carrier, "status_code", None)
             if isinstance(status, int):
                 return status
-        if hasattr(each, "get_http_status_code"):  # MLflow's way to say it
+        if hasattr(each, "get_http_status_code"):  # MLflow's errors
             return int(each.get_http_status_code())
     for each in _chain(error):
         if found := _STATUS_IN_TEXT.search(str(each)):
@@ -170,7 +171,7 @@ def status_of(error: BaseException) -> int | None:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the workspace's own message, without what surrounds it: headers, bodies, tokens."""
+    """Return the workspace's own message, without headers, bodies and tokens."""
     text = str(error)
     found = re.search(r'"message":\s*("(?:[^"\\]|\\.)*")', text.replace('\\"', '"'))
     message = json.loads(found[1], strict=False) if found else text
@@ -179,7 +180,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def is_connection_error(error: BaseException) -> bool:
-    """Return whether an error tells of a connection that failed, rather than of an answer."""
+    """Return whether an error is a failed connection, not an error response."""
     return any(
         isinstance(each, ConnectionError | TimeoutError) or type(each).__name__ in _CONNECTION_ERRORS
         for each in _chain(error)
@@ -195,7 +196,7 @@ def _asked_wait(error: BaseException) -> float:
 
 
 def _is_of_the_sdk(error: BaseException) -> bool:
-    """Whether the error is of a class of an SDK, or a bare one, which azureml-core raises too."""
+    """Return whether an error comes from an SDK; a bare ``Exception`` does: azureml-core raises it."""
     return type(error) is Exception or type(error).__module__.partition(".")[0] in _SDKS
 
 

@@ -1,4 +1,4 @@
-"""Part of the cluster clients that both SDKs of Azure Machine Learning share."""
+"""Base classes of the cluster clients for Azure Machine Learning."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -32,14 +32,14 @@ class AzureRunClient(RunClient):
 
     @abstractmethod
     def _fetch_one(self, run_id: str, name: str, target: Path) -> None:
-        """Write a file of a run; FileNotFoundError if it is not there."""
+        """Download a file of a run; FileNotFoundError if there is none."""
 
     def is_output(self, name: str) -> bool:
         """Return whether a file is the standard output of the node's process; see :meth:`FileClient.is_output`."""
         return is_output(name)
 
     def fetch(self, run_id: str, names: Sequence[str], folder: Path) -> None:
-        """Write files of a run into a folder; see :meth:`FileClient.fetch`."""
+        """Download files of a run into a folder; see :meth:`FileClient.fetch`."""
 
         def one(name: str) -> None:
             self.calls.make(f"fetching {name} of run {run_id}", lambda: self._fetch_one(run_id, name, folder / name))
@@ -53,11 +53,11 @@ class AzureClusterClient(AzureRunClient, ClusterClient):
     Parameters
     ----------
     compute : AmlComputeSpec
-        The cluster; made when the first job is submitted, if it is not there.
+        The cluster; created when the first job is submitted, if it does not exist.
     specification : EnvironmentSpecification, optional
-        What jobs run in. Default: what runs here.
+        Python environment of the jobs. Default: that of this process.
     policy : RetryPolicy, optional
-        How patiently what fails for a moment is tried again.
+        Retries after temporary errors.
     """
 
     cluster: AmlCluster
@@ -73,16 +73,16 @@ class AzureClusterClient(AzureRunClient, ClusterClient):
 
     @cached_property
     def specification(self) -> EnvironmentSpecification:
-        """The Python environment of the nodes. A node itself never asks, and need not have what it pins."""
+        """The Python environment of the nodes; never used on a node, where the pinned packages may be missing."""
         return self._given_specification or self._specification_here()
 
     @abstractmethod
     def _specification_here(self) -> EnvironmentSpecification:
-        """Return the specification of what runs here, with what a node needs beside it."""
+        """Return the specification of this process's environment, with the further packages of a node."""
 
     @abstractmethod
     def _ensure_environment(self) -> Any:
-        """Return the registered environment of the specification, made where it is not there."""
+        """Return the registered environment of the specification; register it if it is missing."""
 
     @property
     @abstractmethod
@@ -95,7 +95,7 @@ class AzureClusterClient(AzureRunClient, ClusterClient):
         """The deployed services of the workspace."""
 
     def prepare(self) -> None:
-        """Make sure that there is a cluster and an environment; see :meth:`ClusterClient.prepare`."""
+        """Make sure that the cluster and the environment exist; see :meth:`ClusterClient.prepare`."""
         self.cluster.ensure()
         if self._environment is None:
             self._environment = self.calls.make("looking for the environment", self._ensure_environment)
@@ -103,9 +103,9 @@ class AzureClusterClient(AzureRunClient, ClusterClient):
     def _submit_once(
         self, submission: Submission, *, is_there: Callable[[], object], start: Callable[[], object]
     ) -> None:
-        """Start a run; not again where the answer to an earlier try was lost after the work was done."""
+        """Start a run; don't start it again if only the answer to an earlier try was lost."""
         self.calls.make_once(
-            f"submitting run {submission.run_id} (whether it was is shown by: mnistlib runs show "
+            f"submitting run {submission.run_id} (check whether it exists: mnistlib runs show "
             f"{submission.run_id} --backend {self.name})",
             start,
             unless=is_there,

@@ -1,4 +1,4 @@
-"""Clusters of Azure Machine Learning, whatever the SDK: what one should be like, and how it is found or made."""
+"""Clusters of Azure Machine Learning, for both SDKs: their specification, lookup and creation."""
 
 import logging
 import os
@@ -12,15 +12,15 @@ from typing import Any
 from mnistlib.backends.azure.calls import Calls
 from mnistlib.errors import ClusterError, ComputeError, JobError
 
-# 3 to 24 letters, digits and hyphens, a letter first and no hyphen last; the SDK checks none of it.
+# 3 to 24 letters, digits and hyphens, a letter first and no hyphen last; the SDK does not check this.
 _NAME = re.compile(r"[a-zA-Z](?:[a-zA-Z0-9-]{1,22})[a-zA-Z0-9]")
-#: Names that mean something else.
+#: Names with a special meaning in the SDK.
 _RESERVED = ("amlcompute", "local", "containerinstance")
 
 _KIND = "amlcompute"
 _READY, _LOST = ("Succeeded", "Updating"), ("Failed", "Canceled")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
-_PATIENCE = 20 * 60  # seconds until a cluster that is still being made counts as failed
+_PATIENCE = 20 * 60  # seconds until a cluster that is still being created counts as failed
 
 _log = logging.getLogger("mnistlib")
 
@@ -36,25 +36,25 @@ def _number(variable: str, default: int) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class AmlComputeSpec:
-    """A cluster that grows and shrinks by itself.
+    """Specification of an autoscaling cluster.
 
-    The defaults are those of Microsoft's tutorial, and come from the same environment variables.
+    The defaults and their environment variables are those of Microsoft's tutorial.
 
     Attributes
     ----------
     name : str
-        The cluster's; ``AML_COMPUTE_CLUSTER_NAME``, else ``cpu-cluster``.
+        Name of the cluster; ``AML_COMPUTE_CLUSTER_NAME``, else ``cpu-cluster``.
     min_nodes, max_nodes : int
         Bounds of its size; ``AML_COMPUTE_CLUSTER_MIN_NODES``, else 0, and ``AML_COMPUTE_CLUSTER_MAX_NODES``, else 4.
     vm_size : str
-        Kind of its nodes; ``AML_COMPUTE_CLUSTER_SKU``, else ``STANDARD_D2_V2``.
+        VM size of its nodes; ``AML_COMPUTE_CLUSTER_SKU``, else ``STANDARD_D2_V2``.
     idle_seconds : int
-        After which a node without work is given back.
+        Seconds after which an idle node is released.
 
     Raises
     ------
     JobError
-        If a value is not allowed; the message says which are.
+        If a value is not allowed; the message says which values are.
 
     Examples
     --------
@@ -75,7 +75,7 @@ class AmlComputeSpec:
         if not _NAME.fullmatch(self.name) or self.name.lower() in _RESERVED:
             raise JobError(
                 "a cluster's name must be 3 to 24 letters, digits and hyphens, beginning with a letter and not ending "
-                f"with a hyphen, and none of {', '.join(_RESERVED)}; not {self.name!r}"
+                f"with a hyphen, and not {', '.join(_RESERVED)}; got {self.name!r}"
             )
         if not 0 <= self.min_nodes <= self.max_nodes or self.max_nodes < 1:
             raise JobError(
@@ -88,16 +88,16 @@ class AmlComputeSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class FoundCompute:
-    """What there is under a cluster's name.
+    """The compute with a cluster's name, of any kind.
 
     Attributes
     ----------
     kind : str
-        What it is; in another case than here, maybe.
+        Its kind, in upper or lower case.
     state : str
-        How far its making has come.
+        Its provisioning state.
     errors : sequence of str
-        Why it could not be made.
+        Its provisioning errors.
     """
 
     kind: str
@@ -111,9 +111,9 @@ class AmlCluster(ABC):
     Parameters
     ----------
     spec : AmlComputeSpec
-        What it is called, and what it is like where it has to be made.
+        Its name, and its properties if it has to be created.
     calls : Calls
-        How the SDK is called.
+        Calls of the SDK, with retries.
     """
 
     def __init__(self, spec: AmlComputeSpec, calls: Calls) -> None:
@@ -122,54 +122,54 @@ class AmlCluster(ABC):
         self._ready = False
 
     def ensure(self) -> None:
-        """Find the cluster or make it, and wait until jobs can be sent to it.
+        """Find or create the cluster, and wait until it accepts jobs.
 
         Raises
         ------
         ComputeError
-            If the name is taken by another kind of compute, or the cluster can't be made; the message says why and
-            what to do.
+            If the name is taken by another kind of compute, or the cluster can't be created; the message has the
+            reason and advice.
         """
         if self._ready:
             return
         found = self._look() or self._create()
         if found.kind.lower() != _KIND:
             raise ComputeError(
-                f"{self.spec.name} is a {found.kind} and no cluster: choose another name (AML_COMPUTE_CLUSTER_NAME)"
+                f"{self.spec.name} is a {found.kind}, not a cluster: choose another name (AML_COMPUTE_CLUSTER_NAME)"
             )
         self._wait(found)
         self._ready = True
 
     def status(self) -> dict[str, Any] | None:
-        """Return how many nodes there are and what they do; None where there is no cluster."""
+        """Return the state of the cluster and the number of its nodes by activity; None if there is no cluster."""
         return self._calls.make(f"looking at cluster {self.spec.name}", self._status)
 
     def delete(self) -> None:
-        """Delete the cluster, where there is one, and wait until that is done."""
+        """Delete the cluster, if it exists, and wait until it is gone."""
         self._ready = False
         if self._look() is not None:
             self._calls.make(f"deleting {self.spec.name}", self._remove)
-            self._poll(lambda: self._look() is None, "there")
+            self._poll(lambda: self._look() is None, "not deleted")
 
     @abstractmethod
     def _find(self) -> FoundCompute | None:
-        """Return what there is under the cluster's name, if anything."""
+        """Return the compute with the cluster's name, or None on 404."""
 
     @abstractmethod
     def _sizes(self) -> Sequence[str]:
-        """Return the sizes of nodes that the workspace's region has."""
+        """Return the VM sizes that the workspace's region offers."""
 
     @abstractmethod
     def _begin(self) -> None:
-        """Ask for the cluster."""
+        """Request the creation of the cluster."""
 
     @abstractmethod
     def _status(self) -> dict[str, Any] | None:
-        """Return what :meth:`status` tells."""
+        """Return the result of :meth:`status`, without retries."""
 
     @abstractmethod
     def _remove(self) -> None:
-        """Ask for the cluster's end; what is not there is no error."""
+        """Request the deletion of the cluster; do nothing on 404."""
 
     def _look(self) -> FoundCompute | None:
         return self._calls.make(f"looking for cluster {self.spec.name}", self._find)
@@ -178,12 +178,12 @@ class AmlCluster(ABC):
         names = self._calls.make("listing the VM sizes", self._sizes)
         if names and self.spec.vm_size.lower() not in map(str.lower, names):
             raise ComputeError(
-                f"there is no VM size {self.spec.vm_size!r} in the workspace's region; there are "
+                f"the workspace's region has no VM size {self.spec.vm_size!r}; it has "
                 f"{', '.join(names[:10])}{' …' if len(names) > 10 else ''}. Choose one (AML_COMPUTE_CLUSTER_SKU)"
             )
-        _log.info("making the cluster %s", self.spec)
+        _log.info("creating the cluster %s", self.spec)
         try:
-            self._calls.make(f"making cluster {self.spec.name}", lambda: self._find() or self._begin())
+            self._calls.make(f"creating cluster {self.spec.name}", lambda: self._find() or self._begin())
         except ClusterError as error:
             raise self._failure(str(error)) from error
         return self._there()
@@ -191,7 +191,7 @@ class AmlCluster(ABC):
     def _there(self) -> FoundCompute:
         found = self._look()
         if found is None:
-            raise self._failure("it is gone again")
+            raise self._failure("it was deleted while it was being created")
         return found
 
     def _wait(self, found: FoundCompute) -> None:
@@ -206,24 +206,24 @@ class AmlCluster(ABC):
 
         self._poll(ready, "not ready")
 
-    def _poll(self, condition: Callable[[], bool], otherwise: str) -> None:
+    def _poll(self, condition: Callable[[], bool], state: str) -> None:
         deadline = time.monotonic() + _PATIENCE
         pause = _FIRST_PAUSE
         while not condition():
             if time.monotonic() > deadline:
-                raise ComputeError(f"cluster {self.spec.name} is still {otherwise} after {_PATIENCE // 60} minutes")
+                raise ComputeError(f"cluster {self.spec.name} is still {state} after {_PATIENCE // 60} minutes")
             time.sleep(pause)
             pause = min(1.5 * pause, _LONGEST_PAUSE)
 
     def _failure(self, reason: str) -> ComputeError:
         if "quota" in reason.lower():
             return ComputeError(
-                f"there is no quota for cluster {self.spec.name} ({self.spec.max_nodes} nodes of {self.spec.vm_size}): "
-                f"{reason}. Ask for fewer nodes (AML_COMPUTE_CLUSTER_MAX_NODES), another size "
-                "(AML_COMPUTE_CLUSTER_SKU), or more quota in the portal; what is left of this one is deleted with "
-                "backend.compute.delete() first"
+                f"no quota for cluster {self.spec.name} ({self.spec.max_nodes} nodes of {self.spec.vm_size}): "
+                f"{reason}. Delete the failed cluster with backend.compute.delete(); then choose fewer nodes "
+                "(AML_COMPUTE_CLUSTER_MAX_NODES) or another size (AML_COMPUTE_CLUSTER_SKU), or request more quota in "
+                "the portal"
             )
         return ComputeError(
-            f"cluster {self.spec.name} could not be made: {reason}. Delete it before the next try, with "
-            "backend.compute.delete()"
+            f"could not create cluster {self.spec.name}: {reason}. Delete it with backend.compute.delete() before the "
+            "next try"
         )

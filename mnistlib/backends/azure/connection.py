@@ -15,9 +15,9 @@ class WorkspaceConnection(Connection):
     Attributes
     ----------
     config : str or None
-        A ``config.json`` of the workspace, or a folder to look for one from.
+        A ``config.json`` of the workspace, or the folder where the search for one starts.
     """
 
     config: str | None = option(
-        None, "config.json of the workspace, or a folder to look for one from (default: this folder)", metavar="FILE"
+        None, "config.json of the workspace, or the folder to search from (default: this folder)", metavar="FILE"
     )

@@ -1,7 +1,6 @@
-"""What a first job on Azure Machine Learning needs, looked at alike for both SDKs.
+"""Readiness checks for Azure Machine Learning, the same for both SDKs.
 
-The management interface is asked by plain reads; what an SDK alone knows, who one is and where data goes, is asked of
-that SDK.
+Most checks are GET requests to the management interface; the credential and the datastore come from the SDK.
 """
 
 import json
@@ -21,31 +20,31 @@ from mnistlib.backends.checks import Package, Step, Wrong, look_at_packages, run
 from mnistlib.errors import ClusterError, JobError
 
 _CONFIG_FILE = "config.json"
-#: Where below a folder both SDKs look for it, before they go on to the folder above.
+#: Subfolders where both SDKs search for it, before they go on to the parent folder.
 _CONFIG_FOLDERS = (".azureml", "aml_config", "")
 _KEYS = ("subscription_id", "resource_group", "workspace_name")
 
 _GET_CONFIG = (
     "Download config.json in the studio (ml.azure.com: the workspace's name at the top right, then Download config "
-    "file), and put it here or into .azureml."
+    "file), and put it into this folder or .azureml."
 )
 _SIGN_IN = "Sign in again with az login, to the workspace's own tenant (--tenant)."
 _ROLES = (
-    "Ask an owner of the workspace for the role AzureML Data Scientist on it, and for AzureML Compute Operator where "
-    "the cluster is still to be made."
+    "Ask an owner of the workspace for the role AzureML Data Scientist on it, and for AzureML Compute Operator if the "
+    "cluster does not exist yet."
 )
 _STORAGE_ROLE = (
-    "Let the storage account's firewall and its setting for key access admit you; without keys you need the role "
-    "Storage Blob Data Contributor on it."
+    "Check that the storage account's firewall and its setting for key access admit you; without keys you need the "
+    "role Storage Blob Data Contributor on it."
 )
-_NETWORK = "Check the network, the proxy that HTTPS_PROXY names, and the certificates that REQUESTS_CA_BUNDLE names."
-_LATER = "Try again in a few minutes; https://azure.status.microsoft says whether the region is down."
-_UNFORESEEN = "Install the newest version of the SDK, and report this where it stays."
+_NETWORK = "Check the network, the proxy set in HTTPS_PROXY, and the certificates set in REQUESTS_CA_BUNDLE."
+_LATER = "Try again in a few minutes; https://azure.status.microsoft shows whether the region is down."
+_UNFORESEEN = "Install the newest version of the SDK; if the error stays, report it."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Container:
-    """Where data is sent by default: the datastore, and the SDK's own client for its container."""
+    """Container of the default datastore, with the SDK's own client."""
 
     datastore: str
     account: str
@@ -54,16 +53,16 @@ class Container:
 
 
 class Sdk(ABC):
-    """What the checks ask of an SDK.
+    """SDK interface of the checks.
 
     Attributes
     ----------
     extra : str
-        The extra that installs it.
+        Extra of mnistlib that installs it.
     packages : sequence of Package
-        What has to be installed, as pyproject.toml has it.
+        Required packages, as in pyproject.toml.
     variables : sequence of str
-        Those of a service principal.
+        Environment variables of a service principal.
     """
 
     extra: str
@@ -76,7 +75,7 @@ class Sdk(ABC):
 
     @abstractmethod
     def token(self) -> tuple[str, str]:
-        """Return where the credential comes from and a token of it; never ask the user."""
+        """Return the source of the credential and a token, without any interactive sign-in."""
 
     @abstractmethod
     def open(self, config: Path) -> None:
@@ -84,18 +83,18 @@ class Sdk(ABC):
 
     @abstractmethod
     def container(self) -> Container:
-        """Return where data is sent, with its key, of the workspace that was opened."""
+        """Return the container for data of the open workspace, with its key."""
 
 
 def steps_of(
     sdk: Sdk, *, config: str | os.PathLike[str] | None, runs_folder: str | os.PathLike[str] | None
 ) -> list[Step]:
-    """Return what to look at, in order."""
+    """Return the checks, in order."""
     return [*_Examination(sdk, Path(config or ".")).steps(), runs_folder_step(runs_folder)]
 
 
 class _Examination:
-    """One round of looks; each keeps what later ones go by."""
+    """One series of checks; each keeps results for later ones."""
 
     def __init__(self, sdk: Sdk, start: Path) -> None:
         self._sdk = sdk
@@ -122,11 +121,11 @@ class _Examination:
 
     def _look_at_sdk(self) -> str:
         install = f'pip install --upgrade "mnistlib[{self._sdk.extra}]"'
-        found = look_at_packages(self._sdk.packages, advice=f"Install what is needed: {install}")
+        found = look_at_packages(self._sdk.packages, advice=f"Install the packages: {install}")
         try:
             self._sdk.load()
         except ImportError as error:
-            raise Wrong(f"{found}, which can't be imported: {error}", f"Install it anew: {install}") from error
+            raise Wrong(f"{found}, which can't be imported: {error}", f"Install it again: {install}") from error
         return found
 
     def _look_at_config(self) -> str:
@@ -140,14 +139,14 @@ class _Examination:
         named = content if isinstance(content, dict) else {}
         missing = [key for key in _KEYS if not isinstance(named.get(key), str) or not named[key]]
         if missing:
-            raise Wrong(f"{found} lacks {', '.join(missing)}", _GET_CONFIG)
+            raise Wrong(f"{found} has no {', '.join(missing)}", _GET_CONFIG)
         self._config, self._names = found, {key: named[key] for key in _KEYS}
         return f"{found}: workspace {named['workspace_name']} in resource group {named['resource_group']}"
 
     def _look_at_credential(self) -> str:
         try:
             source, self._token = self._sdk.token()
-        except Exception as error:  # each way of signing in fails in classes of its own
+        except Exception as error:  # each way of signing in has its own error classes
             advice = _NETWORK if is_connection_error(error) else _sign_in_advice(self._sdk.variables)
             raise Wrong(f"no token: {reason_of(error)}", advice) from error
         return f"{source}: {bearer_of(self._token)}"
@@ -156,33 +155,33 @@ class _Examination:
         name = self._names["workspace_name"]
         names = (
             f"Compare the names in {self._config} with those in the portal, or download it again; az account list "
-            "says which subscriptions you can see."
+            "shows your subscriptions."
         )
-        with _asking(f"workspace {name}", missing=names):
+        with _advising(f"workspace {name}", missing=names):
             self._region = self._management.read_workspace()["location"]
-        with _asking(f"workspace {name}, opened with the SDK", missing=names):
+        with _advising(f"workspace {name}, opened with the SDK", missing=names):
             self._sdk.open(self._config)
         return f"{name} in {self._region}"
 
     def _look_at_datastore(self) -> str:
-        another = "make another the default in the studio, under Data, Datastores."
-        with _asking("the default datastore and its key", missing=f"Make it anew, or {another}"):
+        another = "choose another default datastore in the studio, under Data, Datastores."
+        with _advising("the default datastore and its key", missing=f"Create it again, or {another}"):
             container = self._sdk.container()
         place = f"container {container.name} of storage account {container.account}"
-        with _asking(place, missing=f"Make the container again, or {another}", forbidden=_STORAGE_ROLE):
+        with _advising(place, missing=f"Create the container again, or {another}", forbidden=_STORAGE_ROLE):
             connect, read = TIMEOUT
             container.client.get_container_properties(retry_total=0, connection_timeout=connect, read_timeout=read)
         return f"{container.datastore}: {place}"
 
     def _look_at_cluster(self) -> str:
         name = AmlComputeSpec().name
-        with _asking(f"cluster {name}"):
+        with _advising(f"cluster {name}"):
             compute = self._find_compute(name)
         if compute is None:
-            return f"{name} is not there: the first job makes it"
+            return f"{name} does not exist: the first job creates it"
         kind, state = compute["computeType"], compute["provisioningState"]
         if kind != "AmlCompute":
-            raise Wrong(f"{name} is a {kind} and no cluster", "Choose another name in AML_COMPUTE_CLUSTER_NAME.")
+            raise Wrong(f"{name} is a {kind}, not a cluster", "Choose another name in AML_COMPUTE_CLUSTER_NAME.")
         if state in ("Failed", "Canceled", "Deleting"):
             reasons = [str(each["error"]["message"]) for each in compute.get("provisioningErrors") or ()]
             raise Wrong(
@@ -191,13 +190,13 @@ class _Examination:
             )
         self._has_cluster = True
         scale, size = compute["properties"]["scaleSettings"], compute["properties"]["vmSize"]
-        return f"{name} is there: {scale['minNodeCount']} to {scale['maxNodeCount']} nodes of {size}"
+        return f"{name} exists: {scale['minNodeCount']} to {scale['maxNodeCount']} nodes of {size}"
 
     def _look_at_size(self) -> str:
         if self._has_cluster:
-            return "that of the cluster"
+            return "set by the cluster"
         wanted = AmlComputeSpec().vm_size
-        with _asking("the VM sizes"):
+        with _advising("the VM sizes"):
             sizes = self._management.read_sizes(self._region)
         if wanted.upper() not in sizes:
             raise Wrong(
@@ -209,13 +208,13 @@ class _Examination:
 
     def _look_at_quota(self) -> str:
         if self._has_cluster:
-            return "the cluster has its share already"
+            return "already assigned to the cluster"
         spec = AmlComputeSpec()
-        with _asking("the quota"):
+        with _advising("the quota"):
             usages = self._management.read_usages(self._region)
         wanted = self._size["vCPUs"] * spec.max_nodes
         family = str(self._size.get("family") or "")
-        # A limit of -1 stands for none.
+        # A limit of -1 means unlimited.
         limits = [usage for usage in usages if counts_for(usage, family) and usage["limit"] >= 0]
         free = [usage["limit"] - usage["currentValue"] for usage in limits]
         found = "; ".join(
@@ -230,8 +229,8 @@ class _Examination:
         if any(left < wanted for left in free):
             raise Wrong(
                 found,
-                "Ask for fewer nodes (AML_COMPUTE_CLUSTER_MAX_NODES) or another size (AML_COMPUTE_CLUSTER_SKU), or for "
-                "more quota in the studio (ml.azure.com, Quota, Request quota).",
+                "Choose fewer nodes (AML_COMPUTE_CLUSTER_MAX_NODES) or another size (AML_COMPUTE_CLUSTER_SKU), or "
+                "request more quota in the studio (ml.azure.com, Quota, Request quota).",
             )
         return found
 
@@ -241,7 +240,7 @@ class _Examination:
         return Management(subscription=subscription, group=group, workspace=workspace, token=self._token)
 
     def _find_compute(self, name: str) -> dict[str, Any] | None:
-        """Return what a compute is like; None where there is none of that name."""
+        """Return the properties of a compute, or None on 404."""
         try:
             properties: dict[str, Any] = self._management.read_compute(name)["properties"]
         except ClusterError as error:
@@ -252,7 +251,7 @@ class _Examination:
 
 
 def find_config(start: Path) -> Path | None:
-    """Return the ``config.json`` that both SDKs find from a folder, in it or above it."""
+    """Return the ``config.json`` that both SDKs find in a folder or its parents."""
     folders = [start.absolute(), *start.absolute().parents]
     for below, folder in product(_CONFIG_FOLDERS, folders):
         if (path := folder / below / _CONFIG_FILE).is_file():
@@ -264,18 +263,18 @@ def _look_at_settings() -> str:
     try:
         return str(AmlComputeSpec())
     except JobError as error:
-        raise Wrong(str(error), "Correct the variable AML_COMPUTE_CLUSTER_… that it comes from.") from error
+        raise Wrong(str(error), "Correct the environment variable AML_COMPUTE_CLUSTER_… with this value.") from error
 
 
 def _sign_in_advice(variables: Sequence[str]) -> str:
     unset = [name for name in variables if not os.environ.get(name)]
-    state = f"not set: {', '.join(unset)}" if unset else "all are set, and one is wrong"
+    state = f"not set: {', '.join(unset)}" if unset else "all are set, but a value is wrong"
     return f"Sign in with az login, or set a service principal's {', '.join(variables)} ({state})."
 
 
 @contextmanager
-def _asking(what: str, *, missing: str = _LATER, forbidden: str = _ROLES) -> Iterator[None]:
-    """Say of any error of a call what it means, and what to do: an SDK has some twenty classes for the same few."""
+def _advising(subject: str, *, missing: str = _LATER, forbidden: str = _ROLES) -> Iterator[None]:
+    """Turn any error of a call into a failed check, with advice for its HTTP status."""
     try:
         yield
     except Exception as error:
@@ -284,6 +283,6 @@ def _asking(what: str, *, missing: str = _LATER, forbidden: str = _ROLES) -> Ite
             advice = _NETWORK if is_connection_error(error) else _UNFORESEEN
         else:
             advice = {400: missing, 401: _SIGN_IN, 403: forbidden, NOT_FOUND: missing}.get(status, _LATER)
-        # An error of azure-core says everything twice.
+        # An error of azure-core repeats its message after "Code:".
         reason = reason_of(error).partition(" Code: ")[0]
-        raise Wrong(f"{what}: {reason}" + (f" (HTTP {status})" if status else ""), advice) from error
+        raise Wrong(f"{subject}: {reason}" + (f" (HTTP {status})" if status else ""), advice) from error

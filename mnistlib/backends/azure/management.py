@@ -1,4 +1,4 @@
-"""Azure's management interface, as far as it is read to see whether a first job would go well."""
+"""The requests to Azure's management interface that the readiness checks need."""
 
 import base64
 import json
@@ -11,7 +11,7 @@ from mnistlib.backends.azure.calls import reason_of
 from mnistlib.errors import ClusterError
 
 ADDRESS = "https://management.azure.com"
-#: Seconds to connect, and until an answer begins.
+#: Seconds to connect, and until a response begins.
 TIMEOUT = (10.0, 30.0)
 
 _PROVIDER = "providers/Microsoft.MachineLearningServices"
@@ -20,14 +20,14 @@ VERSION = "2024-04-01"
 
 @dataclass(frozen=True, kw_only=True)
 class Management:
-    """Reads of one workspace and its region, each made once.
+    """GET requests about one workspace and its region, without retries.
 
     Attributes
     ----------
     subscription, group, workspace : str
-        The workspace's names.
+        Id of the subscription, and names of the resource group and the workspace.
     token : str
-        A bearer token of somebody who may read it.
+        A bearer token with read access.
     """
 
     subscription: str
@@ -44,21 +44,21 @@ class Management:
         return self._read(self._in_workspace(f"/computes/{name}"))
 
     def read_sizes(self, region: str) -> dict[str, dict[str, Any]]:
-        """Return the machines that a region offers, by their names in capitals."""
+        """Return the VM sizes that a region offers, by name in upper case."""
         answer = self._read(self._in_region(region, "vmSizes"))
-        # The interface's older versions have another word for the list.
+        # Older versions of the interface have another key for the list.
         return {size["name"].upper(): size for size in answer.get("value") or answer.get("amlCompute") or ()}
 
     def read_usages(self, region: str) -> list[dict[str, Any]]:
-        """Return what of the region's quota is in use."""
+        """Return the usage of the region's quota."""
         usages: list[dict[str, Any]] = self._read(self._in_region(region, "usages"))["value"]
         return usages
 
     def _in_workspace(self, rest: str) -> str:
         return workspace_id(self.subscription, self.group, self.workspace) + rest
 
-    def _in_region(self, region: str, what: str) -> str:
-        return f"/subscriptions/{self.subscription}/{_PROVIDER}/locations/{region}/{what}"
+    def _in_region(self, region: str, resource: str) -> str:
+        return f"/subscriptions/{self.subscription}/{_PROVIDER}/locations/{region}/{resource}"
 
     def _read(self, path: str) -> dict[str, Any]:
         import requests
@@ -75,29 +75,29 @@ class Management:
         except requests.HTTPError as error:
             raise ClusterError(reason_of(Exception(answer.text))) from error
         except requests.RequestException as error:
-            raise ClusterError(f"no answer ({type(error).__name__})") from error
+            raise ClusterError(f"no response ({type(error).__name__})") from error
         return content
 
 
 def workspace_id(subscription: str, group: str, workspace: str) -> str:
-    """Return the resource id of a workspace, which is also its path here."""
+    """Return the resource id of a workspace, which is also its path in the management interface."""
     return f"/subscriptions/{subscription}/resourceGroups/{group}/{_PROVIDER}/workspaces/{workspace}"
 
 
 def counts_for(usage: Mapping[str, Any], family: str) -> bool:
-    """Return whether a usage is of all dedicated cores of the region, or of those of a family of machines."""
+    """Return whether a usage counts all dedicated cores of the region, or those of a VM family."""
     if "/resourcegroups/" in usage["id"].lower():
-        return False  # a workspace's or a cluster's part of another line
+        return False  # the share of a workspace or a cluster in another usage
     name, wanted = (re.sub("[^a-z0-9]", "", text.lower()) for text in (usage["name"]["value"], family))
     return "dedicated" in name and (name.startswith("total") or (wanted != "" and name.startswith(wanted)))
 
 
 def bearer_of(token: str) -> str:
-    """Return whom a token speaks for, by what it says of itself."""
+    """Return the account and tenant of a token, from its claims."""
     try:
         body = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
     except (IndexError, ValueError):
-        return "somebody"
-    who = claims.get("upn") or claims.get("unique_name") or claims.get("appid") or "somebody"
-    return f"{who} of tenant {claims.get('tid', 'unknown')}"
+        return "unknown account"
+    account = claims.get("upn") or claims.get("unique_name") or claims.get("appid") or "unknown account"
+    return f"{account} of tenant {claims.get('tid', 'unknown')}"

@@ -1,4 +1,4 @@
-"""What a workspace's registry notes of a model, whatever the SDK."""
+"""Properties of a model in a workspace's registry, for both SDKs."""
 
 import json
 import secrets
@@ -16,7 +16,7 @@ from mnistlib.models.version import ModelVersion
 
 Model = TypeVar("Model")
 
-# Properties of a model. Metrics are a property each, so that a person finds them in the portal.
+# Properties of a model. Each metric is a property, visible in the portal.
 _SHA256, _RUN, _FILE, _ORIGIN, _TOKEN = (
     f"mnistlib.{name}" for name in ("sha256", "run", "file", "origin", "registration")
 )
@@ -24,7 +24,7 @@ _METRIC = "metric."
 
 
 def properties_of(registration: Registration) -> dict[str, str]:
-    """Return the properties of a model to register; one of them tells this registration from all others."""
+    """Return the properties of a model to register, with a unique token of this registration."""
     return {
         _SHA256: registration.sha256,
         _RUN: registration.run_id,
@@ -68,40 +68,40 @@ def version_of(
 
 def register_once(
     calls: Calls,
-    what: str,
+    action: str,
     *,
     properties: Mapping[str, str],
     known: Callable[[], Sequence[Model]],
     make: Callable[[], Any],
     delete: Callable[[Model], Any],
 ) -> Model:
-    """Register a model, once, though answers may be lost.
+    """Register a model exactly once, even if answers are lost.
 
     Parameters
     ----------
     calls : Calls
-        How the SDK is called.
-    what : str
-        What is done, for errors.
+        Calls of the SDK, with retries.
+    action : str
+        Description of the registration, for errors.
     properties : mapping of str to str
-        Of the model; from :func:`properties_of`.
+        Properties of the model, from :func:`properties_of`.
     known : callable
         Returns the versions of the name, the oldest first.
     make, delete : callable
-        Register it; remove a version.
+        Register the model; delete a version.
     """
 
     def mine() -> list[Model]:
         return [model for model in known() if _token_of(model) == properties[_TOKEN]]
 
-    calls.make_once(what, make, unless=mine)
-    # An SDK tries again by itself, too, and registers once more what it has had no answer to.
-    registered = calls.make(what, mine)
+    calls.make_once(action, make, unless=mine)
+    # An SDK retries by itself, too, and after a lost answer registers the model a second time.
+    registered = calls.make(action, mine)
     if not registered:
-        raise ClusterError(f"{what} has worked, but the registry does not list it yet. Look with: mnistlib models list")
-    first, *again = registered
-    for model in again:
-        calls.make(what, partial(delete, model))
+        raise ClusterError(f"{action} worked, but the registry does not list it yet. Check with: mnistlib models list")
+    first, *duplicates = registered
+    for model in duplicates:
+        calls.make(action, partial(delete, model))
     return first
 
 

@@ -1,4 +1,4 @@
-"""What a workspace says of a run, and what this package notes there, whatever the SDK."""
+"""Runs of a workspace and the properties that this package adds to them, for both SDKs."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from mnistlib.jobs.job import job_from_json
 from mnistlib.runs import RunStatus
 from mnistlib.runs.record import now
 
-#: Status of a run in a workspace -> status. One that is unknown is running.
+#: Status of a run in a workspace -> status; an unknown status counts as running.
 STATUSES = {
     "NotStarted": RunStatus.QUEUED,
     "Queued": RunStatus.QUEUED,
@@ -26,23 +26,23 @@ STATUSES = {
     "Canceled": RunStatus.CANCELLED,
 }
 
-#: Properties of a run: when it was submitted, what a person calls it, and the sweep that it belongs to.
+#: Properties of a run: time of submission, display name, and the sweep that it belongs to.
 CREATED, NAME, PARENT = "mnistlib.created", "mnistlib.name", "mnistlib.parent"
 
-#: Property of a sweep of version 0.1: the regularization of each trial that the workspace itself has made.
+#: Property of a sweep of version 0.1: the regularization of each trial that the workspace itself has created.
 _REGULARIZATION = "mnistlib.rates"
 
-_OURS = "mnistlib."
+_PREFIX = "mnistlib."
 _OUTPUT = re.compile(r"user_logs/std_log.*\.txt|azureml-logs/\d\d.*\.txt")
 
 
 def status_of_run(azure_status: str) -> RunStatus:
-    """Return the status for that of a workspace."""
+    """Return the status of a run from its status in the workspace."""
     return STATUSES.get(azure_status, RunStatus.RUNNING)
 
 
 def is_output(name: str) -> bool:
-    """Return whether a file of a run is what its process has printed."""
+    """Return whether a file of a run is the output of its process."""
     return bool(_OUTPUT.fullmatch(name))
 
 
@@ -67,16 +67,16 @@ def remote_run(
     created: str,
     why: Callable[[], str | None],
 ) -> RemoteRun:
-    """Return a run of a workspace, by whichever SDK it was submitted.
+    """Return a run of a workspace, submitted through either SDK.
 
     Parameters
     ----------
     run_id, experiment, azure_status, properties, tags, parent, created
-        As the workspace has them; `parent` is the run that it belongs to.
+        The workspace's values; `parent` is the id of its parent run.
     why : callable
-        Asks why it failed.
+        Returns the error of a failed run.
     """
-    # A node of the second SDK can tell by tags only, and nobody describes a trial before.
+    # A node of azureml-v2 can write tags only, also the job's properties of a trial.
     noted = {name: str(value) for name, value in {**properties, **tags}.items()}
     parent = noted.get(PARENT) or parent
     status = status_of_run(azure_status)
@@ -86,7 +86,7 @@ def remote_run(
         status=status,
         created=noted.get(CREATED) or created,
         name=noted.get(NAME),
-        tags={name: str(value) for name, value in tags.items() if not name.startswith(_OURS)},
+        tags={name: str(value) for name, value in tags.items() if not name.startswith(_PREFIX)},
         properties=({JOB_TYPE: TrainJob.type} if parent else {}) | noted,
         parent=parent,
         error=why() if status is RunStatus.FAILED else None,
@@ -96,7 +96,7 @@ def remote_run(
 def runs_of_sweep(
     sweep: RemoteRun, find: Callable[[str], RemoteRun | None], trials: Callable[[], Sequence[RemoteRun]]
 ) -> list[RemoteRun]:
-    """Return the trials of a sweep that there are so far, in their order.
+    """Return the existing trials of a sweep, in order.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def runs_of_sweep(
     find : callable
         Returns a run by its id.
     trials : callable
-        Returns the runs that the workspace itself has made for the sweep.
+        Returns the trials that the workspace itself has created.
     """
     known: list[str | None] = json.loads(sweep.properties.get(CHILDREN, "[]"))
     left = [index for index, run_id in enumerate(known) if run_id is None]
@@ -115,7 +115,7 @@ def runs_of_sweep(
 
 
 def _index_of(trial: RemoteRun, sweep: RemoteRun, left: Sequence[int]) -> int | None:
-    """Return the index of a trial: as its node has told it, and before that by its number; None of one too many."""
+    """Return the index of a trial, from its properties, else from the number in its id; None if out of range."""
     if TRIAL in trial.properties:
         return int(trial.properties[TRIAL])
     if JOB in trial.properties and _REGULARIZATION in sweep.properties:
@@ -125,5 +125,5 @@ def _index_of(trial: RemoteRun, sweep: RemoteRun, left: Sequence[int]) -> int | 
         return left[values.index(training.regularization)]
     number = trial.run_id.rpartition("_")[2]
     if not number.isdecimal():
-        raise ClusterError(f"run {trial.run_id} does not say which trial of its sweep it is")
+        raise ClusterError(f"can't find the trial's index: run {trial.run_id} has no property {TRIAL}")
     return left[int(number)] if int(number) < len(left) else None

@@ -1,21 +1,21 @@
-"""Answers of a service's server that carry a status, which Microsoft's servers make of a class of their own."""
+"""Error responses of Microsoft's scoring servers, which need a class of these servers."""
 
 import importlib
 from typing import Any
 
 from mnistlib.serving.refusals import Refusal
 
-#: Modules of that class, ``AMLResponse``: in the server of today, and in its older images.
+#: Modules with that class, ``AMLResponse``: in the current server, and in older images.
 _MODULES = ("azureml_inference_server_http.api.aml_response", "azureml.contrib.services.aml_response")
 
 
 def refused(refusal: Refusal) -> Any:
-    """Return the server's answer to a request that is refused.
+    """Return the server's response to a refused request.
 
     Raises
     ------
     Refusal
-        The server has no such class, and answers 500.
+        If the server has no such class; it then answers 500.
     """
     for module in _MODULES:
         try:

@@ -1,18 +1,18 @@
-"""A service on one of Azure's container instances, through azureml-core."""
+"""Service on an Azure container instance, through azureml-core."""
 
 import json
 from collections.abc import Callable
 from typing import Any
 
 from mnistlib.backends.azure.calls import Calls, found
-from mnistlib.backends.azure.deployments import MODEL, talk_aside
+from mnistlib.backends.azure.deployments import MODEL, stdout_to_stderr
 from mnistlib.models.client import ScoringClient
 from mnistlib.models.service import Service, ServiceStatus
 
-#: Tag of a service without an entry script of ours.
+#: Tag of a service without an entry script of this package.
 NO_CODE = "mnistlib.no-code"
 
-#: State of a container instance in Azure -> status. One that is unknown is starting.
+#: State of a container instance in Azure -> status; an unknown state counts as starting.
 _STATUSES = {
     "Healthy": ServiceStatus.RUNNING,
     "Failed": ServiceStatus.FAILED,
@@ -27,11 +27,11 @@ class AciService(Service):
     Parameters
     ----------
     name : str
-        What it is called.
+        Name of the service.
     look : callable
-        Returns the SDK's object for it, as it is now.
+        Fetches the SDK's object for the service.
     calls : Calls
-        How the SDK is called.
+        Calls of the SDK, with retries.
     """
 
     def __init__(self, name: str, look: Callable[[], Any], calls: Calls) -> None:
@@ -41,7 +41,7 @@ class AciService(Service):
 
     @property
     def sdk_service(self) -> Any:
-        """The SDK's own object, an ``azureml.core.webservice.Webservice``, as it is now."""
+        """The SDK's own object, an ``azureml.core.webservice.Webservice``, fetched now."""
         return self._look()
 
     @property
@@ -52,7 +52,7 @@ class AciService(Service):
 
     @property
     def status(self) -> ServiceStatus:
-        """What has become of it; see :attr:`Service.status`."""
+        """Status of the service; see :attr:`Service.status`."""
         return _STATUSES.get(self.sdk_service.state, ServiceStatus.STARTING)
 
     @property
@@ -62,7 +62,7 @@ class AciService(Service):
 
     @property
     def key(self) -> str | None:
-        """What a request must carry; see :attr:`Service.key`."""
+        """Key for the requests, if they need one; see :attr:`Service.key`."""
         return self._key_of(self.sdk_service)
 
     def client(self) -> ScoringClient:
@@ -72,16 +72,16 @@ class AciService(Service):
         return client(str(service.scoring_uri), token=self._key_of(service))
 
     def logs(self) -> str:
-        """Return what the service has said so far; see :meth:`Service.logs`."""
+        """Return the log of the service so far; see :meth:`Service.logs`."""
         return self._calls.make(f"fetching the logs of service {self.name}", self.sdk_service.get_logs) or ""
 
     def delete(self) -> None:
-        """End the service and forget it; see :meth:`Service.delete`."""
+        """Stop and remove the service; see :meth:`Service.delete`."""
         service = self.sdk_service
 
         def delete() -> None:
-            with talk_aside():
-                found(service.delete)  # an earlier try may have worked, and its answer been lost
+            with stdout_to_stderr():
+                found(service.delete)  # 404: an earlier try worked, but its answer was lost
 
         self._calls.make(f"deleting service {self.name}", delete)
 
@@ -92,10 +92,10 @@ class AciService(Service):
 
 
 class _NoCodeClient(ScoringClient):
-    """Asks the service's own server for scikit-learn's models, which answers ``{"predict": [labels]}``."""
+    """Client of Azure's own server for scikit-learn's models, which answers ``{"predict": [labels]}``."""
 
     def ask(self, content: bytes, kind: str, *, proba: bool = False) -> Any:
-        wanted = "predict_proba" if proba else "predict"
-        asked = {**json.loads(content), "method": wanted}
-        answer = super().ask(json.dumps(asked).encode(), kind)
-        return answer[wanted] if isinstance(answer, dict) and wanted in answer else answer
+        method = "predict_proba" if proba else "predict"
+        request = {**json.loads(content), "method": method}
+        answer = super().ask(json.dumps(request).encode(), kind)
+        return answer[method] if isinstance(answer, dict) and method in answer else answer

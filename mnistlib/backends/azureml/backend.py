@@ -17,13 +17,13 @@ from mnistlib.errors import MissingExtraError
 
 __all__ = ["AzureMLBackend", "AzureMLRun"]
 
-#: The way of data that this workspace has beside those of every one.
+#: Further value of `data`: register the data set in the workspace.
 _REGISTERED = "dataset"
-#: Variables of the SDK, with what they are set to unless they are set: where it can be told to, it tries nothing again
-#: by itself, and elsewhere soon, where waits of half a minute would add up, since every call of ours is tried again.
+#: Default environment variables of the SDK. They disable its own retries where possible and shorten their pauses
+#: elsewhere: this package retries every call, so that pauses of half a minute would add up.
 _SDK_VARIABLES: Mapping[str, str] = {
     "AZUREML_DEFAULT_RETRIES": "0",
-    "AZUREML_LOG_DEPRECATION_WARNING_ENABLED": "False",  # of calls that have no other form without further packages
+    "AZUREML_LOG_DEPRECATION_WARNING_ENABLED": "False",  # the alternatives need further packages
     **dict.fromkeys(("AZUREML_DEFAULT_BACKOFF", "AZUREML_DEFAULT_500_BACKOFF", "AZUREML_DEFAULT_503_BACKOFF"), "1"),
 }
 
@@ -33,7 +33,7 @@ class AzureMLRun(CloudRun):
 
     @property
     def sdk_run(self) -> Any:
-        """The SDK's own object, such as ``azureml.widgets.RunDetails`` shows."""
+        """The SDK's own object, as ``azureml.widgets.RunDetails`` takes it."""
         return cast(AzureMLClusterClient, self._client).sdk_run(self.id)
 
 
@@ -43,31 +43,30 @@ class AzureMLBackend(AzureBackend):
     Parameters
     ----------
     workspace : azureml.core.Workspace, optional
-        The workspace. Default: the one that `config` describes.
+        The workspace. Default: that of `config`.
     config : str or PathLike, optional
-        A ``config.json`` of the workspace, or a folder to look for one from, as ``Workspace.from_config`` takes it.
+        A ``config.json`` of the workspace, or the folder to search from, as for ``Workspace.from_config``.
     compute : AmlComputeSpec, optional
-        The cluster, made where it is not there.
+        The cluster, created if it does not exist.
     data : {"upload", "fetch", "dataset"}, optional
-        Whether a job's data set is sent to the workspace from here, once, or downloaded by each node. "dataset" sends
+        "upload" sends a job's data set to the workspace once; "fetch" lets each node download it. "dataset" uploads
         it too, and registers it as a FileDataset such as ``mnist_opendataset``, with a new version only when the
         content has changed. Default: the environment variable ``MNISTLIB_CLOUD_DATA``, else "upload".
     environment : str or PathLike, optional
-        What jobs run in: ``curated:NAME`` for one that the workspace has, or the path of a conda file. It must bring
-        azureml-core and what this package needs, for "dataset" azureml-dataset-runtime[fuse] too. Default: the
-        versions that are installed here.
+        Python environment of jobs: ``curated:NAME`` for an environment of the workspace, or the path of a conda file.
+        It must contain azureml-core and the requirements of this package, for "dataset" also
+        azureml-dataset-runtime[fuse]. Default: the versions that are installed here.
     runs_folder : str or PathLike, optional
-        Below it results bring their files. Default: as :class:`~mnistlib.LocalBackend` has it.
-
+        Folder for the downloaded files of runs. Default: as for :class:`~mnistlib.LocalBackend`.
     retries : RetryPolicy, optional
-        How patiently what fails for a moment is tried again.
+        Retries after temporary errors.
 
     Raises
     ------
     MissingExtraError
         If azureml-core is not installed, or azureml-dataset-runtime for "dataset".
     BackendError
-        If there is no such way of data.
+        If `data` is not one of these values.
     ClusterError
         If the workspace can't be reached.
     """
@@ -106,7 +105,7 @@ class AzureMLBackend(AzureBackend):
 
     @property
     def workspace(self) -> Any:
-        """The SDK's own object for the workspace, opened when it is first needed."""
+        """The SDK's own object for the workspace, opened at first use."""
         return self._azureml.workspace
 
 

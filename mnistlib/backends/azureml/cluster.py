@@ -13,9 +13,9 @@ class AzureMLCluster(AmlCluster):
     Parameters
     ----------
     open_workspace : callable
-        Returns the ``azureml.core.Workspace``; called when it is first needed.
+        Returns the ``azureml.core.Workspace``; called at first use.
     spec, calls
-        As :class:`AmlCluster` takes them.
+        As for :class:`AmlCluster`.
     """
 
     def __init__(self, open_workspace: Callable[[], Any], spec: AmlComputeSpec, calls: Calls) -> None:
@@ -27,7 +27,7 @@ class AzureMLCluster(AmlCluster):
 
         try:
             return ComputeTarget(self._open_workspace(), self.spec.name)
-        except Exception as error:  # one class tells of all that can go wrong
+        except Exception as error:  # the SDK has one class for all errors
             if status_of(error) == NOT_FOUND:
                 return None
             raise
@@ -79,6 +79,6 @@ class AzureMLCluster(AmlCluster):
             return
         try:
             target.delete()
-        except Exception as error:  # one class tells of all that can go wrong
-            if status_of(error) != NOT_FOUND:  # an earlier try may have worked, and its answer been lost
+        except Exception as error:  # the SDK has one class for all errors
+            if status_of(error) != NOT_FOUND:  # 404: an earlier try worked, but its answer was lost
                 raise

@@ -24,7 +24,7 @@ from mnistlib.backends.cloud.specification import EnvironmentSpecification, spec
 from mnistlib.errors import ClusterError
 from mnistlib.jobs import SweepJob
 
-#: Beside what every node needs: what it needs here, and what it mounts a registered data set with.
+#: Further packages of a node of this backend, and those to mount a registered data set.
 _PACKAGES = ("azureml-core", "setuptools")
 _DATA_PACKAGES = ("azureml-dataset-runtime[fuse]",)
 
@@ -35,13 +35,13 @@ class AzureMLClusterClient(AzureClusterClient):
     Parameters
     ----------
     open_workspace : callable
-        Returns the ``azureml.core.Workspace``; called when it is first needed.
+        Returns the ``azureml.core.Workspace``; called at first use.
     compute : AmlComputeSpec
-        The cluster; made when the first job is submitted, if it is not there.
+        The cluster; created when the first job is submitted, if it does not exist.
     registers_data : bool, default False
-        Whether the data of jobs is registered as data sets; what runs the jobs needs azureml-dataset-runtime then.
+        Whether to register the data of jobs as data sets; the nodes then need azureml-dataset-runtime.
     policy : RetryPolicy
-        How patiently what fails for a moment is tried again.
+        Retries after temporary errors.
     """
 
     name = "azureml"
@@ -70,11 +70,11 @@ class AzureMLClusterClient(AzureClusterClient):
         return self.calls.make("opening the workspace", self._open_workspace)
 
     def registered_as(self, dataset: str) -> str | None:
-        """Return what a data set is registered as; see :meth:`ClusterClient.registered_as`."""
+        """Return the registered name of a data set; see :meth:`ClusterClient.registered_as`."""
         return registered_name(dataset) if self._registers_data else None
 
     def send(self, submission: Submission) -> None:
-        """Start a run, once; see :meth:`ClusterClient.send`."""
+        """Start a run exactly once; see :meth:`ClusterClient.send`."""
         from azureml.core import ScriptRunConfig
 
         command = ["python", "-m", "mnistlib", "node", "--backend", self.name, *submission.arguments]
@@ -85,8 +85,8 @@ class AzureMLClusterClient(AzureClusterClient):
             environment=self._environment,
         )
         if submission.data:
-            brought = self._data.bring(submission.data, config.run_config, register_as=submission.data_name)
-            command += ["--data", brought]
+            folder = self._data.bring(submission.data, config.run_config, register_as=submission.data_name)
+            command += ["--data", folder]
         config.run_config.environment_variables = dict(submission.environment)
         experiment = self._experiment(submission.experiment)
         self._experiment_of[submission.run_id] = submission.experiment
@@ -98,7 +98,7 @@ class AzureMLClusterClient(AzureClusterClient):
         self._describe(submission)
 
     def send_sweep(self, submission: Submission, sweep: SweepJob, done: Sequence[str | None]) -> None:
-        """Record a sweep as running, and start its runs; see :meth:`ClusterClient.send_sweep`."""
+        """Record a sweep as running, and start its trials; see :meth:`ClusterClient.send_sweep`."""
         ids = [known or new_id(submission.experiment) for known in done]
         experiment = self._experiment(submission.experiment)
         self.calls.make(
@@ -113,7 +113,7 @@ class AzureMLClusterClient(AzureClusterClient):
                     sent.append(run_id)
                     self.send(_trial_of(submission, run_id, sweep, trial))
         except BaseException:
-            # Not half a sweep: what was sent would wait for the rest.
+            # Cancel the trials sent so far: they would wait for the rest of the sweep.
             for run_id in sent:
                 with suppress(ClusterError):
                     self.stop(run_id)
@@ -126,7 +126,7 @@ class AzureMLClusterClient(AzureClusterClient):
         self.calls.make(f"closing sweep {run_id}", partial(sweep.fail, error) if error else sweep.complete)
 
     def children(self, sweep: RemoteRun) -> Sequence[RemoteRun]:
-        """Return the runs of a sweep; see :meth:`RunClient.children`."""
+        """Return the trials of a sweep; see :meth:`RunClient.children`."""
         return runs_of_sweep(sweep, self.find, lambda: self._trials(sweep.run_id))
 
     def _trials(self, run_id: str) -> list[RemoteRun]:
@@ -135,7 +135,7 @@ class AzureMLClusterClient(AzureClusterClient):
         return [replace(self._remote(trial), parent=run_id) for trial in trials]
 
     def find(self, run_id: str) -> RemoteRun | None:
-        """Return a run as it is now; see :meth:`RunClient.find`."""
+        """Return the current state of a run; see :meth:`RunClient.find`."""
         run = self.sdk_run(run_id)
         return self._remote(run) if run else None
 
@@ -146,7 +146,7 @@ class AzureMLClusterClient(AzureClusterClient):
             self._remote(run)
             for experiment in experiments.values()
             for run in self.calls.make("listing the runs", partial(_runs_of, experiment))
-            if JOB_TYPE in run.properties or JOB_TYPE in run.tags  # the other SDK's nodes tell by tags
+            if JOB_TYPE in run.properties or JOB_TYPE in run.tags  # nodes of azureml-v2 write tags
         ]
         return sorted(found, key=lambda run: run.created, reverse=True)
 
@@ -154,14 +154,14 @@ class AzureMLClusterClient(AzureClusterClient):
         """Ask a run to stop; see :meth:`ClusterClient.stop`."""
         run = self.sdk_run(run_id)
 
-        def ask() -> None:
+        def cancel() -> None:
             run.cancel()
-            # The SDK does not look at the answer: whether it was a yes, only the run tells.
+            # The SDK ignores the response: only the run's status shows whether the request was accepted.
             status = self.sdk_run(run_id).status
             if status != "CancelRequested" and not status_of_run(status).ended:
-                raise TimeoutError("the workspace has taken no notice")
+                raise TimeoutError("the workspace did not acknowledge the cancellation")
 
-        self.calls.make(f"cancelling run {run_id}", ask)
+        self.calls.make(f"cancelling run {run_id}", cancel)
 
     def file_names(self, run_id: str) -> Sequence[str]:
         """Return the names of a run's files; see :meth:`FileClient.file_names`."""
@@ -171,19 +171,19 @@ class AzureMLClusterClient(AzureClusterClient):
     def _fetch_one(self, run_id: str, name: str, target: Path) -> None:
         try:
             self._files_of(run_id).download_file(name, output_file_path=str(target))
-        except Exception as error:  # the SDK has no class of its own for what is not there
+        except Exception as error:  # the SDK has no class for 404
             if status_of(error) == NOT_FOUND or "was not found" in str(error):
                 raise FileNotFoundError(f"run {run_id} has no file {name!r}") from error
             raise
 
     def keep(self, run_id: str, name: str, path: Path) -> bool:
-        """Add a file to a run's, unless one of that name is there; see :meth:`FileClient.keep`."""
+        """Add a file to a run, unless the name is taken; see :meth:`FileClient.keep`."""
         run = self._files_of(run_id)
 
         def add() -> bool:
             try:
                 run.upload_file(name, str(path))
-            except Exception as error:  # the SDK wraps what the workspace says in several classes
+            except Exception as error:  # the SDK wraps the workspace's error in several classes
                 if status_of(error) == CONFLICT:
                     return False
                 raise
@@ -202,14 +202,14 @@ class AzureMLClusterClient(AzureClusterClient):
         return AzureMLServices(self.workspace, self.calls)
 
     def sdk_run(self, run_id: str) -> Any:
-        """Return the SDK's own object for a run; None if there is none."""
+        """Return the SDK's own object for a run, or None on 404."""
         run = self.calls.make(f"looking at run {run_id}", lambda: self._find(run_id, self._experiment_of.get(run_id)))
         if run is not None:
             self._experiment_of[run_id] = run.experiment.name
         return run
 
     def _files_of(self, run_id: str) -> Any:
-        """Return the SDK's object for a run, whatever its state was: where its files are never changes."""
+        """Return the SDK's object for a run, from a cache: the place of its files never changes."""
         if run_id not in self._runs:
             self._runs[run_id] = self.sdk_run(run_id)
         return self._runs[run_id]
@@ -221,10 +221,10 @@ class AzureMLClusterClient(AzureClusterClient):
             if experiment is None:
                 return Run.get(self.workspace, run_id)
             return Run(self._experiment(experiment), run_id)
-        except Exception as error:  # the SDK has no class of its own for what is not there
+        except Exception as error:  # the SDK has no class for 404
             if status_of(error) != NOT_FOUND:
                 raise
-        # The other SDK writes the name of the experiment in lower case there.
+        # azureml-v2 submits under the experiment's name in lower case.
         return self._find(run_id, None) if experiment else None
 
     def _remote(self, run: Any) -> RemoteRun:
@@ -266,7 +266,7 @@ class AzureMLClusterClient(AzureClusterClient):
         return specification_here(besides=_PACKAGES + (_DATA_PACKAGES if self._registers_data else ()))
 
     def _ensure_environment(self) -> Any:
-        """Return the registered environment of the specification; its name tells whether it is the right one."""
+        """Return the registered environment of the specification, found by its name; register it if missing."""
         return ensure_environment(self.workspace, self.specification)
 
 

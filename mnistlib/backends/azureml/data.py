@@ -1,4 +1,4 @@
-"""The data of jobs in a workspace: sent once, under its digest, and registered by name where that is wanted."""
+"""The data of jobs in a workspace: uploaded once, under its digest, and optionally registered by name."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -10,8 +10,8 @@ from mnistlib.backends.cloud.digests import Digests
 from mnistlib.datasets import NAMES
 from mnistlib.errors import JobError
 
-_INPUT = "data"  # what a job's data is called in the job
-_DIGEST = "mnistlib.sha256"  # tag of a registered data set: what is in it
+_INPUT = "data"  # name of the job's input
+_DIGEST = "mnistlib.sha256"  # tag of a registered data set: digest of its content
 _LONGEST_NAME = 255
 
 
@@ -21,35 +21,35 @@ class AzureMLData:
     Parameters
     ----------
     open_workspace : callable
-        Returns the ``azureml.core.Workspace``; called when it is first needed.
+        Returns the ``azureml.core.Workspace``; called at first use.
     calls : Calls
-        How the SDK is called.
+        Calls of the SDK, with retries.
     """
 
     def __init__(self, open_workspace: Callable[[], Any], calls: Calls) -> None:
         self._open_workspace = open_workspace
         self._calls = calls
-        # Every run of a sweep has the same files: they are read, sent and registered for the first only.
+        # All trials of a sweep have the same files: they are read, sent and registered for the first only.
         self._digests = Digests()
         self._sent: dict[str, Any] = {}
         self._registered: dict[tuple[str, str], Any] = {}
 
     def bring(self, files: Mapping[str, Path], run_config: Any, *, register_as: str | None) -> str:
-        """Let a job find files in one folder on its node.
+        """Provide files in one folder on the node of a job.
 
         Parameters
         ----------
         files : mapping of str to Path
-            What is sent, unless it is there.
+            The files, sent unless they are already there.
         run_config : azureml.core.RunConfiguration
-            Of the job.
+            Configuration of the job; it gets the data as an input.
         register_as : str or None
-            The registered data set that they are to belong to, if to any.
+            Name under which the files are registered as a data set, if any.
 
         Returns
         -------
         str
-            The argument in whose place the node puts the folder.
+            Placeholder of the folder in the job's command; the node replaces it.
         """
         digest = self._digests.of(files)
         folder = self._send(files, digest)
@@ -66,16 +66,16 @@ class AzureMLData:
         return str(mounted.arg_val)
 
     def _send(self, files: Mapping[str, Path], digest: str) -> Any:
-        """Send files to the default datastore, unless they are there; return their folder."""
+        """Send files to the default datastore, unless they are already there; return their folder."""
         if digest not in self._sent:
             datastore = self._calls.make("opening the default datastore", self._workspace.get_default_datastore)
             place = f"mnistlib/data/{digest[:32]}"
 
             def send(path: Path) -> None:
-                where = {"relative_root": str(path.parent), "target_path": place}
+                target = {"relative_root": str(path.parent), "target_path": place}
                 self._calls.make(
                     f"sending {path.name}",
-                    lambda: datastore.upload_files([str(path)], **where, show_progress=False),
+                    lambda: datastore.upload_files([str(path)], **target, show_progress=False),
                 )
 
             at_once(send, files.values())
@@ -83,7 +83,7 @@ class AzureMLData:
         return self._sent[digest]
 
     def _register(self, name: str, digest: str, folder: Any) -> Any:
-        """Return the version of a registered data set that has this content; a new one if none has."""
+        """Return the version of a registered data set with this content; register it if there is none."""
         from azureml.core import Dataset
 
         found = self._find(name, digest)
@@ -94,10 +94,10 @@ class AzureMLData:
         )
 
     def _find(self, name: str, digest: str) -> Any:
-        """Look through the versions of a name, the newest first."""
+        """Return the newest version of a name with this content, or None."""
         from azureml.core import Dataset
 
-        # A list tells that there is none; asked for by name, the SDK logs pages about what is not there.
+        # Get the list first: if the name does not exist, a lookup by name logs pages of errors.
         listed = Dataset.get_all(self._workspace).registrations
         newest = next((known.version for known in listed if known.name == name), 0)
         versions = (Dataset.get_by_name(self._workspace, name, version=number) for number in range(newest, 0, -1))
@@ -109,14 +109,14 @@ class AzureMLData:
 
 
 def registered_name(dataset: str) -> str:
-    """Return what a data set is registered as: as Microsoft's tutorial calls it, or as its folder is called.
+    """Return the registered name of a data set: that of Microsoft's tutorial, or one made from its folder's name.
 
-    The workspace takes letters, digits, ``-`` and ``_``, at most 255, and first a letter or digit.
+    The workspace allows at most 255 letters, digits, ``-`` and ``_``, beginning with a letter or digit.
 
     Raises
     ------
     JobError
-        If nothing of a folder's name can be taken.
+        If a folder's name has no allowed character.
 
     Examples
     --------
@@ -129,7 +129,7 @@ def registered_name(dataset: str) -> str:
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", folder).strip("_-")[:_LONGEST_NAME]
     if not name:
         raise JobError(
-            f"the folder's name {folder!r} makes no name for a registered data set, which takes letters a to z and "
-            "digits: rename the folder, or send its files unregistered with data='upload'"
+            f"can't make the name of a registered data set from the folder name {folder!r}: it needs letters a to z or "
+            "digits. Rename the folder, or send its files unregistered with data='upload'"
         )
     return name

@@ -18,7 +18,7 @@ from mnistlib.backends.azure.deployments import (
     new_tags,
     service_specification,
     stage_service,
-    talk_aside,
+    stdout_to_stderr,
     written,
 )
 from mnistlib.backends.azureml.aci import NO_CODE, AciService
@@ -28,11 +28,11 @@ from mnistlib.errors import ClusterError, DeploymentError, MnistlibError
 from mnistlib.models.service import ServiceStatus
 from mnistlib.models.version import ModelVersion
 
-#: How the SDK begins to tell of a deployment that has failed, and of one that it can't follow.
+#: Parts of the SDK's errors: a failed deployment, and one whose operation id was lost.
 _HAS_FAILED, _NOT_FOLLOWED = "non-successful terminal state", "operation information not known"
 
-_PATIENCE = 30 * 60  # seconds until a service that is still being made is no longer waited for: an image takes long
-_LOOK = "what has become of it is shown by: mnistlib services"
+_PATIENCE = 30 * 60  # seconds to wait for a service that is being created: building an image takes long
+_LOOK = "check its status: mnistlib services"
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 
 
@@ -42,9 +42,9 @@ class AzureMLServices(AzureServices):
     Parameters
     ----------
     workspace : azureml.core.Workspace
-        Whose.
+        The workspace.
     calls : Calls
-        How the SDK is called.
+        Calls of the SDK, with retries.
     """
 
     def __init__(self, workspace: Any, calls: Calls) -> None:
@@ -61,32 +61,32 @@ class AzureMLServices(AzureServices):
     ) -> AciService:
         """Start a service on a container instance, and wait until it answers; see :meth:`Services.deploy`.
 
-        A service that does not start is deleted again. One that was to be replaced is left as that has left it: it
-        may answer as before, or no longer.
+        A new service that does not start is deleted. A failed replacement is not rolled back: the earlier service may
+        have stopped answering.
 
         Parameters
         ----------
         model, name, replace
-            As :meth:`Services.deploy` takes them.
+            As for :meth:`Services.deploy`.
         **options
-            As `ContainerDeployment` has them. A server of Microsoft's (``no_code``) does not check its input.
+            The fields of `ContainerDeployment`. Microsoft's server (``no_code``) does not check its input.
 
         Raises
         ------
         DeploymentError
-            If the name is not allowed or taken, the model can't be deployed in that way, or the service does not start.
+            If the name is not allowed or taken, the options do not fit the model, or the service does not start.
         """
         given = ContainerDeployment(**options)
-        for what, size in (("cpu_cores", given.cpu_cores), ("memory_gb", given.memory_gb)):
+        for field, size in (("cpu_cores", given.cpu_cores), ("memory_gb", given.memory_gb)):
             if not size > 0:
-                raise DeploymentError(f"{what} must be more than 0, not {size!r}")
+                raise DeploymentError(f"{field} must be more than 0, not {size!r}")
         replaces = self._taken(model, name, replace=replace)
         tags = new_tags(model) | ({NO_CODE: "yes"} if given.no_code else {})
         registered = self._registered(model)
         if given.no_code:
             _require_framework(registered)
         with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder, self._making(name):
-            # Of tags, not properties: a service's properties never change, not even with what it is replaced by.
+            # Tags, not properties: a service's properties never change, even when it is replaced.
             started = self._start(
                 name,
                 tags,
@@ -102,8 +102,8 @@ class AzureMLServices(AzureServices):
         if reason is None:
             return service
         tail = last_lines(service.logs)
-        end = "What it was to replace may answer no longer" if replaces else self._deleted(name, service.delete)
-        raise DeploymentError(f"service {name} does not start: {reason}. {end}", log_tail=tail)
+        outcome = "The earlier service may have stopped" if replaces else self._deleted(name, service.delete)
+        raise DeploymentError(f"service {name} does not start: {reason}. {outcome}", log_tail=tail)
 
     def _registered(self, model: ModelVersion) -> Any:
         from azureml.core import Model
@@ -113,30 +113,30 @@ class AzureMLServices(AzureServices):
         )
 
     def _start(self, name: str, tags: Mapping[str, str], **options: Any) -> Any:
-        """Ask for a service; not again where the answer to an earlier try was lost after the work was done."""
+        """Request a service; don't request it again if only the answer to an earlier try was lost."""
         from azureml.core import Model
 
         def mine() -> Any:
-            there = found(lambda: self._find(name))
-            return there if there is not None and is_same(there.tags, tags) else None
+            service = found(lambda: self._find(name))
+            return service if service is not None and is_same(service.tags, tags) else None
 
         return self._calls.make_once(
             f"deploying service {name}", lambda: Model.deploy(self._workspace, name, **options), unless=mine
         )
 
     def _why_not(self, name: str, started: Any) -> str | None:
-        """Wait until a service answers, and return None; or why it never will."""
+        """Wait until a service answers and return None, or return the reason why it failed."""
         try:
             return self._calls.make(f"waiting for service {name} ({_LOOK})", lambda: _followed(started))
         except _NotFollowedError:
-            return self._seen(name)
+            return self._polled(name)
 
-    def _seen(self, name: str) -> str | None:
-        """Wait as :meth:`_why_not` does, by looking at the service from time to time."""
+    def _polled(self, name: str) -> str | None:
+        """Wait as :meth:`_why_not` does, by polling the status of the service."""
         deadline, pause = time.monotonic() + _PATIENCE, _FIRST_PAUSE
         while (status := self._handle(name).status) is ServiceStatus.STARTING:
             if time.monotonic() > deadline:
-                raise ClusterError(f"service {name} is still being made ({_LOOK})")
+                raise ClusterError(f"service {name} is still being created ({_LOOK})")
             time.sleep(pause)
             pause = min(_LONGEST_PAUSE, 2 * pause)
         if status is ServiceStatus.RUNNING:
@@ -158,14 +158,14 @@ class AzureMLServices(AzureServices):
 
 
 class _NotFollowedError(MnistlibError):
-    """The SDK does not know how the deployment of a service goes: the answer that told it was lost."""
+    """The SDK can't follow a deployment: the answer with its operation id was lost."""
 
 
 def _followed(started: Any) -> str | None:
     try:
-        with talk_aside():
+        with stdout_to_stderr():
             started.wait_for_deployment(timeout_sec=_PATIENCE)
-    except Exception as error:  # one class tells of all that can go wrong
+    except Exception as error:  # the SDK has one class for all errors
         if _NOT_FOLLOWED in str(error):
             raise _NotFollowedError from error
         if _HAS_FAILED not in str(error):
@@ -181,7 +181,7 @@ def _settings(**options: Any) -> Any:
 
 
 def _inference(model: ModelVersion, folder: Path) -> Any:
-    """Return how the model is answered with: by this package, in the environment that runs here."""
+    """Return the configuration for this package's own server, in the environment of this process."""
     from azureml.core.model import InferenceConfig
 
     source = written(stage_service(model), folder)
@@ -191,19 +191,19 @@ def _inference(model: ModelVersion, folder: Path) -> Any:
 
 
 def _require_framework(registered: Any) -> None:
-    """Refuse a model of which the service does not know how to answer with it."""
+    """Refuse a model that is not registered as scikit-learn's, which the no-code server requires."""
     from azureml.core import Model
 
     if registered.model_framework != Model.Framework.SCIKITLEARN:
         raise DeploymentError(
-            f"model {registered.id} does not say that it is scikit-learn's, which the service must know to answer with "
-            "it without code: register it through the backend azureml, or deploy it without no_code"
+            f"model {registered.id} is not registered with the framework ScikitLearn, which no_code requires: register "
+            "it through the backend azureml, or deploy it without no_code"
         )
 
 
 @contextmanager
 def _unwarned() -> Iterator[None]:
-    """Keep the SDK from warning that azureml-defaults is missing: what is needed of it is there."""
+    """Suppress the SDK's warning about missing azureml-defaults: its required part is installed."""
     log = logging.getLogger("azureml.core.model")
     before = log.level
     log.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""What the checks ask of azureml-core."""
+"""Readiness checks through azureml-core."""
 
 import json
 import os
@@ -18,18 +18,18 @@ _CLI_PATIENCE = 20  # seconds
 def steps(
     *, config: str | os.PathLike[str] | None = None, runs_folder: str | os.PathLike[str] | None = None
 ) -> list[Step]:
-    """Return what to look at, in order.
+    """Return the checks, in order.
 
     Parameters
     ----------
     config, runs_folder
-        As :class:`~mnistlib.AzureMLBackend` takes them.
+        As for :class:`~mnistlib.AzureMLBackend`.
     """
     return steps_of(AzureMLCore(), config=config, runs_folder=runs_folder)
 
 
 class AzureMLCore(Sdk):
-    """The checks through azureml-core."""
+    """SDK interface of the checks through azureml-core."""
 
     extra = "azureml"
     packages = (
@@ -49,11 +49,11 @@ class AzureMLCore(Sdk):
 
     def load(self) -> None:
         """Import the SDK; see :meth:`Sdk.load`."""
-        import azureml.core  # noqa: F401 - whether it can be imported is the question
+        import azureml.core  # noqa: F401 - checks that it can be imported
 
     def token(self) -> tuple[str, str]:
-        """Return a token and where it comes from; see :meth:`Sdk.token`."""
-        # The SDK's own way would end in a browser, and wait for it: here only what asks nobody.
+        """Return the source of the credential and a token; see :meth:`Sdk.token`."""
+        # Non-interactive sign-in only: the SDK's default would open a browser and wait.
         from azureml.core.authentication import (
             ArmTokenAuthentication,
             MsiAuthentication,
@@ -77,7 +77,7 @@ class AzureMLCore(Sdk):
         self._workspace = Workspace.from_config(str(config), auth=self._authentication)
 
     def container(self) -> Container:
-        """Return where data is sent; see :meth:`Sdk.container`."""
+        """Return the container for data; see :meth:`Sdk.container`."""
         datastore = self._workspace.get_default_datastore()
         return Container(
             datastore=datastore.name,
@@ -88,15 +88,15 @@ class AzureMLCore(Sdk):
 
 
 def _token_of_cli() -> str:
-    """Return a token of whoever has signed in with ``az login``."""
+    """Return a token of the account signed in with ``az login``."""
     az = shutil.which("az")
     if az is None:
-        raise ClusterError("no service principal in the environment, and no az on the path")
+        raise ClusterError("no service principal in the environment, and no command az on the PATH")
     command = [az, "account", "get-access-token", "--resource", f"{ADDRESS}/", "--output", "json"]
     try:
         done = subprocess.run(command, capture_output=True, timeout=_CLI_PATIENCE, check=True)  # noqa: S603 - found above
         return str(json.loads(done.stdout)["accessToken"])
     except subprocess.TimeoutExpired as error:
-        raise ClusterError(f"az has not answered within {_CLI_PATIENCE} seconds") from error
+        raise ClusterError(f"az did not answer within {_CLI_PATIENCE} seconds") from error
     except (subprocess.CalledProcessError, ValueError, KeyError) as error:
-        raise ClusterError("az is there, and nobody is signed in") from error
+        raise ClusterError("az is installed, but no account is signed in") from error

@@ -10,18 +10,18 @@ from mnistlib.errors import JobError
 
 
 def ensure_environment(workspace: Any, specification: EnvironmentSpecification) -> Any:
-    """Return the registered environment of a specification; its name tells whether it is the right one.
+    """Return the registered environment of a specification, found by its name; register it if missing.
 
     Raises
     ------
     JobError
-        If the workspace is said to have it, and has not.
+        If a curated environment does not exist in the workspace.
     """
     from azureml.core import Environment
 
     try:
         return Environment.get(workspace, specification.name)
-    except Exception as error:  # a bare one is all that the SDK raises
+    except Exception as error:  # the SDK raises a bare one
         if status_of(error) != NOT_FOUND:
             raise
         if not specification.conda:
@@ -30,7 +30,7 @@ def ensure_environment(workspace: Any, specification: EnvironmentSpecification) 
 
 
 def environment_of(specification: EnvironmentSpecification) -> Any:
-    """Return the environment of a specification with a conda file, which nobody need have registered."""
+    """Return an unregistered environment from a specification with a conda file."""
     from azureml.core import Environment
 
     with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:

@@ -1,4 +1,4 @@
-"""The registry of a workspace."""
+"""Model registry of a workspace, through azureml-core."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -19,11 +19,11 @@ class AzureMLModels(Models):
     Parameters
     ----------
     workspace : azureml.core.Workspace
-        Whose.
+        The workspace.
     calls : Calls
-        How the SDK is called.
+        Calls of the SDK, with retries.
     services : Services
-        Where models can be deployed.
+        Services for deployments of the models.
     sdk_run : callable
         Returns the SDK's own object for a run, by its id.
     """
@@ -62,7 +62,7 @@ class AzureMLModels(Models):
         return self._version(first)
 
     def list(self, name: str | None = None) -> Sequence[ModelVersion]:
-        """Return all versions, of one name or of all; see :meth:`Models.list`."""
+        """Return all versions of one or all names; see :meth:`Models.list`."""
         if name is not None:
             require_model_name(name)
         from azureml.core import Model
@@ -75,13 +75,13 @@ class AzureMLModels(Models):
         return self._version(self._model(name, version))
 
     def delete(self, name: str, version: int) -> None:
-        """Remove one version for good; see :meth:`Models.delete`."""
+        """Delete one version permanently; see :meth:`Models.delete`."""
         model = self._model(name, version)
 
         def delete() -> None:
             try:
                 model.delete()
-            except Exception:  # an earlier try, or one of the SDK's own, may have worked, and its answer been lost
+            except Exception:  # an earlier try, or a retry of the SDK, may have worked and its answer been lost
                 if self._look(name, version) is not None:
                     raise
 
@@ -99,7 +99,7 @@ class AzureMLModels(Models):
 
         try:
             return Model(self._workspace, name=name, version=version)
-        except Exception as error:  # one class tells of all that can go wrong
+        except Exception as error:  # the SDK has one class for all errors
             if status_of(error) == NOT_FOUND:
                 return None
             raise

@@ -1,4 +1,4 @@
-"""The node's side of azureml-core: metrics go to the run that the workspace has started."""
+"""Run reporter on a node, through azureml-core."""
 
 import sys
 from collections.abc import Sequence
@@ -15,15 +15,15 @@ from mnistlib.runs import RunRecord, RunStatus
 
 
 class AzureMLNode(NodeSide):
-    """Tells the run of this process, found by the variables that the workspace has set."""
+    """Reports the run of this process, identified by environment variables of the workspace."""
 
-    # A script of its own process has to tell of its metrics before it ends, which nothing else makes it do.
+    # A script in its own process must send its metrics before it ends; the SDK does not do so at exit.
     script_launcher = ("-m", "mnistlib.backends.azureml.script")
 
     def __init__(self, run: Any = None) -> None:
         from azureml.core import Run
 
-        # Not offline: there metrics would be printed and lost.
+        # No offline run: it would print the metrics and lose them.
         self._run = run or Run.get_context(allow_offline=False)
         self.run_id: str = self._run.id
         self.experiment: str = self._run.experiment.name
@@ -39,31 +39,33 @@ class AzureMLNode(NodeSide):
         return self.runs.models
 
     def of(self, run_id: str) -> Self:
-        """Return what tells of another run of the experiment."""
+        """Return the reporter of another run of the experiment."""
         return self if run_id == self.run_id else type(self)(self.runs.sdk_run(run_id))
 
     def begin(self, job: Job, *, trial: int | None) -> None:
-        """Tell nothing: whoever submitted the run knew what it does; see :meth:`RunReporter.begin`."""
+        """Do nothing: the submission has published the job; see :meth:`RunReporter.begin`."""
 
     def log_metrics(self, points: Sequence[tuple[str, int, float]]) -> None:
-        """Tell of values of metrics."""
+        """Log values of metrics; see :meth:`RunReporter.log_metrics`."""
         for name, step, value in points:
             self._run.log(name, value, step=step)
 
     def conclude(self, record: RunRecord) -> None:
-        """Tell how the run has ended; see :meth:`RunReporter.conclude`."""
-        # A node that is taken away is asked to stop as well; it is for the next one to say how the run has ended.
+        """Report the end of the run; see :meth:`RunReporter.conclude`."""
+        # A preempted node is asked to stop, too; the node that replaces it reports the end.
         if record.status is not RunStatus.CANCELLED:
-            told = ended_properties(record)
-            self.runs.calls.make(f"saying how run {self.run_id} has ended", lambda: self._run.add_properties(told))
+            properties = ended_properties(record)
+            self.runs.calls.make(
+                f"reporting the end of run {self.run_id}", lambda: self._run.add_properties(properties)
+            )
 
     def flush(self) -> None:
-        """Return when all that was told has arrived."""
+        """Wait until all metrics have been sent."""
         self._run.flush()
 
 
 def flush_if_used() -> None:
-    """Send the metrics that this process has logged with azureml-core, if it has loaded it at all."""
+    """Send the metrics that this process has logged with azureml-core, if it has imported azureml-core."""
     if "azureml.core" in sys.modules:
         from azureml.core import Run
 

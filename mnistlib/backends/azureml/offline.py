@@ -1,4 +1,4 @@
-"""Metrics of a script that uses azureml-core outside of a workspace, where the SDK prints them and keeps no record."""
+"""Metrics of a script that uses azureml-core outside of a workspace, where the SDK only prints them."""
 
 import re
 from collections.abc import Iterator

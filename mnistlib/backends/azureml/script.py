@@ -1,6 +1,6 @@
-"""Run a script as ``python script.py`` would, and send what it has logged with azureml-core before it ends.
+"""Run a script like ``python script.py``, and send the metrics it has logged with azureml-core before it ends.
 
-azureml-core sends metrics in batches and does nothing at exit: the workspace wraps scripts in the same way.
+azureml-core sends metrics in batches, and not at exit: the workspace wraps scripts in the same way.
 """
 
 import runpy
@@ -11,7 +11,7 @@ from mnistlib.backends.azureml.node import flush_if_used
 
 
 def main() -> None:
-    """Run the script that the command line names, with the rest of it as its arguments."""
+    """Run the script whose path is the first command-line argument, with the rest as its arguments."""
     del sys.argv[0]
     sys.path[0] = str(Path(sys.argv[0]).resolve().parent)
     try:

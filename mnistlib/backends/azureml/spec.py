@@ -20,13 +20,13 @@ class ContainerDeployment(Options):
     auth : bool
         Whether requests need the service's key.
     no_code : bool
-        Whether a server of Microsoft's loads the model, in place of this package's.
+        Whether Microsoft's server loads the model, instead of this package's.
     """
 
     cpu_cores: float = option(1.0, "processor cores of its container (default: 1)", metavar="N")
     memory_gb: float = option(1.0, "gigabytes of memory of its container (default: 1)", metavar="N")
-    auth: bool = option(True, "let anybody ask", flag="--no-auth")
-    no_code: bool = option(False, "let a server of Microsoft's load the model")
+    auth: bool = option(True, "accept requests without a key", flag="--no-auth")
+    no_code: bool = option(False, "serve the model with Microsoft's own server")
 
 
 SPEC = BackendSpec(

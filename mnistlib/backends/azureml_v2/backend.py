@@ -23,7 +23,7 @@ class AzureMLv2Run(CloudRun):
 
     @property
     def sdk_run(self) -> Any:
-        """The SDK's own object, an ``azure.ai.ml.entities.Job``: what was known of it when this was asked for."""
+        """The SDK's own object, an ``azure.ai.ml.entities.Job``, fetched now; it is not updated later."""
         workspace = cast(AzureMLv2ClusterClient, self._client)
         return workspace.calls.make(f"looking at run {self.id}", lambda: workspace.client.jobs.get(self.id))
 
@@ -34,23 +34,23 @@ class AzureMLv2Backend(AzureBackend):
     Parameters
     ----------
     ml_client : azure.ai.ml.MLClient, optional
-        Of the workspace. Default: one for the workspace that `config` describes.
+        Client of the workspace. Default: one for the workspace of `config`.
     config : str or PathLike, optional
-        A ``config.json`` of the workspace, or a folder to look for one from, as ``MLClient.from_config`` takes it.
+        A ``config.json`` of the workspace, or the folder to search from, as for ``MLClient.from_config``.
     credential : azure.core.credentials.TokenCredential, optional
-        Who signs in. Default: the client's own; without a client, ``azure.identity.DefaultAzureCredential()``.
+        The credential. Default: the client's own; without a client, ``azure.identity.DefaultAzureCredential()``.
     compute : AmlComputeSpec, optional
-        The cluster, made where it is not there.
+        The cluster, created if it does not exist.
     data : {"upload", "fetch"}, optional
-        Whether a job's data set is sent to the workspace from here, once, as a data asset, or downloaded by each node.
+        "upload" sends a job's data set to the workspace once, as a data asset; "fetch" lets each node download it.
         Default: ``MNISTLIB_CLOUD_DATA``, else "upload".
     environment : str or PathLike, optional
-        What jobs run in: ``curated:NAME`` for one that the workspace has, or the path of a conda file. It must bring
-        azureml-mlflow and what this package needs. Default: the versions that are installed here.
+        Python environment of jobs: ``curated:NAME`` for an environment of the workspace, or the path of a conda file.
+        It must contain azureml-mlflow and the requirements of this package. Default: the versions installed here.
     runs_folder : str or PathLike, optional
-        Below it results bring their files. Default: as :class:`~mnistlib.LocalBackend` has it.
+        Folder for the downloaded files of runs. Default: as for :class:`~mnistlib.LocalBackend`.
     retries : RetryPolicy, optional
-        How patiently what fails for a moment is tried again.
+        Retries after temporary errors.
 
     Raises
     ------
@@ -89,7 +89,7 @@ class AzureMLv2Backend(AzureBackend):
 
     @property
     def ml_client(self) -> Any:
-        """The SDK's own client of the workspace, opened when it is first needed."""
+        """The SDK's own client of the workspace, opened at first use."""
         return self._azureml.client
 
     def _signed_in(self) -> Any:
@@ -101,14 +101,14 @@ class AzureMLv2Backend(AzureBackend):
 
     def _open_rest(self) -> WorkspaceRest:
         client = self._azureml.client
-        # A client that was given has one of its own, and no public way to say which.
+        # The credential of a given client has no public attribute.
         credential = self._credential or getattr(client, "_credential", None) or self._signed_in()
         workspace = workspace_id(client.subscription_id, client.resource_group_name, client.workspace_name)
 
         def token() -> str:
             return str(credential.get_token(f"{ADDRESS}/.default").token)
 
-        # Not by the client: to describe a workspace it loads MLflow, which takes seconds and bears no interruption.
+        # Not through the client: it loads MLflow for this, which takes seconds and can't be interrupted.
         endpoint = discover(f"{ADDRESS}{workspace}", token())
         return WorkspaceRest(endpoint=endpoint, workspace=workspace, token=token)
 

@@ -1,11 +1,11 @@
-"""The client of azure-ai-ml, and what it says unasked."""
+"""Client of azure-ai-ml, with its log messages reduced."""
 
 import logging
 import os
 from typing import Any
 
-#: Loggers of the SDK -> the least that is worth hearing of them: one says where config.json was found, one which of the
-#: SDK's own classes are experimental, used or not, and one that an endpoint is looked for.
+#: Loggers of the SDK -> minimum level. It suppresses the path of config.json, warnings that unused classes are
+#: experimental, and a message for each lookup of an endpoint.
 _LEVELS = {
     "azure.ai.ml._ml_client": logging.WARNING,
     "azure.ai.ml._utils._experimental": logging.ERROR,
@@ -14,17 +14,17 @@ _LEVELS = {
 
 
 def open_client(config: str | os.PathLike[str] | None, credential: Any) -> Any:
-    """Return the client of the workspace that a ``config.json`` describes, looked for from here if `config` is None."""
+    """Return the client of the workspace of a ``config.json``; None searches from the current folder."""
     from azure.ai.ml import MLClient
 
     quieten()
     path = None if config is None else os.fspath(config)
-    # Every call of ours is tried again, so its own tries and pauses would only multiply. Progress is shown because
-    # without it the SDK looks at no error of a file that it sends, and waits for that file for ever.
+    # retry_total=0: this package retries every call, so that the SDK's retries would multiply. show_progress=True:
+    # without it the SDK ignores an error of an upload and waits forever.
     return MLClient.from_config(credential, path=path, enable_telemetry=False, show_progress=True, retry_total=0)
 
 
 def quieten() -> None:
-    """Let the SDK say less."""
+    """Reduce the SDK's log messages."""
     for name, level in _LEVELS.items():
         logging.getLogger(name).setLevel(level)

@@ -14,9 +14,9 @@ class AzureMLv2Cluster(AmlCluster):
     Parameters
     ----------
     open_client : callable
-        Returns the ``azure.ai.ml.MLClient``; called when it is first needed.
+        Returns the ``azure.ai.ml.MLClient``; called at first use.
     spec, calls
-        As :class:`AmlCluster` takes them.
+        As for :class:`AmlCluster`.
     """
 
     def __init__(self, open_client: Callable[[], Any], spec: AmlComputeSpec, calls: Calls) -> None:
@@ -72,10 +72,10 @@ class AzureMLv2Cluster(AmlCluster):
 
 
 def _state_of(node: Any) -> str:
-    # Some releases of the SDK fill in the field as the workspace spells it, and leave their own empty.
+    # Some releases of the SDK set only the field of the REST response, nodeState.
     return _state_name(node.node_state or getattr(node, "nodeState", None)).lower()
 
 
 def _state_name(value: Any) -> str:
-    """Return the state as the workspace tells it; the SDK makes an enumeration of those that it knows."""
+    """Return the workspace's name of a state; the SDK converts only known names to an enumeration."""
     return str(getattr(value, "value", value))

@@ -1,7 +1,7 @@
 """Cluster client through azure-ai-ml; see :mod:`mnistlib.backends.cloud.cluster_client`.
 
-The SDK submits, and keeps clusters, environments, data and models. What it does not offer, such as the files of a run
-that has not ended, is asked for by :mod:`mnistlib.backends.azureml_v2.rest`.
+The SDK submits jobs, and manages clusters, environments, data and models. For operations that it lacks, such as the
+files of a running job, there is :mod:`mnistlib.backends.azureml_v2.rest`.
 """
 
 import json
@@ -28,11 +28,11 @@ from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.specification import EnvironmentSpecification, specification_here
 from mnistlib.jobs import SweepJob
 
-#: What a node logs with. azureml-mlflow says which MLflow fits it; none of it need be installed here.
+#: Packages for logging on a node, not needed here; azureml-mlflow pins its version of MLflow.
 _PACKAGES = ("mlflow-skinny", "azureml-mlflow")
 _ASSET = "mnistlib-data"
-_DATA, _TRIAL = "data", "trial"  # what a job's inputs are called
-_SWEEP_SECONDS = 7 * 24 * 3600  # a limit is required; no sweep is to reach it
+_DATA, _TRIAL = "data", "trial"  # names of a job's inputs
+_SWEEP_SECONDS = 7 * 24 * 3600  # the workspace requires a limit; this one is too high to matter
 
 
 class AzureMLv2ClusterClient(AzureMLv2RunClient, AzureClusterClient):
@@ -41,19 +41,19 @@ class AzureMLv2ClusterClient(AzureMLv2RunClient, AzureClusterClient):
     Parameters
     ----------
     open_client : callable
-        Returns the ``azure.ai.ml.MLClient``; called when it is first needed.
+        Returns the ``azure.ai.ml.MLClient``; called at first use.
     open_rest : callable
-        Returns the workspace's plain requests; called when they are first needed.
+        Returns the client of the workspace's REST interface; called at first use.
     compute : AmlComputeSpec
-        The cluster; made when the first job is submitted, if it is not there.
+        The cluster; created when the first job is submitted, if it does not exist.
     specification : EnvironmentSpecification, optional
-        What jobs run in. Default: what runs here.
+        Python environment of the jobs. Default: that of this process.
     policy : RetryPolicy, optional
-        How patiently what fails for a moment is tried again.
+        Retries after temporary errors.
     """
 
     name = "azureml-v2"
-    lower_case = True  # of a sweep's only, but what comes back must be what was sent
+    lower_case = True  # the workspace changes the ids of sweeps to lower case
 
     def __init__(
         self,
@@ -77,15 +77,15 @@ class AzureMLv2ClusterClient(AzureMLv2RunClient, AzureClusterClient):
 
     @cached_property
     def rest(self) -> WorkspaceRest:
-        """The workspace's plain requests."""
+        """The client of the workspace's REST interface."""
         return self.calls.make("opening the workspace", self._open_rest)
 
     def send(self, submission: Submission) -> None:
-        """Start a run, once; see :meth:`ClusterClient.send`."""
+        """Start a run exactly once; see :meth:`ClusterClient.send`."""
         self._submit(submission, self._command(submission, *submission.arguments))
 
     def send_sweep(self, submission: Submission, sweep: SweepJob, done: Sequence[str | None]) -> None:
-        """Start a sweep of the workspace's own over the trials that are left; see :meth:`ClusterClient.send_sweep`."""
+        """Start a sweep of the workspace over the remaining trials; see :meth:`ClusterClient.send_sweep`."""
         from azure.ai.ml.sweep import Choice
 
         left = [trial for trial, known in enumerate(done) if known is None]
@@ -112,7 +112,7 @@ class AzureMLv2ClusterClient(AzureMLv2RunClient, AzureClusterClient):
     def runs(self) -> Sequence[RemoteRun]:
         """Return the runs of this package, the newest first; see :meth:`ClusterClient.runs`."""
         known = [self._remote(run) for run in self.calls.make("listing the runs", self.rest.runs)]
-        # A trial of a sweep of ours has no property of its own before its node tells of it.
+        # A trial of this package's sweep has no property of this package until its node writes one.
         own = {run.run_id for run in known if CREATED in run.properties}
         ours = [run for run in known if run.run_id in own or run.parent in own]
         return sorted(ours, key=lambda run: run.created, reverse=True)
@@ -120,16 +120,16 @@ class AzureMLv2ClusterClient(AzureMLv2RunClient, AzureClusterClient):
     def stop(self, run_id: str) -> None:
         """Ask a run to stop; see :meth:`ClusterClient.stop`."""
 
-        def ask() -> None:
+        def cancel() -> None:
             try:
                 self.client.jobs.begin_cancel(run_id)
-            except Exception:  # azure-core's class for it is no import of this file
+            except Exception:  # the class is azure-core's, which this module does not import
                 run = self.rest.run(run_id)
-                # It ended meanwhile, or an earlier try has worked and its answer was lost.
+                # The run has ended meanwhile, or an earlier try worked and its answer was lost.
                 if run is None or not (run["status"] == "CancelRequested" or status_of_run(run["status"]).ended):
                     raise
 
-        self.calls.make(f"cancelling run {run_id}", ask)
+        self.calls.make(f"cancelling run {run_id}", cancel)
 
     @property
     def models(self) -> AzureMLv2Models:
@@ -179,11 +179,11 @@ class AzureMLv2ClusterClient(AzureMLv2RunClient, AzureClusterClient):
         return specification_here(unpinned=_PACKAGES)
 
     def _ensure_environment(self) -> str:
-        """Return the registered environment of the specification; its name tells whether it is the right one."""
+        """Return the registered environment of the specification, found by its name; register it if missing."""
         return ensure_environment(self.client, self.specification)
 
     def _asset_of(self, files: Mapping[str, Path]) -> str:
-        """Send data as an asset whose version is its digest, unless it is there; return what the asset is called."""
+        """Send data as an asset whose version is its digest, unless it exists; return the asset's name."""
         from azure.ai.ml.entities import Data
 
         version = self._digests.of(files)[:32]

@@ -18,7 +18,7 @@ from mnistlib.backends.azure.deployments import (
     new_tags,
     service_specification,
     stage_service,
-    talk_aside,
+    stdout_to_stderr,
     written,
 )
 from mnistlib.backends.azureml_v2.endpoint import EndpointService
@@ -29,10 +29,10 @@ from mnistlib.errors import ClusterError, DeploymentError
 from mnistlib.models.version import ModelVersion
 
 _SUCCEEDED = "Succeeded"
-#: States of a deployment that has ended to change.
+#: Final provisioning states.
 _ENDED = (_SUCCEEDED, "Failed", "Canceled")
 
-_PATIENCE = 60 * 60  # seconds until what is still being made is no longer waited for
+_PATIENCE = 60 * 60  # seconds to wait for a resource that is being created
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 
 
@@ -42,9 +42,9 @@ class AzureMLv2Services(AzureServices):
     Parameters
     ----------
     client : azure.ai.ml.MLClient
-        Of the workspace.
+        Client of the workspace.
     calls : Calls
-        How the SDK is called.
+        Calls of the SDK, with retries.
     """
 
     def __init__(self, client: Any, calls: Calls) -> None:
@@ -61,16 +61,16 @@ class AzureMLv2Services(AzureServices):
     ) -> EndpointService:
         """Start a service at a managed online endpoint, and wait until it answers; see :meth:`Services.deploy`.
 
-        Until the new deployment answers, one that is to be replaced does. One that does not start is deleted again, and
-        the endpoint too if it was made for it: whatever answered before goes on.
+        An earlier deployment answers until the new one is ready. A deployment that does not start is rolled back,
+        together with a new endpoint; earlier deployments keep their traffic.
 
         Parameters
         ----------
         model, name, replace
-            As :meth:`Services.deploy` takes them.
+            As for :meth:`Services.deploy`.
         **options
-            As `EndpointDeployment` has them. The machines cost for as long as the service is there. Earlier deployments
-            share the traffic that the new one leaves, as they did, and are deleted where it leaves none.
+            The fields of `EndpointDeployment`. The machines cost money until the service is deleted. Earlier
+            deployments share the remaining traffic in their former proportions; if none remains, they are deleted.
 
         Raises
         ------
@@ -90,30 +90,30 @@ class AzureMLv2Services(AzureServices):
             with self._making(name):
                 reason = self._make(model, name, deployment, shipment, is_new=not replaces, **machines)
                 if reason is None:
-                    self._lead(name, _shares(earlier, deployment, traffic))
+                    self._set_traffic(name, _shares(earlier, deployment, traffic))
         except ClusterError as error:
             raise ClusterError(f"{error}. {self._deleted(name, delete)}") from error
         if reason is not None:
             tail = last_lines(partial(service.logs_of, deployment))
-            end = self._deleted(name, delete)
-            raise DeploymentError(f"service {name} does not start: {reason}. {end}", log_tail=tail)
+            outcome = self._deleted(name, delete)
+            raise DeploymentError(f"service {name} does not start: {reason}. {outcome}", log_tail=tail)
         if traffic == 100:
             for each in earlier:
                 self._remove(name, each)
         return service
 
     def _shares_of(self, name: str) -> dict[str, int]:
-        """Return the shares of all deployments of an endpoint, also of those that get no requests, and still cost."""
-        there = self._calls.make(
+        """Return the shares of all deployments of an endpoint, including those without traffic, which still cost."""
+        deployments = self._calls.make(
             f"listing the deployments of service {name}", lambda: list(self._client.online_deployments.list(name))
         )
         shares = self._handle(name).traffic
-        return {deployment.name: shares.get(deployment.name, 0) for deployment in there}
+        return {deployment.name: shares.get(deployment.name, 0) for deployment in deployments}
 
     def _make(
         self, model: ModelVersion, name: str, deployment: str, shipment: Shipment, *, is_new: bool, **machines: Any
     ) -> str | None:
-        """Make a deployment that gets no requests yet, and its endpoint; return why it does not start, if so."""
+        """Create a deployment without traffic, and its endpoint if new; return the reason if it does not start."""
         from azure.ai.ml.entities import CodeConfiguration, ManagedOnlineDeployment
 
         tags = new_tags(model)
@@ -125,7 +125,7 @@ class AzureMLv2Services(AzureServices):
         with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
             source = written(shipment, Path(folder))
 
-            def settings() -> Any:  # made anew for each try: the SDK changes them
+            def settings() -> Any:  # a new object for each try: the SDK changes it
                 return ManagedOnlineDeployment(
                     name=deployment,
                     endpoint_name=name,
@@ -145,13 +145,13 @@ class AzureMLv2Services(AzureServices):
         look = partial(self._look_at_endpoint, name)
 
         def once() -> None:
-            there = _settled(look)
-            if there is not None and not is_same(there.tags, tags):
-                raise is_taken(name)  # somebody was quicker; to make an endpoint anew would change that one
-            if there is None or there.provisioning_state != _SUCCEEDED:
+            current = _settled(look)
+            if current is not None and not is_same(current.tags, tags):
+                raise is_taken(name)  # created by another process meanwhile; creating it again would change it
+            if current is None or current.provisioning_state != _SUCCEEDED:
                 _finish(self._client.online_endpoints.begin_create_or_update, endpoint)
 
-        self._calls.make(f"making the endpoint of service {name}", once)
+        self._calls.make(f"creating the endpoint of service {name}", once)
 
     def _make_deployment(
         self, name: str, deployment: str, settings: Callable[[], Any], tags: Mapping[str, str]
@@ -159,25 +159,25 @@ class AzureMLv2Services(AzureServices):
         deployments = self._client.online_deployments
 
         def look() -> Any:
-            there = found(lambda: deployments.get(deployment, name))
-            return there if there is not None and is_same(there.tags, tags) else None
+            current = found(lambda: deployments.get(deployment, name))
+            return current if current is not None and is_same(current.tags, tags) else None
 
         def once() -> str | None:
-            # The answer to an earlier try may have been lost, or how it went on.
-            if (there := _settled(look)) is not None:
-                return None if there.provisioning_state == _SUCCEEDED else "the service gives no reason"
+            # The answer to an earlier try may have been lost, or its progress.
+            if (current := _settled(look)) is not None:
+                return None if current.provisioning_state == _SUCCEEDED else "the service gives no reason"
             try:
                 _finish(deployments.begin_create_or_update, settings())
             except Exception as error:  # the SDK has many classes for it
-                if pause_after(error) is not None or (there := _settled(look)) is None:
+                if pause_after(error) is not None or (current := _settled(look)) is None:
                     raise
-                return None if there.provisioning_state == _SUCCEEDED else reason_of(error)
+                return None if current.provisioning_state == _SUCCEEDED else reason_of(error)
             return None
 
         return self._calls.make(f"deploying service {name}", once)
 
-    def _lead(self, name: str, shares: Mapping[str, int]) -> None:
-        """Share the requests of an endpoint among its deployments."""
+    def _set_traffic(self, name: str, shares: Mapping[str, int]) -> None:
+        """Set the traffic shares of an endpoint's deployments."""
 
         def once() -> None:
             endpoint = _settled(partial(self._look_at_endpoint, name))
@@ -187,7 +187,7 @@ class AzureMLv2Services(AzureServices):
         self._calls.make(f"moving the traffic of service {name}", once)
 
     def _remove(self, name: str, deployment: str) -> None:
-        def remove() -> None:  # an earlier try may have worked, and its answer been lost
+        def remove() -> None:  # 404: an earlier try worked, but its answer was lost
             found(lambda: _finish(self._client.online_deployments.begin_delete, deployment, name))
 
         self._calls.make(f"deleting deployment {deployment} of service {name}", remove)
@@ -209,11 +209,11 @@ def _require_share(traffic: int, *, replaces: bool) -> None:
     if traffic not in range(1, 101):
         raise DeploymentError(f"traffic must be a whole number from 1 to 100 percent, not {traffic!r}")
     if traffic != 100 and not replaces:
-        raise DeploymentError("a new service has nothing that could share its traffic: leave traffic= (--traffic) out")
+        raise DeploymentError("traffic= (--traffic) needs an earlier deployment: omit it for a new service")
 
 
 def _free_name(name: str, taken: Mapping[str, int]) -> str:
-    """Return what to call a deployment: one of the same name would be changed while it answers."""
+    """Return an unused name of a deployment: an existing one would be changed while it answers."""
     return f"{name}-{secrets.token_hex(2)}" if name in taken else name
 
 
@@ -227,31 +227,31 @@ def _shares(earlier: Mapping[str, int], deployment: str, traffic: int) -> dict[s
     >>> _shares({"version-1": 42, "version-2": 58}, "version-3", 1)
     {'version-1': 42, 'version-2': 57, 'version-3': 1}
 
-    Where nobody else answers, there is nothing to share:
+    Without other active deployments the new one gets all traffic:
 
     >>> _shares({"version-1": 0}, "version-2", 25)
     {'version-2': 100}
     """
     left, total = 100 - traffic, sum(earlier.values())
     shares = {name: share * left // total for name, share in earlier.items() if share and traffic < 100}
-    # What whole percents leave over goes to those that lose most by them.
+    # The rest after rounding down goes to the deployments with the largest remainders.
     for name in sorted(shares, key=lambda name: -(earlier[name] * left % total))[: left - sum(shares.values())]:
         shares[name] += 1
     return shares | {deployment: traffic if shares else 100}
 
 
 def _settled(look: Callable[[], Any]) -> Any:
-    """Return what there is when the service has stopped changing it; None if there is nothing."""
+    """Return a resource in its final state, or None on 404."""
     deadline, pause = time.monotonic() + _PATIENCE, _FIRST_PAUSE
-    while (there := look()) is not None and there.provisioning_state not in _ENDED:
+    while (current := look()) is not None and current.provisioning_state not in _ENDED:
         if time.monotonic() > deadline:
-            raise ClusterError(f"{there.name} is still {there.provisioning_state}: look at it in the studio")
+            raise ClusterError(f"{current.name} is still {current.provisioning_state}: check it in the studio")
         time.sleep(pause)
         pause = min(_LONGEST_PAUSE, 2 * pause)
-    return there
+    return current
 
 
-def _finish(begin: Callable[..., Any], *given: Any) -> None:
-    """Begin what takes long, and wait for its end."""
-    with talk_aside():  # from its beginning on, a thread of the SDK prints a point for every look
-        begin(*given).result()
+def _finish(begin: Callable[..., Any], *arguments: Any) -> None:
+    """Begin a long-running operation, and wait for its end."""
+    with stdout_to_stderr():  # a thread of the SDK prints a dot for every poll
+        begin(*arguments).result()

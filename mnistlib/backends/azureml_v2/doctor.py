@@ -1,4 +1,4 @@
-"""What the checks ask of azure-ai-ml."""
+"""Readiness checks through azure-ai-ml."""
 
 import logging
 import os
@@ -17,18 +17,18 @@ def steps(
     credential: Any = None,
     runs_folder: str | os.PathLike[str] | None = None,
 ) -> list[Step]:
-    """Return what to look at, in order.
+    """Return the checks, in order.
 
     Parameters
     ----------
     config, credential, runs_folder
-        As the backend takes them.
+        As for :class:`~mnistlib.AzureMLv2Backend`.
     """
     return steps_of(AzureAiMl(credential), config=config, runs_folder=runs_folder)
 
 
 class AzureAiMl(Sdk):
-    """The checks through azure-ai-ml."""
+    """SDK interface of the checks through azure-ai-ml."""
 
     extra = "azureml-v2"
     packages = (
@@ -45,13 +45,13 @@ class AzureAiMl(Sdk):
     def load(self) -> None:
         """Import the SDK; see :meth:`Sdk.load`."""
         import azure.ai.ml
-        import azure.identity  # noqa: F401 - whether they can be imported is the question
+        import azure.identity  # noqa: F401 - checks that they can be imported
 
     def token(self) -> tuple[str, str]:
-        """Return a token and where it comes from; see :meth:`Sdk.token`."""
+        """Return the source of the credential and a token; see :meth:`Sdk.token`."""
         from azure.identity import DefaultAzureCredential
 
-        # What fails is said by the check; the library would say it a second time, on stderr, where nobody listens.
+        # The check reports a failure; without a handler the library would print it to stderr as well.
         logging.getLogger("azure.identity").addHandler(logging.NullHandler())
         if self._credential is None:
             self._credential = DefaultAzureCredential()
@@ -63,12 +63,12 @@ class AzureAiMl(Sdk):
         self._client.workspaces.get(self._client.workspace_name)
 
     def container(self) -> Container:
-        """Return where data is sent; see :meth:`Sdk.container`."""
+        """Return the container for data; see :meth:`Sdk.container`."""
         from azure.storage.blob import ContainerClient
 
         datastore = self._client.datastores.get_default(include_secrets=True)
         credentials = datastore.credentials
-        # A datastore without a key is opened by whoever one is.
+        # A datastore without a key is opened with the user's own credential.
         key = getattr(credentials, "account_key", None) or getattr(credentials, "sas_token", None) or self._credential
         return Container(
             datastore=datastore.name,

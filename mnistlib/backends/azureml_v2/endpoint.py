@@ -1,13 +1,13 @@
-"""A service that is a managed online endpoint, through azure-ai-ml."""
+"""Service at a managed online endpoint, through azure-ai-ml."""
 
 from collections.abc import Callable
 from typing import Any
 
 from mnistlib.backends.azure.calls import Calls, found
-from mnistlib.backends.azure.deployments import MODEL, talk_aside
+from mnistlib.backends.azure.deployments import MODEL, stdout_to_stderr
 from mnistlib.models.service import Service, ServiceStatus
 
-#: State of an endpoint in Azure -> status. An endpoint that is being changed goes on to answer.
+#: State of an endpoint in Azure -> status. In other states, such as Updating, an endpoint answers.
 _STATUSES = {
     "Creating": ServiceStatus.STARTING,
     "Deleting": ServiceStatus.FAILED,
@@ -23,13 +23,13 @@ class EndpointService(Service):
     Parameters
     ----------
     name : str
-        What it is called.
+        Name of the service.
     look : callable
-        Returns the SDK's object for it, as it is now.
+        Fetches the SDK's object for the service.
     client : azure.ai.ml.MLClient
-        Of the workspace.
+        Client of the workspace.
     calls : Calls
-        How the SDK is called.
+        Calls of the SDK, with retries.
     """
 
     def __init__(self, name: str, look: Callable[[], Any], client: Any, calls: Calls) -> None:
@@ -40,7 +40,7 @@ class EndpointService(Service):
 
     @property
     def sdk_service(self) -> Any:
-        """The SDK's own object, an ``azure.ai.ml.entities.OnlineEndpoint``, as it is now."""
+        """The SDK's own object, an ``azure.ai.ml.entities.OnlineEndpoint``, fetched now."""
         return self._look()
 
     @property
@@ -63,7 +63,7 @@ class EndpointService(Service):
 
     @property
     def status(self) -> ServiceStatus:
-        """What has become of it; see :attr:`Service.status`."""
+        """Status of the service; see :attr:`Service.status`."""
         endpoint = self.sdk_service
         answers = ServiceStatus.RUNNING if any(endpoint.traffic.values()) else ServiceStatus.STARTING
         return _STATUSES.get(endpoint.provisioning_state, answers)
@@ -75,7 +75,7 @@ class EndpointService(Service):
 
     @property
     def key(self) -> str | None:
-        """What a request must carry; see :attr:`Service.key`."""
+        """Key for the requests; see :attr:`Service.key`."""
         self._look()
         keys = self._calls.make(
             f"fetching the keys of service {self.name}", lambda: self._client.online_endpoints.get_keys(self.name)
@@ -83,11 +83,11 @@ class EndpointService(Service):
         return str(keys.primary_key if hasattr(keys, "primary_key") else keys.access_token)
 
     def logs(self) -> str:
-        """Return what the service's deployments have said so far; see :meth:`Service.logs`."""
+        """Return the logs of the service's deployments so far; see :meth:`Service.logs`."""
         return "".join(f"{deployment}:\n{self.logs_of(deployment)}\n" for deployment in sorted(self.traffic))
 
     def logs_of(self, deployment: str) -> str:
-        """Return what a deployment has said so far."""
+        """Return the log of a deployment so far."""
         logs: str = self._calls.make(
             f"fetching the logs of deployment {deployment} of service {self.name}",
             lambda: self._client.online_deployments.get_logs(deployment, self.name, lines=_MOST_LINES),
@@ -95,17 +95,17 @@ class EndpointService(Service):
         return logs
 
     def delete(self) -> None:
-        """End the service and forget it; see :meth:`Service.delete`."""
+        """Stop and remove the service; see :meth:`Service.delete`."""
         self._look()
 
         def delete() -> None:
-            with talk_aside():  # an earlier try may have worked, and its answer been lost
+            with stdout_to_stderr():  # 404: an earlier try worked, but its answer was lost
                 found(lambda: self._client.online_endpoints.begin_delete(self.name).result())
 
         self._calls.make(f"deleting service {self.name}", delete)
 
 
 def _model_of(place: str) -> str:
-    """Return a model as ``name:version``, of where the workspace keeps it."""
+    """Return a model as ``name:version``, from its resource id."""
     *_, name, _, version = ["", "", *place.split("/")]
     return f"{name}:{version}" if "/models/" in place else place

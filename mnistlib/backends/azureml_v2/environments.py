@@ -12,12 +12,12 @@ _IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:latest"
 
 
 def ensure_environment(client: Any, specification: EnvironmentSpecification) -> str:
-    """Return the registered environment of a specification; its name tells whether it is the right one.
+    """Return the registered environment of a specification, found by its name; register it if missing.
 
     Raises
     ------
     JobError
-        If the workspace is said to have it, and has not.
+        If a curated environment does not exist in the workspace.
     """
     from azure.ai.ml.entities import Environment
 

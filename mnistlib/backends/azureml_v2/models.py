@@ -1,4 +1,4 @@
-"""The registry of a workspace, through azure-ai-ml."""
+"""Model registry of a workspace, through azure-ai-ml."""
 
 import tempfile
 from collections.abc import Sequence
@@ -20,13 +20,13 @@ class AzureMLv2Models(Models):
     Parameters
     ----------
     client : azure.ai.ml.MLClient
-        Of the workspace.
+        Client of the workspace.
     rest : WorkspaceRest
-        Its plain requests. The SDK can only put a version into the archive, where azureml-core goes on to find it.
+        Its REST interface, to delete versions: the SDK can only archive them, and azureml-core still finds these.
     calls : Calls
-        How the SDK is called.
+        Calls of the SDK, with retries.
     services : Services
-        Where models can be deployed.
+        Services for deployments of the models.
     """
 
     def __init__(self, client: Any, rest: WorkspaceRest, calls: Calls, services: Services) -> None:
@@ -60,7 +60,7 @@ class AzureMLv2Models(Models):
         return self._version(first)
 
     def list(self, name: str | None = None) -> Sequence[ModelVersion]:
-        """Return all versions, of one name or of all; see :meth:`Models.list`."""
+        """Return all versions of one or all names; see :meth:`Models.list`."""
         if name is not None:
             require_model_name(name)
         models = self._calls.make("listing the models", partial(_all, self._client, name))
@@ -71,12 +71,12 @@ class AzureMLv2Models(Models):
         return self._version(self._model(name, version))
 
     def delete(self, name: str, version: int) -> None:
-        """Remove one version for good; see :meth:`Models.delete`."""
+        """Delete one version permanently; see :meth:`Models.delete`."""
         model = self._model(name, version)
         self._calls.make(f"deleting model {name}:{version}", partial(self._remove, model))
 
     def _remove(self, model: Any) -> None:
-        # An earlier try may have worked, and its answer been lost.
+        # 404: an earlier try worked, but its answer was lost.
         found(lambda: self._rest.delete_model(f"{model.name}:{model.version}"))
 
     def _model(self, name: str, version: int | None) -> Any:
@@ -102,16 +102,16 @@ class AzureMLv2Models(Models):
         )
 
     def _read(self, model: Any) -> bytes:
-        what = f"downloading model {model.name}:{model.version}"
         with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
             self._calls.make(
-                what, lambda: self._client.models.download(model.name, version=model.version, download_path=folder)
+                f"downloading model {model.name}:{model.version}",
+                lambda: self._client.models.download(model.name, version=model.version, download_path=folder),
             )
             files = [path for path in Path(folder).rglob("*") if path.is_file()]
             if len(files) != 1:
                 raise ModelError(
-                    f"model {model.name}:{model.version} is {len(files)} files: it was not registered by this package. "
-                    "Download it with the SDK"
+                    f"model {model.name}:{model.version} has {len(files)} files, not 1: it was registered by another "
+                    "package. Download it with the SDK"
                 )
             return files[0].read_bytes()
 
@@ -126,5 +126,5 @@ def _all(client: Any, name: str | None) -> list[Any]:
 
 
 def _versions(client: Any, name: str) -> list[Any]:
-    """Return the versions of a name that are not in the archive; none if there is no such name."""
+    """Return the versions of a name that are not archived; none if the name does not exist."""
     return found(lambda: [model for model in client.models.list(name) if model.version.isdecimal()]) or []

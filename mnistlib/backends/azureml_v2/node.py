@@ -1,7 +1,7 @@
-"""The node's side of a workspace without an SDK: MLflow for what is logged, plain requests for the rest.
+"""Run reporter on a node without an SDK: MLflow for metrics and tags, plain HTTP requests for the rest.
 
-The workspace tells the process where MLflow's tracking server is, with a token for its run; the address holds the
-workspace's too.
+Environment variables of the workspace hold the address of MLflow's tracking server and a token for the run; the
+address contains the workspace's resource id.
 """
 
 import os
@@ -30,9 +30,9 @@ _TRACKING = re.compile(r"(?:azureml|https)://(?P<host>[^/]+)/mlflow/v\d\.\d(?P<w
 
 
 class AzureMLv2Node(NodeSide):
-    """Tells the run of this process, found by the variables that the workspace has set."""
+    """Reports the run of this process, identified by environment variables of the workspace."""
 
-    # MLflow sends what a script logs at once.
+    # MLflow sends the metrics of a script at once.
     script_launcher = ()
 
     def __init__(self, run_id: str | None = None) -> None:
@@ -50,24 +50,24 @@ class AzureMLv2Node(NodeSide):
         return _NodeRegistrar(self.runs)
 
     def of(self, run_id: str) -> Self:
-        """Return what tells of another run of the experiment."""
+        """Return the reporter of another run of the experiment."""
         return self if run_id == self.run_id else type(self)(run_id)
 
     def begin(self, job: Job, *, trial: int | None) -> None:
-        """Tell what the run does: a trial of a sweep is described by nobody before."""
+        """Publish the job, which is not yet known for a trial of a sweep; see :meth:`RunReporter.begin`."""
         self._tag(job_properties(job) | ({} if trial is None else {TRIAL: str(trial)}))
 
     def log_metrics(self, points: Sequence[tuple[str, int, float]]) -> None:
-        """Tell of values of metrics."""
+        """Log values of metrics; see :meth:`RunReporter.log_metrics`."""
         self.runs.calls.make("logging metrics", lambda: self._mlflow.log_metrics(points))
 
     def conclude(self, record: RunRecord) -> None:
-        """Tell how the run has ended; see :meth:`RunReporter.conclude`."""
-        if record.status is not RunStatus.CANCELLED:  # a node that is taken away is asked to stop as well
+        """Report the end of the run; see :meth:`RunReporter.conclude`."""
+        if record.status is not RunStatus.CANCELLED:  # a preempted node is asked to stop, too
             self._tag(ended_properties(record))
 
     def flush(self) -> None:
-        """Do nothing: all that was told has arrived."""
+        """Do nothing: metrics are sent at once."""
 
     @cached_property
     def _mlflow(self) -> MlflowRun:
@@ -78,7 +78,7 @@ class AzureMLv2Node(NodeSide):
 
 
 class _NodeRuns(AzureMLv2RunClient):
-    """Runs of the workspace as a node sees them: with the token of its run."""
+    """Client for the runs of the workspace, with the token of the node's run."""
 
     def __init__(self) -> None:
         self.calls = Calls(RetryPolicy())
@@ -89,7 +89,7 @@ class _NodeRuns(AzureMLv2RunClient):
 
 
 class _NodeRegistrar(Registrar):
-    """Registry of the workspace by plain requests, as the older SDK sends them."""
+    """Registry of the workspace, with the same requests as azureml-core."""
 
     def __init__(self, runs: _NodeRuns) -> None:
         self._runs = runs
@@ -127,7 +127,7 @@ class _NodeRegistrar(Registrar):
 def _rest_of_a_node() -> WorkspaceRest:
     found = _TRACKING.match(_variable("MLFLOW_TRACKING_URI"))
     if found is None:
-        raise ClusterError("MLFLOW_TRACKING_URI is not of a workspace: this command is for a workspace's nodes")
+        raise ClusterError("MLFLOW_TRACKING_URI is not the address of a workspace: run this command on its nodes only")
     return WorkspaceRest(
         endpoint=f"https://{found['host']}",
         workspace=found["workspace"],
@@ -138,7 +138,7 @@ def _rest_of_a_node() -> WorkspaceRest:
 def _variable(name: str) -> str:
     value = os.environ.get(name)
     if not value:
-        raise ClusterError(f"{name} is not set: this command is for a workspace's nodes, where the workspace sets it")
+        raise ClusterError(f"{name} is not set: run this command on nodes of a workspace only, which sets it")
     return value
 
 

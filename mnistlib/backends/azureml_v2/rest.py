@@ -1,7 +1,7 @@
-"""What azure-ai-ml asks of a workspace without offering it: runs before they end, their files one by one.
+"""Client of a workspace's REST interface, for operations that azure-ai-ml lacks: running jobs, single files.
 
-The requests are those that the SDK makes itself when it streams or downloads a job. A node, which has no SDK, makes
-them with its run's token.
+azure-ai-ml sends the same requests when it streams or downloads a job. A node, which has no SDK, uses the token of
+its run.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,12 +20,12 @@ _A_PAGE = 100
 
 @dataclass(frozen=True, kw_only=True)
 class WorkspaceRest:
-    """A workspace's runs, by plain requests.
+    """Runs and models of a workspace, through plain HTTP requests.
 
     Attributes
     ----------
     endpoint : str
-        Where the workspace's region answers, such as ``https://westeurope.api.azureml.ms``.
+        Address of the workspace's region, such as ``https://westeurope.api.azureml.ms``.
     workspace : str
         The workspace's resource id, which begins with ``/subscriptions``.
     token : callable
@@ -37,12 +37,12 @@ class WorkspaceRest:
     token: Callable[[], str]
 
     def run(self, run_id: str) -> dict[str, Any] | None:
-        """Return what there is to say of a run; None if there is none."""
+        """Return the document of a run, or None on 404."""
         run: dict[str, Any] | None = self._ask("GET", "history/v1.0", f"runs/{_part(run_id)}", may_be_missing=True)
         return run
 
     def children(self, run_id: str) -> list[dict[str, Any]]:
-        """Return the runs that belong to a run."""
+        """Return the child runs of a run."""
         return self._pages("history/v1.0", f"runs/{_part(run_id)}/children")
 
     def runs(self) -> list[dict[str, Any]]:
@@ -51,7 +51,7 @@ class WorkspaceRest:
         return [run for each in experiments for run in self._query(f"experiments/{_part(each['name'])}/runs:query")]
 
     def why(self, run_id: str) -> str | None:
-        """Return why a run failed, as far as the workspace knows."""
+        """Return the workspace's error message of a run, if any."""
         details = self._ask("GET", "history/v1.0", f"runs/{_part(run_id)}/details")
         message: str | None = ((details.get("error") or {}).get("error") or {}).get("message")
         return message
@@ -61,7 +61,7 @@ class WorkspaceRest:
         return [file["path"] for file in self._pages("artifact/v2.0", f"artifacts/{_files(run_id)}")]
 
     def download(self, run_id: str, name: str, target: Path) -> None:
-        """Write a file of a run; FileNotFoundError if there is none of that name."""
+        """Download a file of a run; FileNotFoundError if it has no file of that name."""
         place = f"artifacts/contentinfo/{_files(run_id)}/{quote(name)}"
         found = self._ask("GET", "artifact/v2.0", place, may_be_missing=True)
         if found is None:
@@ -70,7 +70,7 @@ class WorkspaceRest:
         publish_bytes(target, _send("GET", found["contentUri"]).content)
 
     def upload(self, run_id: str, name: str, path: Path) -> bool:
-        """Add a file to a run; return False, and change nothing, if there is one of that name."""
+        """Add a file to a run; return False, and change nothing, if the name is taken."""
         answer = self._ask(
             "POST", "artifact/v2.0", f"artifacts/batch/metadata/{_files(run_id)}", body={"paths": [{"path": name}]}
         )
@@ -92,30 +92,30 @@ class WorkspaceRest:
         return list(self._ask("GET", "modelmanagement/v1.0", "models", parameters={"name": name})["value"])
 
     def delete_model(self, model_id: str) -> None:
-        """Remove a version of a model."""
+        """Delete a version of a model."""
         self._ask("DELETE", "modelmanagement/v1.0", f"models/{_part(model_id)}")
 
-    def _pages(self, api: str, what: str) -> list[dict[str, Any]]:
-        return _all_of(lambda following: self._ask("GET", api, what, parameters=following))
+    def _pages(self, api: str, path: str) -> list[dict[str, Any]]:
+        return _all_of(lambda following: self._ask("GET", api, path, parameters=following))
 
-    def _query(self, what: str, **wanted: str) -> list[dict[str, Any]]:
-        body: dict[str, Any] = {"top": _A_PAGE, **wanted}
-        return _all_of(lambda following: self._ask("POST", "history/v1.0", what, body=body | following))
+    def _query(self, path: str, **options: str) -> list[dict[str, Any]]:
+        body: dict[str, Any] = {"top": _A_PAGE, **options}
+        return _all_of(lambda following: self._ask("POST", "history/v1.0", path, body=body | following))
 
     def _ask(
         self,
         method: str,
         api: str,
-        what: str,
+        path: str,
         *,
         body: Mapping[str, Any] | None = None,
         parameters: Mapping[str, str] | None = None,
         may_be_missing: bool = False,
     ) -> Any:
-        """Return the answer of the workspace, parsed; None where there is no such thing, if that is no error."""
+        """Return the workspace's parsed response; with `may_be_missing`, None on 404."""
         answer = _send(
             method,
-            f"{self.endpoint}/{api}{self.workspace}/{what}",
+            f"{self.endpoint}/{api}{self.workspace}/{path}",
             headers={"Authorization": f"Bearer {self.token()}"},
             json=body,
             params=parameters,
@@ -125,7 +125,7 @@ class WorkspaceRest:
 
 
 def _all_of(page: Callable[[dict[str, str]], Any]) -> list[dict[str, Any]]:
-    """Return all of a list that comes in pages; `page` takes where the last one ended."""
+    """Return all items of a paged list; `page` takes the parameters of the next page."""
     found: list[dict[str, Any]] = []
     following: dict[str, str] = {}
     while True:
@@ -137,9 +137,9 @@ def _all_of(page: Callable[[dict[str, str]], Any]) -> list[dict[str, Any]]:
 
 
 def _send(method: str, address: str, *, missing: int | None = None, **options: Any) -> Any:
-    """Make a request; an answer that is no success is an error, but for the status `missing`.
+    """Send a request; raise an error for a response without success, except for the status `missing`.
 
-    Its errors name the address without its query, which may be a signature that opens a file.
+    The errors omit the query of the address, which may be a signature that gives access to a file.
     """
     import requests
 
@@ -163,7 +163,7 @@ def _files(run_id: str) -> str:
 
 
 def discover(workspace: str, token: str) -> str:
-    """Return where a workspace's region answers: its management page names a page that says so."""
+    """Return the address of a workspace's region, from its discovery URL in the management interface."""
     headers = {"Authorization": f"Bearer {token}"}
     described = _send("GET", workspace, headers=headers, params={"api-version": VERSION}).json()
     return str(_send("GET", described["properties"]["discoveryUrl"]).json()["api"]).rstrip("/")

@@ -1,4 +1,4 @@
-"""Runs of a workspace by plain requests, which need no SDK."""
+"""Runs of a workspace, through its REST interface and without an SDK."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -12,36 +12,36 @@ from mnistlib.backends.cloud.cluster_client import RemoteRun
 
 
 class AzureMLv2RunClient(AzureRunClient):
-    """Runs of a workspace."""
+    """Run client through the REST interface of a workspace."""
 
     @property
     @abstractmethod
     def rest(self) -> WorkspaceRest:
-        """The workspace's plain requests."""
+        """The client of the workspace's REST interface."""
 
     def find(self, run_id: str) -> RemoteRun | None:
-        """Return a run as it is now; see :meth:`RunClient.find`."""
+        """Return the current state of a run; see :meth:`RunClient.find`."""
         run = self.calls.make(f"looking at run {run_id}", lambda: self.rest.run(run_id))
         return self._remote(run) if run else None
 
     def children(self, sweep: RemoteRun) -> Sequence[RemoteRun]:
-        """Return the runs of a sweep; see :meth:`RunClient.children`."""
-        what = f"looking at sweep {sweep.run_id}"
+        """Return the trials of a sweep; see :meth:`RunClient.children`."""
+        action = f"looking at sweep {sweep.run_id}"
         return runs_of_sweep(
             sweep,
             self.find,
-            lambda: [self._remote(run) for run in self.calls.make(what, lambda: self.rest.children(sweep.run_id))],
+            lambda: [self._remote(run) for run in self.calls.make(action, lambda: self.rest.children(sweep.run_id))],
         )
 
     def close_sweep(self, run_id: str, *, error: str | None) -> None:
-        """Do nothing: the workspace sees that its trials have ended; see :meth:`RunClient.close_sweep`."""
+        """Do nothing: the workspace closes a sweep when its trials have ended; see :meth:`RunClient.close_sweep`."""
 
     def file_names(self, run_id: str) -> Sequence[str]:
         """Return the names of a run's files; see :meth:`FileClient.file_names`."""
         return self.calls.make(f"listing the files of run {run_id}", lambda: self.rest.file_names(run_id))
 
     def keep(self, run_id: str, name: str, path: Path) -> bool:
-        """Add a file to a run's, unless one of that name is there; see :meth:`FileClient.keep`."""
+        """Add a file to a run, unless the name is taken; see :meth:`FileClient.keep`."""
         return self.calls.make(f"sending {name} of run {run_id}", lambda: self.rest.upload(run_id, name, path))
 
     def _fetch_one(self, run_id: str, name: str, target: Path) -> None:

@@ -20,12 +20,12 @@ class EndpointDeployment(Options):
     instance_count : int
         Number of its machines.
     traffic : int
-        Percentage of the requests that a deployment gets which replaces another.
+        Percentage of the requests for a deployment that replaces another.
     """
 
     instance_type: str = option("Standard_DS3_v2", "size of its machines (default: Standard_DS3_v2)", metavar="SIZE")
     instance_count: int = option(1, "number of its machines (default: 1)", metavar="N", check=whole(1))
-    traffic: int = option(100, "share of requests, of one that replaces (default: 100)", metavar="PERCENT")
+    traffic: int = option(100, "with --replace, its share of the requests (default: 100)", metavar="PERCENT")
 
 
 SPEC = BackendSpec(

@@ -1,10 +1,10 @@
-"""Parts that all backends on a cluster share.
+"""Shared parts of all backends on a cluster.
 
-cluster_client  adapter to an SDK: the one place where a dialect is spoken
-properties      the properties of a run in a cluster
-staging         the files for a node
-specification   the Python environment that a node needs
-retries         another try after a failure that may pass
-node, finalize  the command on a node, and the end of a sweep there
-run, backend    the two sides that a user sees
+cluster_client  adapter to one SDK
+properties      properties of a run in a cluster
+staging         files for a node
+specification   Python environment of a node
+retries         retries after temporary errors
+node, finalize  run reporter on a node, and the end of a sweep there
+run, backend    user interface
 """

@@ -1,4 +1,4 @@
-"""What every backend on a cluster does, whatever the SDK: stage, submit, attach."""
+"""Base class of the backends on a cluster: stage, submit, attach."""
 
 import json
 import logging
@@ -11,7 +11,7 @@ from pathlib import Path
 from mnistlib.backends.base import Backend
 from mnistlib.backends.cloud.cluster_client import ClusterClient, RemoteRun, Submission
 from mnistlib.backends.cloud.properties import CHILDREN, CHOOSES, JOB, is_sweep, new_id, properties_of, record_of
-from mnistlib.backends.cloud.run import CloudRun, as_its_runs_say
+from mnistlib.backends.cloud.run import CloudRun, with_status_of_trials
 from mnistlib.backends.cloud.staging import Shipment, stage
 from mnistlib.backends.plan import Plan
 from mnistlib.datasets import CATALOG, DIGITS, NAMES, fetch_dataset
@@ -25,9 +25,9 @@ from mnistlib.runs import Run, RunRecord, RunStatus
 from mnistlib.runs.record import now, require_experiment_name
 from mnistlib.runs.store import BROUGHT
 
-#: How a job's data set can come to the node on every cluster.
+#: Values of `data` on every cluster: ways to bring a job's data set to the node.
 DATA_WAYS = ("upload", "fetch")
-#: Names the way that is meant where none is named.
+#: Environment variable with the default value of `data`.
 DATA_VARIABLE = "MNISTLIB_CLOUD_DATA"
 
 _log = logging.getLogger("mnistlib")
@@ -41,15 +41,15 @@ class CloudBackend(Backend):
     client : ClusterClient
         The cluster.
     data : str, optional
-        One of `data_ways`: whether a job's data set is sent from here, once, or fetched by the node. Default: the
+        One of `data_ways`: whether a job's data set is sent from here, once, or downloaded by the node. Default: the
         environment variable ``MNISTLIB_CLOUD_DATA``, else ``upload``.
     runs_folder : str or PathLike, optional
-        Below it, in ``.cloud``, results bring their files.
+        Files of runs are downloaded into its subfolder ``.cloud``.
     """
 
-    #: What its handles are.
+    #: Class of its run handles.
     run_class: type[CloudRun] = CloudRun
-    #: How its jobs' data can come to the node.
+    #: Allowed values of `data`.
     data_ways: Sequence[str] = DATA_WAYS
 
     def __init__(
@@ -60,15 +60,15 @@ class CloudBackend(Backend):
         self._data = self.way_of_data(data)
 
     @classmethod
-    def way_of_data(cls, named: str | None) -> str:
-        """Return how data comes to the node, of what was named in a call or in the environment.
+    def way_of_data(cls, given: str | None) -> str:
+        """Return the value of `data` to use: the given one, else that in ``MNISTLIB_CLOUD_DATA``, else ``upload``.
 
         Raises
         ------
         BackendError
-            If there is no such way.
+            If the value is not one of `data_ways`.
         """
-        way = named or os.environ.get(DATA_VARIABLE) or DATA_WAYS[0]
+        way = given or os.environ.get(DATA_VARIABLE) or DATA_WAYS[0]
         if way not in cls.data_ways:
             raise BackendError(f"data must be one of {', '.join(cls.data_ways)}, not {way!r}")
         return way
@@ -83,7 +83,7 @@ class CloudBackend(Backend):
         resume: bool = False,
         register_as: str | None = None,
     ) -> CloudRun:
-        """Ship a job to the cluster; see :meth:`Backend.submit`."""
+        """Send a job to the cluster; see :meth:`Backend.submit`."""
         require_experiment_name(experiment)
         registers: tuple[str, ...] = ()
         if register_as is not None:
@@ -116,7 +116,7 @@ class CloudBackend(Backend):
                 self._client.send(submission)
             else:
                 self._client.send(submission)
-        _log.info("run %s is sent to %r", submission.run_id, self)
+        _log.info("run %s sent to %r", submission.run_id, self)
         return self._handle(_just_sent(submission))
 
     def attach(self, run_id: str) -> CloudRun:
@@ -131,13 +131,13 @@ class CloudBackend(Backend):
         return [self._handle(run) for run in self._runs()]
 
     def records(self) -> list[RunRecord]:
-        """Return what the cluster knows of all runs, the newest first."""
+        """Return the records of all runs on the cluster, the newest first."""
         return [record_of(run) for run in self._runs()]
 
     def _runs(self) -> list[RemoteRun]:
-        """Return all runs, sweeps as their runs say they are."""
+        """Return all runs; the status of a sweep follows from its trials."""
         found = {run.run_id: run for run in self._client.runs()}
-        return [as_its_runs_say(run, _runs_of(run, found)) if is_sweep(run) else run for run in found.values()]
+        return [with_status_of_trials(run, _runs_of(run, found)) if is_sweep(run) else run for run in found.values()]
 
     def delete(self, run_id: str) -> None:
         """Refuse: a cluster keeps its runs; see :meth:`Backend.delete`."""
@@ -145,27 +145,27 @@ class CloudBackend(Backend):
         raise RunStateError(f"run {run_id} can't be deleted: {self!r} keeps all runs")
 
     def plan(self, job: Job) -> Plan:
-        """Return what submitting a job would do; see :meth:`Backend.plan`."""
+        """Return the steps that submitting a job would take; see :meth:`Backend.plan`."""
         shipped, data = self._stage(job).sizes, _sizes(self._data_of(job, download=False))
         environment = self._client.specification
         command = f"python -m mnistlib node --backend {self._client.name}"
         steps = [
-            f"find the cluster, or make it: {self._client.cluster_text}",
+            f"find or create the cluster: {self._client.cluster_text}",
             f"{'register' if environment.conda else 'use'} the environment {environment.name}: {environment.text}",
-            f"send {_total(shipped)} of source, unless they are there unchanged",
+            f"send source: {_total(shipped)}, unless already there",
         ]
         if data:
-            steps.append(f"send {_total(data)} of data, unless they are there: {', '.join(data)}")
+            steps.append(f"send data: {_total(data)}, unless already there: {', '.join(data)}")
             if name := self._name_of(job):
-                steps.append(f"register them as the data set {name}: a new version, unless one has the same content")
+                steps.append(f"register the data set {name}: a new version, unless one has the same content")
         training = job.training
         if not data and self._data != "fetch" and training and training.dataset in CATALOG:
-            steps.append(f"download {training.dataset}, which is not here yet, and send it")
+            steps.append(f"download {training.dataset} to this machine and send it")
         if training and training.dataset not in NAMES and not Path(training.dataset).is_dir():
-            steps.append(f"expect the node to have the folder {training.dataset}: there is none here")
+            steps.append(f"use the folder {training.dataset} on the node: this machine has no such folder")
         if trials := job.trials():
             steps.append(f"run {len(trials)} trials, each on a node: {command}")
-            steps.append("let the last of them to end choose the best")
+            steps.append("choose the best trial, on the node of the last one to end")
         else:
             steps.append(f"run on a node: {command}")
         return Plan(
@@ -181,9 +181,9 @@ class CloudBackend(Backend):
         return stage(job, rules=self._client.shipping, runs_folder=self.runs_folder)
 
     def _data_of(self, job: Job, *, download: bool) -> dict[str, Path]:
-        """Return the files of a job's data set that are to be sent; none where the node has or fetches them.
+        """Return the files of a job's data set to send: none if the node has or downloads them.
 
-        None either where they are not here, unless they may be downloaded.
+        Without `download`, none if they are not on this machine.
         """
         training = job.training
         if training is None or training.dataset == DIGITS:
@@ -204,11 +204,11 @@ class CloudBackend(Backend):
         return {path.name: path for path in found.values()}
 
     def _name_of(self, job: Job) -> str | None:
-        """Return what the cluster registers a job's data set as, if it does."""
+        """Return the registered name of a job's data set; None if the cluster does not register it."""
         return None if job.training is None else self._client.registered_as(job.training.dataset)
 
     def _completed(self, experiment: str) -> dict[Job, str]:
-        """Return the ids of training runs that have completed in an experiment, by their jobs."""
+        """Return the ids of the completed training runs of an experiment, by job."""
         return {
             job: run.run_id
             for run in self._client.runs()
@@ -220,13 +220,13 @@ class CloudBackend(Backend):
 
 
 def _variables(job: Job) -> dict[str, str]:
-    """Return the variables of a job's process, which is to find the package that was shipped before any other."""
+    """Return the environment variables of a job's process; PYTHONPATH puts the package that was sent first."""
     own = dict(job.variables)
     return own | {"PYTHONPATH": ":".join(filter(None, [PACKAGE, own.get("PYTHONPATH")]))}
 
 
 def _job_of(run: RemoteRun) -> Job | None:
-    """Return the job of a training run; None of others, and of one that another version of this package describes."""
+    """Return the job of a training run; None for other runs, and for jobs of an incompatible version."""
     try:
         return job_from_json(run.properties.get(JOB, "null"))
     except JobError:
@@ -243,11 +243,11 @@ def _sizes(files: Mapping[str, Path]) -> dict[str, int]:
 
 
 def _total(sizes: Mapping[str, int]) -> str:
-    return f"{len(sizes)} files, {sum(sizes.values()) / 1e6:.2f} MB,"
+    return f"{len(sizes)} files, {sum(sizes.values()) / 1e6:.2f} MB"
 
 
 def _just_sent(submission: Submission) -> RemoteRun:
-    """Return what is known of a run before the cluster is asked."""
+    """Return a run just after its submission, without a request."""
     return RemoteRun(
         run_id=submission.run_id,
         experiment=submission.experiment,

@@ -1,8 +1,8 @@
-"""Adapter from a cluster backend to one SDK, which alone knows the terms of that cloud.
+"""Adapter between a cluster backend and one SDK.
 
-It comes in parts, so that each user needs the methods that it calls only: the files of runs, the runs, and submission.
-A client returns types of this package and raises errors of this package. Every call may be made twice: what is asked
-for is named by the caller, by run id, digest or name, so that a call whose answer was lost is found to have worked.
+It has three levels, so that each caller depends only on the methods it uses: files, runs, submission. A client returns
+types of this package and raises errors of this package. Every call is idempotent: the caller chooses the run id, digest
+or name, so that a retry after a lost answer finds the result of the first try.
 """
 
 from abc import ABC, abstractmethod
@@ -18,26 +18,26 @@ from mnistlib.runs import RunStatus
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteRun:
-    """What a cluster knows of a run.
+    """State of a run on a cluster.
 
     Attributes
     ----------
     run_id, experiment : str
-        Who it is.
+        Id of the run and name of its experiment.
     status : RunStatus
-        What has become of it.
+        Status of the run.
     created : str
-        When it was submitted, in UTC, as ISO 8601.
+        Time of submission, in UTC, as ISO 8601.
     name : str or None
-        What a person calls it.
+        Display name.
     tags : mapping of str to str
-        What a person notes about it.
+        The user's notes about the run.
     properties : mapping of str to str
-        What this package notes about it.
+        Data of this package about the run; see :mod:`mnistlib.backends.cloud.properties`.
     parent : str or None
         Id of the sweep that it belongs to.
     error : str or None
-        Why it failed, as far as the cluster knows.
+        The cluster's error message, if the run failed.
     """
 
     run_id: str
@@ -58,17 +58,17 @@ class Submission:
     Attributes
     ----------
     run_id, experiment, name, tags, properties, parent
-        As :class:`RemoteRun` has them.
+        As for :class:`RemoteRun`.
     folder : Path
-        What is shipped.
+        Folder with the files to send.
     arguments : sequence of str
-        For ``python -m mnistlib node`` on the node, beside the cluster's name and where the data is.
+        Arguments of ``python -m mnistlib node``, besides the backend's name and the data folder.
     data : mapping of str to Path
-        Files of the job's data set by name; the node is told where they are by ``--data``.
+        Files of the job's data set by name; the node gets their folder by ``--data``.
     data_name : str or None
-        What the cluster registers these files as, if it does.
+        Name under which the cluster registers these files, if any.
     environment : mapping of str to str
-        Variables for the job's process. They may be secrets.
+        Environment variables of the job's process. They may be secrets.
     """
 
     run_id: str
@@ -89,7 +89,7 @@ class FileClient(ABC):
 
     @abstractmethod
     def file_names(self, run_id: str) -> Sequence[str]:
-        """Return the names of the files that the cluster keeps of a run."""
+        """Return the names of a run's files on the cluster."""
 
     @abstractmethod
     def is_output(self, name: str) -> bool:
@@ -97,40 +97,40 @@ class FileClient(ABC):
 
     @abstractmethod
     def fetch(self, run_id: str, names: Sequence[str], folder: Path) -> None:
-        """Write files of a run into a folder; FileNotFoundError if one is not there."""
+        """Download files of a run into a folder; FileNotFoundError if one does not exist."""
 
     @abstractmethod
     def keep(self, run_id: str, name: str, path: Path) -> bool:
-        """Add a file to a run's files; return False, and change nothing, if there is one of that name."""
+        """Add a file to a run's files; return False, and change nothing, if the name is taken."""
 
 
 class RunClient(FileClient):
-    """Runs of a cluster with their files: the part that a node needs, which closes a sweep."""
+    """Runs of a cluster with their files: the methods that a node needs."""
 
     @abstractmethod
     def find(self, run_id: str) -> RemoteRun | None:
-        """Return a run as it is now; None if there is none."""
+        """Return the current state of a run, or None if it does not exist."""
 
     @abstractmethod
     def children(self, sweep: RemoteRun) -> Sequence[RemoteRun]:
-        """Return the trials of a sweep that there are so far, in their order."""
+        """Return the existing trials of a sweep, in order."""
 
     @abstractmethod
     def close_sweep(self, run_id: str, *, error: str | None) -> None:
-        """Record a sweep as completed, or as failed and why, where the cluster does not see that by itself."""
+        """Record a sweep as completed, or with `error` as failed, unless the cluster does so itself."""
 
 
 class ClusterClient(RunClient):
-    """A cluster and its runs, through one SDK, with the right to submit.
+    """A cluster and its runs, through one SDK, with submission.
 
     Attributes
     ----------
     name : str
-        Name of its `BackendSpec`, by which the node's command finds its own side.
+        Name of its `BackendSpec`, for ``mnistlib node --backend``.
     cluster_text : str
-        The cluster in words.
+        Description of the cluster.
     lower_case : bool
-        Whether it writes the ids of runs in lower case.
+        Whether it changes the ids of runs to lower case.
     shipping : ShippingRules
         Rules for the files that are sent with a job.
     """
@@ -141,7 +141,7 @@ class ClusterClient(RunClient):
     shipping = ShippingRules()
 
     def registered_as(self, dataset: str) -> str | None:
-        """Return what the cluster registers a data set as, by its name or folder; None if it keeps its files only."""
+        """Return the registered name of a data set, given by name or folder; None if it is not registered."""
         return None
 
     @property
@@ -151,25 +151,24 @@ class ClusterClient(RunClient):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Make sure that there is a cluster to run on, before anything is submitted."""
+        """Make sure that the cluster is ready; called before each submission."""
 
     @abstractmethod
     def send(self, submission: Submission) -> None:
-        """Start a run, once, however often it is sent."""
+        """Start a run exactly once, even if it is sent repeatedly."""
 
     @abstractmethod
     def send_sweep(self, submission: Submission, sweep: SweepJob, done: Sequence[str | None]) -> None:
-        """Start the runs of a sweep, and record the sweep itself as running.
+        """Start the trials of a sweep, and record the sweep itself as running.
 
         Parameters
         ----------
         submission : Submission
-            The sweep. Each run is shipped the same folder and finds its job in it by ``--trial``.
+            The sweep. All trials get the same folder; ``--trial`` selects the job.
         sweep : SweepJob
-            What to do.
+            The job.
         done : sequence of str or None
-            In the order of the trials, the ids of those that have completed before; None for each to start, at least
-            one.
+            For each trial, in order, the id of a completed run to reuse, or None to start it; at least one is None.
         """
 
     @abstractmethod

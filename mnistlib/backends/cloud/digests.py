@@ -1,4 +1,4 @@
-"""What is in a job's data, told by one digest, so that it need be sent once only."""
+"""Digest of a job's data, by which unchanged data is sent only once."""
 
 import hashlib
 import json
@@ -7,13 +7,13 @@ from pathlib import Path
 
 
 class Digests:
-    """Digests of files by name. Files are read again only when they have changed: every run of a sweep has the same."""
+    """Digests of files, cached until a file changes: all trials of a sweep have the same files."""
 
     def __init__(self) -> None:
         self._known: dict[str, str] = {}
 
     def of(self, files: Mapping[str, Path]) -> str:
-        """Return one SHA-256, in hex, of the names and contents of some files."""
+        """Return one SHA-256, in hex, of the names and contents of all files."""
         seen = json.dumps([(name, str(path), *_state_of(path)) for name, path in sorted(files.items())])
         if seen not in self._known:
             digests = {name: _sha256(path) for name, path in sorted(files.items())}

@@ -1,7 +1,7 @@
-"""How a sweep ends, whoever is still there: the last of its runs to end chooses the best, from its node.
+"""End of a sweep, independent of the process that submitted it: the node of the last trial to end chooses the best.
 
-Each run looks at the others when it has told how it ended. Whoever finds that all have ended leaves a mark among the
-sweep's files, of which there can be one only, chooses, and closes the sweep. No node waits for another.
+Each trial checks the others after it has reported its end. A trial that finds that all have ended adds a mark file to
+the sweep, which succeeds only once; then it chooses the best and closes the sweep. No node waits for another.
 """
 
 import time
@@ -19,34 +19,34 @@ from mnistlib.runs.context import OUTPUTS
 from mnistlib.runs.record import RECORD_FILE
 from mnistlib.runs.store import JOB_FILE
 
-#: File of a sweep that says which of its runs closes it.
+#: File of a sweep with the id of the run that closes it.
 _MARK = f"{LOGS}/closed_by.txt"
-#: Where the sweep's own files are made, in the folder of the run that closes it; nothing collects them there.
+#: Folder for the sweep's own files, in the folder of the run that closes it; the cluster does not collect it.
 _FOLDER = Path(".sweep")
-_PAUSE = 0.5  # seconds between two looks at a run
-_PATIENCE = 120.0  # seconds for a run that has told its end until its node is done
+_PAUSE = 0.5  # seconds between two requests for a run
+_PATIENCE = 120.0  # seconds to wait for the node of a run that has reported its end
 
 
 def close_if_last(
     side: NodeSide, sweep_id: str, sweep: SweepJob, *, data: Path | None, register_as: str | None
 ) -> RunStatus | None:
-    """Choose the best of a sweep and close it, if all its runs have ended and no other run has begun to.
+    """Choose the best trial of a sweep and close it, if all trials have ended and no other run is closing it.
 
     Parameters
     ----------
     side : NodeSide
-        Of this run, whose current folder it is.
+        Node side of this run, in whose folder the process works.
     sweep_id, sweep
-        The sweep, and what it was to do.
+        Id and job of the sweep.
     data : Path, optional
         The folder with the sweep's data set.
     register_as : str, optional
-        What to register the best model as.
+        Name under which the best model is registered.
 
     Returns
     -------
     RunStatus or None
-        What has become of the sweep; None if it is not for this run to say.
+        Final status of the sweep; None if this run does not close it.
     """
     client = side.runs
     found = client.find(sweep_id)
@@ -61,7 +61,7 @@ def close_if_last(
     whole, record = side.of(sweep_id), None
     try:
         record = _choose(whole, sweep, runs, own=side.run_id, data=data)
-        # The files, then the end, then the model: a reader that learns of the end finds the files.
+        # The files before the end, so that they exist for every reader of the end; the model last.
         for path in sorted(path for part in (OUTPUTS, LOGS) for path in (_FOLDER / part).rglob("*")):
             if path.is_file():
                 client.keep(sweep_id, path.relative_to(_FOLDER).as_posix(), path)
@@ -70,13 +70,13 @@ def close_if_last(
             whole.register(register_as, _FOLDER)
     finally:
         if sweep_id != side.run_id:
-            lost = f"run {side.run_id} could not choose the best: its output says why"
-            client.close_sweep(sweep_id, error=lost if record is None else record.error)
+            failure = f"run {side.run_id} could not choose the best trial: see its output for the reason"
+            client.close_sweep(sweep_id, error=failure if record is None else record.error)
     return record.status
 
 
 def _marked(client: RunClient, sweep_id: str, run_id: str) -> bool:
-    """Leave this run's mark; it may be there from before, if this node is one that came for another."""
+    """Add this run's mark file and return whether it is the first; a replaced node may have added it before."""
     _FOLDER.mkdir(exist_ok=True)
     mark = _FOLDER / "mark"
     mark.write_text(run_id)
@@ -91,9 +91,9 @@ def _choose(side: NodeSide, sweep: SweepJob, runs: Sequence[RemoteRun], *, own: 
     here = sweep if data is None else sweep.with_data(data)
 
     def work(context: RunContext) -> Outcome:
-        # What this run has made lies here, and the cluster may not have collected it yet.
+        # This run's own files are in the current folder; the cluster may not have collected them yet.
         folders = [
-            Path.cwd() if run.run_id == own else _bring(side.runs, run, context.folder / "runs" / run.run_id)
+            Path.cwd() if run.run_id == own else _downloaded(side.runs, run, context.folder / "runs" / run.run_id)
             for run in runs
         ]
         return here.choose(folders, context)
@@ -101,8 +101,8 @@ def _choose(side: NodeSide, sweep: SweepJob, runs: Sequence[RemoteRun], *, own: 
     return run_on_node(_FOLDER, run_id=side.run_id, experiment=side.experiment, data=data, reporter=side, work=work)
 
 
-def _bring(client: RunClient, run: RemoteRun, folder: Path) -> Path:
-    """Bring the files of one of the runs here; of one whose node has left none, a record of how it ended."""
+def _downloaded(client: RunClient, run: RemoteRun, folder: Path) -> Path:
+    """Download the files of a run; write a record of its end if its node has left none."""
     run = _once_ended(client, run)
     download(client, run.run_id, folder)
     if not (folder / RECORD_FILE).exists():
@@ -111,8 +111,8 @@ def _bring(client: RunClient, run: RemoteRun, folder: Path) -> Path:
 
 
 def _once_ended(client: RunClient, run: RemoteRun) -> RemoteRun:
-    """Return a run that has reported its end when its node has ended, too: its files are collected only then."""
-    deadline = time.monotonic() + _PATIENCE  # the node may be lost just then
+    """Wait until the node of a run that has reported its end has ended, too: its files are collected only then."""
+    deadline = time.monotonic() + _PATIENCE  # the node may be lost before that
     while not run.status.ended and time.monotonic() < deadline:
         time.sleep(_PAUSE)
         run = client.find(run.run_id) or run

@@ -1,4 +1,4 @@
-"""A cluster's side on a node, for the command that runs there."""
+"""Run reporter on a cluster's node, with the runs and the registry of the cluster."""
 
 import logging
 from abc import abstractmethod
@@ -16,12 +16,12 @@ _log = logging.getLogger("mnistlib")
 
 
 class NodeSide(RunReporter):
-    """A cluster's side on a node: reports the run, and closes the sweep that it belongs to.
+    """A cluster's side on a node: reports the run, and closes the sweep that the run belongs to.
 
     Attributes
     ----------
     run_id, experiment : str
-        The run that it reports.
+        Id of the reported run and name of its experiment.
     """
 
     run_id: str
@@ -39,10 +39,10 @@ class NodeSide(RunReporter):
 
     @abstractmethod
     def of(self, run_id: str) -> Self:
-        """Return the same for another run of the experiment."""
+        """Return the node side of another run of the experiment."""
 
     def register(self, name: str, folder: Path) -> None:
-        """Register the model that the run has left in its folder; say so where it has left none."""
+        """Register the model in the run's folder; log a warning if there is none."""
         if not (folder / MODEL_OUTPUT).exists():
             _log.warning("NOT registered as %s: run %s has no %s", name, self.run_id, MODEL_OUTPUT)
             return

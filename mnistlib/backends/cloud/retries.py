@@ -1,4 +1,4 @@
-"""Try again what a cluster could not do just now: bounded, with pauses that grow and differ."""
+"""Retries after temporary errors of a cluster: bounded, with exponential backoff and jitter."""
 
 import logging
 import random
@@ -14,16 +14,16 @@ _log = logging.getLogger("mnistlib")
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often and how patiently.
+    """Limits and pauses of retries.
 
     Attributes
     ----------
     tries : int
-        How often a call is made at most.
+        Maximum number of calls.
     first_pause, longest_pause : float
-        Seconds before the second try, and at most before any; each pause is up to twice the one before.
+        Seconds before the second try, and the maximum; each pause is up to twice the one before.
     patience : float
-        Seconds after which nothing is tried again: an SDK may try for long by itself.
+        Seconds after which there are no more retries: an SDK may retry for a long time by itself.
     """
 
     tries: int = 6
@@ -32,7 +32,7 @@ class RetryPolicy:
     patience: float = 120.0
 
     def pause(self, failures: int) -> float:
-        """Return how long to wait after so many failures: a random part of a span that doubles (half of it jitter)."""
+        """Return the seconds to wait after a number of failures: exponential backoff, half of it jitter."""
         span = min(self.longest_pause, self.first_pause * 2 ** (failures - 1))
         return random.uniform(span / 2, span)  # noqa: S311 - spread, not secrecy
 
@@ -42,21 +42,20 @@ def persist(
     *,
     pause_after: Callable[[Exception], float | None],
     policy: RetryPolicy,
-    what: str,
+    action: str,
 ) -> Result:
-    """Call until it succeeds, fails for good, or has failed too often.
+    """Repeat a call until it succeeds, fails permanently, or reaches the limits of the policy.
 
     Parameters
     ----------
     call : callable
-        What to do. It must be harmless to do twice.
+        The call; it must be idempotent.
     pause_after : callable
-        Tells of an error the seconds that the cluster asks to wait, 0 where it says nothing, None of an error that
-        will not go away.
+        Returns for an error the minimum seconds to wait, or None if the error is permanent.
     policy : RetryPolicy
-        How often and how patiently.
-    what : str
-        What the call does, for the log.
+        Limits and pauses.
+    action : str
+        Description of the call, for the log.
 
     Raises
     ------
@@ -68,12 +67,12 @@ def persist(
         try:
             return call()
         except Exception as error:
-            asked = pause_after(error)
-            if asked is None or time.monotonic() > deadline:
+            least = pause_after(error)
+            if least is None or time.monotonic() > deadline:
                 raise
-            pause = max(asked, policy.pause(failures))
-            # From the second on for whoever waits: the first is over before it is read.
+            pause = max(least, policy.pause(failures))
+            # The first retry is too quick to be worth a message to the user.
             level = logging.DEBUG if failures == 1 else logging.INFO
-            _log.log(level, "%s: %s; trying again in %.1f s", what, type(error).__name__, pause)
+            _log.log(level, "%s: %s; trying again in %.1f s", action, type(error).__name__, pause)
         time.sleep(pause)
     return call()

@@ -1,4 +1,4 @@
-"""A run on a cluster, seen from here: every question is a question to the cluster."""
+"""Handle of a run on a cluster; it requests its state from the cluster."""
 
 import json
 import logging
@@ -25,16 +25,16 @@ class CloudRun(Run):
     Parameters
     ----------
     client : ClusterClient
-        Who runs it.
+        Client of the cluster.
     run : RemoteRun
-        What is known of it.
+        Last known state of the run.
     folder : Path
-        Where its files are brought when its result is asked for.
+        Folder where :meth:`result` downloads its files.
     registrar : callable
         Returns the registry of its backend.
     """
 
-    # Every look is a request: the longer a run takes, the less often.
+    # Each poll is a request: the pauses grow with the duration of the run.
     _first_pause, _longest_pause, _pause_growth = 0.2, 5.0, 1.1
 
     def __init__(self, client: ClusterClient, run: RemoteRun, folder: Path, registrar: Callable[[], Registrar]) -> None:
@@ -47,55 +47,55 @@ class CloudRun(Run):
 
     @property
     def remote(self) -> RemoteRun:
-        """What the cluster knows of the run now."""
+        """The current state of the run on the cluster."""
         if not self._is_final:
-            before, self._known = self._known.status, self._asked()
+            before, self._known = self._known.status, self._fetched()
             self._is_final = self._known.status.ended
             if self._known.status is not before:
                 _log.info("run %s is %s", self.id, self._known.status)
         return self._known
 
-    def _asked(self) -> RemoteRun:
+    def _fetched(self) -> RemoteRun:
         found = self._client.find(self.id)
         if found is not None and is_sweep(found):
-            # The runs of a sweep first: what they do to the sweep before they end is then seen.
+            # The trials before the sweep: changes that a trial makes to the sweep before it ends are then included.
             runs = self._client.children(found)
             found = self._client.find(self.id)
             if found is not None:
-                return as_its_runs_say(found, runs)
+                return with_status_of_trials(found, runs)
         if found is None:
             raise RunNotFoundError(f"no run {self.id!r}: it has been deleted")
         return found
 
     @property
     def status(self) -> RunStatus:
-        """What has become of the run."""
+        """Status of the run."""
         return self.remote.status
 
     @property
     def record(self) -> RunRecord:
-        """What the cluster knows of the run, and what its node has told at its end."""
+        """Record of the run, from the cluster and from the node's report of its end."""
         return record_of(self.remote)
 
     def local_folder(self) -> Path:
-        """Bring the run's files to this machine, and return their folder."""
+        """Download the run's files, and return their folder."""
         self.download(self._folder)
         return self._folder
 
     @property
     def name(self) -> str | None:
-        """What a person calls the run."""
+        """Display name of the run."""
         return self._known.name
 
     def cancel(self) -> None:
         """Ask the run to stop; see :meth:`Run.cancel`."""
         if not self.done():
-            self._client.stop(self.id)  # first, so that no run of a sweep begins to choose
+            self._client.stop(self.id)  # first, so that no trial starts to choose the best
             for child in self.children():
                 child.cancel()
 
     def metrics(self) -> Metrics:
-        """Return all metric values logged so far; of a sweep that goes on, how many trials have ended."""
+        """Return all metric values logged so far; for a running sweep, the number of ended trials."""
         try:
             return parse_metrics(self._read(METRIC_LINES_FILE).decode())
         except FileNotFoundError:
@@ -104,27 +104,27 @@ class CloudRun(Run):
             return Metrics({"children_ended": [(0, float(ended))]} if children else {})
 
     def files(self) -> list[str]:
-        """Return the names of the run's files, under the names that they have everywhere."""
+        """Return the names of the run's files, the same on every backend."""
         return sorted(stored_names(self._client, self.id))
 
     def logs(self) -> str:
-        """Return what the run has said so far; of one that ended before it said anything, what its node has printed."""
+        """Return the log of the run so far; if it ended without one, the output of its node."""
         ended = self.done()
         try:
             return self._read(LOG_FILE).decode(errors="replace")
         except FileNotFoundError:
-            printed = sorted(filter(self._client.is_output, self._client.file_names(self.id))) if ended else []
-            return "\n".join(self._read(name).decode(errors="replace") for name in printed)
+            outputs = sorted(filter(self._client.is_output, self._client.file_names(self.id))) if ended else []
+            return "\n".join(self._read(name).decode(errors="replace") for name in outputs)
 
     def download(self, target: str | os.PathLike[str], names: Sequence[str] | None = None) -> list[Path]:
         """Copy files of the run into a folder; see :meth:`Run.download`."""
         return download(self._client, self.id, target, names)
 
     def children(self) -> list[Run]:
-        """Return the runs of a sweep; see :meth:`Run.children`."""
+        """Return the trials of a sweep; see :meth:`Run.children`."""
         if not is_sweep(self._known):
             return []
-        # Which runs they are is noted in the sweep for good, but a handle that has just sent it has not read it.
+        # The list of trials never changes, but a handle that has just submitted the sweep may not have it yet.
         sweep = self._known if CHILDREN in self._known.properties else self.remote
         known = self._client.children(sweep)
         return [
@@ -147,11 +147,11 @@ class CloudRun(Run):
         return read_file(self._client, self.id, name)
 
 
-def as_its_runs_say(sweep: RemoteRun, runs: Sequence[RemoteRun]) -> RemoteRun:
-    """Return a sweep as its runs say it is: it does not end before them, and is not open when they have ended.
+def with_status_of_trials(sweep: RemoteRun, runs: Sequence[RemoteRun]) -> RemoteRun:
+    """Return a sweep with the status that follows from its trials.
 
-    In this order: while a run goes on, so does the sweep. Then counts what the run that closed it has told. Then what
-    the cluster says, if it says that the sweep has ended badly. Without any of that, nobody has closed it.
+    Rules, in order: while a trial runs, the sweep runs. Then the report of the run that closed the sweep decides. Then
+    the cluster's status, if failed or cancelled. Otherwise no run has closed the sweep, and it has failed.
     """
     missing = len(runs) < len(json.loads(sweep.properties.get(CHILDREN, "[]"))) and not sweep.status.ended
     if missing or not all(run.status.ended for run in runs):
@@ -165,7 +165,7 @@ def as_its_runs_say(sweep: RemoteRun, runs: Sequence[RemoteRun]) -> RemoteRun:
     if any(run.status is RunStatus.CANCELLED for run in runs):
         return replace(sweep, status=RunStatus.CANCELLED)
     reason = (
-        "the last of its runs was lost before it could choose the best. Submit the sweep again with resume=True "
-        "(--resume): what has completed is not trained again"
+        "the last trial was lost before it could choose the best. Submit the sweep again with resume=True (--resume): "
+        "it reuses the completed trials"
     )
     return replace(sweep, status=RunStatus.FAILED, error=reason)

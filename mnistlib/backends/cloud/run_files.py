@@ -1,4 +1,4 @@
-"""Files of a run on a cluster, under the names that they have in the folder of a run everywhere."""
+"""Files of a run on a cluster, under the same names as in a run folder on any backend."""
 
 import os
 import tempfile
@@ -17,7 +17,7 @@ def stored_names(client: FileClient, run_id: str) -> dict[str, str]:
 
 
 def read_file(client: FileClient, run_id: str, name: str) -> bytes:
-    """Return the content of a file; FileNotFoundError if the run has none of that name."""
+    """Return the content of a file; FileNotFoundError if the run has no file of that name."""
     stored = (LOGS / name).as_posix() if name in COLLECTED else name
     with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
         client.fetch(run_id, [stored], Path(folder))
@@ -27,7 +27,7 @@ def read_file(client: FileClient, run_id: str, name: str) -> bytes:
 def download(
     client: FileClient, run_id: str, target: str | os.PathLike[str], names: Sequence[str] | None = None
 ) -> list[Path]:
-    """Copy files of a run into a folder, which is made; see :meth:`mnistlib.runs.Run.download`."""
+    """Copy files of a run into a folder, which is created; see :meth:`mnistlib.runs.Run.download`."""
     stored = stored_names(client, run_id)
     wanted = sorted(stored) if names is None else list(names)
     missing = [name for name in wanted if name not in stored]
@@ -35,7 +35,7 @@ def download(
         raise FileNotFoundError(f"run {run_id} has no file {missing[0]!r}; it has {', '.join(sorted(stored))}")
     folder = Path(target)
     folder.mkdir(parents=True, exist_ok=True)
-    # Beside where they belong, so that each takes its name at once, and whole.
+    # In the same file system as the target, so that each complete file is renamed atomically.
     with tempfile.TemporaryDirectory(dir=folder, prefix=".", suffix=".part") as parts:
         client.fetch(run_id, [stored[name] for name in wanted], Path(parts))
         for name in wanted:

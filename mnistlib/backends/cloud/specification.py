@@ -1,4 +1,4 @@
-"""The Python environment that a node needs: what runs here, pinned."""
+"""Python environment of a node: the packages of this process, pinned."""
 
 import hashlib
 import json
@@ -17,16 +17,16 @@ _CURATED = "curated:"
 
 @dataclass(frozen=True)
 class EnvironmentSpecification:
-    """The Python environment of a node: one that the cluster has, or what a conda file says.
+    """The Python environment of a node: one of the cluster, or a conda file.
 
     Attributes
     ----------
     name : str
-        Its name. Of a conda file another one for every other content, so that what is registered need not be compared.
+        Its name; for a conda file derived from the content, so that the same name means the same content.
     conda : str
-        The conda file; empty of an environment that the cluster has.
+        The conda file; empty for an environment of the cluster.
     text : str
-        What it is, in words.
+        Description for plans.
     """
 
     name: str
@@ -35,24 +35,24 @@ class EnvironmentSpecification:
 
 
 def specification_of(environment: str | os.PathLike[str]) -> EnvironmentSpecification:
-    """Return the specification that a user names: ``curated:NAME``, or the path of a conda file.
+    """Return the specification for ``curated:NAME`` or the path of a conda file.
 
-    It must bring what a node needs: numpy, scikit-learn, joblib, pooch, tqdm, filelock and the cluster's own SDK.
+    The environment must contain numpy, scikit-learn, joblib, pooch, tqdm, filelock and the cluster's own SDK.
 
     Raises
     ------
     JobError
-        If there is no such file.
+        If the file does not exist.
     """
-    named = os.fspath(environment)
-    if named.startswith(_CURATED):
-        name = named.removeprefix(_CURATED)
-        return EnvironmentSpecification(name, "", f"{name}, which the cluster has")
+    given = os.fspath(environment)
+    if given.startswith(_CURATED):
+        name = given.removeprefix(_CURATED)
+        return EnvironmentSpecification(name, "", f"{name}, an environment of the cluster")
     try:
-        return _of_conda(Path(named).read_text(encoding="utf-8"), f"what {named} says")
+        return _of_conda(Path(given).read_text(encoding="utf-8"), f"the conda file {given}")
     except FileNotFoundError as error:
         raise JobError(
-            f"environment must be {_CURATED}NAME or the path of a conda file: there is no {named}"
+            f"environment must be {_CURATED}NAME or the path of a conda file: {given} does not exist"
         ) from error
 
 
@@ -61,14 +61,14 @@ def _of_conda(conda: str, text: str) -> EnvironmentSpecification:
 
 
 def specification_here(*, besides: Sequence[str] = (), unpinned: Sequence[str] = ()) -> EnvironmentSpecification:
-    """Return the specification of what runs in this process.
+    """Return the specification of this process's environment.
 
     Parameters
     ----------
     besides : sequence of str
-        Further distributions that are installed here and needed there, with extras in brackets.
+        Further distributions to pin to their installed versions, with extras in brackets.
     unpinned : sequence of str
-        Distributions that are needed there only, of whatever version fits.
+        Distributions that only the node needs, in any version.
     """
     packages = [f"{name}=={version(name.partition('[')[0])}" for name in (*REQUIRED, *besides)]
     packages += unpinned

@@ -1,8 +1,8 @@
-"""What is shipped to a cluster: this package, ``job.json`` and, of a script, its source folder.
+"""Files sent to a cluster: this package, ``job.json`` and, for a script, its source folder.
 
-Nothing else, whatever the current folder holds: a node needs the same source as this process, byte for byte, and an
-unchanged job gives unchanged files, which a cluster does not need to be sent again. The package is one archive, which
-Python imports from as it is: a hundred files would be two hundred requests.
+No other file of the current folder is sent. The node gets the same source as this process, byte for byte, and an
+unchanged job has unchanged files, which need not be sent again. The package is one archive, from which Python imports
+directly: a hundred files would need two hundred requests.
 """
 
 import json
@@ -18,7 +18,7 @@ from mnistlib.jobs.source import SOURCE, reading
 from mnistlib.package import PACKAGE, package
 from mnistlib.runs.store import JOB_FILE
 
-_NAMED = 5  # of the biggest files, in the error
+_LISTED = 5  # biggest files in the error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,10 +28,10 @@ class ShippingRules:
     Attributes
     ----------
     ignore_files : sequence of str
-        Names of files, with patterns as in ``.gitignore``, that say which files of a script's source folder are left
-        out. The first of them that the folder has counts.
+        Names of files with patterns, as in ``.gitignore``, of files to leave out of a script's source folder. The
+        first of these files that exists is used.
     most_bytes, most_files : float
-        Limits of what is sent with one job.
+        Limits of the files sent with one job.
     """
 
     ignore_files: Sequence[str] = (".gitignore",)
@@ -46,14 +46,14 @@ class Shipment:
     Attributes
     ----------
     files : mapping of str to Path or bytes
-        What each name, with forward slashes, holds.
+        Content of each file, by name with forward slashes.
     """
 
     files: Mapping[str, Path | bytes]
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Bytes of each file; of one that has gone since, none."""
+        """Size of each file in bytes, without files deleted since."""
         sizes = {}
         for name, content in self.files.items():
             with reading():
@@ -61,12 +61,12 @@ class Shipment:
         return sizes
 
     def write(self, folder: Path) -> None:
-        """Put the files into an empty folder, but for those that have gone since.
+        """Write the files into an empty folder, without files deleted since.
 
         Raises
         ------
         JobError
-            If one may not be read.
+            If a file can't be read.
         """
         for name, content in self.files.items():
             path = folder / name
@@ -79,25 +79,25 @@ class Shipment:
 
 
 def stage(job: Job, *, rules: ShippingRules = ShippingRules(), runs_folder: Path | None = None) -> Shipment:
-    """Return what a node needs to run a job.
+    """Return the files that a node needs to run a job.
 
-    A script's environment variables are left out of its ``job.json``, which is kept among the run's files: they may be
-    secrets. The cluster keeps them with what was submitted, for whoever may read the workspace.
+    A script's environment variables may be secrets, so they are left out of ``job.json``, which is stored with the
+    run's files. The cluster stores them with the submission, for all readers of the workspace.
 
     Parameters
     ----------
     job : Job
-        What is to be run.
+        The job.
     rules : ShippingRules, optional
         Rules of the cluster. Default: no limits.
     runs_folder : Path, optional
-        Where the backend keeps runs, which are no part of a script's source folder.
+        The backend's folder of runs, left out of a script's source folder.
 
     Raises
     ------
     JobError
-        If a script's source folder is not there, can't be read, leaves out the script, or is larger than the
-        rules allow; the biggest files are named.
+        If a script's source folder does not exist, can't be read, leaves out the script, or is larger than the rules
+        allow; the message lists the biggest files.
     """
     files: dict[str, Path | bytes] = {PACKAGE: package()}
     files |= job.files_elsewhere(runs_folder, rules.ignore_files)
@@ -112,10 +112,10 @@ def _require_small(shipment: Shipment, rules: ShippingRules) -> None:
     total = sum(sizes.values())
     if total <= rules.most_bytes and len(sizes) <= rules.most_files:
         return
-    biggest = sorted(sizes, key=lambda name: -sizes[name])[:_NAMED]
+    biggest = sorted(sizes, key=lambda name: -sizes[name])[:_LISTED]
     raise JobError(
-        f"{len(sizes):,} files of {total / 1e6:,.0f} MB are too much to ship: at most {rules.most_files:,} files and "
+        f"can't send {len(sizes):,} files of {total / 1e6:,.0f} MB: the limits are {rules.most_files:,} files and "
         f"{rules.most_bytes / 2**20:,.0f} MB. The biggest: "
         + ", ".join(f"{name.removeprefix(f'{SOURCE}/')} ({sizes[name] / 1e6:,.1f} MB)" for name in biggest)
-        + f". Leave out what the script does not need with a file {rules.ignore_files[0]} in its source folder"
+        + f". Exclude files that the script does not need with a file {rules.ignore_files[0]} in its source folder"
     )

@@ -1,4 +1,4 @@
-"""Backends whose runs are folders of this machine; `LocalBackend` does their work in this process."""
+"""Backends with run folders on this machine; `LocalBackend` runs jobs in this process."""
 
 from typing import TYPE_CHECKING
 

@@ -10,26 +10,26 @@ __all__ = ["LocalBackend", "LocalRun"]
 
 
 class LocalBackend(FolderBackend):
-    """Runs jobs in this process and keeps each in a folder of its own.
+    """Runs jobs in this process, each with its own run folder.
 
     Parameters
     ----------
     runs_folder : str or PathLike, optional
-        Where run folders go. Default: the environment variable ``MNISTLIB_RUNS``, else ``runs`` below the current
-        folder.
+        Parent of the run folders. Default: the environment variable ``MNISTLIB_RUNS``, else ``runs`` below the
+        current folder.
     max_workers : int, default 1
-        How many jobs run at a time; the others wait in the order in which they were submitted. Each job already uses
-        all processors, so more than one seldom pays.
+        Number of jobs that run at the same time; the others wait in order of submission. Each job already uses all
+        processors, so that more than one is rarely faster.
     tracking_uri : str, optional
-        Also write runs, their parameters, metrics, files and registered models to MLflow as they come, such as to
-        ``sqlite:///mlflow.db``, which ``mlflow ui --backend-store-uri sqlite:///mlflow.db`` shows. An MLflow that
-        can't be reached costs one warning, never a run. Default: the environment variable ``MLFLOW_TRACKING_URI``,
-        where MLflow is installed; "" is nowhere.
+        Address of MLflow, where runs, parameters, metrics, files and registered models are logged too, such as
+        ``sqlite:///mlflow.db`` (for ``mlflow ui --backend-store-uri sqlite:///mlflow.db``). If MLflow can't be
+        reached, one warning is logged and the runs go on. Default: the environment variable ``MLFLOW_TRACKING_URI``,
+        if MLflow is installed; "" disables MLflow.
 
     Raises
     ------
     MissingExtraError
-        If there is a `tracking_uri` and MLflow is not installed.
+        If `tracking_uri` is given and MLflow is not installed.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What a first job in this process needs."""
+"""Readiness checks for jobs in this process."""
 
 import os
 
@@ -8,7 +8,7 @@ from mnistlib.datasets.catalog import ROLES
 from mnistlib.datasets.folder import find_files
 from mnistlib.errors import DataError
 
-#: As pyproject.toml has them.
+#: Required packages, as in pyproject.toml.
 PACKAGES = (
     Package(name="numpy", at_least="2.0"),
     Package(name="scikit-learn", at_least="1.6"),
@@ -17,12 +17,12 @@ PACKAGES = (
 
 
 def steps(*, runs_folder: str | os.PathLike[str] | None = None) -> list[Step]:
-    """Return what to look at, in order.
+    """Return the checks, in order.
 
     Parameters
     ----------
     runs_folder : str or PathLike, optional
-        As :class:`~mnistlib.LocalBackend` takes it.
+        As for :class:`~mnistlib.LocalBackend`.
     """
     return [
         Step(name="packages", look=_look_at_packages),
@@ -33,7 +33,7 @@ def steps(*, runs_folder: str | os.PathLike[str] | None = None) -> list[Step]:
 
 def _look_at_packages() -> str:
     return look_at_packages(
-        PACKAGES, advice="Install mnistlib again with what it needs: pip install --upgrade mnistlib"
+        PACKAGES, advice="Install mnistlib again with its requirements: pip install --upgrade mnistlib"
     )
 
 
@@ -43,13 +43,13 @@ def _look_at_data_sets() -> str:
         complete = [name for name in CATALOG if len(find_files(folder / name)) == len(ROLES)]
     except DataError as error:
         raise Wrong(
-            str(error), "Remove what is there twice, or fetch the data set again: mnistlib fetch NAME"
+            str(error), "Remove the duplicate files, or fetch the data set again: mnistlib fetch NAME"
         ) from error
     missing = [name for name in CATALOG if name not in complete]
     if missing and not is_writable(folder):
         raise Wrong(
             f"{', '.join(missing)} would be downloaded into {folder}, which can't be written to",
-            f"Name a folder of yours in MNISTLIB_DATA, or use the data set that needs no files: --dataset {DIGITS}",
+            f"Choose another folder with MNISTLIB_DATA, or use the data set without files: --dataset {DIGITS}",
         )
     here = f"{', '.join([DIGITS, *complete])} can be read"
     return f"{here}; {', '.join(missing)} would be downloaded into {folder}" if missing else here

@@ -1,4 +1,4 @@
-"""Base of the backends that keep each run in a folder of this machine, which any process can read."""
+"""Base class of the backends that keep each run in a folder on this machine, readable by any process."""
 
 import os
 import threading
@@ -32,13 +32,13 @@ def _wait_for_workers() -> None:
         workers.shutdown()
 
 
-# A script may submit and end: its jobs are waited for. At the usual time, after the main thread, they could start
-# no threads of their own any more; this hook, which concurrent.futures uses too, comes before that.
-threading._register_atexit(_wait_for_workers)  # type: ignore[attr-defined] # there is no public one
+# At the end of a script its jobs are completed first. An atexit hook would run too late: no new threads can be started
+# then. concurrent.futures uses this earlier hook, too.
+threading._register_atexit(_wait_for_workers)  # type: ignore[attr-defined] # no public equivalent
 
 
 def perform_in_folder(folder: str | os.PathLike[str], work: Work | None = None) -> Exception | None:
-    """Do the work of a run in this process, whichever process submitted it, and keep its record.
+    """Do the work of a run in this process, submitted by any process, and update its record.
 
     Parameters
     ----------
@@ -50,28 +50,28 @@ def perform_in_folder(folder: str | os.PathLike[str], work: Work | None = None) 
     Returns
     -------
     Exception or None
-        The error by which the run failed; its record has the message.
+        The error if the run failed; the record has its message.
     """
     readers = [imported(spec.metric_reader) for spec in specs().values() if spec.metric_reader]
     return run_in_folder(Path(folder), work=work, metric_readers=readers)
 
 
 class FolderBackend(Backend):
-    """Keeps each run in a folder of this machine; a thread does its work, or waits for a process that does it.
+    """Keeps each run in a folder on this machine; a thread does its work, or waits for a process that does it.
 
-    A subclass says where by `perform`.
+    A subclass implements `perform`.
 
     Parameters
     ----------
     runs_folder : str or PathLike, optional
-        As :class:`~mnistlib.LocalBackend` has it.
+        As for :class:`~mnistlib.LocalBackend`.
     max_workers : int, default 1
-        Number of jobs that run at a time; the others wait in the order in which they were submitted.
+        Number of jobs that run at the same time; the others wait in order of submission.
     tracking_uri : str, optional
-        As :class:`~mnistlib.LocalBackend` has it.
+        As for :class:`~mnistlib.LocalBackend`.
     """
 
-    #: Place of the work, in the words of a plan.
+    #: Place of the work, for plans.
     where: ClassVar[str] = "another process"
 
     def __init__(
@@ -117,7 +117,7 @@ class FolderBackend(Backend):
 
     @abstractmethod
     def perform(self, run: LocalRun, work: Work) -> Exception | None:
-        """Do the work of a run; called by a thread of its own.
+        """Do the work of a run; called in a worker thread.
 
         Parameters
         ----------
@@ -129,11 +129,11 @@ class FolderBackend(Backend):
         Returns
         -------
         Exception or None
-            The error by which the run failed, where this process has it; the run's record has its message.
+            The error if the run failed in this process; the record has its message.
         """
 
     def _work(self, run: LocalRun, work: Work, register_as: str | None) -> None:
-        # As a method of the backend it keeps the backend, and so its lock, until the work is done.
+        # A method, so that the backend, and with it the store's lock, stays alive until the work is done.
         run.work(partial(self.perform, run, work), register_as=register_as)
 
     def attach(self, run_id: str) -> LocalRun:
@@ -145,7 +145,7 @@ class FolderBackend(Backend):
         return [self._handle(self._store.folder_of(record)) for record in self._store.records()]
 
     def records(self) -> list[RunRecord]:
-        """Return what is known of all runs, the newest first."""
+        """Return the records of all runs, the newest first."""
         return self._store.records()
 
     def delete(self, run_id: str) -> None:
@@ -153,18 +153,18 @@ class FolderBackend(Backend):
         self._store.delete(self._store.find(run_id))
 
     def plan(self, job: Job) -> Plan:
-        """Return what submitting a job would do; see :meth:`Backend.plan`."""
-        steps = [f"make a folder for the run in {self._store.folder}"]
+        """Return the steps that submitting a job would take; see :meth:`Backend.plan`."""
+        steps = [f"create a run folder in {self._store.folder}"]
         if trials := job.trials():
-            steps.append(f"run {len(trials)} trials, each with a folder beside it")
-        steps.append(f"run the {job.type} job in {self.where}, and keep what it makes in the folder")
+            steps.append(f"run {len(trials)} trials, each in its own run folder")
+        steps.append(f"run the {job.type} job in {self.where}, and keep its outputs in the run folder")
         return Plan(backend=repr(self), steps=steps)
 
     def _handle(self, folder: Path, *, own: bool = False) -> LocalRun:
         return LocalRun(self._store, folder, self.models, self._mirror, own=own)
 
     def _create_trials(self, job: Job, folder: Path, create: Callable[..., Path], *, resume: bool) -> list[Path]:
-        """Return the run folders of a job's trials, some of which may have completed before."""
+        """Return the run folders of a job's trials; with `resume`, reuse those of completed trials."""
         done = self._completed(folder.parent.name) if resume else {}
         folders = [
             done.get(trial) or create(trial.to_json(), job_type=trial.type, parent=folder.name)
@@ -175,7 +175,7 @@ class FolderBackend(Backend):
         return folders
 
     def _completed(self, experiment: str) -> dict[Job, Path]:
-        """Return the training jobs that have completed in an experiment, with their folders."""
+        """Return the completed training jobs of an experiment, with their folders."""
         folders = [
             self._store.folder_of(record)
             for record in self._store.records()

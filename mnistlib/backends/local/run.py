@@ -1,4 +1,4 @@
-"""Run in a folder of this machine."""
+"""Run in a folder on this machine."""
 
 import os
 import shutil
@@ -18,20 +18,20 @@ from mnistlib.runs.tracking import MlflowMirror
 
 
 class LocalRun(Run):
-    """A run in a folder of this machine, of this process or another.
+    """A run in a folder on this machine, of this process or another.
 
     Parameters
     ----------
     store : RunStore
-        Where the run is kept.
+        Store of the run.
     folder : Path
         The run's folder.
     registrar : Registrar
         Registry of its backend.
     mirror : MlflowMirror or None
-        Who else is told of that.
+        Also registers its models in MLflow.
     own : bool, default False
-        Whether a worker of this process will do the run's work through this handle.
+        Whether a worker of this process does the run's work through this handle.
     """
 
     def __init__(
@@ -48,26 +48,26 @@ class LocalRun(Run):
 
     @property
     def record(self) -> RunRecord:
-        """What is known of the run."""
+        """Record of the run."""
         return self._store.read(self.path)
 
     @property
     def status(self) -> RunStatus:
-        """What has become of the run."""
-        worked = self._worked.is_set()  # asked first: the record is written before
+        """Status of the run."""
+        worked = self._worked.is_set()  # read first: it is set after the record is written
         try:
             status = self.record.status
         except (OSError, RunStateError):
             if not self._own:
                 raise
-            # Somebody has spoilt the record of a run of ours; the worker still knows.
+            # The record has been damaged from outside; the worker's state is still known.
             return RunStatus.FAILED if worked else RunStatus.RUNNING
-        # A worker that is done with a run that its record says has not ended could not write that record.
+        # If the worker is done but the record does not end, the record could not be written.
         return RunStatus.FAILED if worked and not status.ended else status
 
     @property
     def name(self) -> str | None:
-        """What a person calls the run."""
+        """Display name of the run."""
         return self.record.name
 
     def cancel(self) -> None:
@@ -90,7 +90,7 @@ class LocalRun(Run):
         )
 
     def logs(self) -> str:
-        """Return what the run has said so far."""
+        """Return the log of the run so far."""
         try:
             return (self.path / LOG_FILE).read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
@@ -129,7 +129,7 @@ class LocalRun(Run):
         return self.path
 
     def children(self) -> list[Run]:
-        """Return the runs of a sweep; see :meth:`Run.children`."""
+        """Return the trials of a sweep; see :meth:`Run.children`."""
         return [
             LocalRun(self._store, self.path.with_name(child), self._models, self._mirror)
             for child in self.record.children
@@ -141,7 +141,7 @@ class LocalRun(Run):
         Parameters
         ----------
         perform : callable
-            Does it, here or in another process, and returns the error by which the run failed.
+            Does the work, here or in another process, and returns the error if the run failed.
         register_as : str, optional
             Name under which the model is registered when the run has completed.
         """
@@ -149,7 +149,7 @@ class LocalRun(Run):
             self._cause = perform()
             if register_as is not None and self.record.status is RunStatus.COMPLETED:
                 self._register_at_the_end(register_as)
-        except Exception as error:  # the record itself can't be written: a full disk, a folder that has gone
+        except Exception as error:  # the record can't be written: disk full, folder deleted
             self._cause = error
         finally:
             self._worked.set()
@@ -158,7 +158,7 @@ class LocalRun(Run):
         context = RunContext(self.path)
         try:
             context.log(f"registered as {self.register_model(name).id}")
-        except MnistlibError as error:  # such as a script that has left no model; the run itself has completed
+        except MnistlibError as error:  # such as a script without a model; the run itself has completed
             context.log(f"NOT registered as {name}: {error}")
 
     @property
@@ -167,7 +167,7 @@ class LocalRun(Run):
 
     def _ended(self) -> RunResult | JobFailedError:
         if self._own:
-            self._worked.wait()  # the record tells of the end a moment before the worker tells of the cause
+            self._worked.wait()  # the worker sets the cause just after the end is in the record
         if self._cause is not None:
             return self.failure(reason_of(self._cause), self._cause)
         record = self.record

@@ -1,15 +1,15 @@
-"""Services on this machine: each a process of ``mnistlib serve``, which outlives the one that started it.
+"""Services on this machine: each a process of ``mnistlib serve``, independent of the process that started it.
 
 ::
 
-    <name>/service.json   the model, and when it was deployed
-    <name>/process        its process id
-    <name>/ready.json     what the process has said of itself once it answered
-    <name>/log.txt        what else it has said
-    <name>/alive          locked for as long as the process lives, however it ends
+    <name>/service.json   the model, and the time of deployment
+    <name>/process        process id
+    <name>/ready.json     standard output: address and process id, written when the service is ready
+    <name>/log.txt        standard error
+    <name>/alive          locked while the process is alive
 
-A new service is made under a name of its own and gets the one it was asked for when it answers. So whatever is killed,
-there is the old service under a name, or the new one, or none.
+A new service is created in a temporary folder, which is renamed when the service answers. A kill at any time leaves the
+old service under the name, or the new one, or none.
 """
 
 import json
@@ -40,12 +40,12 @@ from mnistlib.runs.store import SERVICES, is_held
 from mnistlib.serving import packages
 
 _RECORD, _PROCESS, _READY, _LOG, _ALIVE = "service.json", "process", "ready.json", "log.txt", "alive"
-_MAKING = ".making"  # begins the names of folders that are no services yet, or no longer; no service's does with a dot
+_MAKING = ".making"  # prefix of folders of services that start or end; a service's name never begins with a dot
 
 _START_SECONDS = 120.0
-_END_SECONDS = 40.0  # more than a server gives the requests in flight
+_END_SECONDS = 40.0  # more than a server's timeout for requests in flight
 _PAUSE = 0.02
-_TOLD_LINES = 10
+_LAST_LINES = 10
 
 
 class LocalService(Service):
@@ -54,7 +54,7 @@ class LocalService(Service):
     Parameters
     ----------
     folder : Path
-        Where it is kept; its name is the service's.
+        Folder of the service, with the service's name.
     """
 
     takes_idx = True
@@ -70,7 +70,7 @@ class LocalService(Service):
 
     @property
     def status(self) -> ServiceStatus:
-        """What has become of it."""
+        """Status of the service."""
         self._read(_RECORD)
         return ServiceStatus.RUNNING if _is_alive(self._folder) else ServiceStatus.FAILED
 
@@ -81,42 +81,42 @@ class LocalService(Service):
 
     @property
     def key(self) -> None:
-        """None: only this machine reaches it."""
+        """None: only this machine can reach the service."""
         return None
 
     def logs(self) -> str:
-        """Return what the service has said so far."""
+        """Return the log of the service so far."""
         self._read(_RECORD)
         return _log_of(self._folder)
 
     def delete(self) -> None:
-        """Let it finish what it has begun, end it and forget it; see :meth:`Service.delete`."""
+        """Stop the service after the requests in flight, and remove it; see :meth:`Service.delete`."""
         _end(self._take_away())
 
     def _take_away(self) -> Path:
-        """Take the name from a service, and return its folder, which has one now that the next deployment cleans up."""
+        """Rename the service's folder to a temporary name, which a later deployment cleans up, and return it."""
         folder = _nameless(self._folder)
         try:
             self._folder.rename(folder)
         except FileNotFoundError as error:
-            raise ServiceNotFoundError(f"there is no service {self.name!r}, or no longer") from error
+            raise ServiceNotFoundError(f"service {self.name!r} does not exist, or no longer") from error
         return folder
 
     def _read(self, name: str) -> dict[str, Any]:
         try:
             content: dict[str, Any] = json.loads((self._folder / name).read_bytes())
         except FileNotFoundError as error:
-            raise ServiceNotFoundError(f"there is no service {self.name!r}, or no longer") from error
+            raise ServiceNotFoundError(f"service {self.name!r} does not exist, or no longer") from error
         return content
 
 
 class LocalServices(Services):
-    """The services of a folder of runs.
+    """The services of a runs folder.
 
     Parameters
     ----------
     runs_folder : Path
-        Holds the runs and the models.
+        Folder of the runs and the models.
     """
 
     def __init__(self, runs_folder: Path) -> None:
@@ -124,37 +124,37 @@ class LocalServices(Services):
         self._folder = runs_folder / SERVICES
 
     def deploy(self, model: ModelVersion, name: str, *, replace: bool = False, **options: Any) -> LocalService:
-        """Start a process that answers with a model; see :meth:`Services.deploy`.
+        """Start a process that serves a model; see :meth:`Services.deploy`.
 
-        One that is to be replaced goes on until the new one answers, at another address, unless the new one is to have
-        its port.
+        A service to be replaced runs until the new one answers at another address; if the new one uses the same port,
+        it is stopped before.
 
         Parameters
         ----------
         model, name, replace
-            As every backend has them.
+            As for :meth:`Services.deploy`.
         **options
-            As `LocalDeployment` has them.
+            The fields of `LocalDeployment`.
         """
         port = LocalDeployment(**options).port
         require_service_name(name)
         if not packages.are_installed():
             raise MissingExtraError("A service", "serve")
         if sys.platform == "win32":
-            raise DeploymentError("on Windows a service can't outlive this process: run mnistlib serve in a window")
+            raise DeploymentError("can't deploy in the background on Windows: run mnistlib serve in a terminal")
         if not isinstance(model.services, LocalServices) or model.services._folder != self._folder:
             raise DeploymentError(f"model {model.id} is registered elsewhere: register it in {self._runs_folder} first")
         service = LocalService(self._folder / name)
         with self._deploying(name):
             if service._folder.exists() and not replace:
                 raise DeploymentError(
-                    f"there is a service {name!r} already, with {service.model}, {service.status}: choose another "
-                    "name, delete it, or let this one take its place with replace=True (--replace)"
+                    f"service {name!r} exists already, with {service.model}, {service.status}: choose another name, "
+                    "delete it, or replace it with replace=True (--replace)"
                 )
             if port and service._folder.exists() and urlsplit(service.scoring_uri).port == port:
                 _end(service._take_away())
             made = self._start(model, name, port)
-            with suppress(ServiceNotFoundError):  # there was none, or it is being deleted
+            with suppress(ServiceNotFoundError):  # no service to replace, or it is being deleted
                 before = service._take_away()
                 made.rename(service._folder)
                 _end(before)
@@ -174,8 +174,8 @@ class LocalServices(Services):
         return known[name]
 
     def _start(self, model: ModelVersion, name: str, port: int) -> Path:
-        """Return the folder of a new process that answers."""
-        self._end_what_was_left()
+        """Start a process, wait until it answers, and return its folder."""
+        self._clean_up()
         folder = _nameless(self._folder / name)
         folder.mkdir()
         try:
@@ -188,14 +188,14 @@ class LocalServices(Services):
         return folder
 
     def _spawn(self, folder: Path, arguments: Sequence[str]) -> None:
-        """Start a process in a session of its own, which holds the lock on ``alive`` until it ends."""
+        """Start a process in its own session, which holds the lock on ``alive`` until it ends."""
         import fcntl
 
         command = [sys.executable, "-m", "mnistlib", *arguments]
         command += ["--json", "--backend", "local", "--runs", str(self._runs_folder.resolve())]
         here = str(FOLDER.parent)
         variables = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))}
-        variables.pop(TOKEN_VARIABLE, None)  # whoever is on this machine may ask
+        variables.pop(TOKEN_VARIABLE, None)  # no key: all users of this machine may send requests
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         alive = os.open(folder / _ALIVE, flags | os.O_CLOEXEC, 0o600)
         try:
@@ -208,24 +208,24 @@ class LocalServices(Services):
                     (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                     (os.POSIX_SPAWN_OPEN, 1, str(folder / _READY), flags, 0o600),
                     (os.POSIX_SPAWN_OPEN, 2, str(folder / _LOG), flags, 0o600),
-                    # A copy for this child only, not for what another thread may start meanwhile.
+                    # A copy for this child only, not for a process that another thread starts meanwhile.
                     (os.POSIX_SPAWN_DUP2, alive, 3 if alive != 3 else 4),
                 ],
                 setsid=True,
             )
             publish_bytes(folder / _PROCESS, str(number).encode())
         finally:
-            os.close(alive)  # the lock is the child's now, if there is one
+            os.close(alive)  # the child, if it was started, still holds the lock
 
-    def _end_what_was_left(self) -> None:
-        """End what has no name because whoever made or ended it was killed: nobody holds the lock of its deployment."""
+    def _clean_up(self) -> None:
+        """End services in temporary folders whose deployment was killed, so that its lock is free."""
         for folder in self._folder.glob(f"{_MAKING}-*"):
             name = folder.name.removeprefix(f"{_MAKING}-").rpartition(".")[0]
             with suppress(filelock.Timeout), self._lock_of(name):
                 _end(folder)
 
     def _lock_of(self, name: str) -> filelock.BaseFileLock:
-        """Return what is held by whoever deploys a name; more than once by one process, if need be."""
+        """Return the lock for deployments of a name; one process may acquire it repeatedly."""
         return filelock.FileLock(self._folder / f".{name}.lock", timeout=0, is_singleton=True)
 
     @contextmanager
@@ -235,24 +235,24 @@ class LocalServices(Services):
             with self._lock_of(name):
                 yield
         except filelock.Timeout as error:
-            raise DeploymentError(f"another process is deploying {name!r} just now: wait for it") from error
+            raise DeploymentError(f"another process is deploying {name!r}: try again when it is done") from error
 
 
 def _nameless(folder: Path) -> Path:
-    """Return a folder beside that of a service, for one that is not ready yet, or that ends."""
+    """Return a new temporary path beside a service's folder, for a service that starts or ends."""
     return folder.with_name(f"{_MAKING}-{folder.name}.{secrets.token_hex(4)}")
 
 
 def _wait_until_ready(folder: Path, name: str) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while True:
-        alive = _is_alive(folder)  # asked first: the process may say that it is ready, and then end
-        with suppress(FileNotFoundError, ValueError):  # half a JSON object is none
+        alive = _is_alive(folder)  # read first: the process may become ready and then end
+        with suppress(FileNotFoundError, ValueError):  # ValueError: written in part
             json.loads((folder / _READY).read_bytes())
             return
         if not alive or time.monotonic() > deadline:
-            what = "takes too long to start" if alive else "did not start"
-            raise DeploymentError(f"service {name!r} {what}", log_tail=_log_of(folder).splitlines()[-_TOLD_LINES:])
+            problem = f"is not ready after {_START_SECONDS:g} seconds" if alive else "did not start"
+            raise DeploymentError(f"service {name!r} {problem}", log_tail=_log_of(folder).splitlines()[-_LAST_LINES:])
         time.sleep(_PAUSE)
 
 
@@ -264,24 +264,24 @@ def _log_of(folder: Path) -> str:
 
 
 def _end(folder: Path) -> None:
-    """End the process of a folder, gently, and remove the folder."""
+    """Stop the process of a folder, with SIGTERM first, and remove the folder."""
     deadline = time.monotonic() + _START_SECONDS
-    # Whoever started it may have been killed before it noted the process, which then says so itself.
+    # The deployment may have been killed before it wrote the process id; then the process writes it when ready.
     while (number := _process_of(folder)) is None and _is_alive(folder) and time.monotonic() < deadline:
         time.sleep(_PAUSE)
-    for last_word in (signal.SIGTERM, signal.SIGKILL):
+    for each in (signal.SIGTERM, signal.SIGKILL):
         if number is None or not _is_alive(folder):
             break
-        # While the lock is held, the process id is that of the process that holds it, and of no other.
+        # While the lock is held, the process id can't belong to another process.
         with suppress(ProcessLookupError):
-            os.kill(number, last_word)
+            os.kill(number, each)
         deadline = time.monotonic() + _END_SECONDS
         while _is_alive(folder) and time.monotonic() < deadline:
             time.sleep(_PAUSE)
     if number is not None:
         with suppress(ChildProcessError):  # it is a child of another process
             os.waitpid(number, os.WNOHANG)
-    # Two processes may be at it; and what stays, whatever the reason, has no service's name.
+    # Another process may remove the folder at the same time; a rest does no harm: it has no service's name.
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -295,6 +295,6 @@ def _is_alive(folder: Path) -> bool:
 def _process_of(folder: Path) -> int | None:
     with suppress(FileNotFoundError):
         return int((folder / _PROCESS).read_bytes())
-    with suppress(FileNotFoundError, ValueError):  # half a JSON object is none
+    with suppress(FileNotFoundError, ValueError):  # ValueError: written in part
         return int(json.loads((folder / _READY).read_bytes())["pid"])
     return None

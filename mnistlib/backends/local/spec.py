@@ -1,4 +1,4 @@
-"""Description of the backend in this process."""
+"""Description of the local backend."""
 
 from dataclasses import dataclass
 
@@ -15,10 +15,10 @@ class LocalDeployment(Options):
     Attributes
     ----------
     port : int
-        Port of the service, on this machine only; 0 takes a free one.
+        Port of the service, on this machine only; 0 chooses a free port.
     """
 
-    port: int = option(0, "port of the service (default: any that is free)", metavar="N", check=whole(0, 65_535))
+    port: int = option(0, "port of the service (default: any free port)", metavar="N", check=whole(0, 65_535))
 
 
 SPEC = BackendSpec(

@@ -148,7 +148,7 @@ class TestNames:
         assert list(trained.backend.services.list()) == []
 
     def test_a_name_in_use_is_an_error_with_advice(self, deployed: Deployed) -> None:
-        with pytest.raises(DeploymentError, match=r"there is a service 'digits' already.*replace=True"):
+        with pytest.raises(DeploymentError, match=r"service 'digits' exists already.*replace=True"):
             deployed.model.deploy("digits")
         assert deployed.service.predict(deployed.images[:1]).shape == (1,)
 

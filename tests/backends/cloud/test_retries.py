@@ -25,31 +25,31 @@ def failing(times: int, error: Exception) -> Callable[[], str]:
 
 
 def test_what_works_is_called_once(pauses: list[float]) -> None:
-    assert persist(failing(0, OSError()), pause_after=lambda _: 0, policy=RetryPolicy(), what="it") == "done"
+    assert persist(failing(0, OSError()), pause_after=lambda _: 0, policy=RetryPolicy(), action="it") == "done"
     assert pauses == []
 
 
 def test_what_fails_for_a_moment_is_called_again_after_pauses_that_grow(pauses: list[float]) -> None:
     policy = RetryPolicy(tries=5, first_pause=1, longest_pause=3)
-    assert persist(failing(4, OSError()), pause_after=lambda _: 0, policy=policy, what="it") == "done"
+    assert persist(failing(4, OSError()), pause_after=lambda _: 0, policy=policy, action="it") == "done"
     for pause, longest in zip(pauses, (1, 2, 3, 3), strict=True):
         assert longest / 2 <= pause <= longest
 
 
 def test_the_last_error_is_raised_after_the_last_try(pauses: list[float]) -> None:
     with pytest.raises(OSError, match="always"):
-        persist(failing(9, OSError("always")), pause_after=lambda _: 0, policy=RetryPolicy(tries=3), what="it")
+        persist(failing(9, OSError("always")), pause_after=lambda _: 0, policy=RetryPolicy(tries=3), action="it")
     assert len(pauses) == 2
 
 
 def test_an_error_that_will_not_go_away_is_raised_at_once(pauses: list[float]) -> None:
     with pytest.raises(ValueError, match="wrong"):
-        persist(failing(1, ValueError("wrong")), pause_after=lambda _: None, policy=RetryPolicy(), what="it")
+        persist(failing(1, ValueError("wrong")), pause_after=lambda _: None, policy=RetryPolicy(), action="it")
     assert pauses == []
 
 
 def test_a_service_that_asks_for_a_wait_gets_it(pauses: list[float]) -> None:
-    persist(failing(1, OSError()), pause_after=lambda _: 17, policy=RetryPolicy(), what="it")
+    persist(failing(1, OSError()), pause_after=lambda _: 17, policy=RetryPolicy(), action="it")
     assert pauses == [17]
 
 
@@ -61,5 +61,5 @@ def test_nothing_is_tried_again_when_patience_is_over() -> None:
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        persist(fail, pause_after=lambda _: 0.0, policy=RetryPolicy(patience=-1.0), what="asking")
+        persist(fail, pause_after=lambda _: 0.0, policy=RetryPolicy(patience=-1.0), action="asking")
     assert len(tries) == 1

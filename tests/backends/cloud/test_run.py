@@ -7,7 +7,7 @@ import pytest
 
 from mnistlib.backends.cloud.cluster_client import RemoteRun
 from mnistlib.backends.cloud.properties import CHILDREN, ENDED
-from mnistlib.backends.cloud.run import as_its_runs_say
+from mnistlib.backends.cloud.run import with_status_of_trials
 from mnistlib.runs import RunStatus
 
 QUEUED, RUNNING = RunStatus.QUEUED, RunStatus.RUNNING
@@ -42,10 +42,10 @@ def sweep(status: RunStatus, **told: str | None) -> RemoteRun:
     ],
 )
 def test_a_sweep_is_what_its_runs_say(said: RemoteRun, runs: Sequence[RunStatus], status: RunStatus) -> None:
-    assert as_its_runs_say(said, [remote(run) for run in runs]).status is status
+    assert with_status_of_trials(said, [remote(run) for run in runs]).status is status
 
 
 def test_a_sweep_that_nobody_closed_says_how_to_go_on() -> None:
-    lost = as_its_runs_say(sweep(RUNNING), [remote(COMPLETED), remote(FAILED)])
+    lost = with_status_of_trials(sweep(RUNNING), [remote(COMPLETED), remote(FAILED)])
     assert lost.error is not None
     assert "--resume" in lost.error

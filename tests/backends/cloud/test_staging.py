@@ -111,7 +111,7 @@ def test_what_the_ignore_file_names_stays_at_home(tmp_path: Path, files: dict[st
 
 def test_too_many_files_are_refused_before_anything_is_sent(tmp_path: Path) -> None:
     job = a_script(tmp_path)
-    with pytest.raises(JobError, match=r"too much to ship: at most 2 files .*\.amlignore"):
+    with pytest.raises(JobError, match=r"can't send \d+ files .*: the limits are 2 files .*\.amlignore"):
         stage(job, rules=replace(SHIPPING, most_files=2))
 
 
