@@ -1,4 +1,4 @@
-"""An emulated workspace for tests, in which there is a cluster already."""
+"""Emulated workspace with a cluster, for tests."""
 
 import os
 import re
@@ -17,41 +17,40 @@ from mnistlib.jobs import Job
 if TYPE_CHECKING:
     from mnistlib.testing.azureml import AzureMLEmulator
 
-# Shorter pauses than AzureMLBackend asks for; the SDK reads them when it is imported, which a test may do first.
-for _what in ("BACKOFF", "500_BACKOFF", "503_BACKOFF"):
-    os.environ.setdefault(f"AZUREML_DEFAULT_{_what}", "0")
+# Shorter pauses than those of AzureMLBackend; set here because the SDK reads them when it is first imported.
+for _name in ("BACKOFF", "500_BACKOFF", "503_BACKOFF"):
+    os.environ.setdefault(f"AZUREML_DEFAULT_{_name}", "0")
 
 
 _ACCOUNT = re.compile(r"loopback[0-9a-f]{10}\.blob\.core\.windows\.net")
 
-#: Module that a backend's name needs.
+#: Backend -> module of its SDK.
 _NEEDS = {"azureml": "azureml.core", "azureml-v2": "azure.ai.ml"}
 
 
 def require_sdk(backend: str) -> None:
-    """Skip the test where the SDK that a backend needs is not installed."""
+    """Skip the test if the SDK of a backend is not installed."""
     module = _NEEDS[backend]
     pytest.importorskip(module, reason=f"{module} is not installed: the tox environment cloud has it")
 
 
 def set_sdk_tries(patch: pytest.MonkeyPatch, tries: int) -> None:
-    """Set how often the first SDK sends a request again by itself, whether or not this process has imported it.
+    """Set the number of azureml-core's own retries, whether or not this process has imported it.
 
-    It reads the number once, when it is imported. The tests of the backend want none, as AzureMLBackend has it, those
-    of the emulator the SDK as people use it; and both may run in one process.
+    The SDK reads the number once, at import. Tests of the backend need 0, as AzureMLBackend sets it; tests of the
+    emulator need the SDK's default; both may run in one process.
     """
     patch.setenv("AZUREML_DEFAULT_RETRIES", str(tries))
     if (client := sys.modules.get("azureml._restclient.clientbase")) is not None:
         patch.setattr(client, "DEFAULT_RETRIES", tries)
 
 
-def strangers(service: "AzureMLEmulator") -> list[str]:
-    """Return the hosts that were asked for and are no account of a service that ran before.
+def strangers(emulator: "AzureMLEmulator") -> list[str]:
+    """Return the foreign hosts that were requested, without storage accounts of earlier emulators.
 
-    The SDKs have threads that outlive a test, and may ask for the files of a service that is no more through the door
-    of the one that has come after it.
+    Threads of the SDKs survive a test, and may request files of an earlier emulator through the proxy of this one.
     """
-    return [host for host in service.refused if not _ACCOUNT.fullmatch(host)]
+    return [host for host in emulator.refused if not _ACCOUNT.fullmatch(host)]
 
 
 @contextmanager
@@ -63,35 +62,35 @@ def workspace(
     finished: Job | None = None,
     node_start_seconds: float = 0.0,
 ) -> Iterator["AzureMLEmulator"]:
-    """Serve a workspace of its own, copied from one that is made once in a session.
+    """Serve a separate workspace, copied from a template that is made once in a session.
 
-    It has a cluster; `finished`, if given, has been run in it through the backend of that name. Further nodes take
-    `node_start_seconds` to come up.
+    The workspace has a cluster; `finished`, if given, is a completed job, run through the backend of that name. New
+    nodes take `node_start_seconds` to start.
     """
     require_sdk(backend)
     template = session / f"{backend}-{finished.type if finished else 'nothing'}"
     if not template.exists():
         making = session / "making"
-        with _served(making) as service:
-            made = get_backend(backend, config=service.config_path, runs_folder=session / "runs")
+        with _served(making) as emulator:
+            made = get_backend(backend, config=emulator.config_path, runs_folder=session / "runs")
             if finished:
                 made.run(finished)
             else:
                 made.compute.ensure()  # type: ignore[attr-defined] # of a cluster backend
         making.rename(template)
     copy = shutil.copytree(template, folder / "cloud", symlinks=True)
-    with _served(copy, node_start_seconds=node_start_seconds) as service:
-        yield service
+    with _served(copy, node_start_seconds=node_start_seconds) as emulator:
+        yield emulator
 
 
 @contextmanager
 def _served(folder: Path, *, node_start_seconds: float = 0.0) -> Iterator["AzureMLEmulator"]:
     from mnistlib.testing.azureml import AzureMLEmulator
 
-    # The SDK remembers in its user's home what it has sent to a workspace.
+    # The SDK keeps a list of uploaded files in the user's home folder.
     (folder / "home").mkdir(parents=True, exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(folder / "home"))
         set_sdk_tries(patch, 0)
-        with AzureMLEmulator(folder / "azureml", node_start_seconds=node_start_seconds) as service:
-            yield service
+        with AzureMLEmulator(folder / "azureml", node_start_seconds=node_start_seconds) as emulator:
+            yield emulator

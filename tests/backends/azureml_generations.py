@@ -15,20 +15,20 @@ TRAIN = TrainJob(dataset="digits", regularization=0.5, tol=1e-2)
 
 @dataclass(frozen=True)
 class Generation:
-    """One of the backends.
+    """One of the two backends.
 
     Attributes
     ----------
     name : str
-        What ``get_backend`` calls it.
+        Its name for ``get_backend``.
     starts : str
         Path of the request that starts a run.
     sends_code, sends_data, registers : str
         Paths of the requests that send code and data, and of those that register environments.
     data_ways : str
-        The ways of data that it names.
+        Allowed values of ``data``, as its error lists them.
     logs_with : sequence of str
-        What a node needs beside this package's own requirements.
+        Further packages of a node, besides this package's own requirements.
     """
 
     name: str
@@ -60,6 +60,8 @@ V2 = Generation(
 )
 
 
-def made(service: "AzureMLEmulator", match: str) -> int:
-    """How many such requests have arrived so far."""
-    return sum(bool(re.search(match, f"{request.method} {request.host}{request.path}")) for request in service.requests)
+def count_requests(emulator: "AzureMLEmulator", match: str) -> int:
+    """Return the number of matching requests so far."""
+    return sum(
+        bool(re.search(match, f"{request.method} {request.host}{request.path}")) for request in emulator.requests
+    )

@@ -1,6 +1,6 @@
-"""Every step of what a backend for Azure Machine Learning does: what can go wrong, one by one.
+"""Steps of a backend for Azure Machine Learning, for tests with faults.
 
-A step does its work and says what must be true of it then, whatever has happened on the way.
+A step does its work and asserts the result, which must hold in spite of faults.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,47 +25,47 @@ if TYPE_CHECKING:
 
 TRAIN = TrainJob(dataset="digits", regularization=0.5, tol=1e-2)
 LIMIT = 120
-#: A model of the workspace, registered before anything goes wrong.
+#: A model of the workspace, registered before the faults begin.
 KEPT = "kept"
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Where a step happens.
+    """Workspace and settings of a step.
 
     Attributes
     ----------
     name : str
-        Of the backend.
-    service : AzureMLEmulator
-        A workspace with a cluster whose nodes never come up, so that what is submitted stays in its queue.
+        Name of the backend.
+    emulator : AzureMLEmulator
+        A workspace with a cluster whose nodes never start, so that submitted runs stay in the queue.
     client : dict of str to object
-        The SDK's way there, as the backend's class takes it.
+        The SDK's client, as an argument of the backend's class.
     done : str
-        Id of a run that has completed there.
+        Id of a completed run.
     folder : Path
-        An empty one.
+        An empty folder.
     retries : RetryPolicy
-        How patient backends are.
+        Retries of the backends.
     """
 
     name: str
-    service: "AzureMLEmulator"
+    emulator: "AzureMLEmulator"
     client: dict[str, Any]
     done: str
     folder: Path
     retries: RetryPolicy
 
     def backend(self, **options: Any) -> Any:
-        """Return a backend that knows nothing yet but its workspace."""
+        """Return a new backend of the workspace."""
         return get_backend(
             self.name, **({**self.client, **options}), runs_folder=self.folder / "runs", retries=self.retries
         )
 
     def signed_in(self) -> None:
-        """Let a backend find its workspace, and somebody sign in there."""
+        """Open the workspace from its config.json in a new backend, and sign in."""
         backend = get_backend(
-            self.name, config=self.service.config_path, runs_folder=self.folder / "runs", retries=self.retries
+            self.name, config=self.emulator.config_path, runs_folder=self.folder / "runs", retries=self.retries
         )
         assert backend.attach(self.done).id == self.done
 
@@ -74,7 +74,7 @@ class Scene:
         return run
 
 
-#: A step gets ready, yields, does its work, and checks it: faults begin where it yields.
+#: A step prepares, yields, does its work, and checks it: faults begin at the yield.
 Step = Callable[[Scene], Iterator[None]]
 
 
@@ -145,7 +145,7 @@ def send_data(scene: Scene) -> Iterator[None]:
         mnistlib.write_idx(folder / f"{which}-labels", np.array([0, 1, 0, 1], np.uint8))
     yield
     backend.submit(TrainJob(dataset=str(folder))).cancel()
-    kept = [path.read_bytes() for path in (scene.service.folder / "blobs").rglob("t*-*") if path.is_file()]
+    kept = [path.read_bytes() for path in (scene.emulator.folder / "blobs").rglob("t*-*") if path.is_file()]
     assert all(path.read_bytes() in kept for path in folder.iterdir())
 
 
@@ -155,9 +155,9 @@ def register_environment(scene: Scene) -> Iterator[None]:
     yield
     scene.backend(environment=conda).submit(TRAIN).cancel()
     # A second submission finds it.
-    scene.service.faults.add("error", match="PUT .*/environments/", status=403)
+    scene.emulator.faults.add("error", match="PUT .*/environments/", status=403)
     scene.backend(environment=conda).submit(TRAIN).cancel()
-    scene.service.faults.clear()
+    scene.emulator.faults.clear()
 
 
 def wait(scene: Scene) -> Iterator[None]:
@@ -254,14 +254,14 @@ def delete_service(scene: Scene) -> Iterator[None]:
 
 
 def deployed(scene: Scene) -> Service:
-    """Return a service that answers."""
+    """Return a running service."""
     model: ModelVersion = scene.backend().models.get(KEPT)
     return model.deploy(f"s-{uuid4().hex[:8]}")
 
 
 def source(folder: Path) -> Path:
-    """Return a folder with a script that nobody has sent yet."""
-    made = folder / "source"
-    made.mkdir()
-    (made / "train.py").write_text(f"print({uuid4().hex!r})\n")
-    return made
+    """Return a folder with a script that has not been sent yet."""
+    created = folder / "source"
+    created.mkdir()
+    (created / "train.py").write_text(f"print({uuid4().hex!r})\n")
+    return created

@@ -1,4 +1,4 @@
-"""The requests that AzureMLBackend makes at each step, and what is said when one of them fails for good."""
+"""The requests of AzureMLBackend at each step, and the errors if one of them fails permanently."""
 
 from collections.abc import Mapping, Sequence
 
@@ -28,8 +28,8 @@ from tests.backends.azureml_steps import (
     wait,
 )
 
-#: The requests of each step, as `match` of a fault wants them, but those to the store of blobs, which have a table of
-#: their own.
+#: The requests of each step, in the form of a fault's `match`, without those to the blob store, which have their own
+#: table.
 REQUESTS: Mapping[Step, Sequence[str]] = {
     sign_in: ("GET login.*/openid-configuration", "POST login.*/token"),
     connect: ("GET management.*/subscriptions$", "GET management.*/loopback$"),
@@ -72,7 +72,7 @@ REQUESTS: Mapping[Step, Sequence[str]] = {
     delete_service: ("GET .*/services/s-[^/]+$", "DELETE .*/services/"),
 }
 
-#: Of each step a request that fails for good, and what the error says.
+#: For each step a request that fails permanently, and the error.
 FAILURES: Mapping[Step, tuple[str, str]] = {
     sign_in: ("POST login.*/token", "opening the workspace failed: "),
     connect: ("GET management.*/loopback$", "opening the workspace failed: "),
@@ -97,7 +97,7 @@ FAILURES: Mapping[Step, tuple[str, str]] = {
     delete_service: ("DELETE .*/services/", r"deleting service s-\w+ failed: "),
 }
 
-#: The files of a snapshot on their way to the store, by their last names, and a request that looks at one.
+#: The uploads of a snapshot's files, by the last part of their names, and a request for the state of a file.
 CODE_FILES = (
     *[f"PUT .*blob.*/snapshots/[0-9a-f]+/{number}$" for number in range(4)],
     "HEAD .*blob.*/snapshots/[0-9a-f]+/4$",

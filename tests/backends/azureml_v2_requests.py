@@ -1,4 +1,4 @@
-"""The requests that AzureMLv2Backend makes at each step, and what is said when one of them fails for good."""
+"""The requests of AzureMLv2Backend at each step, and the errors if one of them fails permanently."""
 
 from collections.abc import Mapping, Sequence
 
@@ -28,8 +28,8 @@ from tests.backends.azureml_steps import (
     wait,
 )
 
-#: The requests of each step, as `match` of a fault wants them, but those to the store of blobs, which have a table of
-#: their own.
+#: The requests of each step, in the form of a fault's `match`, without those to the blob store, which have their own
+#: table.
 REQUESTS: Mapping[Step, Sequence[str]] = {
     sign_in: ("GET login.*/openid-configuration", "POST login.*/token"),
     connect: ("GET management.*/loopback$", "GET .*/discovery$"),
@@ -75,7 +75,7 @@ REQUESTS: Mapping[Step, Sequence[str]] = {
     delete_service: ("GET .*/onlineEndpoints/s-[^/]+$", "DELETE .*/onlineEndpoints/"),
 }
 
-#: Of each step a request that fails for good, and what the error says.
+#: For each step a request that fails permanently, and the error.
 FAILURES: Mapping[Step, tuple[str, str]] = {
     sign_in: ("POST login.*/token", "opening the workspace failed: "),
     connect: ("GET management.*/loopback$", "opening the workspace failed: "),
@@ -100,7 +100,7 @@ FAILURES: Mapping[Step, tuple[str, str]] = {
     delete_service: ("DELETE .*/onlineEndpoints/", r"deleting service s-\w+ failed: "),
 }
 
-#: The files of a job's code on their way to the store, and a request that looks at one.
+#: The uploads of a job's source files, and a request for the state of a file.
 CODE_FILES = (
     *[f"PUT .*blob.*/code-.*/{number}.py$" for number in range(3)],
     "PUT .*blob.*/train.py$",

@@ -1,4 +1,4 @@
-"""What tests of both backends for Azure Machine Learning begin with."""
+"""Fixtures for tests of both backends for Azure Machine Learning."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,26 +19,26 @@ QUICK = RetryPolicy(first_pause=0.01, longest_pause=0.1)
 
 @pytest.fixture(params=[V1, V2], ids=lambda generation: generation.name)
 def generation(request: pytest.FixtureRequest) -> Generation:
-    made: Generation = request.param
-    require_sdk(made.name)
-    return made
+    each: Generation = request.param
+    require_sdk(each.name)
+    return each
 
 
 @pytest.fixture
-def service(
+def emulator(
     generation: Generation, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator["AzureMLEmulator"]:
-    with workspace(tmp_path, tmp_path_factory.getbasetemp(), backend=generation.name) as service:
-        yield service
-        assert strangers(service) == []  # nobody tried to leave this machine
+    with workspace(tmp_path, tmp_path_factory.getbasetemp(), backend=generation.name) as emulator:
+        yield emulator
+        assert strangers(emulator) == []  # no request left this machine
 
 
 @pytest.fixture
-def make(generation: Generation, service: "AzureMLEmulator", tmp_path: Path) -> Callable[..., Any]:
-    """Makes a backend that knows nothing yet but where its workspace is described."""
+def make(generation: Generation, emulator: "AzureMLEmulator", tmp_path: Path) -> Callable[..., Any]:
+    """Makes a new backend from the workspace's config.json."""
 
     def make(**options: Any) -> Any:
-        given = {"config": service.config_path, "runs_folder": tmp_path / "runs", "retries": QUICK} | options
+        given = {"config": emulator.config_path, "runs_folder": tmp_path / "runs", "retries": QUICK} | options
         return get_backend(generation.name, **given)
 
     return make

@@ -1,4 +1,4 @@
-"""Trials of a sweep as a workspace tells of them."""
+"""Trials of a sweep in a workspace."""
 
 import json
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ DONE = RemoteRun(run_id="done", experiment="e", status=RunStatus.COMPLETED, crea
 
 
 def trial(name: str, **properties: str) -> RemoteRun:
-    noted = {f"mnistlib.{key}": value for key, value in properties.items()}
-    return RemoteRun(run_id=name, experiment="e", status=RunStatus.RUNNING, created="", properties=noted)
+    own = {f"mnistlib.{key}": value for key, value in properties.items()}
+    return RemoteRun(run_id=name, experiment="e", status=RunStatus.RUNNING, created="", properties=own)
 
 
 def ids(children: Sequence[str | None], trials: Sequence[RemoteRun], **properties: str) -> list[str]:
@@ -22,16 +22,16 @@ def ids(children: Sequence[str | None], trials: Sequence[RemoteRun], **propertie
     return [run.run_id for run in runs_of_sweep(sweep, {"done": DONE}.get, lambda: trials)]
 
 
-def test_a_trial_stands_where_its_node_says() -> None:
+def test_a_trial_has_the_index_reported_by_its_node() -> None:
     trials = [trial("sweep_0", trial="2"), trial("sweep_1", trial="0")]
     assert ids([None, "done", None], trials) == ["sweep_1", "done", "sweep_0"]
 
 
-def test_a_trial_whose_node_has_told_nothing_stands_by_its_number_among_those_left() -> None:
+def test_a_trial_without_a_report_is_indexed_by_its_number_among_the_remaining() -> None:
     assert ids(["done", None, None], [trial("sweep_1"), trial("sweep_0")]) == ["done", "sweep_0", "sweep_1"]
 
 
-def test_a_trial_of_version_0_1_stands_by_its_regularization() -> None:
+def test_a_trial_of_version_0_1_is_indexed_by_its_regularization() -> None:
     trials = [
         trial("sweep_0", job=TrainJob(regularization=10.0).to_json()),
         trial("sweep_1", job=TrainJob(regularization=0.1).to_json()),
@@ -39,10 +39,10 @@ def test_a_trial_of_version_0_1_stands_by_its_regularization() -> None:
     assert ids([None, "done", None], trials, rates="[0.1, 10.0]") == ["sweep_1", "done", "sweep_0"]
 
 
-def test_a_trial_too_many_is_passed_over() -> None:
+def test_a_surplus_trial_is_ignored() -> None:
     assert ids([None, "done"], [trial("sweep_0"), trial("sweep_1")]) == ["sweep_0", "done"]
 
 
-def test_a_trial_that_cannot_be_told_is_an_error() -> None:
+def test_a_trial_without_an_index_raises_an_error() -> None:
     with pytest.raises(ClusterError, match=r"can't find the trial's index: run other has no property mnistlib\.trial"):
         ids([None], [trial("other")])

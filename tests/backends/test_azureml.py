@@ -1,4 +1,4 @@
-"""What is the first backend's own: the objects of its SDK."""
+"""The SDK objects of the backend azureml."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,20 +9,20 @@ from mnistlib.backends import get_backend
 from tests.azureml import strangers, workspace
 from tests.backends.azureml_generations import TRAIN
 
-# What azureml-core and what it brings warn of is none of ours.
+# Warnings of azureml-core and its dependencies are ignored.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.fixture(scope="module")
 def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A backend in whose workspace a run has completed."""
+    """A backend of a workspace with a completed run."""
     folder = tmp_path_factory.mktemp("v1")
-    with workspace(folder, tmp_path_factory.getbasetemp(), finished=TRAIN) as service:
-        yield get_backend("azureml", config=service.config_path, runs_folder=folder / "runs")
-        assert strangers(service) == []  # nobody tried to leave this machine
+    with workspace(folder, tmp_path_factory.getbasetemp(), finished=TRAIN) as emulator:
+        yield get_backend("azureml", config=emulator.config_path, runs_folder=folder / "runs")
+        assert strangers(emulator) == []  # no request left this machine
 
 
-def test_the_sdks_own_run_is_at_hand(backend: Any) -> None:
+def test_sdk_run_is_the_run_of_the_sdk(backend: Any) -> None:
     from azureml.core import Run
 
     (run,) = backend.runs()
@@ -30,7 +30,7 @@ def test_the_sdks_own_run_is_at_hand(backend: Any) -> None:
     assert run.sdk_run.get_metrics()["accuracy"] == run.metrics().latest["accuracy"]
 
 
-def test_a_registered_model_tells_its_framework(backend: Any) -> None:
+def test_a_registered_model_has_its_framework(backend: Any) -> None:
     from azureml.core import Model
 
     (run,) = backend.runs()

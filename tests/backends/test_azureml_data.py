@@ -1,4 +1,4 @@
-"""What a job's data is registered as, and who may register it."""
+"""Registered names of data sets, and the extra for registering them."""
 
 import re
 import sys
@@ -19,23 +19,21 @@ from mnistlib.backends.azureml.data import registered_name
         ("-folder-", "folder"),
     ],
 )
-def test_a_data_set_is_registered_as_the_tutorial_calls_it_or_as_its_folder_is_called(dataset: str, name: str) -> None:
+def test_the_registered_name_is_that_of_the_tutorial_or_of_the_folder(dataset: str, name: str) -> None:
     assert registered_name(dataset) == name
 
 
-def test_the_folder_that_one_stands_in_is_registered_as_it_is_called(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_current_folder_is_registered_under_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "digits").mkdir()
     monkeypatch.chdir(tmp_path / "digits")
     assert registered_name(".") == "digits"
 
 
-def test_a_name_is_one_that_the_service_takes() -> None:
+def test_a_registered_name_is_valid_in_azure() -> None:
     assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}", registered_name("ß" + "x. " * 500))
 
 
-def test_a_folder_whose_name_gives_none_is_refused() -> None:
+def test_a_folder_name_without_valid_characters_is_refused() -> None:
     with pytest.raises(JobError, match="Rename the folder, or send its files unregistered with data='upload'"):
         registered_name("/images/数字")
 

@@ -1,4 +1,4 @@
-"""Every step of the flow under every fault: done once, nothing lost, and the right error where it must be one."""
+"""Every step under every fault: done once, nothing lost, and the right error for a permanent failure."""
 
 import json
 import traceback
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from mnistlib.testing.azureml import AzureMLEmulator
     from mnistlib.testing.azureml.faults import Fault
 
-# What an SDK and what it brings warn of is none of ours.
+# Warnings of the SDKs and their dependencies are ignored.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 QUICK = RetryPolicy(first_pause=0.01, longest_pause=0.05)
 
 #: The backends, with their tables.
 TABLES: dict[str, Any] = {"azureml": azureml_v1_requests, "azureml-v2": azureml_v2_requests}
-#: How an answer may be lost after the work was done.
+#: Faults that lose the answer after the work was done.
 LOST: tuple[Any, ...] = ("lost_answer", "reset_answer")
-#: How the service may refuse a request for a moment.
+#: Faults that refuse a request temporarily.
 REFUSED: tuple[Any, ...] = ("throttle", "error", "expired_token")
 
 
 def histories() -> Iterator[Any]:
-    """Yield each step's requests with what happens to them: to one that changes nothing, all of it in turn."""
+    """Yield the requests of each step with their faults: for a read request all faults in turn."""
     for name, tables in TABLES.items():
         for step, calls in tables.REQUESTS.items():
             refused = ("error",) if step is sign_in else REFUSED
@@ -46,68 +46,68 @@ def histories() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def name(request: pytest.FixtureRequest) -> str:
-    """Of the backend; a test is parametrised over it."""
-    made: str = request.param
-    return made
+    """Name of the backend, a parameter of the tests."""
+    param: str = request.param
+    return param
 
 
 @pytest.fixture(scope="module")
 def place(
     name: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple["AzureMLEmulator", dict[str, Any], str]]:
-    """Serve a workspace that has a completed run with a registered model; its nodes never come up."""
+    """Serve a workspace with a completed run and its registered model; its nodes never start."""
     folder = tmp_path_factory.mktemp("faults")
     with workspace(
         folder, tmp_path_factory.getbasetemp(), backend=name, finished=TRAIN, node_start_seconds=3600
-    ) as service:
-        backend: Any = get_backend(name, config=service.config_path, runs_folder=folder / "runs", retries=QUICK)
+    ) as emulator:
+        backend: Any = get_backend(name, config=emulator.config_path, runs_folder=folder / "runs", retries=QUICK)
         (run,) = backend.runs()
         run.register_model(KEPT)
         client = {"ml_client": backend.ml_client} if name == "azureml-v2" else {"workspace": backend.workspace}
-        yield service, client, run.id
+        yield emulator, client, run.id
 
 
 @pytest.fixture
 def scene(name: str, place: tuple["AzureMLEmulator", dict[str, Any], str], tmp_path: Path) -> Iterator[Scene]:
-    service, client, done = place
-    yield Scene(name, service, client, done, tmp_path, QUICK)
-    service.faults.clear()
-    assert strangers(service) == []  # nobody tried to leave this machine
+    emulator, client, done = place
+    yield Scene(name, emulator, client, done, tmp_path, QUICK)
+    emulator.faults.clear()
+    assert strangers(emulator) == []  # no request left this machine
 
 
 @pytest.mark.parametrize(("name", "step", "call", "kinds"), list(histories()), indirect=["name"])
-def test_whatever_happens_to_a_request_its_step_is_done_once(scene: Scene, step: Step, call: str, kinds: Any) -> None:
-    doing = step(scene)
-    next(doing)
-    faults = [scene.service.faults.add(kind, match=call, status=503) for kind in kinds]
-    next(doing, None)
+def test_a_step_with_a_faulty_request_is_done_once(scene: Scene, step: Step, call: str, kinds: Any) -> None:
+    running = step(scene)
+    next(running)
+    faults = [scene.emulator.faults.add(kind, match=call, status=503) for kind in kinds]
+    next(running, None)
     assert [fault.count for fault in faults] == [1] * len(faults)
 
 
-#: What happens to a file on its way to or from the store of blobs. Its client in the SDK waits for some 15 seconds
-#: before it tries again, which nobody can tell it not to: so all of it happens at once, each to another file.
+#: Faults of uploads to and downloads from the blob store. The SDK's blob client waits some 15 seconds before a retry,
+#: which can't be changed: so all faults happen at once, each to another file.
 STORE_FAULTS: tuple[Any, ...] = ("reset_upload", "lost_answer", "error", "reset_answer", "slow")
 
 
-def each_file_meets_another(scene: Scene, *matches: str) -> list["Fault"]:
+def add_fault_for_each_file(scene: Scene, *matches: str) -> list["Fault"]:
     return [
-        scene.service.faults.add(kind, match=match, status=503, seconds=0.2)
+        scene.emulator.faults.add(kind, match=match, status=503, seconds=0.2)
         for kind, match in zip(STORE_FAULTS, matches, strict=False)
     ]
 
 
 @pytest.mark.parametrize("name", list(TABLES), indirect=True)
-def test_code_arrives_whole_whatever_happens_to_its_files(scene: Scene) -> None:
-    doing = submit(scene)
-    next(doing)
+def test_code_arrives_complete_despite_a_fault_for_each_file(scene: Scene) -> None:
+    running = submit(scene)
+    next(running)
     for number in range(3):
         (scene.folder / "source" / f"{number}.py").write_text(f"{scene.folder}\n")
-    faults = each_file_meets_another(scene, *TABLES[scene.name].CODE_FILES)
-    next(doing, None)
+    faults = add_fault_for_each_file(scene, *TABLES[scene.name].CODE_FILES)
+    next(running, None)
     assert [fault.count for fault in faults] == [1] * 5
 
 
-#: Steps that bring files to the store or from it, with the requests of each file.
+#: Steps that upload or download files, with the request for each file.
 FILES: dict[Step, list[str]] = {
     send_data: [f"PUT .*blob.*/{name}$" for name in ("train-images", "train-labels", "test-images", "test-labels")],
     bring_result: [
@@ -119,42 +119,42 @@ FILES: dict[Step, list[str]] = {
 
 @pytest.mark.parametrize("name", list(TABLES), indirect=True)
 @pytest.mark.parametrize("step", list(FILES), ids=lambda step: step.__name__)
-def test_files_arrive_whole_whatever_happens_to_each(scene: Scene, step: Step) -> None:
-    doing = step(scene)
-    next(doing)
-    faults = each_file_meets_another(scene, *FILES[step])
-    next(doing, None)
+def test_files_arrive_complete_despite_a_fault_for_each(scene: Scene, step: Step) -> None:
+    running = step(scene)
+    next(running)
+    faults = add_fault_for_each_file(scene, *FILES[step])
+    next(running, None)
     assert [fault.count for fault in faults] == [1] * 4
 
 
 def lasting() -> Iterator[Any]:
-    """Yield each failure as a refusal, and as an outage but of what an SDK itself tries long again: GET and DELETE."""
+    """Yield each failure with status 403, and with 503 except for GET and DELETE, which an SDK retries for long."""
     for name, tables in TABLES.items():
         for step, (call, message) in tables.FAILURES.items():
-            if step not in (sign_in, cancel):  # to which the first SDK says the same whatever the status
+            if step not in (sign_in, cancel):  # azureml-core raises the same error for every status
                 yield pytest.param(name, step, (call, 403), message, id=f"{name}: {step.__name__}: 403")
             if call.startswith(("POST", "PUT")):
                 yield pytest.param(name, step, (call, 503), message, id=f"{name}: {step.__name__}: 503")
 
 
 @pytest.mark.parametrize(("name", "step", "refusal", "message"), list(lasting()), indirect=["name"])
-def test_what_fails_for_good_says_what_and_tells_no_secret(
+def test_the_error_of_a_permanent_failure_names_the_step_and_no_secret(
     scene: Scene, step: Step, refusal: tuple[str, int], message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     call, status = refusal
     caplog.set_level("DEBUG", "mnistlib")
-    doing = step(scene)
-    next(doing)
-    scene.service.faults.add("error", match=call, status=status, times=1000)
+    running = step(scene)
+    next(running)
+    scene.emulator.faults.add("error", match=call, status=status, times=1000)
     with pytest.raises(ClusterError, match=message) as caught:
-        next(doing)
+        next(running)
     assert (status == 403) == ("Check the account you are signed in with" in str(caught.value))
-    told = "".join(traceback.format_exception(caught.value))
-    told += "".join(record.getMessage() for record in caplog.records if record.name == "mnistlib")
-    assert not [secret for secret in secrets_of(scene.service) if secret in told]
+    text = "".join(traceback.format_exception(caught.value))
+    text += "".join(record.getMessage() for record in caplog.records if record.name == "mnistlib")
+    assert not [secret for secret in secrets_of(scene.emulator) if secret in text]
 
 
-def secrets_of(service: "AzureMLEmulator") -> list[str]:
-    """Return what nobody may read anywhere: the keys of the workspace, and how tokens and signed addresses begin."""
-    names = json.loads((service.folder / "names.json").read_text())
+def secrets_of(emulator: "AzureMLEmulator") -> list[str]:
+    """Return the secrets: the keys of the workspace, and the prefixes of tokens and signatures."""
+    names = json.loads((emulator.folder / "names.json").read_text())
     return [names["account_key"], names["client_secret"], "Bearer ey", "sig="]

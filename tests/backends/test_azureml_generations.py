@@ -1,4 +1,4 @@
-"""Both backends for Azure Machine Learning over one workspace: what one has begun, the other goes on with."""
+"""Both backends for Azure Machine Learning over one workspace: each continues the work of the other."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,34 +20,34 @@ TRAIN = TrainJob(dataset="digits", regularization=0.5, tol=1e-2)
 SWEEP = SweepJob(base=TRAIN, regularization=[0.1, 1.0])
 QUICK = RetryPolicy(first_pause=0.01, longest_pause=0.1)
 
-# What an SDK and what it brings warn of is none of ours.
+# Warnings of the SDKs and their dependencies are ignored.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-#: Who begins, and who goes on.
+#: The first and the second backend.
 PAIRS = [("azureml", "azureml-v2"), ("azureml-v2", "azureml")]
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator["AzureMLEmulator"]:
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator["AzureMLEmulator"]:
     for name in ("azureml", "azureml-v2"):
         require_sdk(name)
-    with workspace(tmp_path_factory.mktemp("generations"), tmp_path_factory.getbasetemp()) as service:
-        yield service
-        assert strangers(service) == []  # nobody tried to leave this machine
+    with workspace(tmp_path_factory.mktemp("generations"), tmp_path_factory.getbasetemp()) as emulator:
+        yield emulator
+        assert strangers(emulator) == []  # no request left this machine
 
 
 @pytest.fixture(scope="module")
-def backends(service: "AzureMLEmulator", tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def backends(emulator: "AzureMLEmulator", tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("runs")
     return {
-        name: get_backend(name, config=service.config_path, runs_folder=folder / name, retries=QUICK)
+        name: get_backend(name, config=emulator.config_path, runs_folder=folder / name, retries=QUICK)
         for name in ("azureml", "azureml-v2")
     }
 
 
 @pytest.fixture(scope="module")
 def trained(backends: dict[str, Any]) -> dict[str, Any]:
-    """A run of each backend, which has completed."""
+    """A completed run of each backend."""
     runs = {name: backend.submit(TRAIN, experiment=name, tags={"by": name}) for name, backend in backends.items()}
     assert {run.wait(LIMIT) for run in runs.values()} == {RunStatus.COMPLETED}
     return runs
@@ -61,11 +61,11 @@ def pair(request: pytest.FixtureRequest, backends: dict[str, Any]) -> tuple[Any,
 
 @pytest.fixture
 def done(pair: tuple[Any, Any], backends: dict[str, Any], trained: dict[str, Any]) -> Any:
-    """The completed run of the first of the pair."""
+    """The completed run of the first backend of the pair."""
     return next(trained[name] for name, backend in backends.items() if backend is pair[0])
 
 
-def test_a_run_is_the_same_to_the_other_backend(pair: tuple[Any, Any], done: Any) -> None:
+def test_a_run_is_the_same_on_the_other_backend(pair: tuple[Any, Any], done: Any) -> None:
     seen = pair[1].attach(done.id)
     assert seen.wait(LIMIT) is RunStatus.COMPLETED
     assert seen.record == done.record
@@ -87,7 +87,7 @@ def test_each_backend_lists_the_runs_of_both(backends: dict[str, Any], trained: 
     ] * 2
 
 
-def test_a_sweep_is_the_same_to_the_other_backend(pair: tuple[Any, Any]) -> None:
+def test_a_sweep_is_the_same_on_the_other_backend(pair: tuple[Any, Any]) -> None:
     sweep = pair[0].submit(SWEEP)
     seen = pair[1].attach(sweep.id)
     assert seen.wait(LIMIT) is RunStatus.COMPLETED
@@ -98,7 +98,7 @@ def test_a_sweep_is_the_same_to_the_other_backend(pair: tuple[Any, Any]) -> None
     assert seen.result(LIMIT).metrics == sweep.result(LIMIT).metrics
 
 
-def test_a_sweep_takes_over_what_the_other_backend_has_trained(pair: tuple[Any, Any]) -> None:
+def test_a_sweep_reuses_trials_of_the_other_backend(pair: tuple[Any, Any]) -> None:
     experiment = f"resumed-{pair[0].compute.spec.name}-{type(pair[0]).__name__}"
     done = pair[0].submit(SweepJob(base=TRAIN, regularization=[0.1]), experiment=experiment)
     assert done.wait(LIMIT) is RunStatus.COMPLETED, done.record.error
@@ -107,7 +107,7 @@ def test_a_sweep_takes_over_what_the_other_backend_has_trained(pair: tuple[Any, 
     assert sweep.children()[0].id == done.children()[0].id
 
 
-def test_a_failure_comes_to_the_other_backend_as_it_was(pair: tuple[Any, Any], tmp_path: Path) -> None:
+def test_a_failure_has_the_same_error_on_the_other_backend(pair: tuple[Any, Any], tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("raise ValueError('no such luck')\n")
     run = pair[0].submit(ScriptJob(script="train.py", source_directory=str(tmp_path)))
     with pytest.raises(JobFailedError) as caught:
@@ -124,20 +124,20 @@ def test_a_run_is_cancelled_by_the_other_backend(pair: tuple[Any, Any], tmp_path
     assert run.wait(LIMIT) is RunStatus.CANCELLED
 
 
-def test_a_model_of_one_backend_is_one_of_the_other(pair: tuple[Any, Any], done: Any) -> None:
+def test_a_model_of_one_backend_is_listed_by_the_other(pair: tuple[Any, Any], done: Any) -> None:
     name = f"registered-{done.experiment}"
-    # By the other's handle, so that neither who ran it nor who registered it is who reads it alone.
-    made = pair[1].attach(done.id).register_model(name, description="both", tags={"by": "me"})
+    # Registered through the second backend's handle, so that both backends read a model of the other.
+    registered = pair[1].attach(done.id).register_model(name, description="both", tags={"by": "me"})
     assert done.register_model(name).version == 2
     for backend in pair:
         assert [version.version for version in backend.models.list(name)] == [2, 1]
         first = backend.models.get(name, 1)
-        assert (first.sha256, first.run_id, first.metrics) == (made.sha256, done.id, made.metrics)
+        assert (first.sha256, first.run_id, first.metrics) == (registered.sha256, done.id, registered.metrics)
         assert (first.description, first.tags) == ("both", {"by": "me"})
         assert first.load().predict(np.zeros((1, 8, 8), np.uint8)).shape == (1,)
 
 
-def test_a_model_that_one_backend_registers_the_other_deploys(pair: tuple[Any, Any], done: Any) -> None:
+def test_a_model_registered_by_one_backend_is_deployed_by_the_other(pair: tuple[Any, Any], done: Any) -> None:
     name = f"deployed-{done.experiment}"
     done.register_model(name)
     service = pair[1].models.get(name).deploy(name)
@@ -146,7 +146,7 @@ def test_a_model_that_one_backend_registers_the_other_deploys(pair: tuple[Any, A
     assert np.array_equal(service.predict(images), pair[0].models.get(name).load().predict(images))
 
 
-def test_a_model_that_one_backend_deletes_is_gone_for_the_other(pair: tuple[Any, Any], done: Any) -> None:
+def test_a_model_deleted_by_one_backend_is_missing_on_the_other(pair: tuple[Any, Any], done: Any) -> None:
     name = f"deleted-{done.experiment}"
     done.register_model(name)
     done.register_model(name)

@@ -1,4 +1,4 @@
-"""What services of both backends for Azure Machine Learning owe beside the contract, and what each has of its own."""
+"""Services of both backends for Azure Machine Learning, beyond the contract."""
 
 import json
 import signal
@@ -19,19 +19,19 @@ from mnistlib.backends import get_backend
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.models.version import ModelVersion
 from tests.azureml import strangers, workspace
-from tests.backends.azureml_generations import LIMIT, TRAIN, V1, V2, Generation, made
+from tests.backends.azureml_generations import LIMIT, TRAIN, V1, V2, Generation, count_requests
 from tests.testing.azureml.steps import wait_until
 
 if TYPE_CHECKING:
     from mnistlib.testing.azureml import AzureMLEmulator
 
-# What an SDK and what it brings warn of is none of ours.
+# Warnings of the SDKs and their dependencies are ignored.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 QUICK = RetryPolicy(first_pause=0.01, longest_pause=0.1)
 IMAGES = mnistlib.load_dataset("digits").test.images[:20]
 
-#: Of each generation the requests that deploy.
+#: Backend -> its request that deploys.
 DEPLOYS = {V1.name: "POST .*/services$", V2.name: "PUT .*/deployments/"}
 
 
@@ -42,17 +42,17 @@ class Place:
     Attributes
     ----------
     name : str
-        Of the backend.
+        Name of the backend.
     """
 
     name: str
-    service: "AzureMLEmulator"
+    emulator: "AzureMLEmulator"
     backend: Any
     model: ModelVersion
 
     def sent(self) -> int:
-        """How many deployments have been asked for."""
-        return made(self.service, DEPLOYS[self.name])
+        """Return the number of deployment requests."""
+        return count_requests(self.emulator, DEPLOYS[self.name])
 
     def names(self) -> list[str]:
         return [service.name for service in self.backend.services.list()]
@@ -62,21 +62,21 @@ class Place:
 def served(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Place]:
     generation: Generation = request.param
     folder = tmp_path_factory.mktemp("services")
-    with workspace(folder, tmp_path_factory.getbasetemp(), backend=generation.name, finished=TRAIN) as service:
+    with workspace(folder, tmp_path_factory.getbasetemp(), backend=generation.name, finished=TRAIN) as emulator:
         backend: Any = get_backend(
-            generation.name, config=service.config_path, runs_folder=folder / "runs", retries=QUICK
+            generation.name, config=emulator.config_path, runs_folder=folder / "runs", retries=QUICK
         )
         (run,) = backend.runs()
-        yield Place(generation.name, service, backend, run.register_model("digits"))
+        yield Place(generation.name, emulator, backend, run.register_model("digits"))
 
 
 @pytest.fixture
 def place(served: Place) -> Iterator[Place]:
     yield served
-    served.service.faults.clear()
+    served.emulator.faults.clear()
     for service in served.backend.services.list():
         service.delete()
-    assert strangers(served.service) == []  # nobody tried to leave this machine
+    assert strangers(served.emulator) == []  # no request left this machine
 
 
 on_both = pytest.mark.parametrize("served", [V1, V2], ids=lambda generation: generation.name, indirect=True)
@@ -85,12 +85,12 @@ on_v2 = pytest.mark.parametrize("served", [V2], ids=lambda generation: generatio
 
 
 def damaged(model: ModelVersion) -> ModelVersion:
-    """Return a model whose file is not the one that was registered."""
+    """Return a model with a wrong digest."""
     return replace(model, sha256="0" * 64)
 
 
 @on_both
-def test_a_service_that_does_not_start_tells_why_and_is_gone_again(place: Place) -> None:
+def test_a_service_that_does_not_start_raises_the_reason_and_is_deleted(place: Place) -> None:
     with pytest.raises(DeploymentError) as caught:
         damaged(place.model).deploy("digits")
     reason, *tail = str(caught.value).splitlines()
@@ -102,8 +102,8 @@ def test_a_service_that_does_not_start_tells_why_and_is_gone_again(place: Place)
 
 
 @on_both
-def test_a_service_that_is_refused_leaves_nothing(place: Place) -> None:
-    place.service.faults.add("error", match=DEPLOYS[place.name], status=403)
+def test_a_refused_deployment_leaves_no_service(place: Place) -> None:
+    place.emulator.faults.add("error", match=DEPLOYS[place.name], status=403)
     with pytest.raises(mnistlib.ClusterError, match=r"deploying service digits failed: .*role in the workspace"):
         place.model.deploy("digits")
     assert place.names() == []
@@ -113,7 +113,7 @@ def test_a_service_that_is_refused_leaves_nothing(place: Place) -> None:
 @pytest.mark.parametrize("kind", ["lost_answer", "reset_answer"])
 def test_a_deployment_whose_answer_is_lost_is_not_sent_again(place: Place, kind: Any) -> None:
     before = place.sent()
-    fault = place.service.faults.add(kind, match=DEPLOYS[place.name])
+    fault = place.emulator.faults.add(kind, match=DEPLOYS[place.name])
     service = place.model.deploy("digits")
     assert (fault.count, place.sent()) == (1, before + 1)
     assert np.array_equal(service.predict(IMAGES), place.model.load().predict(IMAGES))
@@ -121,25 +121,25 @@ def test_a_deployment_whose_answer_is_lost_is_not_sent_again(place: Place, kind:
 
 @on_both
 def test_a_failed_deployment_whose_answer_is_lost_has_failed(place: Place) -> None:
-    place.service.faults.add("lost_answer", match=DEPLOYS[place.name])
+    place.emulator.faults.add("lost_answer", match=DEPLOYS[place.name])
     with pytest.raises(DeploymentError, match=r"service digits does not start: .*\n(.*\n)*.*was changed after"):
         damaged(place.model).deploy("digits")
     assert place.names() == []
 
 
 @on_both
-def test_a_taken_name_and_a_bad_one_cost_no_request_that_changes_anything(place: Place) -> None:
+def test_taken_and_invalid_names_cause_no_write_request(place: Place) -> None:
     place.model.deploy("digits")
     changing = "(PUT|PATCH|DELETE|POST .*/(services|metadata|startPendingUpload))"
-    before = made(place.service, changing)
+    before = count_requests(place.emulator, changing)
     for name in ("digits", "no_such"):
         with pytest.raises(DeploymentError):
             place.model.deploy(name)
-    assert made(place.service, changing) == before
+    assert count_requests(place.emulator, changing) == before
 
 
 @on_both
-def test_a_model_that_somebody_else_registered_is_not_deployed_unchecked(place: Place) -> None:
+def test_a_model_without_a_digest_is_not_deployed(place: Place) -> None:
     before = place.sent()
     with pytest.raises(DeploymentError, match=r"digits:1 has no digest, .*: another package has registered it"):
         replace(place.model, sha256="").deploy("digits")
@@ -147,37 +147,37 @@ def test_a_model_that_somebody_else_registered_is_not_deployed_unchecked(place: 
 
 
 @on_both
-def test_a_name_that_is_none_is_not_found(place: Place) -> None:
+def test_an_invalid_name_is_not_found(place: Place) -> None:
     for name in ("", "../digits", "a b"):
         with pytest.raises(ServiceNotFoundError, match="no service"):
             place.backend.services.get(name)
 
 
 @on_both
-def test_nothing_of_an_sdk_is_printed(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_sdk_prints_nothing_to_stdout(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     place.model.deploy("digits").delete()
     assert capsys.readouterr().out == ""
 
 
 @on_both
-def test_ctrl_c_tells_how_to_end_what_goes_on(place: Place, caplog: pytest.LogCaptureFixture) -> None:
-    before, fault = place.sent(), place.service.faults.add("slow", match=DEPLOYS[place.name], seconds=2)
+def test_ctrl_c_logs_how_to_delete_the_service(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    before, fault = place.sent(), place.emulator.faults.add("slow", match=DEPLOYS[place.name], seconds=2)
 
     def interrupt() -> None:
         assert fault.happened.wait(LIMIT)
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
-    somebody = threading.Thread(target=interrupt)
-    somebody.start()
+    thread = threading.Thread(target=interrupt)
+    thread.start()
     with pytest.raises(KeyboardInterrupt):
         place.model.deploy("digits")
-    somebody.join()
-    wait_until(lambda: place.sent() > before)  # what goes on, goes on into no other test
+    thread.join()
+    wait_until(lambda: place.sent() > before)  # so that the request does not arrive during the next test
     assert "delete it with mnistlib services delete digits" in caplog.text
 
 
 @on_v1
-def test_without_code_the_services_own_server_answers(place: Place) -> None:
+def test_without_code_the_server_of_azure_answers(place: Place) -> None:
     service = place.model.deploy("digits", no_code=True)
     assert (service.model, service.status) == ("digits:1", ServiceStatus.RUNNING)
     assert np.array_equal(service.predict(IMAGES), place.model.load().predict(IMAGES))
@@ -191,7 +191,7 @@ def test_without_code_the_services_own_server_answers(place: Place) -> None:
 
 
 @on_v1
-def test_a_model_of_no_known_framework_is_not_deployed_without_code(
+def test_a_model_of_an_unknown_framework_is_not_deployed_without_code(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from azureml.core import Model
@@ -207,7 +207,7 @@ def test_a_model_of_no_known_framework_is_not_deployed_without_code(
 
 
 @on_v1
-def test_without_keys_anybody_may_ask(place: Place) -> None:
+def test_without_keys_requests_need_no_key(place: Place) -> None:
     service: Any = place.model.deploy("digits", auth=False, cpu_cores=0.5, memory_gb=2.0)
     assert service.key is None
     assert service.predict(IMAGES).shape == (len(IMAGES),)
@@ -216,7 +216,7 @@ def test_without_keys_anybody_may_ask(place: Place) -> None:
 
 
 @on_v1
-def test_a_service_whose_successor_does_not_start_is_left_and_can_be_replaced_again(place: Place) -> None:
+def test_a_failed_replacement_keeps_the_service_which_can_be_replaced_again(place: Place) -> None:
     service: Any = place.model.deploy("digits")
     with pytest.raises(DeploymentError, match="The earlier service may have stopped"):
         damaged(place.model).deploy("digits", replace=True)
@@ -228,7 +228,7 @@ def test_a_service_whose_successor_does_not_start_is_left_and_can_be_replaced_ag
 
 
 @on_v2
-def test_traffic_is_moved_share_by_share(place: Place) -> None:
+def test_traffic_is_moved_in_shares(place: Place) -> None:
     first: Any = place.model.deploy("digits")
     assert first.traffic == {"version-1": 100}
     second = place.backend.attach(place.model.run_id).register_model("digits")
@@ -242,7 +242,7 @@ def test_traffic_is_moved_share_by_share(place: Place) -> None:
     second.deploy("digits", replace=True)
     (left,) = service.traffic
     assert service.traffic == {left: 100}
-    assert left.startswith(f"version-{second.version}-")  # the earlier one of this version answered until then
+    assert left.startswith(f"version-{second.version}-")  # the name without a suffix was still in use
     assert service.model == second.id
 
 
@@ -259,7 +259,7 @@ def answering(service: Any) -> str:
 
 
 @on_v2
-def test_the_new_deployment_gets_what_was_asked_for_it_and_the_others_the_rest(place: Place) -> None:
+def test_the_new_deployment_gets_its_share_and_the_others_the_rest(place: Place) -> None:
     service: Any = place.model.deploy("digits")
     for traffic in (25, 25, 1):
         before = set(service.traffic)
@@ -270,12 +270,12 @@ def test_the_new_deployment_gets_what_was_asked_for_it_and_the_others_the_rest(p
 
 
 @on_v2
-def test_a_deployment_that_was_left_without_traffic_goes_with_the_next(place: Place) -> None:
+def test_a_deployment_without_traffic_is_deleted_by_the_next(place: Place) -> None:
     service: Any = place.model.deploy("digits")
     place.model.deploy("digits", replace=True, traffic=50)
     client = place.backend.ml_client
     endpoint = client.online_endpoints.get("digits")
-    endpoint.traffic = {"version-1": 100}  # as somebody may in the studio
+    endpoint.traffic = {"version-1": 100}  # as a user can do in the studio
     client.online_endpoints.begin_create_or_update(endpoint).result()
     place.model.deploy("digits", replace=True)
     assert [deployment.name for deployment in client.online_deployments.list("digits")] == list(service.traffic)
@@ -283,14 +283,14 @@ def test_a_deployment_that_was_left_without_traffic_goes_with_the_next(place: Pl
 
 @on_v1
 @pytest.mark.parametrize("size", [{"cpu_cores": 0}, {"memory_gb": -1}])
-def test_a_container_of_no_size_is_refused(place: Place, size: dict[str, Any]) -> None:
+def test_a_container_without_positive_size_is_refused(place: Place, size: dict[str, Any]) -> None:
     with pytest.raises(DeploymentError, match="must be more than 0"):
         place.model.deploy("digits", **size)
     assert place.names() == []
 
 
 @on_v2
-def test_a_successor_that_does_not_start_gets_no_traffic_and_is_gone_again(place: Place) -> None:
+def test_a_replacement_that_does_not_start_gets_no_traffic_and_is_deleted(place: Place) -> None:
     service: Any = place.model.deploy("digits")
     for traffic in (100, 50):
         with pytest.raises(DeploymentError, match="It has been deleted"):
@@ -300,7 +300,7 @@ def test_a_successor_that_does_not_start_gets_no_traffic_and_is_gone_again(place
 
 
 @on_v2
-def test_a_share_that_makes_no_sense_is_refused(place: Place) -> None:
+def test_an_invalid_traffic_share_is_refused(place: Place) -> None:
     with pytest.raises(DeploymentError, match=r"traffic= \(--traffic\) needs an earlier deployment"):
         place.model.deploy("digits", traffic=50)
     for traffic in (0, 101, -1):

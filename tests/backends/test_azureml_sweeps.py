@@ -1,4 +1,4 @@
-"""How sweeps end on both backends for Azure Machine Learning, where the service is slow or unkind."""
+"""End of sweeps on both backends for Azure Machine Learning, with delays and errors of the workspace."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ LIMIT = 240
 BASE = TrainJob(dataset="digits", tol=1e-2)
 SWEEP = SweepJob(base=BASE, regularization=[1e4, 0.5])
 
-# What an SDK and what it brings warn of is none of ours.
+# Warnings of the SDKs and their dependencies are ignored.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -31,22 +31,22 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def service(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["AzureMLEmulator"]:
-    """A service that shows what a run has left only when its process has ended."""
+def emulator(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["AzureMLEmulator"]:
+    """An emulator that lists the files of a run only after its process has ended."""
     from mnistlib.testing.azureml import AzureMLEmulator
 
     monkeypatch.setenv("HOME", str(tmp_path))
-    with AzureMLEmulator(tmp_path / "azureml", collect_seconds=3600) as service:
-        yield service
+    with AzureMLEmulator(tmp_path / "azureml", collect_seconds=3600) as emulator:
+        yield emulator
 
 
 @pytest.fixture
-def backend(name: str, service: "AzureMLEmulator", tmp_path: Path) -> Any:
+def backend(name: str, emulator: "AzureMLEmulator", tmp_path: Path) -> Any:
     retries = RetryPolicy(first_pause=0.01, longest_pause=0.1)
-    return get_backend(name, config=service.config_path, runs_folder=tmp_path / "runs", retries=retries)
+    return get_backend(name, config=emulator.config_path, runs_folder=tmp_path / "runs", retries=retries)
 
 
-def test_the_best_is_chosen_of_all_runs_however_late_their_files_are_seen(backend: Any) -> None:
+def test_the_best_is_chosen_from_all_trials_even_if_their_files_are_visible_late(backend: Any) -> None:
     run = backend.submit(SWEEP)
     result = run.result(LIMIT)
     values = [child.metrics().latest["accuracy"] for child in run.children()]
@@ -54,15 +54,15 @@ def test_the_best_is_chosen_of_all_runs_however_late_their_files_are_seen(backen
     assert values[0] != values[1]
 
 
-def test_a_model_that_can_not_be_registered_costs_the_sweep_nothing(service: "AzureMLEmulator", backend: Any) -> None:
-    service.faults.add("error", match="POST .*/modelmanagement/.*/models$", status=403, times=1000)
+def test_a_failed_registration_does_not_fail_the_sweep(emulator: "AzureMLEmulator", backend: Any) -> None:
+    emulator.faults.add("error", match="POST .*/modelmanagement/.*/models$", status=403, times=1000)
     run = backend.submit(SWEEP, register_as="refused")
     assert run.wait(LIMIT) is RunStatus.COMPLETED
     assert mnistlib.load_model(run.result(LIMIT).model_path).description is not None
     assert backend.models.list("refused") == []
 
 
-def test_a_sweep_that_failed_is_failed_whoever_looks(backend: Any) -> None:
+def test_a_failed_sweep_is_failed_for_every_reader(backend: Any) -> None:
     run = backend.submit(SweepJob(base=BASE, regularization=[0.5], primary_metric="beauty"))
     assert run.wait(LIMIT) is RunStatus.FAILED
     assert backend.attach(run.id).status is RunStatus.FAILED
@@ -71,7 +71,7 @@ def test_a_sweep_that_failed_is_failed_whoever_looks(backend: Any) -> None:
         backend.attach(run.id).result(LIMIT)
 
 
-def test_a_run_of_its_own_data_is_taken_over(backend: Any, tmp_path: Path) -> None:
+def test_a_trial_on_a_users_data_is_reused(backend: Any, tmp_path: Path) -> None:
     folder = tmp_path / "images"
     folder.mkdir()
     for which, count in (("train", 40), ("test", 10)):
@@ -87,7 +87,7 @@ def test_a_run_of_its_own_data_is_taken_over(backend: Any, tmp_path: Path) -> No
     assert again.children()[0].id == first.children()[0].id
 
 
-def test_a_run_without_a_model_completes_though_it_was_to_be_registered(backend: Any, tmp_path: Path) -> None:
+def test_a_run_without_a_model_completes_despite_register_as(backend: Any, tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     (tmp_path / "source/train.py").write_text("print('done')\n")
     job = ScriptJob(script="train.py", source_directory=str(tmp_path / "source"))
@@ -95,12 +95,12 @@ def test_a_run_without_a_model_completes_though_it_was_to_be_registered(backend:
     assert backend.models.list("nothing") == []
 
 
-@pytest.mark.parametrize("name", ["azureml"], indirect=True)  # whose sweeps are sent run by run
-def test_a_sweep_that_can_not_be_sent_whole_is_taken_back(service: "AzureMLEmulator", backend: Any) -> None:
-    service.faults.add("error", match="POST .*/snapshotrun", status=403, times=1000, after=1)
+@pytest.mark.parametrize("name", ["azureml"], indirect=True)  # it submits each trial by itself
+def test_a_partially_submitted_sweep_is_cancelled(emulator: "AzureMLEmulator", backend: Any) -> None:
+    emulator.faults.add("error", match="POST .*/snapshotrun", status=403, times=1000, after=1)
     with pytest.raises(ClusterError, match="submitting run"):
         backend.submit(SWEEP)
-    service.faults.clear()
+    emulator.faults.clear()
     (sweep,) = [run for run in backend.runs() if run.record.job_type == "sweep"]
     assert sweep.wait(LIMIT) is RunStatus.FAILED
     assert "could not be submitted" in str(sweep.record.error)

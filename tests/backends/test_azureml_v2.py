@@ -1,4 +1,4 @@
-"""What is the second backend's own: its client and its credential, its objects, and sweeps that the service runs."""
+"""Client, credential, SDK objects and sweep jobs of the backend azureml-v2."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,45 +16,47 @@ if TYPE_CHECKING:
 LIMIT = 120
 TRAIN = TrainJob(dataset="digits", regularization=0.5, tol=1e-2)
 
-# What the SDK and what it brings warn of is none of ours.
+# Warnings of the SDK and its dependencies are ignored.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator["AzureMLEmulator"]:
-    """Serve a workspace in which a run has completed."""
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator["AzureMLEmulator"]:
+    """Serve a workspace with a completed run."""
     folder = tmp_path_factory.mktemp("v2")
-    with workspace(folder, tmp_path_factory.getbasetemp(), backend="azureml-v2", finished=TRAIN) as service:
-        yield service
-        assert strangers(service) == []  # nobody tried to leave this machine
+    with workspace(folder, tmp_path_factory.getbasetemp(), backend="azureml-v2", finished=TRAIN) as emulator:
+        yield emulator
+        assert strangers(emulator) == []  # no request left this machine
 
 
 @pytest.fixture
-def backend(service: "AzureMLEmulator", tmp_path: Path) -> Any:
-    return get_backend("azureml-v2", config=service.config_path, runs_folder=tmp_path / "runs")
+def backend(emulator: "AzureMLEmulator", tmp_path: Path) -> Any:
+    return get_backend("azureml-v2", config=emulator.config_path, runs_folder=tmp_path / "runs")
 
 
-def test_a_client_that_is_given_is_used_with_its_own_credential(service: "AzureMLEmulator", tmp_path: Path) -> None:
+def test_a_given_client_is_used_with_its_own_credential(emulator: "AzureMLEmulator", tmp_path: Path) -> None:
     from azure.ai.ml import MLClient
 
-    client = MLClient.from_config(service.credential, path=str(service.config_path), show_progress=False)
-    before = len(service.requests)
+    client = MLClient.from_config(emulator.credential, path=str(emulator.config_path), show_progress=False)
+    before = len(emulator.requests)
     backend: Any = get_backend("azureml-v2", ml_client=client, runs_folder=tmp_path)
     assert backend.ml_client is client
     (run,) = [run for run in backend.runs() if run.experiment == "default"]
     assert run.metrics().latest["accuracy"] > 0.9
-    # Nobody else has signed in.
-    assert not [each for each in service.requests[before:] if each.host.startswith("login")]
+    # No other credential has signed in.
+    assert not [each for each in emulator.requests[before:] if each.host.startswith("login")]
 
 
-def test_a_credential_that_is_given_is_the_one_that_signs_in(service: "AzureMLEmulator", tmp_path: Path) -> None:
-    before = len(service.requests)
-    backend = get_backend("azureml-v2", config=service.config_path, credential=service.credential, runs_folder=tmp_path)
+def test_a_given_credential_is_used(emulator: "AzureMLEmulator", tmp_path: Path) -> None:
+    before = len(emulator.requests)
+    backend = get_backend(
+        "azureml-v2", config=emulator.config_path, credential=emulator.credential, runs_folder=tmp_path
+    )
     assert backend.runs()
-    assert not [each for each in service.requests[before:] if each.host.startswith("login")]
+    assert not [each for each in emulator.requests[before:] if each.host.startswith("login")]
 
 
-def test_the_sdks_own_job_is_at_hand(backend: Any) -> None:
+def test_sdk_run_is_the_job_of_the_sdk(backend: Any) -> None:
     from azure.ai.ml.entities import Job
 
     (run,) = [run for run in backend.runs() if run.experiment == "default"]
@@ -62,7 +64,7 @@ def test_the_sdks_own_job_is_at_hand(backend: Any) -> None:
     assert (run.sdk_run.name, run.sdk_run.status) == (run.id, "Completed")
 
 
-def test_a_sweep_is_the_services_own_with_a_grid_over_its_trials(backend: Any) -> None:
+def test_a_sweep_is_a_sweep_job_of_azure_with_a_grid_over_its_trials(backend: Any) -> None:
     sweep = backend.submit(SweepJob(base=TRAIN, regularization=[0.001, 1.0]), experiment="Sweeps", name="two trials")
     result = sweep.result(LIMIT)
     job = sweep.sdk_run
@@ -76,10 +78,10 @@ def test_a_sweep_is_the_services_own_with_a_grid_over_its_trials(backend: Any) -
     assert result.metrics["accuracy"] > 0.9
 
 
-def test_a_sweep_says_how_many_of_its_runs_may_go_at_once(service: "AzureMLEmulator", tmp_path: Path) -> None:
+def test_a_sweep_limits_its_concurrent_trials_to_the_cluster(emulator: "AzureMLEmulator", tmp_path: Path) -> None:
     backend: Any = get_backend(
         "azureml-v2",
-        config=service.config_path,
+        config=emulator.config_path,
         compute=AmlComputeSpec(name="double", max_nodes=2),
         runs_folder=tmp_path,
     )

@@ -1,4 +1,4 @@
-"""What the doctor says of a place that is ready, and of one in which each thing is broken, one at a time."""
+"""Readiness checks: all requirements met, and each requirement missing, one at a time."""
 
 import importlib
 import os
@@ -30,13 +30,13 @@ VARIABLES = (
     *("AZUREML_SERVICE_PRINCIPAL_TENANT_ID", "AZUREML_SERVICE_PRINCIPAL_ID", "AZUREML_SERVICE_PRINCIPAL_PASSWORD"),
     *("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"),
 )
-#: Only at the container: everything else has been asked for before.
+#: The request for the container, which comes after all others.
 CONTAINER = r"GET .*blob\.core\.windows\.net/"
 KEY = r"POST .*/listSecrets|GET .*/datastore/v1\.0/.*/default"
 
 Diagnose = Callable[..., dict[str, Check]]
 
-# What the SDKs and what they bring warn of is none of ours.
+# Warnings of the SDKs and their dependencies are ignored.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -47,19 +47,19 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator["AzureMLEmul
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
-        with AzureMLEmulator(vm_quota=20) as service:
-            yield service
+        with AzureMLEmulator(vm_quota=20) as emulator:
+            yield emulator
 
 
 @pytest.fixture
-def service(workspace: "AzureMLEmulator", monkeypatch: pytest.MonkeyPatch) -> Iterator["AzureMLEmulator"]:
+def emulator(workspace: "AzureMLEmulator", monkeypatch: pytest.MonkeyPatch) -> Iterator["AzureMLEmulator"]:
     for name in list(os.environ):
         if name.startswith("AML_COMPUTE_CLUSTER_"):
             monkeypatch.delenv(name)
     workspace.refused.clear()
     yield workspace
     workspace.faults.clear()
-    # Whoever looks for a credential asks the machine whether it is one of Azure's; nothing else may leave.
+    # azure-identity requests the metadata address of Azure's machines; no other request may leave this machine.
     assert set(workspace.refused) <= {"169.254.169.254"}
 
 
@@ -70,11 +70,11 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def examine(service: "AzureMLEmulator", backend: str, tmp_path: Path) -> Diagnose:
-    """Examines the workspace, and returns the checks by their names."""
+def examine(emulator: "AzureMLEmulator", backend: str, tmp_path: Path) -> Diagnose:
+    """Runs the checks of the workspace, and returns the results by name."""
 
     def examine(**options: Any) -> dict[str, Check]:
-        given = {"config": service.config_path, "runs_folder": tmp_path / "runs", **options}
+        given = {"config": emulator.config_path, "runs_folder": tmp_path / "runs", **options}
         return {check.name: check for check in diagnose(backend, **given)}
 
     return examine
@@ -88,29 +88,29 @@ def not_checked(checks: dict[str, Check]) -> list[str]:
     return [check.name for check in checks.values() if check.ok is None]
 
 
-def put_compute(service: "AzureMLEmulator", name: str, **properties: Any) -> None:
-    """Put a compute into the workspace, whatever the SDK."""
+def put_compute(emulator: "AzureMLEmulator", name: str, **properties: Any) -> None:
+    """Create a compute in the workspace, without an SDK."""
     import json
 
     import requests
 
-    names = json.loads(service.config_path.read_text())
+    names = json.loads(emulator.config_path.read_text())
     requests.put(
         f"https://management.azure.com/subscriptions/{names['subscription_id']}/resourceGroups/{names['resource_group']}"
         f"/providers/Microsoft.MachineLearningServices/workspaces/{names['workspace_name']}/computes/{name}",
         json={"properties": properties},
-        headers={"Authorization": f"Bearer {service.credential.get_token().token}"},
+        headers={"Authorization": f"Bearer {emulator.credential.get_token().token}"},
         timeout=30,
     ).raise_for_status()
 
 
-def put_cluster(service: "AzureMLEmulator", name: str, *, nodes: int = 1) -> None:
+def put_cluster(emulator: "AzureMLEmulator", name: str, *, nodes: int = 1) -> None:
     inner = {"vmSize": "STANDARD_D2_V2", "scaleSettings": {"minNodeCount": 0, "maxNodeCount": nodes}}
-    put_compute(service, name, computeType="AmlCompute", properties=inner)
+    put_compute(emulator, name, computeType="AmlCompute", properties=inner)
 
 
 def az(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    """Put a program named az before all others."""
+    """Put a program named az first on the PATH."""
     program = folder / "bin" / "az"
     program.parent.mkdir()
     program.write_text(f"#!/bin/sh\n{script}\n")
@@ -138,25 +138,25 @@ def test_a_workspace_that_is_ready_passes_every_check(examine: Diagnose) -> None
     assert all(check.advice == "" for check in checks.values())
 
 
-def test_nothing_is_made_changed_or_sent(service: "AzureMLEmulator", examine: Diagnose, tmp_path: Path) -> None:
-    before, files = len(service.requests), sorted(tmp_path.rglob("*"))
+def test_the_checks_are_read_only(emulator: "AzureMLEmulator", examine: Diagnose, tmp_path: Path) -> None:
+    before, files = len(emulator.requests), sorted(tmp_path.rglob("*"))
     examine()
-    asked = [request for request in service.requests[before:] if request.host != "login.microsoftonline.com"]
-    assert asked
-    for request in asked:
+    requests = [request for request in emulator.requests[before:] if request.host != "login.microsoftonline.com"]
+    assert requests
+    for request in requests:
         assert request.method in ("GET", "HEAD") or request.path.endswith("/listSecrets"), request
     assert sorted(tmp_path.rglob("*")) == files
 
 
-def test_without_the_sdk_the_extra_is_named(
-    monkeypatch: pytest.MonkeyPatch, service: "AzureMLEmulator", tmp_path: Path
+def test_the_advice_without_the_sdk_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch, emulator: "AzureMLEmulator", tmp_path: Path
 ) -> None:
     standard = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")]
     for name, extra in (("azureml", "mnistlib[azureml]"), ("azureml-v2", "mnistlib[azureml-v2]")):
         importlib.import_module(spec_of(name).doctor.partition(":")[0])
         with monkeypatch.context() as patch:
             patch.setattr(sys, "path", standard)
-            checks = {check.name: check for check in diagnose(name, config=service.config_path)}
+            checks = {check.name: check for check in diagnose(name, config=emulator.config_path)}
         assert "is not installed" in checks["SDK"].found
         assert extra in checks["SDK"].advice
         assert not_checked(checks)[:2] == ["credential", "workspace"]
@@ -164,14 +164,14 @@ def test_without_the_sdk_the_extra_is_named(
 
 
 def pretend(folder: Path, monkeypatch: pytest.MonkeyPatch, package: str, version: str) -> None:
-    """Install a package in name only, before all others."""
+    """Install a package without content, first on sys.path."""
     facts = folder / f"{package.replace('-', '_')}-{version}.dist-info"
     facts.mkdir()
     (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
     monkeypatch.syspath_prepend(folder)
 
 
-def test_an_sdk_that_is_too_old_is_to_be_upgraded(
+def test_the_advice_for_an_old_sdk_is_to_upgrade(
     examine: Diagnose, backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package, version = {"azureml": ("azureml-core", "1.58.0"), "azureml-v2": ("azure-ai-ml", "1.4.0")}[backend]
@@ -183,31 +183,31 @@ def test_an_sdk_that_is_too_old_is_to_be_upgraded(
 
 
 def test_a_setuptools_without_pkg_resources_is_too_new_for_azureml_core(
-    service: "AzureMLEmulator", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    emulator: "AzureMLEmulator", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pretend(tmp_path, monkeypatch, "setuptools", "81.0.0")
-    check = diagnose("azureml", config=service.config_path)[0]
+    check = diagnose("azureml", config=emulator.config_path)[0]
     assert "setuptools 81.0.0 is too new: it must be below 81" in check.found
 
 
-def test_the_versions_that_are_asked_for_are_those_of_the_extras() -> None:
+def test_the_required_versions_are_those_of_the_extras() -> None:
     from mnistlib.backends.azureml.doctor import AzureMLCore
     from mnistlib.backends.azureml_v2.doctor import AzureAiMl
     from mnistlib.backends.local.doctor import PACKAGES
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for sdk in (AzureMLCore, AzureAiMl):
-        wanted = {
+        required = {
             package.name
             + (f">={package.at_least}" if package.at_least else "")
             + (f"<{package.below}" * bool(package.below))
             for package in sdk.packages
         }
-        assert wanted == set(project["optional-dependencies"][sdk.extra])
+        assert required == set(project["optional-dependencies"][sdk.extra])
     assert {f"{package.name}>={package.at_least}" for package in PACKAGES} <= set(project["dependencies"])
 
 
-def test_without_config_json_it_says_where_to_get_it_and_where_to_put_it(examine: Diagnose, tmp_path: Path) -> None:
+def test_the_advice_for_a_missing_config_json_names_its_source_and_folder(examine: Diagnose, tmp_path: Path) -> None:
     checks = examine(config=tmp_path)
     assert failed(checks) == ["config.json"]
     assert str(tmp_path) in checks["config.json"].found
@@ -225,7 +225,7 @@ def test_without_config_json_it_says_where_to_get_it_and_where_to_put_it(examine
         ("[]", "has no subscription_id, resource_group, workspace_name"),
     ],
 )
-def test_a_config_json_that_is_none_is_to_be_downloaded_again(
+def test_the_advice_for_an_invalid_config_json_is_to_download_it(
     examine: Diagnose, tmp_path: Path, text: str, found: str
 ) -> None:
     (tmp_path / "config.json").write_text(text)
@@ -235,20 +235,20 @@ def test_a_config_json_that_is_none_is_to_be_downloaded_again(
     assert check.advice.startswith("Download config.json")
 
 
-def test_config_json_is_found_as_the_sdk_finds_it(
-    service: "AzureMLEmulator", examine: Diagnose, tmp_path: Path
+def test_config_json_is_found_in_the_same_folders_as_by_the_sdk(
+    emulator: "AzureMLEmulator", examine: Diagnose, tmp_path: Path
 ) -> None:
     below = tmp_path / "project" / "src"
     below.mkdir(parents=True)
-    (tmp_path / "config.json").write_text("{}")  # one in a folder named .azureml goes before it, however far above
+    (tmp_path / "config.json").write_text("{}")  # a config.json in any .azureml above has priority
     (tmp_path / ".azureml").mkdir()
-    (tmp_path / ".azureml" / "config.json").write_bytes(service.config_path.read_bytes())
+    (tmp_path / ".azureml" / "config.json").write_bytes(emulator.config_path.read_bytes())
     checks = examine(config=below)
     assert str(tmp_path / ".azureml" / "config.json") in checks["config.json"].found
     assert checks["workspace"].ok
 
 
-def test_without_a_credential_it_says_how_to_sign_in(
+def test_the_advice_without_a_credential_is_to_sign_in(
     examine: Diagnose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sign_out(monkeypatch)
@@ -259,7 +259,7 @@ def test_without_a_credential_it_says_how_to_sign_in(
     assert not_checked(checks) == ["workspace", "datastore", "cluster", "VM size", "quota"]
 
 
-def test_a_service_principal_that_lacks_a_variable_is_told_which(
+def test_the_advice_for_a_service_principal_names_the_missing_variable(
     examine: Diagnose, backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     variable = {"azureml": VARIABLES[2], "azureml-v2": VARIABLES[5]}[backend]
@@ -270,7 +270,9 @@ def test_a_service_principal_that_lacks_a_variable_is_told_which(
     assert f"(not set: {variable})" in check.advice
 
 
-def test_a_wrong_secret_is_told_and_not_shown(examine: Diagnose, backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_secret_is_reported_but_not_shown(
+    examine: Diagnose, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv({"azureml": VARIABLES[2], "azureml-v2": VARIABLES[5]}[backend], "planted-secret")
     check = examine()["credential"]
     assert check.ok is False
@@ -279,10 +281,10 @@ def test_a_wrong_secret_is_told_and_not_shown(examine: Diagnose, backend: str, m
     assert "planted-secret" not in str(check)
 
 
-def test_whoever_has_signed_in_with_az_passes(
-    service: "AzureMLEmulator", examine: Diagnose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_account_signed_in_with_az_passes(
+    emulator: "AzureMLEmulator", examine: Diagnose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    token = service.credential.get_token().token
+    token = emulator.credential.get_token().token
     answer = f'{{"accessToken": "{token}", "expiresOn": "2099-01-01 00:00:00.000000", "expires_on": 4070908800}}'
     az(tmp_path, monkeypatch, f"echo '{answer}'")
     checks = examine()
@@ -290,7 +292,7 @@ def test_whoever_has_signed_in_with_az_passes(
     assert "of tenant" in checks["credential"].found
 
 
-def test_an_az_in_which_nobody_has_signed_in_says_so(
+def test_az_without_a_signed_in_account_fails(
     examine: Diagnose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     az(tmp_path, monkeypatch, "echo \"ERROR: Please run 'az login' to setup account.\" >&2; exit 1")
@@ -308,35 +310,35 @@ def test_an_az_in_which_nobody_has_signed_in_says_so(
         (503, "Try again in a few minutes"),
     ],
 )
-def test_a_workspace_that_refuses_gets_the_advice_that_fits(
-    service: "AzureMLEmulator", examine: Diagnose, status: int, advice: str
+def test_the_advice_for_a_workspace_error_fits_its_status(
+    emulator: "AzureMLEmulator", examine: Diagnose, status: int, advice: str
 ) -> None:
-    service.faults.add("error", match="GET .*/workspaces/loopback$", status=status)
+    emulator.faults.add("error", match="GET .*/workspaces/loopback$", status=status)
     checks = examine()
     assert failed(checks) == ["workspace"]
     assert f"(HTTP {status})" in checks["workspace"].found
     assert advice in checks["workspace"].advice
 
 
-def test_a_workspace_that_there_is_not_is_looked_for_in_config_json(
-    service: "AzureMLEmulator", examine: Diagnose, tmp_path: Path
+def test_the_advice_for_an_unknown_workspace_names_config_json(
+    emulator: "AzureMLEmulator", examine: Diagnose, tmp_path: Path
 ) -> None:
     config = tmp_path / "config.json"
-    config.write_text(service.config_path.read_text().replace('"loopback"', '"elsewhere"'))
+    config.write_text(emulator.config_path.read_text().replace('"loopback"', '"elsewhere"'))
     check = examine(config=config)["workspace"]
     assert check.ok is False
     assert "elsewhere" in check.found
     assert str(config) in check.advice
 
 
-def test_without_a_network_it_names_the_proxy(
-    examine: Diagnose, backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service: "AzureMLEmulator"
+def test_the_advice_without_a_network_names_the_proxy(
+    examine: Diagnose, backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, emulator: "AzureMLEmulator"
 ) -> None:
-    token = service.credential.get_token().token
+    token = emulator.credential.get_token().token
     answer = f'{{"accessToken": "{token}", "expiresOn": "2099-01-01 00:00:00.000000", "expires_on": 4070908800}}'
     az(tmp_path, monkeypatch, f"echo '{answer}'")
     for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")  # where nothing listens
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # a closed port
     checks = examine()
     assert failed(checks) == ["workspace"]
     assert "HTTPS_PROXY" in checks["workspace"].advice
@@ -352,17 +354,19 @@ def test_without_a_network_it_names_the_proxy(
         (CONTAINER, 503, "Try again in a few minutes"),
     ],
 )
-def test_a_datastore_that_refuses_gets_the_advice_that_fits(
-    service: "AzureMLEmulator", examine: Diagnose, match: str, status: int, advice: str
+def test_the_advice_for_a_datastore_error_fits_its_status(
+    emulator: "AzureMLEmulator", examine: Diagnose, match: str, status: int, advice: str
 ) -> None:
-    service.faults.add("error", match=match, status=status, times=100)
+    emulator.faults.add("error", match=match, status=status, times=100)
     checks = examine()
     assert failed(checks) == ["datastore"]
     assert f"(HTTP {status})" in checks["datastore"].found
     assert advice in checks["datastore"].advice
 
 
-def test_a_setting_that_is_no_number_names_its_variable(examine: Diagnose, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_setting_that_is_not_a_number_is_reported_with_its_variable(
+    examine: Diagnose, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AML_COMPUTE_CLUSTER_MAX_NODES", "four")
     checks = examine()
     assert failed(checks) == ["settings"]
@@ -370,10 +374,10 @@ def test_a_setting_that_is_no_number_names_its_variable(examine: Diagnose, monke
     assert not_checked(checks) == ["cluster", "VM size", "quota"]
 
 
-def test_a_cluster_that_is_there_needs_neither_size_nor_quota(
-    service: "AzureMLEmulator", examine: Diagnose, monkeypatch: pytest.MonkeyPatch
+def test_an_existing_cluster_needs_neither_size_nor_quota(
+    emulator: "AzureMLEmulator", examine: Diagnose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put_cluster(service, "there", nodes=2)
+    put_cluster(emulator, "there", nodes=2)
     monkeypatch.setenv("AML_COMPUTE_CLUSTER_NAME", "there")
     monkeypatch.setenv("AML_COMPUTE_CLUSTER_SKU", "STANDARD_HUGE")
     checks = examine()
@@ -381,10 +385,10 @@ def test_a_cluster_that_is_there_needs_neither_size_nor_quota(
     assert checks["cluster"].found == "there exists: 0 to 2 nodes of STANDARD_D2_V2"
 
 
-def test_a_name_that_another_kind_of_compute_has_is_taken(
-    service: "AzureMLEmulator", examine: Diagnose, monkeypatch: pytest.MonkeyPatch
+def test_the_name_of_another_kind_of_compute_fails(
+    emulator: "AzureMLEmulator", examine: Diagnose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put_compute(service, "mine", computeType="ComputeInstance", properties={"vmSize": "STANDARD_D1_V2"})
+    put_compute(emulator, "mine", computeType="ComputeInstance", properties={"vmSize": "STANDARD_D1_V2"})
     monkeypatch.setenv("AML_COMPUTE_CLUSTER_NAME", "mine")
     checks = examine()
     assert failed(checks) == ["cluster"]
@@ -392,12 +396,12 @@ def test_a_name_that_another_kind_of_compute_has_is_taken(
     assert "AML_COMPUTE_CLUSTER_NAME" in checks["cluster"].advice
 
 
-def test_a_cluster_that_failed_is_to_be_deleted(
-    service: "AzureMLEmulator", examine: Diagnose, backend: str, monkeypatch: pytest.MonkeyPatch
+def test_the_advice_for_a_failed_cluster_is_to_delete_it(
+    emulator: "AzureMLEmulator", examine: Diagnose, backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = f"broken-{backend}"
-    service.faults.add("quota", match=name)
-    put_cluster(service, name)
+    emulator.faults.add("quota", match=name)
+    put_cluster(emulator, name)
     monkeypatch.setenv("AML_COMPUTE_CLUSTER_NAME", name)
     checks = examine()
     assert failed(checks) == ["cluster"]
@@ -405,17 +409,17 @@ def test_a_cluster_that_failed_is_to_be_deleted(
     assert f"az ml compute delete --name {name}" in checks["cluster"].advice
 
 
-@pytest.mark.parametrize(("what", "name"), [("/computes/", "cluster"), ("/vmSizes", "VM size"), ("/usages", "quota")])
-def test_a_look_that_is_forbidden_names_the_role(
-    service: "AzureMLEmulator", examine: Diagnose, what: str, name: str
+@pytest.mark.parametrize(("path", "name"), [("/computes/", "cluster"), ("/vmSizes", "VM size"), ("/usages", "quota")])
+def test_the_advice_for_a_forbidden_request_names_the_role(
+    emulator: "AzureMLEmulator", examine: Diagnose, path: str, name: str
 ) -> None:
-    service.faults.add("error", match=f"GET .*{what}", status=403)
+    emulator.faults.add("error", match=f"GET .*{path}", status=403)
     checks = examine()
     assert failed(checks) == [name]
     assert "AzureML Compute Operator" in checks[name].advice
 
 
-def test_a_size_that_the_region_lacks_is_told_with_others(examine: Diagnose, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_advice_for_an_unavailable_size_lists_others(examine: Diagnose, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AML_COMPUTE_CLUSTER_SKU", "STANDARD_HUGE")
     checks = examine()
     assert failed(checks) == ["VM size"]
@@ -423,7 +427,7 @@ def test_a_size_that_the_region_lacks_is_told_with_others(examine: Diagnose, mon
     assert "AML_COMPUTE_CLUSTER_SKU, such as STANDARD_D" in checks["VM size"].advice
 
 
-def test_a_quota_that_is_too_small_says_how_much_is_free_and_where_to_ask(
+def test_a_small_quota_is_reported_with_free_cores_and_advice(
     examine: Diagnose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AML_COMPUTE_CLUSTER_MAX_NODES", "6")
@@ -435,17 +439,17 @@ def test_a_quota_that_is_too_small_says_how_much_is_free_and_where_to_ask(
     assert "Request quota" in checks["quota"].advice
 
 
-def test_no_secret_is_in_anything_that_is_said(service: "AzureMLEmulator", examine: Diagnose) -> None:
+def test_no_check_contains_a_secret(emulator: "AzureMLEmulator", examine: Diagnose) -> None:
     import json
 
-    names = json.loads((service.folder / "names.json").read_text())
-    said = [str(examine())]
+    names = json.loads((emulator.folder / "names.json").read_text())
+    texts = [str(examine())]
     for match in (r"/workspaces/loopback$", KEY, CONTAINER, "/computes/", "/usages", "oauth2"):
-        service.faults.add("error", match=match, status=400, times=20)
-        said.append(str(examine()))
-        service.faults.clear()
+        emulator.faults.add("error", match=match, status=400, times=20)
+        texts.append(str(examine()))
+        emulator.faults.clear()
     for secret in (names["client_secret"], names["account_key"], names["signing_key"], "Bearer ", "eyJ"):
-        assert not [text for text in said if secret in text]
+        assert not [text for text in texts if secret in text]
 
 
 def test_an_unknown_backend_is_refused() -> None:
@@ -453,21 +457,21 @@ def test_an_unknown_backend_is_refused() -> None:
         diagnose("cloud9")
 
 
-def test_the_backend_is_the_one_that_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_backend_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [check.name for check in diagnose()] == ["packages", "data sets", "runs folder"]
     monkeypatch.setenv("MNISTLIB_BACKEND", "cloud9")
     with pytest.raises(BackendError, match="cloud9"):
         diagnose()
 
 
-def test_here_everything_is_ready() -> None:
+def test_this_machine_passes_every_check() -> None:
     checks = diagnose("local")
     assert [check.ok for check in checks] == [True, True, True]
     assert f"numpy {np.__version__}" in checks[0].found
     assert checks[1].found.startswith("digits can be read; mnist, fashion-mnist, kmnist would be downloaded into")
 
 
-def test_data_sets_that_are_there_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_downloaded_data_sets_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     digits = mnistlib.load_dataset("digits")
     (tmp_path / "mnist").mkdir()
     for which, split in (("train", digits.train), ("t10k", digits.test)):
@@ -477,7 +481,7 @@ def test_data_sets_that_are_there_are_told(tmp_path: Path, monkeypatch: pytest.M
     assert diagnose("local")[1].found.startswith("digits, mnist can be read; fashion-mnist, kmnist would be")
 
 
-def test_a_file_that_is_there_twice_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_duplicate_files_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mnist").mkdir()
     for name in ("train-labels-idx1-ubyte", "train-labels.gz"):
         (tmp_path / "mnist" / name).touch()
@@ -488,7 +492,7 @@ def test_a_file_that_is_there_twice_is_told(tmp_path: Path, monkeypatch: pytest.
     assert "mnistlib fetch" in check.advice
 
 
-def test_a_folder_that_is_a_file_can_hold_no_runs_and_no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_in_place_of_a_folder_fails_for_runs_and_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("MNISTLIB_DATA", str(tmp_path / "file"))
     _, data, runs = diagnose("local", runs_folder=tmp_path / "file" / "runs")
@@ -500,7 +504,7 @@ def test_a_folder_that_is_a_file_can_hold_no_runs_and_no_data(tmp_path: Path, mo
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Check]]:
-    """Examines a place of one's own, with these steps."""
+    """Runs the given checks, as those of a backend."""
 
     def examine(*steps: Step, patience: float = 60.0) -> list[Check]:
         module = ModuleType("a_place")
@@ -513,7 +517,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list
     return examine
 
 
-def test_what_follows_from_a_failure_is_not_looked_at(place: Callable[..., list[Check]]) -> None:
+def test_checks_that_need_a_failed_one_are_skipped(place: Callable[..., list[Check]]) -> None:
     def break_it() -> str:
         raise Wrong("it is broken", "Mend it.")
 
@@ -533,7 +537,7 @@ def test_what_follows_from_a_failure_is_not_looked_at(place: Callable[..., list[
     ]
 
 
-def test_a_look_that_never_ends_is_left_to_itself(place: Callable[..., list[Check]]) -> None:
+def test_a_check_that_never_returns_is_abandoned(place: Callable[..., list[Check]]) -> None:
     never = threading.Event()
     endless, after = place(
         Step(name="endless", look=lambda: str(never.wait())), Step(name="after", look=lambda: "well"), patience=0.05
@@ -544,6 +548,6 @@ def test_a_look_that_never_ends_is_left_to_itself(place: Callable[..., list[Chec
     assert after.ok
 
 
-def test_a_bug_in_a_look_is_not_taken_for_a_finding(place: Callable[..., list[Check]]) -> None:
+def test_a_bug_in_a_check_is_raised(place: Callable[..., list[Check]]) -> None:
     with pytest.raises(ZeroDivisionError):
         place(Step(name="first", look=lambda: str(1 / 0)))

@@ -1,4 +1,4 @@
-"""What is shipped is complete: jobs run in virtual environments that hold what was submitted and nothing else."""
+"""Completeness of the shipped files: jobs run in virtual environments without any other package."""
 
 from pathlib import Path
 
@@ -13,9 +13,9 @@ TRAIN = TrainJob(dataset="digits", regularization=0.5)
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # what an SDK and what it brings warn of is none of ours
+@pytest.mark.filterwarnings("ignore")  # warnings of the SDKs and their dependencies
 @pytest.mark.parametrize(("name", "module"), [("azureml", "azureml.core"), ("azureml-v2", "azure.ai.ml")])
-def test_a_job_gives_the_same_coefficients_in_an_environment_that_pip_has_built(
+def test_a_job_gives_the_same_coefficients_in_an_environment_built_by_pip(
     name: str, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip(module, reason=f"{module} is not installed: the tox environment cloud-venv has it")
@@ -23,8 +23,8 @@ def test_a_job_gives_the_same_coefficients_in_an_environment_that_pip_has_built(
 
     monkeypatch.setenv("HOME", str(tmp_path))
     here = LocalBackend(tmp_path / "runs").run(TRAIN)
-    with AzureMLEmulator(tmp_path / "azureml", environments="venv") as service:
-        there = get_backend(name, config=service.config_path, runs_folder=tmp_path / "runs").run(TRAIN)
-        assert strangers(service) == []
+    with AzureMLEmulator(tmp_path / "azureml", environments="venv") as emulator:
+        there = get_backend(name, config=emulator.config_path, runs_folder=tmp_path / "runs").run(TRAIN)
+        assert strangers(emulator) == []
     first, second = (mnistlib.load_model(result.model_path).classifier.coef_ for result in (here, there))
     assert first.tobytes() == second.tobytes()

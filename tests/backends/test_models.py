@@ -1,4 +1,4 @@
-"""Registering from a local run."""
+"""Registration of models from local runs."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +30,7 @@ def test_any_backend_on_the_same_runs_folder_sees_the_model(backend: LocalBacken
     assert LocalBackend(tmp_path / "runs").models.get("sklearn_mnist") == version
 
 
-def test_the_models_do_not_show_among_the_runs(backend: LocalBackend) -> None:
+def test_models_are_not_listed_as_runs(backend: LocalBackend) -> None:
     run = backend.submit(JOB)
     run.wait()
     run.register_model("sklearn_mnist")
@@ -45,14 +45,14 @@ def test_a_model_outlives_its_run(backend: LocalBackend, tmp_path: Path) -> None
     assert backend.models.get("sklearn_mnist").load().description is not None
 
 
-def test_of_a_sweep_the_best_model_is_registered(backend: LocalBackend) -> None:
+def test_registering_a_sweep_registers_its_best_model(backend: LocalBackend) -> None:
     run = backend.submit(SweepJob(base=replace(JOB, solver="lbfgs"), regularization=[0.5, 500.0]))
     run.wait()
     assert run.best is not None
     assert run.register_model("best").sha256 == run.best.register_model("child").sha256
 
 
-def test_of_a_script_the_output_that_is_named_is_registered(backend: LocalBackend, tmp_path: Path) -> None:
+def test_registering_a_script_registers_the_given_output(backend: LocalBackend, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(SCRIPT)
     run = backend.submit(ScriptJob(script="train.py", source_directory=str(tmp_path)))
     run.wait()
@@ -64,7 +64,7 @@ def test_of_a_script_the_output_that_is_named_is_registered(backend: LocalBacken
     assert version.download(tmp_path / "copy").name == "iris.joblib"
 
 
-def test_a_run_that_has_not_completed_has_nothing_to_register(backend: LocalBackend) -> None:
+def test_a_run_that_has_not_completed_is_not_registered(backend: LocalBackend) -> None:
     failed = backend.submit(TrainJob(dataset="nowhere"))
     failed.wait()
     with pytest.raises(RunStateError, match="is failed: only a run that has completed"):

@@ -1,4 +1,4 @@
-"""Backends as the rest of the package knows them."""
+"""Descriptions of backends."""
 
 import inspect
 import logging
@@ -35,7 +35,7 @@ each_own = pytest.mark.parametrize("name", ["local", "azureml", "azureml-v2"])
 
 @pytest.fixture
 def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
-    """Makes a distribution with an entry point for a backend, and puts it on the path."""
+    """Makes a distribution with an entry point for a backend, and adds it to sys.path."""
 
     def make(module: str, target: str = "toy_backend:SPEC") -> None:
         (tmp_path / "toy_backend.py").write_text(module)
@@ -51,16 +51,16 @@ def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ca
     specs.cache_clear()
 
 
-def test_the_backends_of_this_package_are_found_the_local_one_first() -> None:
+def test_the_backends_of_this_package_are_found_with_local_first() -> None:
     assert list(specs())[:3] == ["local", "azureml", "azureml-v2"]
 
 
-def test_an_unknown_backend_is_refused_with_those_that_there_are() -> None:
+def test_the_error_of_an_unknown_backend_lists_the_known_ones() -> None:
     with pytest.raises(BackendError, match="unknown backend 'nosuch': expected one of local, azureml"):
         spec_of("nosuch")
 
 
-def test_the_backend_is_the_one_named_then_that_of_the_environment_then_local(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_backend_is_the_given_one_else_that_of_the_environment_else_local(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MNISTLIB_BACKEND", raising=False)
     assert chosen_name() == "local"
     monkeypatch.setenv("MNISTLIB_BACKEND", "azureml")
@@ -87,7 +87,7 @@ def test_the_doctor_of_a_backend_takes_the_options_of_its_connection(name: str) 
     assert {field.name for field, _ in options_in(spec_of(name).connection)} <= set(parameters)
 
 
-def test_a_spec_needs_no_more_than_a_name_and_a_class() -> None:
+def test_a_spec_needs_only_a_name_and_a_class() -> None:
     spec = BackendSpec(name="plain", backend="nowhere:Backend")
     assert (spec.node, spec.connection, spec.submission, spec.deployment) == (None, Connection, Options, Options)
 
@@ -111,7 +111,7 @@ def test_the_options_of_its_connection_are_checked(distribution: Callable[[str],
     ("module", "reason"),
     [("import nosuchmodule", "can't be loaded: ModuleNotFoundError"), ("SPEC = 3", "is not a BackendSpec, but 3")],
 )
-def test_a_backend_that_cannot_be_loaded_is_told_of_and_stops_no_other(
+def test_a_backend_that_cannot_be_loaded_is_logged_and_the_others_work(
     distribution: Callable[[str], None], caplog: pytest.LogCaptureFixture, module: str, reason: str
 ) -> None:
     distribution(module)
@@ -120,7 +120,7 @@ def test_a_backend_that_cannot_be_loaded_is_told_of_and_stops_no_other(
     assert f"the backend toy (toy_backend:SPEC) {reason}" in caplog.text
 
 
-def test_another_distribution_does_not_take_the_place_of_a_backend_of_this_package(
+def test_another_distribution_does_not_replace_a_backend_of_this_package(
     distribution: Callable[[str], None],
 ) -> None:
     distribution(TOY.replace('"toy"', '"local"'))

@@ -1,4 +1,4 @@
-"""An emulator's folder that version 0.1 has written, with runs, models, data and a service of each SDK."""
+"""An emulator's folder written by version 0.1, with runs, models, data and a service of each SDK."""
 
 import json
 import tarfile
@@ -27,34 +27,34 @@ NAMES = ("azureml", "azureml-v2")
 RUNS: dict[str, dict[str, str]] = json.loads((WRITTEN / "cloud.json").read_text())
 STATUSES = {"trained": "completed", "swept": "completed", "failed": "failed"}
 
-# What an SDK and what it brings warn of is none of ours.
+# Warnings of the SDKs and their dependencies are ignored.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of an emulator, which all tests of this module share."""
+    """The emulator's folder, shared by all tests of this module."""
     target = tmp_path_factory.mktemp("written")
     with tarfile.open(WRITTEN / "emulator.tar.xz") as archive:
-        archive.extractall(target)  # of our own making
+        archive.extractall(target)  # the archive is our own
     return target / "emulator"
 
 
 @pytest.fixture(scope="module")
-def service(folder: Path) -> Iterator["AzureMLEmulator"]:
+def emulator(folder: Path) -> Iterator["AzureMLEmulator"]:
     from mnistlib.testing.azureml import AzureMLEmulator
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(folder.parent))
-        with AzureMLEmulator(folder) as service:
-            yield service
-            # azureml-dataset-runtime, where it is installed, reports its use there.
-            assert set(service.refused) <= {"dc.services.visualstudio.com"}
+        with AzureMLEmulator(folder) as emulator:
+            yield emulator
+            # azureml-dataset-runtime, if installed, sends telemetry to this host.
+            assert set(emulator.refused) <= {"dc.services.visualstudio.com"}
 
 
 @pytest.fixture(scope="module", params=NAMES)
 def reader(request: pytest.FixtureRequest) -> str:
-    """The name of the backend that reads; of a module, so that without its SDK no emulator is started."""
+    """Name of the reading backend; module scope, so that without its SDK no emulator is started."""
     name: str = request.param
     require_sdk(name)
     return name
@@ -62,14 +62,14 @@ def reader(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(params=NAMES)
 def writer(request: pytest.FixtureRequest) -> str:
-    """The name of the backend that wrote."""
+    """Name of the writing backend."""
     name: str = request.param
     return name
 
 
 @pytest.fixture
-def backend(reader: str, service: "AzureMLEmulator", tmp_path: Path) -> Any:
-    return get_backend(reader, config=service.config_path, runs_folder=tmp_path / "runs")
+def backend(reader: str, emulator: "AzureMLEmulator", tmp_path: Path) -> Any:
+    return get_backend(reader, config=emulator.config_path, runs_folder=tmp_path / "runs")
 
 
 def accuracy_of(model: Any) -> float:
@@ -77,7 +77,7 @@ def accuracy_of(model: Any) -> float:
     return float(np.mean(model.predict(test.images) == test.labels))
 
 
-def test_every_run_is_listed_with_its_end(backend: Any) -> None:
+def test_every_run_is_listed_with_its_status(backend: Any) -> None:
     listed = {record.run_id: str(record.status) for record in backend.records()}
     for runs in RUNS.values():
         assert {kind: listed[runs[kind]] for kind in STATUSES} == STATUSES
@@ -91,7 +91,7 @@ def test_a_run_has_its_tags_metrics_and_log(backend: Any, writer: str) -> None:
     assert "fitting 300 images" in run.logs()
 
 
-def test_a_model_of_a_run_is_as_good_as_its_record_says(backend: Any, writer: str) -> None:
+def test_the_model_of_a_run_has_the_recorded_accuracy(backend: Any, writer: str) -> None:
     result = backend.attach(RUNS[writer]["trained"]).result(LIMIT)
     assert accuracy_of(load_model(result.model_path)) == pytest.approx(result.metrics["accuracy"], abs=1 / 300)
 
@@ -149,7 +149,7 @@ def test_a_deployed_service_answers(backend: Any, reader: str) -> None:
     assert service.predict(images).tolist() == backend.models.get("digits", 1).load().predict(images).tolist()
 
 
-def test_a_resumed_sweep_takes_over_all_completed_runs(backend: Any, reader: str) -> None:
+def test_a_resumed_sweep_reuses_all_completed_trials(backend: Any, reader: str) -> None:
     known = [child.id for child in backend.attach(RUNS[reader]["swept"]).children()]
     again = backend.submit(SWEEP, experiment="digits", resume=True)
     assert again.result(LIMIT).metrics["best_regularization"] == 1.0
@@ -159,19 +159,19 @@ def test_a_resumed_sweep_takes_over_all_completed_runs(backend: Any, reader: str
     assert len(again.children()) == len(known)
 
 
-def test_a_new_run_has_a_place_beside_the_stored_ones(backend: Any) -> None:
+def test_a_new_run_is_listed_with_the_stored_ones(backend: Any) -> None:
     result = backend.run(TRAIN)
     assert result.metrics["accuracy"] > 0.9
     assert {result.run_id, *(runs["trained"] for runs in RUNS.values())} <= {run.id for run in backend.runs()}
 
 
 @pytest.mark.parametrize("reader", ["azureml-v2"], indirect=True)
-def test_a_job_reads_a_data_asset(reader: str, service: "AzureMLEmulator", tmp_path: Path) -> None:
+def test_a_job_reads_a_data_asset(reader: str, emulator: "AzureMLEmulator", tmp_path: Path) -> None:
     from azure.ai.ml import Input
 
     from tests.testing.azureml.v2 import command_of, connect, ended, log_of, project_of
 
-    client = connect(service)
+    client = connect(emulator)
     stored = client.jobs.get(RUNS[reader]["trained"])
     job = command_of(
         project_of(tmp_path / "project", "import sys\nprint(open(sys.argv[1] + '/one.txt').read())"),
@@ -186,13 +186,13 @@ def test_a_job_reads_a_data_asset(reader: str, service: "AzureMLEmulator", tmp_p
 
 
 @pytest.mark.parametrize("reader", ["azureml-v2"], indirect=True)
-def test_a_node_takes_the_older_name_of_an_option(
-    reader: str, service: "AzureMLEmulator", backend: Any, tmp_path: Path
+def test_a_node_accepts_the_old_name_of_an_option(
+    reader: str, emulator: "AzureMLEmulator", backend: Any, tmp_path: Path
 ) -> None:
     from mnistlib.backends.cloud.staging import stage
     from tests.testing.azureml.v2 import command_of, connect, ended
 
-    client = connect(service)
+    client = connect(emulator)
     stored = client.jobs.get(RUNS[reader]["trained"])
     (tmp_path / "staged").mkdir()
     stage(SWEEP).write(tmp_path / "staged")
@@ -211,13 +211,13 @@ def test_a_node_takes_the_older_name_of_an_option(
 
 
 @pytest.mark.parametrize("reader", ["azureml"], indirect=True)
-def test_a_data_set_of_the_first_sdk_is_downloaded(reader: str, service: "AzureMLEmulator", tmp_path: Path) -> None:
+def test_a_data_set_of_the_first_sdk_is_downloaded(reader: str, emulator: "AzureMLEmulator", tmp_path: Path) -> None:
     assert reader == "azureml"
     reason = "azureml-dataset-runtime is not installed: the tox environment cloud-dataset has it"
     pytest.importorskip("azureml.dataprep", reason=reason)
     from azureml.core import Dataset, Workspace
 
-    dataset = Dataset.get_by_name(Workspace.from_config(str(service.config_path)), "words-v1")
+    dataset = Dataset.get_by_name(Workspace.from_config(str(emulator.config_path)), "words-v1")
     assert (dataset.version, dataset.tags) == (1, TAGS)
     (file,) = dataset.download(str(tmp_path))
     assert Path(file).read_text() == "one\n"

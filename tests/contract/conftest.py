@@ -1,4 +1,4 @@
-"""The backends under test of the contract."""
+"""The backends that are held to the contract."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -24,8 +24,8 @@ def _local(folder: Path, _session: Path, finished: Job | None = None) -> Iterato
 
 @contextmanager
 def _azureml(name: str, folder: Path, session: Path, finished: Job | None = None) -> Iterator[Subject]:
-    with workspace(folder, session, backend=name, finished=finished) as service:
-        config, runs = str(service.config_path), str(folder / "runs")
+    with workspace(folder, session, backend=name, finished=finished) as emulator:
+        config, runs = str(emulator.config_path), str(folder / "runs")
         yield Subject(
             get_backend(name, config=config, runs_folder=runs),
             f"mnistlib.get_backend({name!r}, config={config!r}, runs_folder={runs!r})",
@@ -38,7 +38,7 @@ SUBJECTS: dict[str, Callable[[Path, Path, Job | None], AbstractContextManager[Su
     "local": _local,
 }
 
-#: Warnings of an SDK and its dependencies are ignored.
+#: Warnings of the SDKs and their dependencies are ignored.
 MARKS = dict.fromkeys(("azureml", "azureml-v2"), pytest.mark.filterwarnings("ignore"))
 
 

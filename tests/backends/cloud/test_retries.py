@@ -7,7 +7,7 @@ from mnistlib.backends.cloud.retries import RetryPolicy, persist
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """What is slept, in place of sleeping."""
+    """Seconds of each sleep, recorded instead of sleeping."""
     slept: list[float] = []
     monkeypatch.setattr("time.sleep", slept.append)
     return slept
@@ -24,12 +24,12 @@ def failing(times: int, error: Exception) -> Callable[[], str]:
     return call
 
 
-def test_what_works_is_called_once(pauses: list[float]) -> None:
+def test_a_successful_call_is_made_once(pauses: list[float]) -> None:
     assert persist(failing(0, OSError()), pause_after=lambda _: 0, policy=RetryPolicy(), action="it") == "done"
     assert pauses == []
 
 
-def test_what_fails_for_a_moment_is_called_again_after_pauses_that_grow(pauses: list[float]) -> None:
+def test_temporary_errors_are_retried_after_growing_pauses(pauses: list[float]) -> None:
     policy = RetryPolicy(tries=5, first_pause=1, longest_pause=3)
     assert persist(failing(4, OSError()), pause_after=lambda _: 0, policy=policy, action="it") == "done"
     for pause, longest in zip(pauses, (1, 2, 3, 3), strict=True):
@@ -42,18 +42,18 @@ def test_the_last_error_is_raised_after_the_last_try(pauses: list[float]) -> Non
     assert len(pauses) == 2
 
 
-def test_an_error_that_will_not_go_away_is_raised_at_once(pauses: list[float]) -> None:
+def test_a_permanent_error_is_raised_at_once(pauses: list[float]) -> None:
     with pytest.raises(ValueError, match="wrong"):
         persist(failing(1, ValueError("wrong")), pause_after=lambda _: None, policy=RetryPolicy(), action="it")
     assert pauses == []
 
 
-def test_a_service_that_asks_for_a_wait_gets_it(pauses: list[float]) -> None:
+def test_a_retry_waits_as_long_as_the_cluster_asks(pauses: list[float]) -> None:
     persist(failing(1, OSError()), pause_after=lambda _: 17, policy=RetryPolicy(), action="it")
     assert pauses == [17]
 
 
-def test_nothing_is_tried_again_when_patience_is_over() -> None:
+def test_there_are_no_retries_when_patience_is_over() -> None:
     tries: list[None] = []
 
     def fail() -> None:

@@ -1,4 +1,4 @@
-"""What a sweep is said to be, of all that a service may say of it and of its runs."""
+"""Status of a sweep, for every combination of its own status, its report and its trials."""
 
 import json
 from collections.abc import Sequence
@@ -18,17 +18,17 @@ def remote(status: RunStatus, **properties: str) -> RemoteRun:
     return RemoteRun(run_id="r", experiment="e", status=status, created="", properties=properties)
 
 
-def sweep(status: RunStatus, **told: str | None) -> RemoteRun:
-    properties = {CHILDREN: json.dumps(["a", "b"])} | ({ENDED: json.dumps(told)} if told else {})
+def sweep(status: RunStatus, **report: str | None) -> RemoteRun:
+    properties = {CHILDREN: json.dumps(["a", "b"])} | ({ENDED: json.dumps(report)} if report else {})
     return remote(status, **properties)
 
 
 @pytest.mark.parametrize(
-    ("said", "runs", "status"),
+    ("found", "runs", "status"),
     [
         (sweep(RUNNING), [COMPLETED, RUNNING], RUNNING),
-        (sweep(RUNNING), [COMPLETED], RUNNING),  # the other one is not there yet
-        (sweep(COMPLETED, error=None), [COMPLETED, RUNNING], RUNNING),  # it closes the sweep before it ends
+        (sweep(RUNNING), [COMPLETED], RUNNING),  # the other trial does not exist yet
+        (sweep(COMPLETED, error=None), [COMPLETED, RUNNING], RUNNING),  # the last trial closes the sweep before it ends
         (sweep(COMPLETED), [COMPLETED, RUNNING], RUNNING),
         (sweep(RUNNING, error=None), [COMPLETED, COMPLETED], COMPLETED),
         (sweep(COMPLETED, error=None), [COMPLETED, FAILED], COMPLETED),
@@ -36,16 +36,18 @@ def sweep(status: RunStatus, **told: str | None) -> RemoteRun:
         (sweep(FAILED), [FAILED, FAILED], FAILED),
         (sweep(CANCELLED), [CANCELLED, RUNNING], RUNNING),
         (sweep(CANCELLED), [CANCELLED, CANCELLED], CANCELLED),
-        (sweep(RUNNING), [COMPLETED, CANCELLED], CANCELLED),  # a person has cancelled the last of them
+        (sweep(RUNNING), [COMPLETED, CANCELLED], CANCELLED),  # the user has cancelled the last trial
         (sweep(RUNNING), [COMPLETED, FAILED], FAILED),
         (sweep(COMPLETED), [COMPLETED, COMPLETED], FAILED),
     ],
 )
-def test_a_sweep_is_what_its_runs_say(said: RemoteRun, runs: Sequence[RunStatus], status: RunStatus) -> None:
-    assert with_status_of_trials(said, [remote(run) for run in runs]).status is status
+def test_the_status_of_a_sweep_follows_from_its_trials(
+    found: RemoteRun, runs: Sequence[RunStatus], status: RunStatus
+) -> None:
+    assert with_status_of_trials(found, [remote(run) for run in runs]).status is status
 
 
-def test_a_sweep_that_nobody_closed_says_how_to_go_on() -> None:
+def test_the_error_of_a_sweep_without_a_closing_run_names_resume() -> None:
     lost = with_status_of_trials(sweep(RUNNING), [remote(COMPLETED), remote(FAILED)])
     assert lost.error is not None
     assert "--resume" in lost.error

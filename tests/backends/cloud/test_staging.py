@@ -56,7 +56,7 @@ def test_a_fresh_interpreter_runs_the_package_as_it_is_shipped(tmp_path: Path) -
     assert done.stdout.split() == [str(tmp_path / PACKAGE / "mnistlib/__init__.py"), mnistlib.__version__, "digits"]
 
 
-def test_nothing_else_is_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_other_file_is_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "secret.txt").write_text("geheim")
     monkeypatch.chdir(tmp_path)
     assert {name.partition("/")[0] for name in packed()} == {"mnistlib", f"mnistlib-{mnistlib.__version__}.dist-info"}
@@ -74,7 +74,7 @@ def test_an_unchanged_job_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("job", [TRAIN, SweepJob(base=TRAIN, regularization=[1.0])])
-def test_a_folder_of_this_machine_is_not_told(job: TrainJob | SweepJob, tmp_path: Path) -> None:
+def test_a_data_folder_of_this_machine_is_not_shipped(job: TrainJob | SweepJob, tmp_path: Path) -> None:
     base = TrainJob(dataset="mnist", data_folder=str(tmp_path))
     job = base if isinstance(job, TrainJob) else SweepJob(base=base, regularization=[1.0])
     assert str(tmp_path).encode() not in bytes(stage(job).files["job.json"])
@@ -103,7 +103,9 @@ def test_values_of_environment_variables_are_not_shipped(tmp_path: Path) -> None
         ({}, ["big.csv", "keep.txt"]),
     ],
 )
-def test_what_the_ignore_file_names_stays_at_home(tmp_path: Path, files: dict[str, str], shipped: list[str]) -> None:
+def test_files_matched_by_the_ignore_file_are_not_shipped(
+    tmp_path: Path, files: dict[str, str], shipped: list[str]
+) -> None:
     for name, text in ({"big.csv": "1", "keep.txt": "2"} | files).items():
         (tmp_path / name).write_text(text)
     assert [name for name in source_of(a_script(tmp_path)) if not name.startswith((".", "train"))] == shipped
@@ -118,12 +120,12 @@ def test_too_many_files_are_refused_before_anything_is_sent(tmp_path: Path) -> N
 def test_too_many_bytes_are_refused_and_the_biggest_files_named(tmp_path: Path) -> None:
     job = a_script(tmp_path)
     with (tmp_path / "huge.bin").open("wb") as file:
-        os.truncate(file.fileno(), 301 * 1024 * 1024)  # a hole: it takes no room on the disk
+        os.truncate(file.fileno(), 301 * 1024 * 1024)  # a sparse file: it needs no disk space
     with pytest.raises(JobError, match=r"The biggest: huge\.bin \(315\.6 MB\)"):
         stage(job, rules=SHIPPING)
 
 
-def test_a_source_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_source_folder_is_refused(tmp_path: Path) -> None:
     job = a_script(tmp_path)
     (tmp_path / "train.py").unlink()
     tmp_path.rmdir()
@@ -140,10 +142,10 @@ def test_the_runs_folder_of_a_backend_is_not_shipped(
     (runs / "notes.txt").write_text("")
     if not named:
         monkeypatch.setenv("MNISTLIB_RUNS", str(runs))
-    # A plan asks nobody: it takes no more of a service.
-    specification = EnvironmentSpecification("digits", "", "one that there is")
-    service: Any = SimpleNamespace(
+    # A plan makes no request: it needs only these attributes of a client.
+    specification = EnvironmentSpecification("digits", "", "an existing one")
+    client: Any = SimpleNamespace(
         name="cluster", cluster_text="a cluster", specification=specification, shipping=SHIPPING
     )
-    plan = CloudBackend(service, runs_folder=runs if named else None).plan(a_script(tmp_path))
+    plan = CloudBackend(client, runs_folder=runs if named else None).plan(a_script(tmp_path))
     assert [name for name in plan.shipped if name.startswith("source/")] == ["source/train.py"]

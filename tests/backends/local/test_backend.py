@@ -47,7 +47,7 @@ def test_a_run_folder_holds_job_metrics_log_model_and_description(tmp_path: Path
     assert json.loads((result.path / "metrics.json").read_bytes()) == dict(result.metrics)
 
 
-def test_the_result_says_what_became_of_the_run(tmp_path: Path) -> None:
+def test_the_result_has_the_status_metrics_and_model_of_the_run(tmp_path: Path) -> None:
     result = LocalBackend(tmp_path).run(JOB)
     assert (result.status, result.experiment, result.converged) == ("completed", "default", True)
     assert result.metrics["accuracy"] > 0.9
@@ -74,21 +74,21 @@ def test_a_job_that_fails_raises_one_class_with_the_original_as_cause(tmp_path: 
     assert isinstance(caught.value.__cause__, DatasetNotFoundError)
 
 
-def test_an_error_that_nobody_foresaw_is_named_by_its_class(tmp_path: Path) -> None:
-    # A file that can be opened and not read: an error of the system, not of the data.
+def test_an_unexpected_error_is_reported_with_its_class(tmp_path: Path) -> None:
+    # A file that can be opened but not read: an error of the system, not of the data.
     for name in ("train-images.gz", "train-labels.gz", "test-images.gz", "test-labels.gz"):
         (tmp_path / name).symlink_to("/proc/self/mem")
     with pytest.raises(JobFailedError, match=r"failed: OSError: .*Input/output error"):
         LocalBackend(tmp_path / "runs").run(TrainJob(dataset=str(tmp_path)))
 
 
-def test_runs_go_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_runs_folder_is_read_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MNISTLIB_RUNS", str(tmp_path / "here"))
     assert LocalBackend().run(JOB).path.is_relative_to(tmp_path / "here")
 
 
 @pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "a b", "x" * 256])
-def test_an_experiments_name_that_is_no_plain_name_is_refused(tmp_path: Path, name: str) -> None:
+def test_an_invalid_experiment_name_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(JobError, match="experiment's name"):
         LocalBackend(tmp_path).run(JOB, experiment=name)
 
@@ -99,7 +99,7 @@ def test_a_run_folder_can_be_moved_and_still_loads(tmp_path: Path) -> None:
     assert mnistlib.load_model(tmp_path / "elsewhere" / "outputs").description is not None
 
 
-def test_a_backend_is_got_by_name(tmp_path: Path) -> None:
+def test_a_backend_is_made_by_name(tmp_path: Path) -> None:
     assert isinstance(get_backend("local", runs_folder=tmp_path), LocalBackend)
     assert isinstance(get_backend(), LocalBackend)
 
@@ -115,7 +115,7 @@ def test_the_working_folder_is_left_alone(tmp_path: Path, monkeypatch: pytest.Mo
     assert list(tmp_path.iterdir()) == []
 
 
-def test_workers_side_by_side_do_not_mistake_each_others_warnings(tmp_path: Path) -> None:
+def test_parallel_workers_do_not_mix_up_their_warnings(tmp_path: Path) -> None:
     backend = LocalBackend(tmp_path, max_workers=2)
     hasty = TrainJob(dataset="digits", solver="lbfgs", max_iter=2)
     patient = TrainJob(dataset="digits", solver="lbfgs", tol=1e-1, regularization=10.0)
@@ -124,7 +124,7 @@ def test_workers_side_by_side_do_not_mistake_each_others_warnings(tmp_path: Path
         assert run.result(60).converged is (job is patient)
 
 
-def test_a_child_cancelled_in_the_queue_is_not_trained(tmp_path: Path) -> None:
+def test_a_trial_cancelled_in_the_queue_is_not_trained(tmp_path: Path) -> None:
     backend = LocalBackend(tmp_path / "runs")
     (tmp_path / "wait.py").write_text(
         "import pathlib, time\nwhile not pathlib.Path('outputs/go').exists():\n    time.sleep(0.01)"
@@ -139,7 +139,7 @@ def test_a_child_cancelled_in_the_queue_is_not_trained(tmp_path: Path) -> None:
     assert sweep.best.id == sweep.children()[1].id
 
 
-def test_a_sweep_is_deleted_with_its_children_and_not_one_of_them_alone(tmp_path: Path) -> None:
+def test_trials_are_deleted_only_with_their_sweep(tmp_path: Path) -> None:
     backend = LocalBackend(tmp_path)
     sweep = backend.submit(SweepJob(base=JOB, regularization=[0.5, 5.0]))
     sweep.wait(60)
@@ -150,7 +150,7 @@ def test_a_sweep_is_deleted_with_its_children_and_not_one_of_them_alone(tmp_path
     assert backend.runs() == []
 
 
-def test_children_that_a_later_sweep_took_over_outlive_the_first(tmp_path: Path) -> None:
+def test_trials_reused_by_a_later_sweep_outlive_the_first_sweep(tmp_path: Path) -> None:
     backend = LocalBackend(tmp_path)
     first = backend.submit(SweepJob(base=JOB, regularization=[0.5]))
     first.wait(60)
@@ -160,13 +160,13 @@ def test_children_that_a_later_sweep_took_over_outlive_the_first(tmp_path: Path)
     assert [child.status for child in later.children()] == ["completed", "completed"]
 
 
-def test_form_feeds_do_not_make_lines_of_a_log(tmp_path: Path) -> None:
+def test_form_feeds_do_not_split_lines_of_a_log(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(r"print('one\x0ctwo\u2028three\nfour')")
     run = LocalBackend(tmp_path / "runs").submit(ScriptJob(script="train.py", source_directory=str(tmp_path)))
     assert list(run.follow_logs())[1:] == ["one\x0ctwo\u2028three", "four"]
 
 
-def test_a_script_that_submits_and_ends_is_waited_for(tmp_path: Path) -> None:
+def test_submitted_jobs_complete_before_their_script_exits(tmp_path: Path) -> None:
     code = (
         "import sys, mnistlib\nprint(mnistlib.LocalBackend(sys.argv[1]).submit(mnistlib.TrainJob(dataset='digits')).id)"
     )
@@ -174,7 +174,7 @@ def test_a_script_that_submits_and_ends_is_waited_for(tmp_path: Path) -> None:
     assert LocalBackend(tmp_path).attach(done.stdout.strip()).status == "completed"
 
 
-def test_backends_that_are_dropped_leave_no_threads(tmp_path: Path) -> None:
+def test_deleted_backends_leave_no_threads(tmp_path: Path) -> None:
     before = threading.active_count()
     for number in range(5):
         LocalBackend(tmp_path / str(number)).run(JOB)
@@ -186,7 +186,7 @@ def test_backends_that_are_dropped_leave_no_threads(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("solver", ["auto", "lbfgs"])
-def test_a_child_that_fails_fails_alone(tmp_path: Path, solver: str) -> None:
+def test_a_failed_trial_does_not_fail_the_sweep(tmp_path: Path, solver: str) -> None:
     backend = LocalBackend(tmp_path / "runs")
     (tmp_path / "wait.py").write_text("import time\nwhile True:\n    time.sleep(0.01)")
     first = backend.submit(ScriptJob(script="wait.py", source_directory=str(tmp_path)))

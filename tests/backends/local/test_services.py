@@ -1,4 +1,4 @@
-"""Services on this machine: processes that outlive whoever deployed them, and are found by anybody."""
+"""Services on this machine: processes that outlive the deploying process, and are found by any process."""
 
 import os
 import signal
@@ -37,7 +37,7 @@ except mnistlib.DeploymentError as error:
 
 
 def processes_of(folder: Path) -> list[int]:
-    """Return the processes of a folder of runs that serve, whoever started them."""
+    """Return the ids of all serving processes of a runs folder."""
     found = []
     for place in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -49,7 +49,7 @@ def processes_of(folder: Path) -> list[int]:
 
 @pytest.fixture
 def backend(runs_folder: Path, tmp_path: Path) -> Iterator[LocalBackend]:
-    """A backend with the models that all tests share, and services of its own; none is left running."""
+    """A backend with the models that all tests share, and its own services, which are killed at the end."""
     need_the_extra()
     runs = tmp_path / "runs"
     runs.mkdir()
@@ -66,14 +66,14 @@ def model(backend: LocalBackend) -> ModelVersion:
 
 
 def deploy_elsewhere(runs: Path, name: str, version: int = 2, *words: str) -> "subprocess.Popen[str]":
-    """Deploy in a process of its own."""
+    """Deploy in another process."""
     command = [sys.executable, "-c", DEPLOY, str(runs), name, str(version), *words]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment())
 
 
-def said_by(process: "subprocess.Popen[str]") -> tuple[int, str]:
-    said, _ = process.communicate(timeout=120)
-    return process.returncode, said.strip()
+def result_of(process: "subprocess.Popen[str]") -> tuple[int, str]:
+    output, _ = process.communicate(timeout=120)
+    return process.returncode, output.strip()
 
 
 def model_that_answers(uri: str) -> str:
@@ -88,12 +88,12 @@ def runs_of(backend: LocalBackend) -> Path:
     return backend.runs_folder
 
 
-def left(backend: LocalBackend) -> list[str]:
-    """Folders of services that are none yet, or no longer."""
+def unfinished(backend: LocalBackend) -> list[str]:
+    """Return the temporary folders of services that start or end."""
     return [path.name for path in (runs_of(backend) / ".services").iterdir() if path.is_dir() and path.name[0] == "."]
 
 
-def test_a_deployed_model_answers_as_it_does_here(backend: LocalBackend, model: ModelVersion, digits: Dataset) -> None:
+def test_a_deployed_model_predicts_the_same_labels(backend: LocalBackend, model: ModelVersion, digits: Dataset) -> None:
     service = model.deploy("digits")
     assert service.predict(digits.test.images).tolist() == model.load().predict(digits.test.images).tolist()
     assert service.predict(digits.test.images[:0]).tolist() == []
@@ -105,18 +105,20 @@ def test_a_deployed_model_answers_as_it_does_here(backend: LocalBackend, model: 
     service.delete()
     assert backend.services.list() == []
     assert processes_of(runs_of(backend)) == []
-    assert left(backend) == []
+    assert unfinished(backend) == []
 
 
-def test_a_service_that_is_gone_says_so(backend: LocalBackend, model: ModelVersion, digits: Dataset) -> None:
+def test_a_deleted_service_raises_service_not_found(
+    backend: LocalBackend, model: ModelVersion, digits: Dataset
+) -> None:
     service = model.deploy("digits")
     uri = service.scoring_uri
     backend.services.get("digits").delete()
-    asked: list[Callable[[], Any]] = [lambda: service.status, lambda: service.model, service.logs, service.delete]
-    asked.append(partial(service.predict, digits.test.images))
-    for ask in asked:
+    calls: list[Callable[[], Any]] = [lambda: service.status, lambda: service.model, service.logs, service.delete]
+    calls.append(partial(service.predict, digits.test.images))
+    for call in calls:
         with pytest.raises(ServiceNotFoundError, match="'digits'"):
-            ask()
+            call()
     with pytest.raises(ServiceNotFoundError, match="nothing has been deployed yet"):
         backend.services.get("digits")
     with pytest.raises(requests.ConnectionError):
@@ -124,7 +126,7 @@ def test_a_service_that_is_gone_says_so(backend: LocalBackend, model: ModelVersi
 
 
 def test_a_service_outlives_the_process_that_deployed_it(backend: LocalBackend, digits: Dataset) -> None:
-    status, uri = said_by(deploy_elsewhere(runs_of(backend), "digits"))
+    status, uri = result_of(deploy_elsewhere(runs_of(backend), "digits"))
     assert status == 0
     service = backend.services.get("digits")
     assert service.scoring_uri == uri
@@ -133,7 +135,7 @@ def test_a_service_outlives_the_process_that_deployed_it(backend: LocalBackend, 
     assert processes_of(runs_of(backend)) == []
 
 
-def test_a_name_that_is_taken_is_refused_and_the_service_goes_on(backend: LocalBackend, model: ModelVersion) -> None:
+def test_a_taken_name_is_refused_and_the_service_keeps_running(backend: LocalBackend, model: ModelVersion) -> None:
     service = backend.models.get("digits", 1).deploy("digits")
     process = process_of(backend, "digits")
     with pytest.raises(DeploymentError, match=r"already, with digits:1.*--replace"):
@@ -141,17 +143,19 @@ def test_a_name_that_is_taken_is_refused_and_the_service_goes_on(backend: LocalB
     assert (process_of(backend, "digits"), service.status) == (process, ServiceStatus.RUNNING)
 
 
-def test_a_service_that_is_replaced_keeps_its_name_only(backend: LocalBackend, model: ModelVersion) -> None:
+def test_a_replaced_service_keeps_only_its_name(backend: LocalBackend, model: ModelVersion) -> None:
     service = backend.models.get("digits", 1).deploy("digits")
     before = service.scoring_uri
     assert model_that_answers(before) == "digits:1"
     assert model.deploy("digits", replace=True).model == service.model == "digits:2"
     assert model_that_answers(service.scoring_uri) == "digits:2"
     assert len(processes_of(runs_of(backend))) == 1
-    assert left(backend) == []
+    assert unfinished(backend) == []
 
 
-def test_the_old_service_stays_where_the_new_one_does_not_start(backend: LocalBackend, model: ModelVersion) -> None:
+def test_the_old_service_keeps_running_if_the_new_one_does_not_start(
+    backend: LocalBackend, model: ModelVersion
+) -> None:
     service = backend.models.get("digits", 1).deploy("digits")
     with socket.create_server(("127.0.0.1", 0)) as another:
         taken = another.getsockname()[1]
@@ -160,33 +164,33 @@ def test_the_old_service_stays_where_the_new_one_does_not_start(backend: LocalBa
     assert f"port {taken}" in str(caught.value)
     assert model_that_answers(service.scoring_uri) == "digits:1"
     assert len(processes_of(runs_of(backend))) == 1
-    assert left(backend) == []
+    assert unfinished(backend) == []
 
 
-def test_a_replacement_may_have_the_port_of_the_old_service(backend: LocalBackend, model: ModelVersion) -> None:
+def test_a_replacement_can_use_the_port_of_the_old_service(backend: LocalBackend, model: ModelVersion) -> None:
     uri = backend.models.get("digits", 1).deploy("digits").scoring_uri
     port = urlsplit(uri).port
     assert port
     assert model.deploy("digits", replace=True, port=port).scoring_uri == uri
     assert model_that_answers(uri) == "digits:2"
     assert len(processes_of(runs_of(backend))) == 1
-    assert left(backend) == []
+    assert unfinished(backend) == []
 
 
-def test_a_replacement_takes_a_name_that_is_free_too(model: ModelVersion) -> None:
+def test_replace_also_accepts_an_unused_name(model: ModelVersion) -> None:
     assert model.deploy("digits", replace=True).status == "running"
 
 
 @pytest.mark.parametrize("name", ["", "ab", "Digits", "a_b", "1st", "ends-", "../up", ".making-x", "a" * 33, "ü-ü"])
-def test_a_name_that_no_service_may_have_is_refused(backend: LocalBackend, model: ModelVersion, name: str) -> None:
+def test_an_invalid_service_name_is_refused(backend: LocalBackend, model: ModelVersion, name: str) -> None:
     with pytest.raises(DeploymentError, match="a service's name must be"):
         model.deploy(name)
     with pytest.raises(ServiceNotFoundError, match="no service"):
         backend.services.get(name)
 
 
-def test_of_two_processes_that_deploy_one_name_at_once_one_is_refused(backend: LocalBackend) -> None:
-    both = [said_by(process) for process in [deploy_elsewhere(runs_of(backend), "digits", n) for n in (1, 2)]]
+def test_one_of_two_simultaneous_deployments_of_a_name_is_refused(backend: LocalBackend) -> None:
+    both = [result_of(process) for process in [deploy_elsewhere(runs_of(backend), "digits", n) for n in (1, 2)]]
     (status, uri), (refused, reason) = sorted(both)
     assert (status, refused) == (0, 7)
     assert "another process is deploying 'digits'" in reason or "already" in reason
@@ -194,13 +198,13 @@ def test_of_two_processes_that_deploy_one_name_at_once_one_is_refused(backend: L
     assert len(processes_of(runs_of(backend))) == 1
 
 
-def test_two_names_can_be_deployed_at_once(backend: LocalBackend) -> None:
+def test_two_names_can_be_deployed_simultaneously(backend: LocalBackend) -> None:
     processes = [deploy_elsewhere(runs_of(backend), name) for name in ("first", "second")]
-    assert [said_by(process)[0] for process in processes] == [0, 0]
+    assert [result_of(process)[0] for process in processes] == [0, 0]
     assert [service.name for service in backend.services.list()] == ["first", "second"]
 
 
-def test_a_service_that_was_killed_has_failed_and_can_be_deleted_or_replaced(
+def test_a_killed_service_has_failed_and_can_be_deleted_or_replaced(
     backend: LocalBackend, model: ModelVersion, digits: Dataset
 ) -> None:
     service = model.deploy("digits")
@@ -216,7 +220,7 @@ def test_a_service_that_was_killed_has_failed_and_can_be_deleted_or_replaced(
     assert backend.services.list() == []
 
 
-def test_another_process_that_has_got_the_number_of_a_killed_one_is_left_alone(
+def test_a_process_that_reuses_the_id_of_a_killed_service_is_not_ended(
     backend: LocalBackend, model: ModelVersion
 ) -> None:
     service = model.deploy("digits")
@@ -229,47 +233,45 @@ def test_another_process_that_has_got_the_number_of_a_killed_one_is_left_alone(
         another.kill()
 
 
-@pytest.mark.parametrize("noted", [True, False], ids=["later", "before it has noted the process"])
-def test_what_a_deployment_that_was_killed_has_left_the_next_one_cleans_up(backend: LocalBackend, noted: bool) -> None:
+@pytest.mark.parametrize("has_id", [True, False], ids=["later", "before the process id is written"])
+def test_the_next_deployment_cleans_up_after_a_killed_one(backend: LocalBackend, has_id: bool) -> None:
     deploying = deploy_elsewhere(runs_of(backend), "digits")
     until(lambda: processes_of(runs_of(backend)), "a process of the service")
     deploying.kill()
-    said_by(deploying)
+    result_of(deploying)
     (half,) = (runs_of(backend) / ".services").glob(".making-digits.*")
-    if not noted:
+    if not has_id:
         (half / "process").unlink(missing_ok=True)
     assert backend.services.list() == []
     service = backend.models.get("digits").deploy("digits")
     assert processes_of(runs_of(backend)) == [process_of(backend, "digits")]
-    assert left(backend) == []
+    assert unfinished(backend) == []
     service.delete()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_command_that_is_told_to_end_while_it_deploys_leaves_nothing(backend: LocalBackend, number: int) -> None:
+def test_a_deploy_command_ended_by_a_signal_leaves_no_process(backend: LocalBackend, number: int) -> None:
     words = command("deploy", "digits", "--runs", runs_of(backend))
     deploying = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment())
     until(lambda: processes_of(runs_of(backend)), "a process of the service")
     deploying.send_signal(number)
     assert deploying.wait(60) == 128 + number
     assert processes_of(runs_of(backend)) == []
-    assert left(backend) == []
+    assert unfinished(backend) == []
 
 
-def test_what_was_left_of_one_name_the_deployment_of_another_cleans_up(backend: LocalBackend) -> None:
+def test_a_deployment_cleans_up_after_a_killed_one_of_another_name(backend: LocalBackend) -> None:
     deploying = deploy_elsewhere(runs_of(backend), "digits")
     until(lambda: processes_of(runs_of(backend)), "a process of the service")
     deploying.kill()
-    said_by(deploying)
+    result_of(deploying)
     service = backend.models.get("digits").deploy("another")
     assert processes_of(runs_of(backend)) == [process_of(backend, "another")]
-    assert left(backend) == []
+    assert unfinished(backend) == []
     service.delete()
 
 
-def test_two_processes_that_delete_one_service_at_once_both_come_to_an_end(
-    backend: LocalBackend, model: ModelVersion
-) -> None:
+def test_two_simultaneous_deletions_of_a_service_both_end(backend: LocalBackend, model: ModelVersion) -> None:
     model.deploy("digits")
     code = (
         "import sys, mnistlib\n"
@@ -280,7 +282,7 @@ def test_two_processes_that_delete_one_service_at_once_both_come_to_an_end(
     both = [subprocess.Popen(words, env=environment()) for _ in range(2)]
     assert sorted(process.wait(60) for process in both) in ([0, 3],)
     assert processes_of(runs_of(backend)) == []
-    assert left(backend) == []
+    assert unfinished(backend) == []
 
 
 def test_a_model_of_another_registry_is_refused(backend: LocalBackend, runs_folder: Path, tmp_path: Path) -> None:
@@ -292,7 +294,7 @@ def test_a_model_of_another_registry_is_refused(backend: LocalBackend, runs_fold
         alone.deploy("digits")
 
 
-def test_a_model_that_can_not_be_served_says_why_and_leaves_nothing(tmp_path: Path) -> None:
+def test_an_unusable_model_raises_the_reason_and_leaves_no_service(tmp_path: Path) -> None:
     need_the_extra()
     backend = LocalBackend(tmp_path / "runs")
     registry = backend.models
@@ -303,11 +305,11 @@ def test_a_model_that_can_not_be_served_says_why_and_leaves_nothing(tmp_path: Pa
         version.deploy("list-1")
     assert "expected a scikit-learn classifier" in str(caught.value)
     assert backend.services.list() == []
-    assert left(backend) == []
+    assert unfinished(backend) == []
 
 
-def test_a_full_disk_is_told_and_leaves_no_service(backend: LocalBackend) -> None:
-    # A limit on the size of files stands for the full disk: real errors of real writes.
+def test_a_full_disk_raises_an_error_and_leaves_no_service(backend: LocalBackend) -> None:
+    # A limit on the size of files simulates the full disk: the writes fail with real errors.
     code = (
         "import resource, signal, sys, mnistlib\n"
         "version = mnistlib.LocalBackend(sys.argv[1]).models.get('digits')\n"
@@ -315,7 +317,7 @@ def test_a_full_disk_is_told_and_leaves_no_service(backend: LocalBackend) -> Non
         "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))\n"
         "version.deploy('digits')\n"
     )
-    for most in (0, 80):  # before anything is written, and before the service has said that it is ready
+    for most in (0, 80):  # at the first write, and before the service reports that it is ready
         words = [sys.executable, "-c", code, str(runs_of(backend)), str(most)]
         done = subprocess.run(words, capture_output=True, text=True, timeout=120, env=environment(), check=False)
         assert done.returncode == 1
@@ -324,20 +326,20 @@ def test_a_full_disk_is_told_and_leaves_no_service(backend: LocalBackend) -> Non
         assert processes_of(runs_of(backend)) == []
 
 
-def test_a_place_that_can_not_be_written_to_is_told(backend: LocalBackend, model: ModelVersion) -> None:
+def test_an_unwritable_services_folder_raises_an_error(backend: LocalBackend, model: ModelVersion) -> None:
     (runs_of(backend) / ".services").write_text("a file where the folder should be")
     with pytest.raises(OSError, match=r"\.services"):
         model.deploy("digits")
 
 
-def test_a_service_takes_no_token_though_the_person_has_one(
+def test_a_service_needs_no_token_even_if_one_is_set(
     model: ModelVersion, digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MNISTLIB_TOKEN", "secret")
     assert len(model.deploy("digits").predict(digits.test.images[:2])) == 2
 
 
-def test_a_proxy_for_the_web_is_not_asked_for_a_service_on_this_machine(
+def test_requests_to_a_local_service_bypass_the_proxy(
     model: ModelVersion, digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = model.deploy("digits")
