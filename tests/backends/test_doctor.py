@@ -423,7 +423,7 @@ def test_the_advice_for_an_unavailable_size_lists_others(examine: Diagnose, monk
     monkeypatch.setenv("AML_COMPUTE_CLUSTER_SKU", "STANDARD_HUGE")
     checks = examine()
     assert failed(checks) == ["VM size"]
-    assert checks["VM size"].found == "there is no STANDARD_HUGE in eastus"
+    assert checks["VM size"].found == "eastus has no VM size STANDARD_HUGE"
     assert "AML_COMPUTE_CLUSTER_SKU, such as STANDARD_D" in checks["VM size"].advice
 
 

@@ -9,7 +9,7 @@ from mnistlib.models.interfaces import Models, Services
 
 
 class AzureBackend(CloudBackend):
-    """Runs jobs on a cluster of a workspace, with the workspace's own registry and services."""
+    """Backend on a cluster of a workspace, with the workspace's own registry and services."""
 
     _client: AzureClusterClient
 

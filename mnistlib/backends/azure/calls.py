@@ -128,7 +128,7 @@ def opening(config: str | os.PathLike[str] | None) -> Iterator[None]:
         ) from error
 
 
-def at_once(do: Callable[[Item], None], items: Iterable[Item]) -> None:
+def in_parallel(do: Callable[[Item], None], items: Iterable[Item]) -> None:
     """Call a function for each item, in parallel; raise the first error."""
     with ThreadPoolExecutor(_FILES_AT_A_TIME) as threads:  # each mostly waits for the network
         for _ in threads.map(do, items):

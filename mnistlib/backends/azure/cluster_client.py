@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mnistlib.backends.azure.calls import Calls, at_once
+from mnistlib.backends.azure.calls import Calls, in_parallel
 from mnistlib.backends.azure.compute import AmlCluster, AmlComputeSpec
 from mnistlib.backends.azure.runs import is_output
 from mnistlib.backends.cloud.cluster_client import ClusterClient, RunClient, Submission
@@ -44,7 +44,7 @@ class AzureRunClient(RunClient):
         def one(name: str) -> None:
             self.calls.make(f"fetching {name} of run {run_id}", lambda: self._fetch_one(run_id, name, folder / name))
 
-        at_once(one, names)
+        in_parallel(one, names)
 
 
 class AzureClusterClient(AzureRunClient, ClusterClient):

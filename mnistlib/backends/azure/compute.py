@@ -83,7 +83,7 @@ class AmlComputeSpec:
                 f"{self.max_nodes}"
             )
         if self.idle_seconds < 0:
-            raise JobError(f"idle_seconds must not be negative, not {self.idle_seconds}")
+            raise JobError(f"idle_seconds must be at least 0, not {self.idle_seconds}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -102,7 +102,7 @@ class AzureServices(Services):
             return None
         return self._calls.make(f"looking for service {name}", lambda: found(lambda: self._find(name)))
 
-    def _taken(self, model: ModelVersion, name: str, *, replace: bool) -> bool:
+    def _is_replacement(self, model: ModelVersion, name: str, *, replace: bool) -> bool:
         """Check a deployment's arguments, and return whether it replaces a service.
 
         Raises
@@ -129,7 +129,7 @@ class AzureServices(Services):
             _log.warning("service %s may still be created: delete it with mnistlib services delete %s", name, name)
             raise
 
-    def _deleted(self, name: str, delete: Callable[[], None]) -> str:
+    def _rolled_back(self, name: str, delete: Callable[[], None]) -> str:
         """Roll back a failed deployment, and return the result as a sentence."""
         try:
             delete()
@@ -201,7 +201,7 @@ def last_lines(logs: Callable[[], str]) -> Sequence[str]:
         return []
 
 
-def written(shipment: Shipment, folder: Path) -> Path:
+def write_shipment(shipment: Shipment, folder: Path) -> Path:
     """Write a shipment to ``folder/service`` and return that path: a constant name keeps the image unchanged."""
     place = folder / "service"
     place.mkdir()

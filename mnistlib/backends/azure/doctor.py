@@ -200,7 +200,7 @@ class _Examination:
             sizes = self._management.read_sizes(self._region)
         if wanted.upper() not in sizes:
             raise Wrong(
-                f"there is no {wanted} in {self._region}",
+                f"{self._region} has no VM size {wanted}",
                 f"Choose another in AML_COMPUTE_CLUSTER_SKU, such as {', '.join(sorted(sizes)[:8])}.",
             )
         self._size = sizes[wanted.upper()]

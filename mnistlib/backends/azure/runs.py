@@ -46,7 +46,7 @@ def is_output(name: str) -> bool:
     return bool(_OUTPUT.fullmatch(name))
 
 
-def noted(submission: Submission) -> dict[str, str]:
+def new_properties(submission: Submission) -> dict[str, str]:
     """Return the properties of a run to submit."""
     properties = {**submission.properties, CREATED: now()}
     if submission.name:
@@ -65,7 +65,7 @@ def remote_run(
     tags: Mapping[str, Any],
     parent: str | None,
     created: str,
-    why: Callable[[], str | None],
+    read_error: Callable[[], str | None],
 ) -> RemoteRun:
     """Return a run of a workspace, submitted through either SDK.
 
@@ -73,23 +73,23 @@ def remote_run(
     ----------
     run_id, experiment, azure_status, properties, tags, parent, created
         The workspace's values; `parent` is the id of its parent run.
-    why : callable
+    read_error : callable
         Returns the error of a failed run.
     """
-    # A node of azureml-v2 can write tags only, also the job's properties of a trial.
-    noted = {name: str(value) for name, value in {**properties, **tags}.items()}
-    parent = noted.get(PARENT) or parent
+    # Including tags: a node of azureml-v2 can write tags only, and only the node describes a trial.
+    fields = {name: str(value) for name, value in {**properties, **tags}.items()}
+    parent = fields.get(PARENT) or parent
     status = status_of_run(azure_status)
     return RemoteRun(
         run_id=run_id,
         experiment=experiment,
         status=status,
-        created=noted.get(CREATED) or created,
-        name=noted.get(NAME),
+        created=fields.get(CREATED) or created,
+        name=fields.get(NAME),
         tags={name: str(value) for name, value in tags.items() if not name.startswith(_PREFIX)},
-        properties=({JOB_TYPE: TrainJob.type} if parent else {}) | noted,
+        properties=({JOB_TYPE: TrainJob.type} if parent else {}) | fields,
         parent=parent,
-        error=why() if status is RunStatus.FAILED else None,
+        error=read_error() if status is RunStatus.FAILED else None,
     )
 
 

@@ -38,7 +38,7 @@ class AzureMLRun(CloudRun):
 
 
 class AzureMLBackend(AzureBackend):
-    """Runs jobs on an AmlCompute cluster of an Azure Machine Learning workspace.
+    """Backend on an AmlCompute cluster of an Azure Machine Learning workspace, through azureml-core.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ from typing import Any
 from mnistlib.backends.azure.calls import CONFLICT, NOT_FOUND, status_of
 from mnistlib.backends.azure.cluster_client import AzureClusterClient
 from mnistlib.backends.azure.compute import AmlComputeSpec
-from mnistlib.backends.azure.runs import noted, remote_run, runs_of_sweep, status_of_run
+from mnistlib.backends.azure.runs import new_properties, remote_run, runs_of_sweep, status_of_run
 from mnistlib.backends.azureml.cluster import AzureMLCluster
 from mnistlib.backends.azureml.data import AzureMLData, registered_name
 from mnistlib.backends.azureml.deployments import AzureMLServices
@@ -224,7 +224,7 @@ class AzureMLClusterClient(AzureClusterClient):
         except Exception as error:  # the SDK has no class for 404
             if status_of(error) != NOT_FOUND:
                 raise
-        # azureml-v2 submits under the experiment's name in lower case.
+        # azure-ai-ml changes the name of the experiment to lower case.
         return self._find(run_id, None) if experiment else None
 
     def _remote(self, run: Any) -> RemoteRun:
@@ -236,17 +236,17 @@ class AzureMLClusterClient(AzureClusterClient):
             tags=run.tags,
             parent=None,
             created="",
-            why=partial(self._error_of, run),
+            read_error=partial(self._error_of, run),
         )
 
     def _error_of(self, run: Any) -> str | None:
-        details = self.calls.make(f"asking why run {run.id} failed", run.get_details)
+        details = self.calls.make(f"reading the error of run {run.id}", run.get_details)
         error = (details.get("error") or {}).get("error") or {}
         return error.get("message")
 
     def _describe(self, submission: Submission) -> None:
         run = self.sdk_run(submission.run_id)
-        properties = noted(submission)
+        properties = new_properties(submission)
         self.calls.make(f"describing run {run.id}, which has been submitted,", lambda: run.add_properties(properties))
         if submission.tags:
             self.calls.make(f"tagging run {run.id}", lambda: run.set_tags(dict(submission.tags)))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mnistlib.backends.azure.calls import Calls, at_once
+from mnistlib.backends.azure.calls import Calls, in_parallel
 from mnistlib.backends.cloud.digests import Digests
 from mnistlib.datasets import NAMES
 from mnistlib.errors import JobError
@@ -78,7 +78,7 @@ class AzureMLData:
                     lambda: datastore.upload_files([str(path)], **target, show_progress=False),
                 )
 
-            at_once(send, files.values())
+            in_parallel(send, files.values())
             self._sent[digest] = datastore.path(place)
         return self._sent[digest]
 

@@ -19,7 +19,7 @@ from mnistlib.backends.azure.deployments import (
     service_specification,
     stage_service,
     stdout_to_stderr,
-    written,
+    write_shipment,
 )
 from mnistlib.backends.azureml.aci import NO_CODE, AciService
 from mnistlib.backends.azureml.environments import environment_of
@@ -80,7 +80,7 @@ class AzureMLServices(AzureServices):
         for field, size in (("cpu_cores", given.cpu_cores), ("memory_gb", given.memory_gb)):
             if not size > 0:
                 raise DeploymentError(f"{field} must be more than 0, not {size!r}")
-        replaces = self._taken(model, name, replace=replace)
+        replaces = self._is_replacement(model, name, replace=replace)
         tags = new_tags(model) | ({NO_CODE: "yes"} if given.no_code else {})
         registered = self._registered(model)
         if given.no_code:
@@ -97,12 +97,12 @@ class AzureMLServices(AzureServices):
                 ),
                 overwrite=replaces,
             )
-            reason = self._why_not(name, started)
+            reason = self._failure_of(name, started)
         service = self._handle(name)
         if reason is None:
             return service
         tail = last_lines(service.logs)
-        outcome = "The earlier service may have stopped" if replaces else self._deleted(name, service.delete)
+        outcome = "The earlier service may have stopped" if replaces else self._rolled_back(name, service.delete)
         raise DeploymentError(f"service {name} does not start: {reason}. {outcome}", log_tail=tail)
 
     def _registered(self, model: ModelVersion) -> Any:
@@ -124,7 +124,7 @@ class AzureMLServices(AzureServices):
             f"deploying service {name}", lambda: Model.deploy(self._workspace, name, **options), unless=mine
         )
 
-    def _why_not(self, name: str, started: Any) -> str | None:
+    def _failure_of(self, name: str, started: Any) -> str | None:
         """Wait until a service answers and return None, or return the reason why it failed."""
         try:
             return self._calls.make(f"waiting for service {name} ({_LOOK})", lambda: _followed(started))
@@ -132,7 +132,7 @@ class AzureMLServices(AzureServices):
             return self._polled(name)
 
     def _polled(self, name: str) -> str | None:
-        """Wait as :meth:`_why_not` does, by polling the status of the service."""
+        """Wait as :meth:`_failure_of` does, by polling the status of the service."""
         deadline, pause = time.monotonic() + _PATIENCE, _FIRST_PAUSE
         while (status := self._handle(name).status) is ServiceStatus.STARTING:
             if time.monotonic() > deadline:
@@ -184,7 +184,7 @@ def _inference(model: ModelVersion, folder: Path) -> Any:
     """Return the configuration for this package's own server, in the environment of this process."""
     from azureml.core.model import InferenceConfig
 
-    source = written(stage_service(model), folder)
+    source = write_shipment(stage_service(model), folder)
     environment = environment_of(service_specification())
     with _unwarned():
         return InferenceConfig(entry_script=ENTRY_SCRIPT, source_directory=str(source), environment=environment)

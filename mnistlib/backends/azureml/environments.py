@@ -25,7 +25,7 @@ def ensure_environment(workspace: Any, specification: EnvironmentSpecification) 
         if status_of(error) != NOT_FOUND:
             raise
         if not specification.conda:
-            raise JobError(f"the workspace has no environment {specification.name!r}") from error
+            raise JobError(f"the workspace has no environment {specification.name!r}: see the studio") from error
     return environment_of(specification).register(workspace)
 
 

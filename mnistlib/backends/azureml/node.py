@@ -15,7 +15,7 @@ from mnistlib.runs import RunRecord, RunStatus
 
 
 class AzureMLNode(NodeSide):
-    """Reports the run of this process, identified by environment variables of the workspace."""
+    """Run reporter of this process's run, identified by environment variables of the workspace."""
 
     # A script in its own process must send its metrics before it ends; the SDK does not do so at exit.
     script_launcher = ("-m", "mnistlib.backends.azureml.script")

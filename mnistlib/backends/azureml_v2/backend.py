@@ -29,7 +29,7 @@ class AzureMLv2Run(CloudRun):
 
 
 class AzureMLv2Backend(AzureBackend):
-    """Runs jobs on an AmlCompute cluster of an Azure Machine Learning workspace, through azure-ai-ml.
+    """Backend on an AmlCompute cluster of an Azure Machine Learning workspace, through azure-ai-ml.
 
     Parameters
     ----------

@@ -4,8 +4,8 @@ import logging
 import os
 from typing import Any
 
-#: Loggers of the SDK -> minimum level. It suppresses the path of config.json, warnings that unused classes are
-#: experimental, and a message for each lookup of an endpoint.
+#: Loggers of the SDK -> minimum level. The levels suppress the path of config.json, warnings about experimental
+#: classes, used or not, and a message for each lookup of an endpoint.
 _LEVELS = {
     "azure.ai.ml._ml_client": logging.WARNING,
     "azure.ai.ml._utils._experimental": logging.ERROR,

@@ -14,7 +14,7 @@ from typing import Any
 from mnistlib.backends.azure.calls import found
 from mnistlib.backends.azure.cluster_client import AzureClusterClient
 from mnistlib.backends.azure.compute import AmlComputeSpec
-from mnistlib.backends.azure.runs import CREATED, noted, status_of_run
+from mnistlib.backends.azure.runs import CREATED, new_properties, status_of_run
 from mnistlib.backends.azureml_v2.cluster import AzureMLv2Cluster
 from mnistlib.backends.azureml_v2.deployments import AzureMLv2Services
 from mnistlib.backends.azureml_v2.environments import ensure_environment
@@ -104,7 +104,7 @@ class AzureMLv2ClusterClient(AzureMLv2RunClient, AzureClusterClient):
             max_concurrent_trials=min(len(left), self.cluster.spec.max_nodes),
             timeout=_SWEEP_SECONDS,
         )
-        properties = {CHILDREN: json.dumps(done), **noted(submission)}
+        properties = {CHILDREN: json.dumps(done), **new_properties(submission)}
         for name, value in self._described(submission, properties).items():
             setattr(trials, name, value)
         self._submit(submission, trials)
@@ -114,8 +114,8 @@ class AzureMLv2ClusterClient(AzureMLv2RunClient, AzureClusterClient):
         known = [self._remote(run) for run in self.calls.make("listing the runs", self.rest.runs)]
         # A trial of this package's sweep has no property of this package until its node writes one.
         own = {run.run_id for run in known if CREATED in run.properties}
-        ours = [run for run in known if run.run_id in own or run.parent in own]
-        return sorted(ours, key=lambda run: run.created, reverse=True)
+        submitted = [run for run in known if run.run_id in own or run.parent in own]
+        return sorted(submitted, key=lambda run: run.created, reverse=True)
 
     def stop(self, run_id: str) -> None:
         """Ask a run to stop; see :meth:`ClusterClient.stop`."""
@@ -156,7 +156,7 @@ class AzureMLv2ClusterClient(AzureMLv2RunClient, AzureClusterClient):
             environment=self._environment,
             environment_variables=dict(submission.environment),
             compute=self.cluster.spec.name,
-            **self._described(submission, noted(submission)),
+            **self._described(submission, new_properties(submission)),
         )
 
     def _described(self, submission: Submission, properties: Mapping[str, str]) -> dict[str, Any]:
@@ -183,7 +183,7 @@ class AzureMLv2ClusterClient(AzureMLv2RunClient, AzureClusterClient):
         return ensure_environment(self.client, self.specification)
 
     def _asset_of(self, files: Mapping[str, Path]) -> str:
-        """Send data as an asset whose version is its digest, unless it exists; return the asset's name."""
+        """Send data as an asset with its digest as version, unless it exists; return the asset's name."""
         from azure.ai.ml.entities import Data
 
         version = self._digests.of(files)[:32]

@@ -19,7 +19,7 @@ from mnistlib.backends.azure.deployments import (
     service_specification,
     stage_service,
     stdout_to_stderr,
-    written,
+    write_shipment,
 )
 from mnistlib.backends.azureml_v2.endpoint import EndpointService
 from mnistlib.backends.azureml_v2.environments import ensure_environment
@@ -79,7 +79,7 @@ class AzureMLv2Services(AzureServices):
         """
         given = EndpointDeployment(**options)
         traffic = given.traffic
-        replaces = self._taken(model, name, replace=replace)
+        replaces = self._is_replacement(model, name, replace=replace)
         _require_share(traffic, replaces=replaces)
         service, shipment = self._handle(name), stage_service(model)
         earlier = self._shares_of(name) if replaces else {}
@@ -92,10 +92,10 @@ class AzureMLv2Services(AzureServices):
                 if reason is None:
                     self._set_traffic(name, _shares(earlier, deployment, traffic))
         except ClusterError as error:
-            raise ClusterError(f"{error}. {self._deleted(name, delete)}") from error
+            raise ClusterError(f"{error}. {self._rolled_back(name, delete)}") from error
         if reason is not None:
             tail = last_lines(partial(service.logs_of, deployment))
-            outcome = self._deleted(name, delete)
+            outcome = self._rolled_back(name, delete)
             raise DeploymentError(f"service {name} does not start: {reason}. {outcome}", log_tail=tail)
         if traffic == 100:
             for each in earlier:
@@ -123,7 +123,7 @@ class AzureMLv2Services(AzureServices):
             "looking for the environment", lambda: ensure_environment(self._client, service_specification())
         )
         with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
-            source = written(shipment, Path(folder))
+            source = write_shipment(shipment, Path(folder))
 
             def settings() -> Any:  # a new object for each try: the SDK changes it
                 return ManagedOnlineDeployment(

@@ -26,7 +26,7 @@ def ensure_environment(client: Any, specification: EnvironmentSpecification) -> 
     if not specification.conda:
         known = found(lambda: environments.get(name, label="latest"))
         if known is None:
-            raise JobError(f"the workspace has no environment {name!r}")
+            raise JobError(f"the workspace has no environment {name!r}: see the studio")
         version = known.version
     elif found(lambda: environments.get(name, version=version)) is None:
         with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:

@@ -30,7 +30,7 @@ _TRACKING = re.compile(r"(?:azureml|https)://(?P<host>[^/]+)/mlflow/v\d\.\d(?P<w
 
 
 class AzureMLv2Node(NodeSide):
-    """Reports the run of this process, identified by environment variables of the workspace."""
+    """Run reporter of this process's run, identified by environment variables of the workspace."""
 
     # MLflow sends the metrics of a script at once.
     script_launcher = ()

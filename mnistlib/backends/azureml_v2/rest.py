@@ -50,7 +50,7 @@ class WorkspaceRest:
         experiments = self._query("experiments:query", viewType="ActiveOnly")
         return [run for each in experiments for run in self._query(f"experiments/{_part(each['name'])}/runs:query")]
 
-    def why(self, run_id: str) -> str | None:
+    def error_of(self, run_id: str) -> str | None:
         """Return the workspace's error message of a run, if any."""
         details = self._ask("GET", "history/v1.0", f"runs/{_part(run_id)}/details")
         message: str | None = ((details.get("error") or {}).get("error") or {}).get("message")

@@ -48,7 +48,7 @@ class AzureMLv2RunClient(AzureRunClient):
         self.rest.download(run_id, name, target)
 
     def _remote(self, run: Mapping[str, Any]) -> RemoteRun:
-        run_id = run["runId"]
+        run_id, action = run["runId"], f"reading the error of run {run['runId']}"
         return remote_run(
             run_id,
             run["experimentName"],
@@ -57,5 +57,5 @@ class AzureMLv2RunClient(AzureRunClient):
             tags=run["tags"],
             parent=run.get("parentRunId"),
             created=run["createdUtc"],
-            why=lambda: self.calls.make(f"asking why run {run_id} failed", lambda: self.rest.why(run_id)),
+            read_error=lambda: self.calls.make(action, lambda: self.rest.error_of(run_id)),
         )

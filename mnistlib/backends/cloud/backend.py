@@ -34,7 +34,7 @@ _log = logging.getLogger("mnistlib")
 
 
 class CloudBackend(Backend):
-    """Runs jobs on a cluster, through its client.
+    """Backend on a cluster, through a cluster client.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ __all__ = ["LocalBackend", "LocalRun"]
 
 
 class LocalBackend(FolderBackend):
-    """Runs jobs in this process, each with its own run folder.
+    """Backend in this process, with a folder for each run.
 
     Parameters
     ----------

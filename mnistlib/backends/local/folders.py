@@ -57,7 +57,7 @@ def perform_in_folder(folder: str | os.PathLike[str], work: Work | None = None) 
 
 
 class FolderBackend(Backend):
-    """Keeps each run in a folder on this machine; a thread does its work, or waits for a process that does it.
+    """Backend with a folder on this machine for each run; a thread does the work, or waits for a process.
 
     A subclass implements `perform`.
 

@@ -99,14 +99,14 @@ class LocalService(Service):
         try:
             self._folder.rename(folder)
         except FileNotFoundError as error:
-            raise ServiceNotFoundError(f"service {self.name!r} does not exist, or no longer") from error
+            raise ServiceNotFoundError(f"no service {self.name!r}: it has been deleted") from error
         return folder
 
     def _read(self, name: str) -> dict[str, Any]:
         try:
             content: dict[str, Any] = json.loads((self._folder / name).read_bytes())
         except FileNotFoundError as error:
-            raise ServiceNotFoundError(f"service {self.name!r} does not exist, or no longer") from error
+            raise ServiceNotFoundError(f"no service {self.name!r}: it has been deleted") from error
         return content
 
 
@@ -218,7 +218,7 @@ class LocalServices(Services):
             os.close(alive)  # the child, if it was started, still holds the lock
 
     def _clean_up(self) -> None:
-        """End services in temporary folders whose deployment was killed, so that its lock is free."""
+        """End services in temporary folders after a killed deployment, if its lock is free."""
         for folder in self._folder.glob(f"{_MAKING}-*"):
             name = folder.name.removeprefix(f"{_MAKING}-").rpartition(".")[0]
             with suppress(filelock.Timeout), self._lock_of(name):
