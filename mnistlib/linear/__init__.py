@@ -1,6 +1,6 @@
-"""Multinomial logistic regression for dense data at any size: a fast solver and its scikit-learn estimator.
+"""Multinomial logistic regression for dense data of any size: a fast solver and its scikit-learn estimator.
 
-Importing this package costs NumPy and joblib; scikit-learn is loaded with the first use of the estimator.
+Importing this package loads NumPy and joblib; the first use of the estimator loads scikit-learn.
 """
 
 from __future__ import annotations

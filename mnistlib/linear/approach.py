@@ -1,4 +1,4 @@
-"""Over many rows: a rough fit to a sample of them, to start at, and their principal axes."""
+"""The start of a fit to many rows: a rough fit to a sample of them, and their principal axes."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from mnistlib.linear.reduction import axes_pay, principal_axes
 
 __all__ = ["approach", "axes_of", "sample_of"]
 
-# The sample is a tenth of the rows, within these limits for each column, if the whole is much larger.
+# The sample is a tenth of the rows, between these limits per column, if there are many more rows.
 SAMPLE_ONE_IN = 10
 SAMPLE_ROWS_PER_COLUMN = (12, 60)
 SAMPLE_SHARE = 3
 SAMPLE_NUMBERS = 1 << 26
-# Steps on the sample: with class blocks, and without them. More lead to the minimum of the sample rather than of the
-# whole: eight cost 60,000 digits three more passes. Without blocks a step comes less far, and sixteen save passes.
+# Steps on the sample: with class blocks, and without. More would lead to the sample's own minimum: eight cost 60,000
+# digits three more passes. Without blocks each step gains less, and sixteen save passes.
 SAMPLE_ITERATIONS = 4, 16
-# Rows of each class that the sample has at least, if there are as many; or its share of the sample, with many classes.
+# Least rows of each class in the sample, if there are as many; with many classes, their share of the sample.
 LEAST_OF_CLASS = 100
 
 
 def sample_of(objective: Objective, seed: int) -> tuple[Objective | None, bool]:
-    """Return the objective over a sample of the rows, and whether rows have to be drawn by their position.
+    """Return the objective over a sample of the rows, and whether rows must be drawn by their position.
 
-    There is no sample where the rows are not many more than it needs. Every class has rows in it.
+    There is no sample unless there are many more rows than it needs. Every class has rows in it.
     """
     rows, columns = objective.layout.population, objective.layout.columns
     least, most = (each * (columns + 1) for each in SAMPLE_ROWS_PER_COLUMN)
@@ -64,7 +64,7 @@ def sample_of(objective: Objective, seed: int) -> tuple[Objective | None, bool]:
 def approach(
     sample: Objective, starts: list[Floats] | None, *, by_diagonal: bool
 ) -> tuple[list[Floats], list[Preconditioner]]:
-    """Return for each model where to start, and how: from a few steps over the sample unless starts are given."""
+    """Return each model's start and preconditioner: by a few steps over the sample, unless starts are given."""
     inverses = at_zero(sample)
     if starts is not None:
         return starts, inverses
@@ -84,7 +84,7 @@ def approach(
 
 
 def axes_of(source: Objective, objective: Objective) -> Floats | None:
-    """Return the principal axes of the rows of `source`, if they pay for a fit of `objective`: a column each."""
+    """Return the principal axes of the rows of `source`, one per column, if they pay for a fit of `objective`."""
     columns = objective.layout.columns
     if objective.outputs == 1 or not axes_pay(objective.layout.rows, columns, objective.outputs * len(objective.C)):
         return None

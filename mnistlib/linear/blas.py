@@ -1,4 +1,4 @@
-"""The BLAS behind NumPy and SciPy: how many threads it uses, also while fits run, and with which instructions."""
+"""The BLAS library behind NumPy and SciPy: its number of threads, also while fits run, and its instructions."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ AVX512 = ("SkylakeX", "Cooperlake", "SapphireRapids")
 class BlasLimit:
     """One thread for BLAS while any fit runs.
 
-    The limit is the whole process's: were each fit to set and restore its own, then of two that overlap the second
-    would find the first one's limit, and leave it behind.
+    The limit is that of the whole process. If each fit set and restored its own, the second of two overlapping fits
+    would save the limit of the first, and restore it at its end.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class BlasLimit:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold BLAS to one thread: the first one in sets the limit, the last one out lifts it."""
+        """Limit BLAS to one thread: the first fit sets the limit, the last one removes it."""
         self._enter()
         try:
             yield
@@ -39,7 +39,7 @@ class BlasLimit:
             self._leave()
 
     def threads(self) -> int:
-        """Return how many threads BLAS may use when no fit runs."""
+        """Return the number of threads that BLAS may use when no fit runs."""
         with self._lock:
             return self._unlimited if self._fits else _blas_threads(_controller())
 
@@ -64,7 +64,7 @@ class BlasLimit:
 
 @cache
 def _controller() -> Any:
-    # Finding the libraries takes longer than a small fit does. NumPy's and SciPy's are loaded by now.
+    # Finding the libraries takes longer than a small fit. NumPy's and SciPy's are loaded by now.
     return ThreadpoolController().select(user_api="blas")
 
 
@@ -76,7 +76,7 @@ def has_avx512() -> bool:
 
 
 def _let_any_thread_set_limits() -> None:
-    # Since 3.8, threadpoolctl heeds only the thread that has set OpenBLAS's limit; the last one out may be another.
+    # Since 3.8, threadpoolctl accepts only the thread that set OpenBLAS's limit; the last fit may run in another.
     release = getattr(OpenBLASController, "clear_controlling_thread", None)
     if release is not None:
         release()
@@ -91,13 +91,9 @@ BLAS_LIMIT = BlasLimit()
 
 
 def thread_count(n_jobs: int | None) -> int:
-    """Return the number of threads that `n_jobs` asks for.
+    """Return the number of threads for `n_jobs`, as joblib defines it: -1 is every core, -2 all but one.
 
-    Parameters
-    ----------
-    n_jobs : int or None
-        As joblib understands it: -1 is every core, -2 all but one. ``None`` is as many threads as the BLAS behind
-        NumPy may use, which is what scikit-learn's own solvers run on; joblib and ``OMP_NUM_THREADS`` limit it. A fit
-        that runs on another thread at the moment, and keeps BLAS to one thread, changes nothing in it.
+    None is the number of threads of NumPy's BLAS, which scikit-learn's own solvers use; joblib and ``OMP_NUM_THREADS``
+    limit it. A fit in another thread, which limits BLAS to one thread meanwhile, does not change the number.
     """
     return BLAS_LIMIT.threads() if n_jobs is None else max(1, int(effective_n_jobs(n_jobs)))

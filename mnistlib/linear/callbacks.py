@@ -1,4 +1,4 @@
-"""scikit-learn's callbacks for a fit, where scikit-learn has them: from version 1.9 on."""
+"""Support of scikit-learn's callbacks during a fit, with scikit-learn 1.9 and later."""
 
 from __future__ import annotations
 
@@ -16,35 +16,25 @@ try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 
     FRAMES = 1
-    """Calls that `with_callbacks` puts between a method and who calls it: warnings are about the caller's line."""
+    """Stack frames that `with_callbacks` adds between a method and its caller, whose line warnings name."""
 except ImportError:  # an older scikit-learn
     FRAMES = 0
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Stands in for the mixin of scikit-learn that gives an estimator `set_callbacks`."""
+        """Replacement of scikit-learn's mixin, which gives an estimator `set_callbacks`."""
 
     def with_callbacks(method: Method) -> Method:
-        """Return the method itself: there are no callbacks to end with it."""
+        """Return the method itself, since there are no callbacks."""
         return method
 
 
 class FitTask:
     """The task tree of one fit: the fit, and below it one task for each iteration.
 
-    It is called with the progress of the fit as a `Callback`, and passes it on to the estimator's own one. As with
-    scikit-learn's lbfgs, the task of an iteration begins as soon as the one before has ended, so that the last one is
-    empty.
-
-    Parameters
-    ----------
-    estimator : LogisticRegression
-        The estimator that is fitted.
-    fitted : callable
-        From parameters of shape (outputs, d + 1) to the attributes of the estimator that predictions need.
-    data : mapping
-        X, y and the metadata as the hooks are given them.
-    start : array of shape (outputs, d + 1)
-        The parameters before the first step.
+    It is a `Callback`, which also calls the estimator's own one. As with scikit-learn's lbfgs, the task of an iteration
+    begins as soon as the one before ends, so the last one is empty. `fitted` converts parameters of shape (outputs, d +
+    1) to the attributes that predictions need, `data` are X, y and the metadata for the hooks, and `start` are the
+    parameters before the first step.
     """
 
     def __init__(
@@ -64,11 +54,11 @@ class FitTask:
 
     @property
     def callback(self) -> Callback | None:
-        """What the solver is to call; None if nobody listens."""
+        """Callback for the solver; None if there is none to call."""
         return self._own if self._of_iteration is None else self
 
     def __call__(self, progress: Progress) -> bool:
-        """Tell all callbacks; return whether one of them wants the fit to end."""
+        """Call all callbacks; return whether one of them ends the fit."""
         stop = self._own is not None and ends_fit(self._own(progress))
         if progress.iteration > self._iterations:
             self._iterations = progress.iteration

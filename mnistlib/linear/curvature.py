@@ -1,6 +1,6 @@
-"""Models of one Hessian from all rows: whole, or its diagonal or class blocks, which precondition.
+"""Models of one Hessian from all rows: the whole matrix, or its diagonal or class blocks as preconditioners.
 
-They draw no rows, unlike `preconditioner`: the rows here are few enough to be read.
+Unlike `preconditioner` they draw no rows, since the rows here are few enough to be read.
 """
 
 from __future__ import annotations
@@ -18,43 +18,34 @@ from mnistlib.linear.quasi_newton import InverseHessian
 
 __all__ = ["SEPARATED", "Blocks", "Diagonal", "InAxes", "WholeHessian", "along", "caution", "factorized", "small"]
 
-# A Hessian of one output is small if it costs fewer products than this; of several outputs, by its number of rows.
+# A Hessian of one output is small if it costs fewer products than this; of several outputs, if it has no more rows.
 SMALL_COST = 10
 SMALL_HESSIAN = 64
-# Where the objective has fallen to this share of its value at zero weights, classes are nearly separated.
+# Below this share of the objective's value at zero weights, classes are nearly separated.
 SEPARATED = 0.3
-# The factor of the diagonal for columns that are correlated.
+# Factor of the diagonal for correlated columns.
 CAUTION = 1.5
-# Centred columns are not taken to vary less than this share of their squares: below it is rounding.
+# Least variation of centred columns, as a share of their squares: less is rounding.
 LEAST_SPREAD = 1e-12
-# The longest step of an intercept, a logarithm of odds, by a diagonal that limits it.
+# Longest step of an intercept (a logarithm of odds) by a diagonal that limits it.
 LONGEST = 10.0
 TINY = float(np.finfo(float).tiny)
 EPS = float(np.finfo(float).eps)
 DAMPING = 1e-8
-# A matrix with a diagonal of ones that needs a larger ridge than this is none: its numbers have overflowed.
+# A matrix with a unit diagonal that needs a larger ridge has overflowed.
 LARGEST_RIDGE = 10.0
 
 
 @dataclass(frozen=True)
 class Diagonal:
-    """The diagonal of each class's Hessian, after the intercept has been eliminated.
+    """The diagonal of each class's Hessian, after elimination of the intercept.
 
-    Eliminating the intercept centres the columns, so that columns far from zero do no harm.
-
-    Parameters
-    ----------
-    means : array of shape (outputs, d)
-        The means of the columns, weighed with the curvature.
-    second : array of shape (outputs, d)
-        The second derivatives by the weights, once the intercept follows.
-    of_intercept : array of shape (outputs, 1)
-        The second derivatives by the intercepts; infinite where they are fixed.
+    The elimination centres the columns, so that columns far from zero do no harm.
     """
 
-    means: Floats
-    second: Floats
-    of_intercept: Floats
+    means: Floats  # (outputs, d): of the columns, weighted with the curvature
+    second: Floats  # (outputs, d): second derivatives by the weights, when the intercept follows
+    of_intercept: Floats  # (outputs, 1): second derivatives by the intercepts; infinite if they are fixed
     rescaled = True
 
     @classmethod
@@ -67,9 +58,9 @@ class Diagonal:
         axes: Floats | None = None,
         gradient: Floats | None = None,
     ) -> Diagonal:
-        """Return the diagonal of a model where it was last evaluated, times a factor but for the penalty: one pass.
+        """Return the diagonal of a model at its last evaluation, times a factor except for the penalty: one pass.
 
-        With `axes`, it is that along them, as in `InAxes`. With the `gradient`, no intercept moves far.
+        With `axes`, it is that along the axes, as in `InAxes`. With the `gradient`, no intercept moves far.
         """
         squares, sums = objective.moments(model, axes)
         if not objective.fit_intercept:
@@ -95,18 +86,10 @@ class Diagonal:
 
 @dataclass(frozen=True)
 class InAxes:
-    """An inverse Hessian in other axes of the rows.
-
-    Parameters
-    ----------
-    inverse : InverseHessian
-        The inverse along the axes.
-    axes : array of shape (d, d)
-        The axes, orthonormal, a column each.
-    """
+    """An inverse Hessian along other axes of the rows."""
 
     inverse: InverseHessian
-    axes: Floats
+    axes: Floats  # (d, d): orthonormal, one per column
 
     @property
     def rescaled(self) -> bool:
@@ -120,29 +103,21 @@ class InAxes:
 
 
 def along(parameters: Floats, axes: Floats) -> Floats:
-    """Return parameters of shape (outputs, d + 1) whose weights are along axes, a column of `axes` each."""
+    """Return parameters, (outputs, d + 1), with the weights along axes: the columns of `axes`."""
     return np.concatenate([parameters[:, :-1] @ axes, parameters[:, -1:]], axis=1)
 
 
 @dataclass(frozen=True)
 class WholeHessian:
-    """The inverse of the Hessian, by its Cholesky factor.
+    """The inverse of the Hessian, by its Cholesky factor."""
 
-    Parameters
-    ----------
-    factor : array of shape (size, size)
-        The lower factor of the Hessian with a diagonal of ones.
-    unit : array of shape (size,)
-        The scale factors of its rows and columns.
-    """
-
-    factor: Floats
-    unit: Floats
+    factor: Floats  # (size, size): lower factor of the Hessian scaled to a unit diagonal
+    unit: Floats  # (size,): scale factors of the rows and columns
     rescaled = False
 
     @classmethod
     def here(cls, objective: Objective) -> WholeHessian:
-        """Return the Hessian of a single model where it was last evaluated."""
+        """Return the Hessian of a single model at its last evaluation."""
         hessian = objective.hessian()[None] if objective.outputs > 1 else objective.class_hessians()
         factor, units = _factorized(hessian, _cholesky, damping=_damping(objective))
         return cls(factor, units[0])
@@ -157,20 +132,14 @@ class WholeHessian:
 
 @dataclass(frozen=True)
 class Blocks:
-    """The inverses of the Hessian's class blocks, of several outputs.
+    """The inverses of the Hessian's class blocks, for several outputs."""
 
-    Parameters
-    ----------
-    factors : array of shape (outputs, d + 1, d + 1)
-        For each output F with ``F.T @ F`` the inverse.
-    """
-
-    factors: Floats
+    factors: Floats  # (outputs, d + 1, d + 1): for each output F with F.T @ F the inverse
     rescaled = False
 
     @classmethod
     def here(cls, objective: Objective) -> Blocks:
-        """Return the blocks of a single model where it was last evaluated."""
+        """Return the blocks of a single model at its last evaluation."""
         factors, units = _factorized(objective.class_hessians(), _choleskies, damping=_damping(objective))
         return cls(np.linalg.inv(factors) * units[:, None, :])
 
@@ -182,15 +151,15 @@ class Blocks:
 
 
 def factorized(objective: Objective) -> WholeHessian | Blocks:
-    """Return the class blocks of a single model's Hessian: with one output, they are the whole."""
+    """Return the class blocks of a single model's Hessian; with one output they are the whole Hessian."""
     return WholeHessian.here(objective) if objective.outputs == 1 else Blocks.here(objective)
 
 
 def caution(objective: Objective) -> float:
-    """Return the factor of the diagonal with which the first steps of L-BFGS do not go too far.
+    """Return the factor of the diagonal that keeps the first steps of L-BFGS from going too far.
 
     The largest eigenvalue of the Hessian is larger than its diagonal: for independent columns of variance 1 by the
-    factor of Marchenko and Pastur (1967), for others by more.
+    factor of Marchenko and Pastur (1967), for other columns by more.
     """
     columns_per_row = objective.layout.columns / objective.layout.rows
     of_correlation = CAUTION if columns_per_row < 1 else 1.0
@@ -205,23 +174,23 @@ def small(objective: Objective) -> bool:
 
 
 def _positive(second: Floats) -> Floats:
-    """Return second derivatives with 1 in place of 0: without a penalty, nothing bends along an empty column."""
+    """Return second derivatives with 1 in place of 0: without a penalty, an empty column has no curvature."""
     return np.where(second > 0, second, 1.0)
 
 
 def _damping(objective: Objective) -> float:
-    """Return what is added to a Hessian whose diagonal is one, as in Levenberg's and Marquardt's method.
+    """Return the ridge of a Hessian with a unit diagonal, as in the method of Levenberg and Marquardt.
 
-    Without a penalty nothing bends along combinations of columns that depend on each other, and rounding alone would
-    choose how far a step goes there.
+    Without a penalty there is no curvature along combinations of linearly dependent columns, and rounding alone would
+    choose the length of a step there.
     """
     return 0.0 if objective.penalty[0] else DAMPING
 
 
 def _factorized(hessians: Floats, cholesky: Callable[[Floats], Floats], *, damping: float) -> tuple[Floats, Floats]:
-    """Return the Cholesky factors of matrices with a diagonal of ones, and the scale factors for it.
+    """Return the Cholesky factors of matrices scaled to a unit diagonal, and the scale factors.
 
-    A singular matrix gets the smallest ridge that lets the factorization succeed. The matrices are overwritten.
+    A singular matrix gets the smallest ridge with which the factorization succeeds. The matrices are overwritten.
     """
     units = 1 / np.sqrt(np.maximum(np.einsum("kdd->kd", hessians), TINY))
     hessians *= units[:, :, None]
@@ -241,7 +210,7 @@ def _choleskies(matrices: Floats) -> Floats:
 
 
 def _cholesky(matrices: Floats) -> Floats:
-    """Return the factor of the only matrix, in the order in which LAPACK uses it without a copy."""
+    """Return the factor of the only matrix, in the memory order that LAPACK uses without a copy."""
     factor: Floats
     factor, failed = dpotrf(matrices[0].T, lower=1)
     if failed:

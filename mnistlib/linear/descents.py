@@ -1,4 +1,4 @@
-"""The descents of a fit by L-BFGS: where they begin, what preconditions them, and their steps over shared passes."""
+"""Descents of a fit by L-BFGS: their starts, preconditioners and steps over shared passes."""
 
 from __future__ import annotations
 
@@ -20,39 +20,21 @@ from mnistlib.linear.quasi_newton import InverseHessian
 
 __all__ = ["Descents"]
 
-# Iterations after which blocks are drawn anew: early, because the Hessian changes most at the start.
+# Iterations after which blocks are drawn again: early, since the Hessian changes most at the start.
 DRAW_AFTER = (1, 7, 20, 50)
-# Not so near the end: they cost as much as several steps where the gain is below so many times the tolerance.
+# Not drawn near the end, below so many times the tolerance: they cost as much as several steps.
 DRAW_ABOVE = 10.0
-# Iterations after which the diagonal is formed anew, with several outputs. With one, the curvature of rows that are
-# told apart falls to nothing, and with it a diagonal that is of use.
+# Iterations after which the diagonal is formed again, with several outputs. With one output, the curvature of separated
+# rows falls to nothing, and the diagonal becomes useless.
 DIAGONAL_AFTER = (6, 12, 24)
 
 
 class Descents:
-    """The descents of the models of one fit.
+    """Descents of the models of one fit.
 
-    Parameters
-    ----------
-    objective : Objective
-        The objective of all models.
-    coarse : Objective
-        The one that these steps evaluate: the same in single precision, or `objective`.
-    handover : Handover
-        When descents end.
-    ledger : Ledger
-        Where the models are.
-    seed : int
-        The seed of the draws of rows, where the rows are many.
-    remembered : int
-        How many of the last steps of each model are remembered.
-
-    Attributes
-    ----------
-    coarse : Objective
-        The objective that the steps evaluate: `objective`, once the numbers turn out too large for single precision.
-    of_model : dict of Descent
-        The descent of each model that has one.
+    The steps evaluate `coarse`, which is the same as `objective` in single precision, or `objective` itself; also once
+    the numbers prove too large for single precision. `remembered` past steps of each model are kept. `of_model` has the
+    descent of each model that has one.
     """
 
     def __init__(
@@ -80,21 +62,21 @@ class Descents:
 
     @property
     def in_double(self) -> bool:
-        """Whether the steps evaluate the same objective as those of Newton's method."""
+        """Whether the steps evaluate the same objective as Newton's method."""
         return self.coarse is self._objective
 
     def begin(self, starts: list[Floats] | None) -> None:
-        """Set the descents at their start; in double precision where the numbers are too large for single."""
+        """Set the descents to their start, in double precision if the numbers are too large for single."""
         try:
-            self._set_out(starts)
+            self._start(starts)
         except DataError:
             if self.in_double:
                 raise
             self._give_up_coarse()
-            self._set_out(starts)
+            self._start(starts)
 
     def resume(self, state: FitState) -> None:
-        """Set the descents as they were; their preconditioners are made again."""
+        """Restore the descents of an earlier fit, and make their preconditioners again."""
         if state.in_double:
             self._give_up_coarse()
         self._ledger.resume(state)
@@ -110,7 +92,8 @@ class Descents:
                 inverses[model] = self._made(source, 0, of_model.inverse_iteration)
             elif of_model.descent is not None:
                 inverses[model] = at_first[model]
-        # After the last pass of these, so that no callback sees some of the models only, or passes that it has seen.
+        # Set after the last of these passes: a callback sees neither a part of the models nor passes that it has seen
+        # before.
         self._objective.work.passes = state.passes
         for model, inverse in inverses.items():
             descent = state.models[model].descent
@@ -120,7 +103,7 @@ class Descents:
     def run(self, *, without: Collection[int]) -> None:
         """Take steps until each model is done, or ready for Newton's method; all models share each pass.
 
-        Those `without` take none: theirs by Newton's method have begun.
+        Models in `without` take no step: their steps by Newton's method have begun.
         """
         live = {model: descent for model, descent in self.of_model.items() if model not in without}
         live = {model: descent for model, descent in live.items() if not self._handover.done(descent)}
@@ -138,7 +121,7 @@ class Descents:
             if stepped:
                 self._ledger.report()
 
-    def _set_out(self, starts: list[Floats] | None) -> None:
+    def _start(self, starts: list[Floats] | None) -> None:
         objective = self.coarse
         inverses: list[InverseHessian] = []
         if not self._cheap:
@@ -149,7 +132,7 @@ class Descents:
         values, gradients = objective.evaluate(np.stack(starts))
         worse = ~(values <= objective.at_zero_weights)
         if given and worse.any():
-            # Hardly any curvature is left where all probabilities are 0 or 1.
+            # There is hardly any curvature where all probabilities are 0 or 1.
             starts = [other if bad else mine for mine, other, bad in zip(starts, default, worse, strict=True)]
             values, gradients = objective.evaluate(np.stack(starts))
         objective.checked(gradients)
@@ -166,12 +149,12 @@ class Descents:
         self._handover.precision = float(np.finfo(self._objective.arithmetic.precision).eps)
 
     def _approach(self, starts: list[Floats] | None) -> tuple[list[Preconditioner], list[Floats] | None]:
-        """Return the first preconditioners and where to start, from a sample of the rows where there are many."""
+        """Return the first preconditioners and the starts, from a sample if the rows are many."""
         objective = self.coarse
         sample, self._by_position = sample_of(objective, self._seed)
         if self._by_diagonal:
             self._axes = axes_of(objective if sample is None else sample, objective)
-            # The diagonal of all columns, once made, is no measure of what is left.
+            # The diagonal of all columns, made once, is no measure of the remaining gain.
             self._handover.followed = self._axes is None
         if sample is None:
             return at_zero(objective), starts
@@ -191,12 +174,12 @@ class Descents:
         self._note(model, descent)
 
     def _note(self, model: int, descent: Descent) -> None:
-        # Where Newton's method follows, the Hessian has the last word: an approximation may be off by any factor.
+        # If Newton's method follows, the Hessian decides: an approximation may be off by any factor.
         gain, judged = self._handover.gain(descent), not self._handover.followed
         self._ledger.note_descent(model, descent.state, gain, judged=judged)
 
     def _turn(self, of_live: Objective, place: int, model: int, live: dict[int, Descent]) -> None:
-        """Choose the next direction of a model that has just stepped, with another preconditioner where it is time."""
+        """Choose the next direction of a model after a step, with another preconditioner when it is due."""
         descent = live[model]
         iteration = descent.state.iteration
         inverse = None
@@ -213,7 +196,7 @@ class Descents:
     def _is_due(self, steps: int, model: int) -> bool:
         """Return whether a model makes a preconditioner after so many steps."""
         if self._by_diagonal:
-            # Over many rows, a diagonal is no match for the first preconditioner unless it is along principal axes.
+            # Over many rows, only a diagonal along principal axes is better than the first preconditioner.
             pays = self._objective.outputs > 1 if self._cheap else self._axes is not None
             return pays and steps in DIAGONAL_AFTER
         if self._leads[model] != model or steps not in DRAW_AFTER:
@@ -222,7 +205,7 @@ class Descents:
         return any(self._handover.gain(descent) > DRAW_ABOVE * self._handover.tol for descent in followers)
 
     def _made(self, objective: Objective, place: int, iteration: int) -> InverseHessian:
-        """Return the preconditioner after an iteration, for the model that was evaluated in this place."""
+        """Return the preconditioner after an iteration, for the model evaluated in this place."""
         if self._by_diagonal:
             times = caution(objective) if iteration == 0 else 1
             diagonal = Diagonal.here(objective, place, times=times, axes=self._axes)

@@ -1,8 +1,8 @@
-"""Random draws of rows by their content, so that neither the order of rows nor their place in a shard matters.
+"""Random draws of rows by their content, so that neither the order of rows nor their shard matters.
 
-A generator that runs from row to row gives each permutation of the rows other draws, and a fit of them another path.
-Here the random number of a row is a hash of its bytes. The price: copies of a row are drawn together. Where nearly all
-rows are copies, the position of a row is hashed as well.
+A generator that runs over the rows gives each permutation of them other draws, and their fit another path. Here the
+random number of a row is a hash of its bytes. The price: copies of a row are drawn together. If nearly all rows are
+copies, the position of a row is hashed as well.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ __all__ = ["Drawn", "Draws", "Keys", "Taken", "mostly_copies", "row_keys", "unif
 
 Keys = npt.NDArray[np.uint64]
 
-# Rows count as copies where fewer than the first share are distinct, or more than the second are equal.
+# Rows count as copies if fewer than the first share are distinct, or more than the second are equal (and a few).
 DISTINCT = 0.1
 EQUAL = 0.01
 FEW = 10
-# A weight this many times the mean makes it likelier that its row is drawn.
+# A weight of more than so many times the mean raises its row's chance to be drawn.
 HEAVY = 10.0
 _ODD = 0x9E3779B97F4A7C15
 _MIX = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
@@ -35,26 +35,16 @@ _MIX = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 
 @dataclass(frozen=True)
 class Drawn:
-    """Rows drawn from one block, in the order of the rows.
+    """Rows drawn from one block, in their order."""
 
-    Attributes
-    ----------
-    rows : array of shape (m, d)
-        The rows that any output has drawn.
-    places : list of arrays, one for each output
-        Which of `rows` the output has drawn.
-    weights : list of arrays, one for each output
-        Their weights in its Gram matrix.
-    """
-
-    rows: npt.NDArray[Any]
-    places: list[npt.NDArray[np.intp]]
-    weights: list[Floats]
+    rows: npt.NDArray[Any]  # (m, d), those drawn for any output
+    places: list[npt.NDArray[np.intp]]  # for each output, the indices of its rows in `rows`
+    weights: list[Floats]  # for each output, the weights of its rows in its Gram matrix
 
 
 @dataclass(frozen=True)
 class Taken:
-    """Some rows with all that belongs to them: arrays of shape (m, d) and (m,); `weights` is None for 1."""
+    """Some rows, (m, d), with their labels, weights and content keys, (m,); `weights` is None for 1."""
 
     rows: npt.NDArray[Any]
     labels: npt.NDArray[Any]
@@ -74,17 +64,7 @@ class Taken:
 
 
 class Draws:
-    """Draws from the rows of one shard.
-
-    Parameters
-    ----------
-    layout : Layout
-        The grid of blocks.
-    rows, labels, weights
-        The rows of the shard, with their classes and weights, as in `Shard`.
-    first_row : int
-        The number of the first row among those of all shards.
-    """
+    """Draws from the rows of one shard, which begins at `first_row` among the rows of all shards."""
 
     def __init__(
         self,
@@ -105,7 +85,7 @@ class Draws:
     def by_curvature(
         self, block: slice, curved: Floats, rate: Floats, stream: tuple[int, ...], *, by_position: bool
     ) -> Drawn:
-        """Draw rows of a block for each output by their curvature, of shape (outputs, rows), as `Shard.draw` does."""
+        """Draw rows of a block for each output by their curvature, (outputs, rows), as in `Shard.draw`."""
         curved, chance = self._chances(block, curved, rate)
         keys = self._keys(block)
         if by_position:
@@ -125,7 +105,7 @@ class Draws:
         return Taken(self._rows.take(at + block.start), labels[at], weights, keys[at])
 
     def _keys(self, block: slice) -> Keys:
-        """Return the keys of the rows of a block, which are made once."""
+        """Return the cached keys of a block's rows."""
         if block.start not in self._known:
             self._known[block.start] = row_keys(self._rows.raw(block))
         return self._known[block.start]
@@ -134,7 +114,7 @@ class Draws:
         return with_positions(keys, self._first_row + block.start)
 
     def _chances(self, block: slice, curved: Floats, rate: Floats) -> tuple[Floats, Floats]:
-        """Return the curvature of rows with their sample weights, and the chance of each row to be drawn."""
+        """Return the rows' curvature times their sample weights, and the chance of each row to be drawn."""
         chance = curved * (rate[:, None] * self._layout.mean_weight)
         if self._weights is None:
             return curved, chance
@@ -145,8 +125,8 @@ class Draws:
 def row_keys(X: npt.NDArray[Any]) -> Keys:
     """Return a hash of the bytes of each row of an array of shape (n, d).
 
-    Words of the row are multiplied with fixed random odd numbers and summed (multilinear hashing), which reads each
-    byte once and does not depend on the rows around.
+    The words of a row are multiplied with fixed random odd numbers and summed (multilinear hashing), which reads each
+    byte once and does not depend on other rows.
     """
     width = X.shape[1] * X.dtype.itemsize
     whole = np.zeros((len(X), -(-width // 8) * 8), np.uint8)
@@ -159,25 +139,20 @@ def row_keys(X: npt.NDArray[Any]) -> Keys:
 
 
 def with_positions(keys: Keys, first: int) -> Keys:
-    """Return keys that also depend on the number of each row, `first` and on."""
+    """Return keys that also depend on the number of each row, counted from `first`."""
     return _mixed(keys + np.arange(first, first + len(keys), dtype=np.uint64) * np.uint64(_ODD))
 
 
 def mostly_copies(keys: Keys) -> bool:
-    """Return whether so many of some keys, drawn by position, are equal that rows of one key must be drawn apart."""
+    """Return whether so many keys of rows drawn by position are equal that copies must be drawn separately."""
     _, counts = np.unique(keys, return_counts=True)
     return bool(len(counts) < DISTINCT * len(keys) or counts.max(initial=0) > max(FEW, EQUAL * len(keys)))
 
 
 def uniform(keys: Keys, *stream: int) -> npt.NDArray[np.float32]:
-    """Return a random number from 0 to 1 for each key.
+    """Return a random number from 0 to 1 for each of the `row_keys`, of shape (n,).
 
-    Parameters
-    ----------
-    keys : uint64 array of shape (n,)
-        Of `row_keys`.
-    *stream : int
-        Numbers of which each combination gives other draws, such as a seed and an iteration.
+    Each combination of numbers in `stream`, such as a seed and an iteration, gives other draws.
     """
     return (_mixed(keys + _offset(*stream)) >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24)
 

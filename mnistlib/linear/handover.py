@@ -1,4 +1,4 @@
-"""When a descent by L-BFGS is done: converged, stalled, or near enough for Newton's method to take over."""
+"""The end of a descent by L-BFGS: converged, stalled, or near enough for Newton's method to take over."""
 
 from __future__ import annotations
 
@@ -9,57 +9,41 @@ from mnistlib.linear.objective import Objective
 
 __all__ = ["FIRST_STEPS", "Handover"]
 
-# L-BFGS hands over to Newton's method where the relative gain is below so many times the tolerance:
-# with several outputs,
+# L-BFGS hands over to Newton's method when the relative gain is below so many times the tolerance: with several
+# outputs,
 NEWTON_BELOW = 1e-4
 # with one output,
 NEWTON_BELOW_IF_ONE = 0.2
-# and where Newton's method follows in another space, with a factorized Hessian.
+# and if Newton's method follows in another space, with a factorized Hessian.
 NEWTON_BELOW_ELSEWHERE = 2.0
-# In single precision, below so many times the tolerance, unless the rounding error of the objective is smaller.
+# In single precision it is so many times the tolerance, unless the rounding error of the objective is smaller.
 NEWTON_BELOW_IF_COARSE = 1e-3
-# In any precision, at the latest at this share of the rounding error.
+# In any precision it is at least this share of the rounding error.
 NEWTON_ABOVE_NOISE = 0.1
-# Or after this share of the iterations; after so many times the cost of the Hessian's blocks, but no fewer steps than
-# this.
+# L-BFGS also hands over after this share of the iterations, or after so many times the cost of the Hessian's blocks if
+# that is less, but not before so many steps.
 NEWTON_AFTER = 0.6
 NEWTON_PAYS = 3
 MORE_STEPS = 12
-# Or after so many where others follow in another space.
+# If other steps follow in another space, it hands over after so many.
 FIRST_STEPS = 20
-# Safety factors where Newton's method does not follow: of the gain by the curvature that a few rows had some steps ago,
-# and of the fall that is extrapolated from the last steps.
+# Safety factors if Newton's method does not follow: of the gain by the curvature of a few rows some steps ago, and of
+# the fall that is extrapolated from the last steps.
 CAUTION_OF_SAMPLE = 3.0
 CAUTION_AHEAD = 4.0
 
 
 @dataclass
 class Handover:
-    """The limits of the descents of one fit.
-
-    Parameters
-    ----------
-    objective : Objective
-        The objective.
-    tol : float
-        The tolerance.
-    max_iter, first_iteration : int
-        The most steps, and how many of them have led to the start.
-    few : bool
-        Whether other steps follow in another space.
-    precision : float
-        The relative rounding error of the objective in these steps; gradients are summed more precisely.
-    followed : bool
-        Whether Newton's method follows.
-    """
+    """Limits of the descents of one fit."""
 
     objective: Objective
     tol: float
-    max_iter: int
-    first_iteration: int
-    few: bool
-    precision: float
-    followed: bool
+    max_iter: int  # the most steps
+    first_iteration: int  # the steps before the start, which count
+    few: bool  # whether other steps follow in another space
+    precision: float  # relative rounding error of the objective in these steps; gradients are summed more precisely
+    followed: bool  # whether Newton's method follows
 
     def done(self, descent: Descent) -> bool:
         """Return whether a model takes no more steps of L-BFGS."""
@@ -70,7 +54,7 @@ class Handover:
         return self.gain(descent) <= self.tol
 
     def near(self, descent: Descent) -> bool:
-        """Return whether a model is so near its minimum that its last steps precondition Newton's method."""
+        """Return whether a model is so near its minimum that its last steps can precondition Newton's method."""
         below = NEWTON_BELOW_IF_ONE if self.objective.outputs == 1 else NEWTON_BELOW
         if self.few:
             below = NEWTON_BELOW_ELSEWHERE
@@ -78,14 +62,14 @@ class Handover:
         return self.gain(descent) <= max(below * self.tol, if_coarse, NEWTON_ABOVE_NOISE * self.precision)
 
     def exhausted(self, descent: Descent) -> bool:
-        """Return whether a model has taken all its steps, and at least one of them here."""
+        """Return whether a model has taken all its steps, at least one of them in this fit."""
         return descent.state.iteration >= self.max_iter > self.first_iteration
 
     def gain(self, descent: Descent) -> float:
         """Return the estimated distance of a model from its minimum, relative to its objective.
 
-        Blocks from rows that were drawn some steps ago may show too little. So the last steps are extrapolated too,
-        unless Newton's method follows. It is at most 1: the objective does not fall below zero.
+        Blocks from rows that were drawn some steps ago may underestimate it. So the last steps are extrapolated too,
+        unless Newton's method follows. It is at most 1, since the objective does not fall below zero.
         """
         gain = descent.decrement / 2
         if not self.followed:

@@ -1,8 +1,8 @@
-"""The direction of a step by a factorized Hessian, which serves several steps.
+"""Step directions by a factorized Hessian, which is used for several steps.
 
-A Hessian costs as much as several evaluations. So the one of an earlier point is corrected to fit the steps since, as
-in L-BFGS (Byrd, Nocedal and Zhu, "Towards a discrete Newton method with memory for large-scale optimization", 1996),
-and made smaller as the objective falls.
+A Hessian costs as much as several evaluations. So the Hessian of an earlier point is corrected to fit the steps since,
+as in L-BFGS (Byrd, Nocedal and Zhu, "Towards a discrete Newton method with memory for large-scale optimization", 1996),
+and reduced as the objective falls.
 """
 
 from __future__ import annotations
@@ -18,58 +18,38 @@ from mnistlib.linear.quasi_newton import NO_PAIRS, Pairs, QuasiNewton
 
 __all__ = ["Direction", "HessianState", "HessianSteps"]
 
-# Steps with one factorized Hessian, and how many more where it costs more products than this.
+# Steps with one factorized Hessian, and further steps if it costs more products than this.
 STEPS_PER_HESSIAN = 4
 MORE_STEPS = 3
 DEAR = 4.0
-# After a step of which so many lengths were tried, a Hessian has served its steps.
+# A step that tried so many lengths is the last one with its Hessian.
 MANY_TRIES = 3
-# A Hessian of so few multiplications costs less than a step, and each step has its own. So it has, with one output, if
-# the Hessian costs about as much as a step and classes are nearly separated: the curvature changes much with each step.
+# A Hessian of fewer multiplications costs less than a step, and each step gets its own. With one output the limit is
+# higher if classes are nearly separated: the Hessian costs about as much as a step, and the curvature changes much with
+# each.
 FEW_MULTIPLICATIONS = 100_000
 FEW_IF_SEPARATED = 2_000_000
-# As rows are told apart, their curvature falls about as their loss does: the Hessian by this power of the objective.
+# As rows are separated, their curvature falls about as their loss: the Hessian by this power of the objective.
 FALL_OF_CURVATURE = 0.75
 EPS = float(np.finfo(np.float64).eps)
 
 Direction = tuple[Floats, float]
-"""The step ahead, to be subtracted from the parameters, and the decrement: its product with the gradient."""
+"""The next step, to be subtracted from the parameters, and the decrement: its product with the gradient."""
 
 
 @dataclass(frozen=True, eq=False)
 class HessianState:
-    """What `HessianSteps` know between two steps.
+    """State of `HessianSteps` between two steps."""
 
-    Attributes
-    ----------
-    factorized_at : array of shape (outputs, d + 1) or None
-        Where the Hessian was factorized; None if that is of no use for the next step.
-    steps : int
-        Steps since; or as many as a Hessian serves, where the last one was hard to take.
-    pairs : Pairs
-        Those of the steps that rounding has not hidden.
-    proven : bool
-        Whether the model had converged there.
-    """
-
+    # Where the Hessian was factorized, (outputs, d + 1); None if it is of no use for the next step.
     factorized_at: Floats | None = None
-    steps: int = 0
-    pairs: Pairs = NO_PAIRS
-    proven: bool = False
+    steps: int = 0  # steps since; or the most with one Hessian, if the last step tried many lengths
+    pairs: Pairs = NO_PAIRS  # those of the steps, except for steps hidden by rounding
+    proven: bool = False  # whether the model had converged there
 
 
 class HessianSteps:
-    """Directions of one model.
-
-    Parameters
-    ----------
-    objective : Objective
-        The objective of a single model.
-    tol : float
-        The tolerance.
-    state : HessianState or None
-        What an earlier fit knew.
-    """
+    """Directions of one model; `state` is that of an earlier fit."""
 
     def __init__(self, objective: Objective, *, tol: float, state: HessianState | None) -> None:
         self._objective = objective
@@ -82,9 +62,9 @@ class HessianSteps:
         self._separated = 0.0
         if layout.outputs == 1 and multiplications < FEW_IF_SEPARATED:
             self._separated = SEPARATED * float(objective.at_zero_weights[0])
-        known = state or HessianState()
-        self._factorized_at, self._steps = known.factorized_at, known.steps
-        self._pairs, self._proven = known.pairs, known.proven
+        state = state or HessianState()
+        self._factorized_at, self._steps = state.factorized_at, state.steps
+        self._pairs, self._proven = state.pairs, state.proven
         self._hessian: WholeHessian | None = None
         self._factorized_value = np.inf
         if self._factorized_at is not None:
@@ -93,7 +73,7 @@ class HessianSteps:
 
     @property
     def state(self) -> HessianState:
-        """What is known now."""
+        """State after the last step."""
         return HessianState(self._factorized_at, self._steps, self._pairs, self._proven)
 
     @property
@@ -102,17 +82,10 @@ class HessianSteps:
         return self._steps > 0
 
     def aim(self, point: Point, *, stuck: bool) -> Direction:
-        """Return the direction from the point of the last evaluation.
+        """Return the direction from the point of the last evaluation; the last step was `stuck` if it gained nothing.
 
-        A model has converged only where the curvature of a point with a gain below the tolerance says so: that of a
-        point farther away may be thousands of times too large.
-
-        Parameters
-        ----------
-        point : Point
-            The point.
-        stuck : bool
-            Whether the last step has not gained anything.
+        Convergence needs the curvature of a point whose gain is below the tolerance: that of a point farther away may
+        be thousands of times too large.
         """
         if self._hessian is None or stuck:
             return self.exact(point)
@@ -121,15 +94,15 @@ class HessianSteps:
         return self.exact(point) if in_doubt or not decrement > 0 else (step, decrement)
 
     def renewed(self, point: Point, direction: Direction, *, fast: bool) -> Direction:
-        """Return another direction from this point if the Hessian has served its steps, otherwise the one given.
+        """Return a direction by a new Hessian if the last one has been used for its steps, otherwise the given one.
 
-        A Hessian whose steps are fast goes on to serve. This is asked before a step, and not in `aim`: a fit that ends
-        at the point needs no Hessian there.
+        A Hessian whose steps are fast is used on. This check is before a step, and not in `aim`: a fit that ends at the
+        point needs no Hessian there.
         """
         return self.exact(point) if self._steps >= self._most and not fast else direction
 
     def took(self, start: Point, end: Point, *, tries: int) -> None:
-        """Learn from a step, and from how many lengths were tried."""
+        """Correct the Hessian by a step, or drop it, also by the number of lengths that the step tried."""
         if self._cheap or end.value < self._separated:
             self._hessian, self._factorized_at, self._steps, self._pairs = None, None, 0, NO_PAIRS
             return

@@ -1,4 +1,4 @@
-"""Rows, labels and weights, as the estimator's callers give them and as the solver takes them."""
+"""Validation of the estimator's rows, labels and weights, and their conversion for the solver."""
 
 from __future__ import annotations
 
@@ -15,25 +15,22 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 __all__ = ["SINGLE", "classes_of", "row_weights", "validated", "validated_rows"]
 
 DTYPES = [np.float64, np.float32, np.float16, np.uint8]
-#: Numbers of few digits, for which coefficients and scores in single precision are enough.
+#: Types with few digits: single precision is enough for their coefficients and scores.
 SINGLE = (np.float16, np.float32)
 # Labels up to this number are counted rather than sorted.
 MOST_COUNTED = 1 << 62
 
 
 def validated(estimator: Any, X: Any, y: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Return the rows and labels that an estimator is to be fitted to, as scikit-learn checks them.
+    """Return the rows and labels to fit, validated by scikit-learn.
 
-    Raises
-    ------
-    TypeError
-        `X` is sparse.
-    ValueError
-        `X` has NaN or infinity, or the shapes of `X` and `y` do not fit.
+    Raise TypeError if `X` is sparse, and ValueError if `X` has NaN or infinity or the shapes of `X` and `y` do not
+    match.
     """
     _refuse_sparse(X)
     if type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biu":
-        # Nothing to convert, no NaN to look for: scikit-learn's look at them takes a tenth of a small fit.
+        # Whole numbers need no conversion and have no NaN, and scikit-learn's check of them takes a tenth of a small
+        # fit.
         X = validate_data(estimator, X, dtype=DTYPES)
         check_consistent_length(X, y)
         return X, y
@@ -42,25 +39,19 @@ def validated(estimator: Any, X: Any, y: Any) -> tuple[npt.NDArray[Any], npt.NDA
 
 
 def validated_rows(estimator: Any, X: Any) -> npt.NDArray[Any]:
-    """Return the rows that a fitted estimator is asked about; the errors are those of `validated`."""
+    """Return the rows to predict, validated by scikit-learn; the errors are those of `validated`."""
     _refuse_sparse(X)
     rows: npt.NDArray[Any] = validate_data(estimator, X, reset=False, dtype=DTYPES)
     return rows
 
 
 def classes_of(y: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.intp]]:
-    """Return the classes, sorted, and the number of the class of each sample.
-
-    Raises
-    ------
-    ValueError
-        There is one class only.
-    """
+    """Return the sorted classes, and the index of each sample's class; raise ValueError if there is only one class."""
     classes, labels = _numbered(y)
     if len(classes) < 2:
         raise ValueError(
             f"Logistic regression needs at least 2 classes in y, but there is only one class: {classes[0]}. "
-            "sklearn.dummy.DummyClassifier predicts a constant."
+            "Use sklearn.dummy.DummyClassifier to predict a constant."
         )
     return classes, labels
 
@@ -72,12 +63,9 @@ def row_weights(
     classes: npt.NDArray[Any],
     labels: npt.NDArray[np.intp],
 ) -> npt.NDArray[Any] | None:
-    """Return the weight of each row, from its sample weight and that of its class; None for 1.
+    """Return the weight of each row: its sample weight times its class weight; None if all are 1.
 
-    Raises
-    ------
-    ValueError
-        A weight is negative or not finite, or all are zero.
+    Raise ValueError if a weight is negative or not finite, or all weights are zero.
     """
     if sample_weight is None and class_weight is None:
         return None
@@ -94,7 +82,7 @@ def row_weights(
     else:
         factors = compute_class_weight(class_weight, classes=classes, y=classes[labels])
     if not np.all(np.isfinite(factors) & (factors >= 0)):
-        raise ValueError(f"class_weight needs finite numbers from 0, not {class_weight!r}.")
+        raise ValueError(f"class_weight needs finite numbers of at least 0, got {class_weight!r}.")
     weights = weights * factors[labels]
     if not weights.any():
         raise ValueError("class_weight leaves all sample weights at zero. Give at least one class a weight above 0.")
@@ -103,7 +91,7 @@ def row_weights(
 
 def _numbered(y: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.intp]]:
     if y.dtype.kind not in "biu":
-        check_classification_targets(y)  # whole numbers are classes; of others it reads all
+        check_classification_targets(y)  # reads all labels, and whole numbers need no check
         return np.unique(y, return_inverse=True)
     least, largest = int(y.min()), int(y.max())
     if y.dtype.kind == "b" or largest > MOST_COUNTED or largest - least >= max(len(y), 1 << 10):

@@ -1,6 +1,6 @@
 """Limited-memory BFGS for one model, as a state machine: the caller evaluates `trial` and passes the result to `tell`.
 
-It sees no rows. So the points of several models can be evaluated in one pass, and a descent can be stored as a value.
+It reads no rows. So the points of several models can be evaluated in one pass, and a descent can be stored as a value.
 """
 
 from __future__ import annotations
@@ -20,47 +20,27 @@ __all__ = ["Descent", "DescentState", "gain_ahead"]
 WINDOW = 3
 # Nearly all steps leave less of the slope at the first length.
 SLOPE_LEFT = 0.9
-# Steps without a gain that rounding would not explain, nor a smaller decrement, before the model is given up.
+# Steps with neither a gain above rounding nor a smaller decrement, after which the model has stalled.
 MOST_IDLE_STEPS = 5
 
 
 @dataclass(frozen=True, eq=False)
 class DescentState:
-    """A descent between two steps.
+    """A descent between two steps."""
 
-    Attributes
-    ----------
-    parameters, gradient : array of shape (outputs, d + 1)
-        The point, and the gradient there.
-    value : float
-        The objective there.
-    iteration : int
-        Steps so far.
-    pairs : Pairs
-        The last steps.
-    least_decrement : float
-        The smallest decrement so far.
-    first_length : float
-        The first length to try for the next step.
-    idle : int
-        Steps without a gain since the last one with a gain.
-    values : tuple of float
-        The objective after the last steps, this one included.
-    """
-
-    parameters: Floats
+    parameters: Floats  # (outputs, d + 1), and so is the gradient
     gradient: Floats
-    value: float
-    iteration: int = 0
-    pairs: Pairs = NO_PAIRS
-    least_decrement: float = np.inf
-    first_length: float = 1.0
-    idle: int = 0
-    values: tuple[float, ...] = ()
+    value: float  # the objective
+    iteration: int = 0  # steps so far
+    pairs: Pairs = NO_PAIRS  # of the last steps
+    least_decrement: float = np.inf  # the smallest decrement so far
+    first_length: float = 1.0  # the first length to try for the next step
+    idle: int = 0  # steps since the last one with a gain
+    values: tuple[float, ...] = ()  # the objective after the last steps, this one included
 
 
 def gain_ahead(values: tuple[float, ...], noise: float) -> float:
-    """Return how far the objective will still fall, if it goes on as in the last steps.
+    """Return the fall of the objective that remains if it continues as in the last steps.
 
     The falls over the last steps, and over as many before them, are two terms of a geometric series; unless both are
     below `noise`.
@@ -75,30 +55,13 @@ def gain_ahead(values: tuple[float, ...], noise: float) -> float:
 
 
 class Descent:
-    """The descent of one model; and, from its last steps, an approximate inverse Hessian.
+    """The descent of one model; its last steps make it an approximate inverse Hessian.
 
-    Parameters
-    ----------
-    state : DescentState
-        Where to start.
-    inverse : InverseHessian
-        The first approximation.
-    balanced : callable
-        Projects a direction onto those that change the probabilities.
-    precision : float
-        The relative rounding error of the objective.
-    remembered : int
-        The steps that correct the approximation.
+    `inverse` is the first approximation, which `remembered` steps correct. `balanced` projects a direction onto those
+    that change the probabilities. `precision` is the relative rounding error of the objective.
 
-    Attributes
-    ----------
-    state : DescentState
-        Where the descent is.
-    decrement : float
-        The gradient times the approximate inverse Hessian times the gradient: twice the gain of a step by the
-        quadratic model.
-    trial : array of shape (outputs, d + 1)
-        The point that comes next.
+    `decrement` is the gradient times the approximate inverse Hessian times the gradient: twice the gain of a step by
+    the quadratic model. `trial` is the next point to evaluate, of shape (outputs, d + 1).
     """
 
     def __init__(
@@ -118,11 +81,11 @@ class Descent:
 
     @property
     def stalled(self) -> bool:
-        """Whether rounding keeps the model from any further gain."""
+        """Whether rounding prevents any further gain."""
         return self.state.idle >= MOST_IDLE_STEPS
 
     def aim(self, inverse: InverseHessian) -> None:
-        """Choose the direction of the next step, with this approximation from here on."""
+        """Choose the direction of the next step, and use this approximation from now on."""
         self.inverse = inverse
         direction, slope = self._direct()
         if len(self.state.pairs) and not slope < 0:
@@ -137,18 +100,15 @@ class Descent:
         self.trial = self.state.parameters + first * direction
 
     def _direct(self) -> tuple[Floats, float]:
-        """Return the direction from here, and the slope along it."""
+        """Return the direction from the current point, and the slope along it."""
         self._corrected = QuasiNewton(self.inverse, self.state.pairs)
         direction = -self.solve(self.state.gradient)
         return direction, float(np.vdot(direction, self.state.gradient))
 
     def tell(self, value: float, gradient: Floats) -> bool:
-        """Take the objective and the gradient at `trial`.
+        """Take the objective and the gradient at `trial`; return whether the step ends there.
 
-        Returns
-        -------
-        bool
-            Whether the step ends here; `aim` chooses the next one. Otherwise `trial` is another point.
+        If so, `aim` chooses the next step. Otherwise `trial` is another point.
         """
         slope = float(np.vdot(self._direction, gradient))
         verdict = self._search.tell(value, slope)

@@ -1,4 +1,4 @@
-"""Where each model of a fit is: for its callback, for a fit that goes on later, and for the solutions."""
+"""Record of the models of a fit, for its callback, its continuation and its solutions."""
 
 from __future__ import annotations
 
@@ -20,26 +20,11 @@ class CancelledError(Exception):
 
 
 class Ledger:
-    """The models of one fit.
-
-    Parameters
-    ----------
-    objective : Objective
-        The objective of all models.
-    tol, max_iter, callback
-        As for `minimize`.
-
-    Attributes
-    ----------
-    cancelled : bool
-        Whether the callback has cancelled the fit.
-    in_double : bool
-        Whether all steps are in double precision.
-    """
+    """Record of the models of one fit; `tol`, `max_iter` and `callback` are those of `minimize`."""
 
     def __init__(self, objective: Objective, *, tol: float, max_iter: int, callback: Callback | None) -> None:
-        self.cancelled = False
-        self.in_double = False
+        self.cancelled = False  # by the callback
+        self.in_double = False  # whether all steps are in double precision
         self._objective = objective
         self._tol = tol
         self._callback = callback
@@ -49,36 +34,36 @@ class Ledger:
         self._clock = Clock(tol, max_iter)
 
     def resume(self, state: FitState) -> None:
-        """Note the models of an earlier fit."""
+        """Record the models of an earlier fit."""
         self._states = dict(enumerate(state.models))
 
     def begin_newton(self, model: int, state: NewtonState) -> None:
-        """Note that a model waits for its first step."""
+        """Record that a model waits for its first step."""
         self._states[model] = ModelState(newton=state)
 
     def note_descent(self, model: int, state: DescentState, gain: float, *, judged: bool) -> None:
-        """Note where a model is, and the estimated gain ahead of it; and whether that can show convergence."""
+        """Record the state of a model, its estimated gain, and whether the gain can show convergence."""
         before = self._states.get(model, ModelState())
         self._states[model] = replace(before, descent=state)
-        if before.newton is None:  # otherwise its descent is only the preconditioner of its last steps
+        if before.newton is None:  # otherwise the descent only preconditions the last steps
             self._points[model] = ModelPoint(
                 state.parameters, state.value, gain, state.iteration, self._objective.passes, judged
             )
 
     def note_inverse(self, model: int, iteration: int, parameters: Floats | None) -> None:
-        """Note for which parameters, and after which iteration, the preconditioner of a model was made."""
+        """Record the parameters and the iteration at which the preconditioner of a model was made."""
         before = self._states.get(model, ModelState())
         self._states[model] = replace(before, inverse_at=parameters, inverse_iteration=iteration)
 
     def note_newton(self, model: int, newton: Newton) -> None:
-        """Note where a model is that takes its last steps."""
+        """Record the state of a model in its last steps."""
         self._newtons[model] = newton
         self._points[model] = ModelPoint(
             newton.parameters, newton.value, newton.distance, newton.iteration, self._objective.passes, newton.judged
         )
 
     def report(self, share: float = 0.0) -> None:
-        """Tell the callback, after a step or when this share of a pass is done."""
+        """Call the callback, after a step or inside a pass of which this share is done."""
         if self._callback is None:
             return
         worst = max(self._points.values(), key=lambda point: point.gradient_norm)
@@ -87,7 +72,7 @@ class Ledger:
         self.cancelled = ends_fit(self._callback(progress)) or self.cancelled
 
     def on_block(self, share: float) -> None:
-        """Tell the callback inside a long pass; raise CancelledError if it cancels the fit."""
+        """Call the callback inside a long pass; raise CancelledError if it cancels the fit."""
         if self._points and self._clock.report_due():
             self.report(share)
             if self.cancelled:
@@ -95,11 +80,11 @@ class Ledger:
 
     def solutions(self) -> list[Solution]:
         """Return the solutions in the order of the models."""
-        self._evaluate_the_rest()
+        self._evaluate_waiting()
         return [self._solution(self._points[model]) for model in range(len(self._objective.C))]
 
-    def _evaluate_the_rest(self) -> None:
-        """Note where the models are that no step was taken of: their turn has not come, or they had been finished."""
+    def _evaluate_waiting(self) -> None:
+        """Evaluate models without a step in this fit: it ended before their turn, or they were finished earlier."""
         waiting = {
             model: state.newton
             for model, state in self._states.items()
@@ -115,7 +100,7 @@ class Ledger:
             )
 
     def _state(self) -> FitState:
-        """Return the fit after the last step of each model; a step that is under way will be taken again."""
+        """Return the fit after the last step of each model; a step in progress will be repeated."""
         return FitState(
             models=tuple(self._model_state(model) for model in range(len(self._objective.C))),
             passes=self._objective.passes,

@@ -9,24 +9,24 @@ import numpy as np
 
 __all__ = ["LineSearch", "Verdict"]
 
-# A step gains at least this share of what the slope at its start promises (Armijo's condition).
+# A step gains at least this share of the gain that the slope at its start predicts (Armijo's condition).
 SUFFICIENT_GAIN = 1e-4
 MOST_TRIES = 20
 GROWTH = 3.0
-# A length between two others stays away from both by this share of their distance.
+# A length between two others keeps at least this share of their distance from both.
 MARGIN = 0.1
-# How far rounding may move the objective, in units of the precision.
+# Largest change of the objective by rounding, in units of the precision.
 NOISE = 16
-# If a step leaves more of the slope than an exponential fall at this rate does, the first length of the next is LONG.
+# If a step leaves more of the slope than an exponential fall at this rate, the first length of the next step is LONG.
 SLOW_FALL = 0.65
 LONG = 2.0
 
 Point = tuple[float, float, float]
-"""A length, the value and the slope there."""
+"""A length, and the value and the slope there."""
 
 
 class Verdict(Enum):
-    """Outcome of a trial: the step ends, another length follows, or no length serves."""
+    """Outcome of a trial: the step ends, another length follows, or no length is usable."""
 
     ACCEPTED = 1
     ANOTHER_LENGTH = 2
@@ -36,27 +36,9 @@ class Verdict(Enum):
 class LineSearch:
     """The search for the length of one step; each length costs an evaluation.
 
-    Parameters
-    ----------
-    value : float
-        The objective at the start.
-    slope : float
-        Its derivative by the length there: negative.
-    precision : float
-        The relative rounding error of the objective.
-    slope_left : float
-        The share of the slope that is left at most where a step ends (the curvature condition).
-    first : float
-        The first length to try.
-
-    Attributes
-    ----------
-    length : float
-        The length to try.
-    tries : int
-        The lengths that were tried.
-    noise : float
-        A change of the objective that may be rounding.
+    `value` is the objective at the start, and `slope` its derivative by the length there, which is negative.
+    `precision` is the relative rounding error of the objective. A step ends where at most the share `slope_left` of the
+    slope is left (the curvature condition). `first` is the first length to try.
 
     Examples
     --------
@@ -70,10 +52,10 @@ class LineSearch:
     """
 
     def __init__(self, value: float, slope: float, *, precision: float, slope_left: float, first: float = 1.0) -> None:
-        self.length = first
-        self.noise = NOISE * precision * abs(value)
+        self.length = first  # to try next
+        self.noise = NOISE * precision * abs(value)  # changes of the objective that may be rounding
         self._value, self._slope, self._slope_left = value, slope, slope_left
-        self.tries = 0
+        self.tries = 0  # lengths tried so far
         self._near: Point = (0.0, value, slope)
         self._far: Point | None = None
 
@@ -96,19 +78,19 @@ class LineSearch:
     def next_first_length(self, slope: float) -> float:
         """Return the first length to try in the next step, if this one has ended with this slope.
 
-        The loss of classes that are far apart falls exponentially, and a step leaves much of the slope. So will the
-        next one, unless it is longer. But a step that was too long at first says nothing of the kind.
+        The loss of classes that are far apart falls exponentially, and a step leaves much of the slope. So does the
+        next step, unless it is longer. A step whose first length was too long is no evidence for this.
         """
         left = math.exp(-SLOW_FALL * min(self.length, GROWTH))
         return LONG if self._far is None and slope < left * self._slope else 1.0
 
     def _enough(self, value: float) -> bool:
-        """Return whether further tries would be about rounding, or are too many."""
+        """Return whether further tries would only measure rounding, or are too many."""
         return self.tries >= MOST_TRIES or (self.tries > 1 and abs(value - self._value) <= self.noise)
 
 
 def _between(near: Point, far: Point) -> float:
-    """Return the length at the least of the cubic through two points (Nocedal and Wright, equation 3.59)."""
+    """Return the length at the minimum of the cubic through two points (Nocedal and Wright, equation 3.59)."""
     (a, value_a, slope_a), (b, value_b, slope_b) = near, far
     least, most = sorted((a + MARGIN * (b - a), b - MARGIN * (b - a)))
     mean = slope_a + slope_b - 3 * (value_a - value_b) / (a - b)

@@ -1,4 +1,4 @@
-"""All rows in this process: one shard."""
+"""All rows in this process: a single shard."""
 
 from __future__ import annotations
 
@@ -18,19 +18,13 @@ from mnistlib.linear.sums import Sums, TreeSum
 
 __all__ = ["LocalShards", "local_objective"]
 
-# Whole weights with a larger mean are aggregated data: they do not stand for rows that could be drawn.
+# Whole weights with a larger mean are aggregated data, not repetitions of rows that could be drawn.
 MOST_COPIES = 10
 
 
 @dataclass(frozen=True)
 class LocalShards:
-    """One shard with all blocks.
-
-    Parameters
-    ----------
-    shard : Shard
-        The rows.
-    """
+    """A single shard with all blocks."""
 
     shard: Shard
 
@@ -40,7 +34,7 @@ class LocalShards:
         return self.shard.layout
 
     def total(self, operation: str, *arguments: Any) -> Sums:
-        """Return the sums over all blocks of the answers to a question."""
+        """Return the sums of an operation's results over all blocks."""
         nodes = getattr(self.shard, operation)(*arguments)
         if self.layout.blocks == 1:
             return next(iter(nodes.values()))
@@ -49,11 +43,11 @@ class LocalShards:
         return tree.total()
 
     def collect(self, operation: str, *arguments: Any) -> list[Any]:
-        """Return the answer of the only shard."""
+        """Return the operation's result of the only shard."""
         return [getattr(self.shard, operation)(*arguments)]
 
     def watch(self, on_block: Callable[[float], None] | None) -> None:
-        """Have `on_block` called after each block, with the share of the blocks that is done."""
+        """Call `on_block` after each block, with the finished share of the blocks."""
         self.shard.on_block = on_block
 
 
@@ -71,26 +65,10 @@ def local_objective(
 ) -> Objective:
     """Return the objective over rows in this process.
 
-    Parameters
-    ----------
-    X : array of shape (n, d) of floats or unsigned bytes
-        The rows; a memory map will do.
-    labels : array of shape (n,), whole numbers
-        The class of each row, 0 to `classes` - 1.
-    classes : int
-        The number of classes; at least 2.
-    C : array of shape (models,)
-        Inverse strength of the penalty of each model; infinite for none.
-    arithmetic : Arithmetic
-        The library, the precision and the threads to compute with.
-    sample_weight : array of shape (n,), optional
-        The weight of each row; 1 unless given.
-    fit_intercept : bool
-        Whether the intercepts are free; zero otherwise.
-    scale : float
-        The factor of every number in X.
-    keeps : bool
-        Whether to keep the residuals of all rows, as for `Shard`.
+    `X`, of shape (n, d), holds floats or unsigned bytes, and may be a memory map. `labels`, of shape (n,), are whole
+    numbers from 0 to `classes` - 1. `C` is the inverse strength of the penalty of each model, infinite for none.
+    `sample_weight` has the shape (n,). Without `fit_intercept`, intercepts are zero. `scale` multiplies every number in
+    `X`; `keeps` is that of `Shard`.
     """
     outputs = 1 if classes == 2 else classes
     of_classes = np.bincount(labels, weights=sample_weight, minlength=classes).astype(np.float64)
@@ -112,7 +90,7 @@ def local_objective(
 
 
 def _counted(weights: npt.NDArray[Any]) -> float:
-    """Return the number of rows that weights stand for, as `Layout.counted` has it."""
+    """Return the number of rows that the weights represent, for `Layout.counted`."""
     total, rows = float(np.sum(weights)), float(np.count_nonzero(weights))
     whole = total <= MOST_COPIES * rows and bool(np.all(weights == np.rint(weights)))
     return total if whole else rows

@@ -1,11 +1,11 @@
-"""The two log-losses of a block of rows, and their derivatives by the outputs.
+"""Two log-losses of a block of rows, and their derivatives by the outputs.
 
-The outputs of one model have the shape (outputs, rows): the long axis is last, where sums over the few outputs are
-fast. Results are per row; the caller weighs and sums them. Arguments are overwritten where a docstring says so: for a
+The outputs of one model have the shape (outputs, rows): the long axis is last, so that sums over the few outputs are
+fast. Results are per row; the caller weights and sums them. Arguments are overwritten where a docstring says so: with a
 thousand outputs, fresh memory costs more time than arithmetic.
 
-All derivatives are computed from the residuals, which are the first ones: the probabilities, less 1 for the true class.
-A row that the model is sure of has a residual of, say, -1e-20. Its probability is 1 to all digits, and says nothing.
+All derivatives are computed from the residuals, which are the first derivatives: the probabilities, minus 1 for the
+true class. If the model is certain of a row, its residual is, say, -1e-20, while its probability is rounded to 1.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from mnistlib.linear.arithmetic import Arithmetic, DeviceArray
 
 __all__ = ["Logistic", "Loss", "Softmax", "curvature"]
 
-# Smaller probabilities than this power of the smallest normal number are raised to it: products with numbers below the
-# normal ones take ten to fifty times as long, and the sums do not notice.
+# Smaller probabilities than this power of the smallest normal number are raised to it: products with subnormal numbers
+# take ten to fifty times as long, and do not change the sums.
 SMALLEST = 3 / 4
 
 
@@ -33,18 +33,15 @@ def _least(arithmetic: Arithmetic) -> float:
 def _largest(arithmetic: Arithmetic) -> float:
     """Return the largest residual.
 
-    If one rounded to 1, the curvature of a row whose class is held for impossible would be 0, and the step that
-    corrects it infinitely long.
+    If a residual rounded to 1, a row whose true class has probability 0 would have a curvature of 0, and the step that
+    corrects it would be infinitely long.
     """
     return 1 - 2 * float(np.finfo(arithmetic.precision).eps)
 
 
 def curvature(residuals: DeviceArray) -> DeviceArray:
-    """Return the second derivative of the loss by each output alone, in new memory.
-
-    It is p (1 - p), and a residual is either p or p - 1.
-    """
-    sizes = abs(residuals)
+    """Return the second derivative of the loss by each output alone, p (1 - p), in new memory."""
+    sizes = abs(residuals)  # a residual is either p or p - 1
     curved = 1 - sizes
     curved *= sizes
     return curved
@@ -90,7 +87,7 @@ class Softmax:
         total = of_others + odds
         outputs /= xp.maximum(total, 1 / self._largest)
         in_a_row[places] = -xp.minimum(of_others / total, self._largest)
-        # Where the class is the likeliest, its odds are 1, and the loss may be far smaller than that.
+        # If the true class is the likeliest, its odds are 1, and the loss may be far smaller.
         return xp.log1p(xp.where(of_class < 0, total - 1, of_others)) - of_class, outputs
 
     def probabilities(self, residuals: DeviceArray, labels: DeviceArray) -> DeviceArray:
@@ -103,20 +100,18 @@ class Softmax:
         """Return the second derivative of the loss by the outputs times `change`, in the memory of `change`."""
         xp, places = self.arithmetic.namespace, self._places(labels)
         in_a_row = change.reshape(-1)
-        # p (c - m) with the mean m = sum of p c. It stays the same if all c are moved so that the true class has 0; and
-        # then its residual, which is p - 1, counts in no mean.
+        # p (c - m) with the mean m = sum of p c. It does not change if all c are shifted so that the true class has 0;
+        # then the residual of the true class, p - 1, is in no mean.
         change -= in_a_row[places]
         mean = xp.einsum("kr,kr->r", residuals, change)
         change -= mean
         change *= residuals
-        in_a_row[places] -= mean  # of the true class: (p - 1) (0 - m) - m is p (0 - m)
+        in_a_row[places] -= mean  # for the true class, (p - 1) (0 - m) - m is p (0 - m)
         return change
 
     def _places(self, labels: DeviceArray) -> DeviceArray:
-        """Return where the number of each row's class is in an array of shape (outputs, rows), read in one piece.
-
-        Two indices of an element take twice the time of one. The last number is 64 bits wide, and so is the product.
-        """
+        """Return the flat index of each row's class in an array of shape (outputs, rows)."""
+        # One flat index is twice as fast as two. The last number has 64 bits, and so has the product.
         numbers = self.arithmetic.namespace.arange(len(labels))
         return labels * (numbers[-1] + 1) + numbers
 
@@ -143,7 +138,8 @@ class Logistic:
         wrong = outputs[0] * signs  # in favour of the other class
         odds = xp.exp(-xp.abs(wrong))  # of the less likely class
         total = 1 + odds
-        # log(1 + odds), from a logarithm that costs less than log1p: the sum, and what it lost by rounding.
+        # log(1 + odds), by a logarithm that costs less than log1p: that of the sum, and a correction of the sum's
+        # rounding.
         loss = xp.log(total)
         rest = total - 1
         rest -= odds

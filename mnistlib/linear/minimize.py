@@ -1,4 +1,4 @@
-"""Minimize the objectives of one or several models: L-BFGS over shared passes, and Newton's method to its end."""
+"""Minimization of the objectives of one or several models: L-BFGS over shared passes, then Newton's method."""
 
 from __future__ import annotations
 
@@ -37,55 +37,28 @@ def minimize(
     final_step: float = FINAL_STEP,
     remembered: int = MEMORY,
 ) -> list[Solution]:
-    """Minimize the objective of each model.
+    """Minimize the objective of each model, and return a solution for each; raise DataError if numbers overflow.
 
-    Parameters
-    ----------
-    objective : Objective
-        The objective.
-    coarse : Objective, optional
-        The same in single precision, for the steps before the last ones.
-    start : array of shape (models, outputs, d + 1) or FitState, optional
-        Where to start, or a fit of the same models to the same rows to go on with. Without it, at weights of zero, or
-        where the rows are many, at a rough fit to a sample.
-    tol : float
-        A model has converged when its `Solution.gradient_norm` is at most this, and where rows are cheap to read, by
-        the Hessian.
-    max_iter : int
-        The most steps over all rows.
-    callback : callable, optional
-        Called with a `Progress`; see `Callback`.
-    random_state : int
-        The seed of the draws of rows, where the rows are many.
-    first_iteration : int
-        Steps that have led to `start`; they count.
-    steps : "all", "first" or "last"
-        "first": L-BFGS only. "last": Newton's method only. "all": L-BFGS, then Newton's method; where the Hessian is
-        small, Newton's method only. Over many rows there is only L-BFGS.
-    final_step : float
-        Newton's method ends where no coefficient would move by more than this times `tol` times the largest one.
-    remembered : int
-        How many of the last steps of each model L-BFGS remembers.
+    `coarse` is the objective in single precision, for all but the last steps. `start`, of shape (models, outputs, d +
+    1), may also be the `FitState` of the same models over the same rows, to continue; None is zero weights, or a rough
+    fit to a sample if the rows are many. A model has converged when its `Solution.gradient_norm` is at most `tol`, on
+    data that is cheap to read by the Hessian. `max_iter` limits the steps over all rows, including the
+    `first_iteration` steps that led to `start`. `random_state` is the seed of the draws of rows, if they are many.
 
-    Returns
-    -------
-    list of Solution
-        One for each model, in order.
-
-    Raises
-    ------
-    DataError
-        The numbers in X are too large to compute with.
+    `steps` are "all" for L-BFGS and then Newton's method, or Newton's method alone if the Hessian is small; "first" for
+    L-BFGS alone, and "last" for Newton's method alone. Over many rows there is only L-BFGS, which keeps `remembered`
+    past steps of each model. Newton's method ends when no coefficient would move by more than `final_step` times `tol`
+    times the largest one.
 
     Notes
     -----
-    A small Hessian is formed and factorized: Newton's method, with several steps for each Hessian. Otherwise the first
-    steps are those of L-BFGS, which runs into the condition of most data, and is preconditioned. Where the rows are
-    cheap to read, by the diagonal of the Hessian, and the last steps are those of Newton's method by conjugate
-    gradients. Where they are many, by the Hessian's class blocks from rows that are drawn in proportion to their
-    curvature; at first by the Gram matrix of a sample, as in D. Boehning, "Multinomial logistic regression algorithm"
-    (1992). Blocks of many classes find no room; then by the diagonal along the principal axes of the sample. Where the
-    columns are about as many as the rows, or more, nothing of this pays, and Newton's method follows here too.
+    A small Hessian is formed and factorized, and each serves several steps of Newton's method. Otherwise the first
+    steps are those of L-BFGS, which needs a preconditioner on most data. If the rows are cheap to read, it is the
+    diagonal of the Hessian, and the last steps are those of Newton's method by conjugate gradients. If they are many,
+    it is the class blocks of the Hessian, from rows drawn in proportion to their curvature; at first the Gram matrix of
+    a sample, as in D. Boehning, "Multinomial logistic regression algorithm" (1992). If the blocks of many classes do
+    not fit into memory, it is the diagonal along the principal axes of the sample. If there are about as many columns
+    as rows, or more, none of these pays, and Newton's method follows here too.
     """
     coarse = (coarse or objective).beside(objective)
     handover = Handover(
@@ -126,7 +99,7 @@ class _Fit:
     final_step: float
 
     def run(self, start: Floats | FitState | None) -> None:
-        """Take all steps, and note them in the ledger."""
+        """Take all steps, and record them in the ledger."""
         begun = self._begin(start)
         self.descents.run(without=begun)
         if self.steps == "first" or not self.handover.followed:
@@ -137,7 +110,7 @@ class _Fit:
             self._finish_by_newton(model, begun.get(model))
 
     def _begin(self, start: Floats | FitState | None) -> dict[int, NewtonState]:
-        """Set all models at their start; return the states of those that take steps of Newton's method only."""
+        """Set all models to their start; return the states of those that take only steps of Newton's method."""
         if isinstance(start, FitState):
             self.descents.resume(start)
             return {model: state.newton for model, state in enumerate(start.models) if state.newton is not None}
@@ -164,7 +137,7 @@ class _Fit:
         if begun is None:
             assert descent is not None
             if handover.exhausted(descent) and handover.gain(descent) > handover.tol:
-                return  # without Newton's method, which would only tell how far the minimum is
+                return  # Newton's method could only estimate the distance from the minimum
             begun = NewtonState(descent.state.parameters, descent.state.iteration)
         fine = self.objective.only([model])
         newton = Newton(

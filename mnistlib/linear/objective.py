@@ -1,7 +1,7 @@
-"""The penalized log-loss of one or several models, and its derivatives: the algebra.
+"""The penalized log-loss of one or several models, and its derivatives.
 
-All that needs rows is asked of shards. Their answers are sums over all rows, so that nothing here depends on where the
-rows are.
+All operations on rows are those of shards, which return sums over all rows. So nothing here depends on where the rows
+are.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from mnistlib.linear.sums import Sums
 
 __all__ = ["Objective", "Point", "Shards", "Work", "starting_point"]
 
-# An objective below this share of `C` times the sum of the weights has vanished.
+# An objective below this share of `C` times the sum of the weights counts as zero.
 VANISHED = 1e-24
-# Without a penalty, that of classes that can be told apart falls for ever, and is small enough here.
+# Without a penalty, the objective of separable classes falls forever, and counts as zero below this share.
 VANISHED_UNPENALIZED = 1e-6
-# The share of a class without weight, and the relative error of a value at zero weights in single precision.
+# Share of a class whose weight is zero, and relative error of a value at zero weights in single precision.
 LEAST_SHARE = 1e-8
 ROUNDING = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """Parameters of one model, of shape (outputs, d + 1), with the objective and the gradient there."""
+    """Parameters of one model, (outputs, d + 1), with the objective and the gradient at this point."""
 
     parameters: Floats
     value: float
@@ -42,61 +42,42 @@ class Point:
 
 @dataclass
 class Work:
-    """The work of all objectives that share it.
+    """Counter of passes, shared by several objectives."""
 
-    Attributes
-    ----------
-    passes : float
-        1 for a product with all rows and one with all rows transposed, for any number of models. Gram matrices are not
-        counted.
-    """
-
+    # A pass is a product with all rows and one with all rows transposed, for any number of models. Gram matrices are
+    # not counted.
     passes: float = 0.0
 
 
 class Shards(Protocol):
-    """All rows of a fit, wherever they are. The operations are methods of `Shard`."""
+    """All rows of a fit, in any number of processes. The operations are methods of `Shard`."""
 
     @property
     def layout(self) -> Layout:
         """The grid of blocks."""
 
     def total(self, operation: str, *arguments: Any) -> Sums:
-        """Return the sums over all blocks of the answers to a question."""
+        """Return the sums of an operation's results over all blocks."""
 
     def collect(self, operation: str, *arguments: Any) -> list[Any]:
-        """Return the answer of each shard, in the order of the rows."""
+        """Return the operation's result of each shard, in the order of the rows."""
 
     def watch(self, on_block: Callable[[float], None] | None) -> None:
-        """Have `on_block` called after each block of a long operation, with the share of the blocks that is done."""
+        """Call `on_block` after each block of a long operation, with the finished share of the blocks."""
 
 
 class Objective:
-    r"""Half the squared weights plus `C` times the summed log-loss, for a model of each `C`.
+    r"""Half the squared weights plus `C` times the summed log-loss, for one model per value of `C`.
 
     .. math:: L(W, b) = C \sum_i s_i \, \ell(W x_i + b, y_i) + \tfrac12 \lVert W \rVert^2
 
-    With three classes or more the loss is that of the softmax of as many outputs; with two, that of the logistic
-    function of one output, as in scikit-learn. Parameters are float64 arrays of shape (models, outputs, d + 1), the
-    intercept last; it is not penalized.
+    With three classes or more, the loss is that of the softmax with one output per class; with two, that of the
+    logistic function of one output, as in scikit-learn. Parameters are float64 arrays of shape (models, outputs, d +
+    1), the intercept last; it is not penalized, and zero without `fit_intercept`.
 
-    Parameters
-    ----------
-    shards : Shards
-        The rows, their labels and weights.
-    C : array of shape (models,)
-        Inverse strength of the penalty of each model; infinite for none, and the losses count as with 1.
-    arithmetic : Arithmetic
-        The library and the precision of preconditioners.
-    class_weight : array of shape (classes,)
-        The sum of the sample weights of each class.
-    fit_intercept : bool
-        Whether the intercepts are free; zero otherwise.
-
-    Attributes
-    ----------
-    work : Work
-        The work so far, that of `only` some of the models included, and that of an objective `beside` this one.
+    `C`, of shape (models,), is infinite for no penalty; the losses then count as with 1. `arithmetic` has the library
+    and the precision of preconditioners. `class_weight`, of shape (classes,), is the sum of the sample weights of each
+    class.
     """
 
     def __init__(
@@ -115,7 +96,7 @@ class Objective:
         self.total_weight = float(class_weight.sum())
         self.fit_intercept = fit_intercept
         self.outputs = self.layout.outputs
-        self.work = Work()
+        self.work = Work()  # shared with the objectives of `only` and `beside`
         self._at: list[Floats | None] = [None]
         self._weigh_losses(np.atleast_1d(np.asarray(C, dtype=np.float64)))
 
@@ -129,20 +110,20 @@ class Objective:
         self._vanished = share * float(self.C.min()) * self.total_weight
 
     def only(self, models: list[int]) -> Objective:
-        """Return the objective of some of the models, over the same rows; both count their passes together."""
+        """Return the objective of some of the models, over the same rows; both share one counter of passes."""
         if models == list(range(len(self.C))):
             return self
-        rest = copy(self)
-        rest._weigh_losses(self.C_values[models])
-        return rest
+        some = copy(self)
+        some._weigh_losses(self.C_values[models])
+        return some
 
     def beside(self, other: Objective) -> Objective:
-        """Return this objective, whose passes are counted together with those of another."""
+        """Return this objective, with the counter of passes of another."""
         if self is other:
             return self
-        beside = copy(self)
-        beside.work = other.work
-        return beside
+        same = copy(self)
+        same.work = other.work
+        return same
 
     @property
     def passes(self) -> float:
@@ -151,7 +132,7 @@ class Objective:
 
     @property
     def at_zero_weights(self) -> Floats:
-        """The value of each model at weights of zero and the best intercepts for them: (models,)."""
+        """Value of each model at zero weights and the best intercepts for them, (models,)."""
         shares = self.class_weight / self.total_weight
         if not self.fit_intercept:
             shares = np.full_like(shares, 1 / len(shares))
@@ -160,22 +141,22 @@ class Objective:
         return value
 
     def scale_of(self, value: float) -> float:
-        """Return the value that gains are compared with: the objective, but where it vanishes a trace of the weights.
+        """Return the reference of relative gains: the objective, but at least a tiny share of the weights.
 
-        The objective vanishes where all weight is on one class, and without a penalty where classes can be told apart.
+        The objective vanishes if all weight is on one class, and without a penalty if classes are separable.
         """
         return max(value, self._vanished)
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """The shape of parameters: (models, outputs, d + 1)."""
+        """Shape of parameters: (models, outputs, d + 1)."""
         return len(self.C), self.outputs, self.layout.columns + 1
 
     def balanced(self, parameters: Floats) -> Floats:
-        """Return the equivalent parameters of least penalty, of one model or several.
+        """Return the equivalent parameters with the least penalty, of one model or several.
 
-        Adding the same to all classes changes no probability, so the outputs may as well sum to zero. Staying there
-        spares the solver a direction in which the loss is flat, and makes the intercepts unique.
+        Adding the same to all classes changes no probability, so the outputs may sum to zero. This spares the solver a
+        direction in which the loss is flat, and makes the intercepts unique.
         """
         balanced = parameters.copy()
         if self.outputs > 1:
@@ -197,22 +178,22 @@ class Objective:
     def evaluate(self, parameters: Floats) -> tuple[Floats, Floats]:
         """Return the value (models,) and the gradient (models, outputs, d + 1) at `parameters`: one pass.
 
-        All that is asked next is about these parameters.
+        Later operations are at these parameters.
         """
-        self._at[0] = None  # while the pass goes on, which may be cut off
-        sums = self.shards.total("evaluate", *self._sent(parameters))
+        self._at[0] = None  # until the end of the pass, which may be interrupted
+        sums = self.shards.total("evaluate", *self._for_shards(parameters))
         self._at[0] = parameters
         self.work.passes += 1
         return self._penalized(parameters, sums)
 
     def is_at(self, parameters: Floats) -> bool:
-        """Return whether these are the parameters of the last evaluation, of this objective or of models of it."""
+        """Return whether these are the parameters of the last evaluation, by this objective or by its `only`."""
         at = self._at[0]
         return at is not None and np.array_equal(at, parameters)
 
     def product(self, direction: Floats) -> Floats:
         """Return the Hessian of a single model times a direction (outputs, d + 1): one pass."""
-        (sums,) = self.shards.total("product", *self._sent(direction))
+        (sums,) = self.shards.total("product", *self._for_shards(direction))
         self.work.passes += 1
         sums[:, :-1] *= self.layout.scale
         sums *= self.C[0]
@@ -223,10 +204,10 @@ class Objective:
         return sums
 
     def moments(self, model: int, axes: Floats | None = None) -> tuple[Floats, Floats]:
-        """Return the parts of the diagonal of a model's Hessian, without the penalty: one pass.
+        """Return parts of the diagonal of a model's Hessian, without the penalty: one pass.
 
-        The second derivatives by the weights (outputs, d), and the mixed ones by the intercept and each parameter
-        (outputs, d + 1). With `axes`, the weights are those along the columns of this matrix of shape (d, d).
+        These are the second derivatives by the weights (outputs, d), and the mixed ones by the intercept and each
+        parameter (outputs, d + 1). With `axes`, of shape (d, d), the weights are those along its columns.
         """
         squares, sums = map(self.checked, self.shards.total("moments", model, axes))
         self.work.passes += 1
@@ -236,7 +217,7 @@ class Objective:
         return squares, sums
 
     def class_hessians(self) -> Floats:
-        """Return the class blocks of a single model's Hessian: (outputs, d + 1, d + 1)."""
+        """Return the class blocks of a single model's Hessian, (outputs, d + 1, d + 1)."""
         grams = self.checked(self.shards.total("grams", 0)[0])
         grams *= self.C[0]
         if self.layout.scale != 1:
@@ -249,10 +230,10 @@ class Objective:
         return grams
 
     def hessian(self) -> Floats:
-        """Return a single model's Hessian, of outputs * (d + 1) rows and as many columns.
+        """Return a single model's Hessian, a square matrix with outputs * (d + 1) rows.
 
-        For several outputs it is positive definite: it also bends where the same is added to all intercepts. No step
-        depends on how much, since gradients have no share in that direction.
+        With several outputs it is made positive definite: curvature is added where all intercepts move alike. Its size
+        changes no step, since gradients have no component in that direction.
         """
         grams = self.checked(self.shards.total("cross_grams")[0])
         grams *= self.C[0]
@@ -262,7 +243,8 @@ class Objective:
         np.einsum("kdkd->kd", grams)[:, :-1] += self.penalty[0]
         if self.fit_intercept:
             curved = np.einsum("kdkd->kd", grams)[:, -1]
-            # In proportion to the curvatures, so that those of classes that all rows are sure of keep their digits.
+            # In proportion to the curvatures, so that small ones keep their digits: those of classes that are certain
+            # in all rows.
             shares = curved / math.sqrt(curved.sum())
             grams[:, -1, :, -1] += np.outer(shares, shares)
         else:
@@ -271,7 +253,8 @@ class Objective:
         size = self.outputs * self.shape[2]
         return grams.reshape(size, size)
 
-    def _sent(self, parameters: Floats) -> tuple[Floats, Floats]:
+    def _for_shards(self, parameters: Floats) -> tuple[Floats, Floats]:
+        """Return the weights times the scale, and the intercepts, with the outputs of all models in one axis."""
         stacked = parameters.reshape(-1, parameters.shape[-1])
         return stacked[:, :-1] * self.layout.scale, stacked[:, -1]
 
@@ -290,11 +273,11 @@ class Objective:
 
 
 def starting_point(objective: Objective) -> Floats:
-    """Return weights of zero and the intercepts that are best with them, of shape (outputs, d + 1).
+    """Return zero weights and the best intercepts for them, (outputs, d + 1).
 
     At equal odds the curvature of a class of frequency p is overestimated by about 1 / (4 p), which costs Newton's
-    method about log(1 / p) extra steps. Where the columns are more than the rows, the weights take the place of
-    intercepts, and zero is better.
+    method about log(1 / p) extra steps. If there are more columns than rows, the weights can replace intercepts, and
+    zero is better.
     """
     start = np.zeros(objective.shape[1:])
     if objective.fit_intercept and objective.layout.columns < objective.layout.rows:

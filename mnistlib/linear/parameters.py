@@ -1,4 +1,4 @@
-"""The parameters of the estimator: those of scikit-learn's, as far as they mean the objective that is fitted here."""
+"""Parameters of the estimator: those of scikit-learn's, limited to values that mean the same objective."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 
 __all__ = ["CONSTRAINTS", "LABEL", "check_parameters"]
 
-# Names of scikit-learn's solvers for the objective that is fitted here, by one solver.
+# Names of scikit-learn's solvers for this objective. All of them select the only solver here.
 SOLVERS = {"auto", "lbfgs", "newton-cg", "newton-cholesky", "sag", "saga"}
-# What "auto" is called in messages: by the solver that it stands for in scikit-learn, whose words people filter for.
+# The name of "auto" in messages: scikit-learn's solver in its place, since users filter messages by its name.
 LABEL = "lbfgs"
 CONSTRAINTS: dict[str, Any] = {
     "penalty": [StrOptions({"l1", "l2", "elasticnet", "deprecated"}), None],
@@ -35,29 +35,20 @@ CONSTRAINTS: dict[str, Any] = {
     "memory_budget": [Interval(Real, 0, None, closed="neither"), None],
     "callback": [callable, None],
 }
-"""What each parameter may be, in scikit-learn's terms."""
+"""Valid values of each parameter, in scikit-learn's terms."""
 
-# These hold arbitrary objects, which the memory of what was checked is not to keep alive.
-NOT_REMEMBERED = {"random_state", "class_weight", "callback"}
+# These may hold arbitrary objects, which the cache of valid parameters must not keep alive.
+NOT_CACHED = {"random_state", "class_weight", "callback"}
 
 
 def check_parameters(parameters: Mapping[str, Any]) -> None:
-    """Refuse what scikit-learn refuses, and what asks for another objective.
+    """Refuse invalid values of an estimator's parameters, and values that mean another objective.
 
-    Parameters
-    ----------
-    parameters : mapping from names to values
-        All parameters of an estimator.
-
-    Raises
-    ------
-    sklearn.utils._param_validation.InvalidParameterError
-        A parameter has a value that it cannot have: a ValueError and a TypeError in one, as in scikit-learn.
-    ValueError
-        The objective is another one. The message names the class that fits it.
+    Raise scikit-learn's InvalidParameterError, which is both a ValueError and a TypeError, for an invalid value; and
+    ValueError for another objective, with the name of the class that fits it.
     """
-    _validate({name: parameters[name] for name in NOT_REMEMBERED if parameters[name] is not None})
-    rest = tuple((name, type(value), value) for name, value in parameters.items() if name not in NOT_REMEMBERED)
+    _validate({name: parameters[name] for name in NOT_CACHED if parameters[name] is not None})
+    rest = tuple((name, type(value), value) for name, value in parameters.items() if name not in NOT_CACHED)
     try:
         hash(rest)
     except TypeError:
@@ -95,7 +86,7 @@ def _refuse_other_objectives(parameters: Mapping[str, Any]) -> None:
     if solver == "liblinear":
         raise ValueError(
             'solver="liblinear" is not supported: that solver penalizes the intercept too. Use '
-            'sklearn.linear_model.LogisticRegression with solver="liblinear", or leave it at its default.'
+            'sklearn.linear_model.LogisticRegression with solver="liblinear", or leave solver at its default.'
         )
     if parameters["multi_class"] == "ovr":
         raise ValueError(

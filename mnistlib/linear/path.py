@@ -26,8 +26,8 @@ def regularization_path(
 ) -> list[LogisticRegression]:
     """Fit a model for each of many values of C, over shared passes.
 
-    The classes of all models stand side by side in one matrix product, which costs far less than as many products;
-    a model that has converged leaves. On the digits of MNIST, eight take about the time of three.
+    The classes of all models are columns of one matrix product, which costs far less than a product for each model; a
+    model that has converged leaves it. On the digits of MNIST, eight models take about the time of three.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def regularization_path(
     C : sequence of float
         The values of C, in any order: inverse strengths of the penalty.
     estimator : LogisticRegression, optional
-        Every other parameter; it is not changed. Its callback is told about the model with the largest
+        Supplies all other parameters; it is not changed. Its callback gets the progress of the model with the largest
         `gradient_norm_`, and ends the fits of all models; scikit-learn's callbacks are not called.
     sample_weight : array of shape (n_samples,), optional
         The weight of each sample.
@@ -46,7 +46,7 @@ def regularization_path(
     Returns
     -------
     list of LogisticRegression
-        A fitted estimator for each of `C`, in its order.
+        A fitted estimator for each value in `C`, in its order.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def fit_path(
     estimator: LogisticRegression | None = None,
     sample_weight: Any = None,
 ) -> list[LogisticRegression]:
-    """Fit as `regularization_path` does, without a warning: `converged_` says whether each model has converged.
+    """Fit as `regularization_path` does, but without a warning; `converged_` is False for unconverged models.
 
     For callers that handle warnings themselves, such as threads, which share one list of warning filters.
     """
@@ -99,7 +99,7 @@ def fit_path(
 
 
 def _solutions(estimator: LogisticRegression, problem: Problem) -> list[Solution]:
-    """Return the solution for each value of C, of as many at once as the memory has room for."""
+    """Return the solution for each value of C, fitting as many at once as fit into the working memory."""
     solutions: list[Solution] = []
     for first in range(0, len(problem.C), problem.models_at_once):
         group = replace(problem, C=problem.C[first : first + problem.models_at_once])
@@ -110,5 +110,5 @@ def _solutions(estimator: LogisticRegression, problem: Problem) -> list[Solution
 
 
 def _end(progress: Progress) -> bool:
-    """End a fit at once: the callback has ended the path that it is part of."""
+    """End a fit at once, since the callback has ended an earlier part of its path."""
     return True

@@ -1,8 +1,8 @@
-"""Approximate inverses of the Hessian, from as few rows as will do.
+"""Approximate inverses of the Hessian, from as few rows as possible.
 
-The Hessian of the log-loss weighs each row by how undecided the model is about it, and most rows are decided. So rows
-are drawn with a probability in proportion to their weight (importance sampling), which makes a few thousand rows
-stand for all of them.
+The Hessian of the log-loss weights each row by the uncertainty of its prediction, and most predictions are certain. So
+rows are drawn with a probability in proportion to their weight (importance sampling), and a few thousand rows represent
+all of them.
 """
 
 from __future__ import annotations
@@ -20,52 +20,44 @@ from mnistlib.linear.objective import Objective
 
 __all__ = ["ClassBlocks", "Preconditioner", "at_zero", "blocks_pay", "leaders", "near"]
 
-# Rows to draw for a block: a share of all, within these limits for each column. On 60,000 digits half as many cost a
-# third more passes, and twice as many save none; the dearer a pass is, the more it pays to save one.
+# Rows to draw for a block: a share of all, within these limits per column. On 60,000 digits half as many cost a third
+# more passes, and twice as many save none; the costlier a pass, the more it pays to save one.
 DRAW_ONE_IN = 60
 DRAW_ROWS_PER_COLUMN = (4, 32)
-# A block is factorized where its columns, squared, are at most this many times the rows: otherwise passes are cheaper.
+# A block is factorized if its columns, squared, are at most this many times the rows: otherwise passes are cheaper.
 BLOCK_PAYS = 200
 SHARED_BLOCK_PAYS = 1000
-# The most numbers in one factorized block, and in those of one model together: a quarter and half a gigabyte at most.
+# Largest factorized block, and all blocks of one model together, in numbers: at most a quarter and half a gigabyte.
 LARGEST_BLOCK = 1 << 25
 LARGEST_BLOCKS = 1 << 26
-# So many models share blocks if their C are similar: eight then take about as many passes as each on its own.
+# Up to so many models share blocks if their C are similar: eight then take about as many passes as each on its own.
 MODELS_PER_LEADER = 3
 SIMILAR_C = 30
-# What the rows drawn don't show is made up for by so many rows more, in which every pixel has the mean brightness. With
-# 30 to 100, from 60,000 to 6 million digits take 10 to 15 passes; with none, and with 200, up to half as many again.
+# Rows not drawn are represented by so many rows more, in which every pixel has the mean brightness. With 30 to 100,
+# from 60,000 to 6 million digits take 10 to 15 passes; with none, and with 200, up to half as many again.
 PRIOR_ROWS = 50
 # A pixel with less than this share of the mean square of all pixels is left out of the block, and its second derivative
-# stands alone. On 60,000 digits that is a third of the pixels, a Gram matrix takes half the time, and no pass is added;
-# with a share of 0.03, a third more passes.
+# is used alone. On 60,000 digits that is a third of the pixels, a Gram matrix takes half the time, and no pass is
+# added; with a share of 0.03, a third more passes.
 DARK = 0.005
-# Rows that are made into a Gram matrix at a time.
+# Rows of which a Gram matrix is formed at a time.
 CHUNK = 1024
 
 
 @dataclass(frozen=True)
 class Preconditioner:
-    """A symmetric positive matrix that all outputs share in the place of an inverse Hessian.
+    """A symmetric positive matrix in place of an inverse Hessian, the same for all outputs."""
 
-    Parameters
-    ----------
-    factor : array of shape (d + 1, d + 1) or (d + 1,)
-        F with ``F.T @ F`` the matrix, or its diagonal.
-    arithmetic : Arithmetic
-        The library and the precision of the factor.
-    """
-
-    factor: DeviceArray
-    arithmetic: Arithmetic
+    factor: DeviceArray  # (d + 1, d + 1) or (d + 1,): F with F.T @ F the matrix, or its diagonal
+    arithmetic: Arithmetic  # the library and the precision of the factor
 
     @property
     def rescaled(self) -> bool:
-        """Whether to rescale the matrix by the last step: a diagonal, which knows nothing of correlations."""
+        """Whether to rescale the matrix by the last step: a diagonal, which has no correlations."""
         return bool(self.factor.ndim == 1)
 
     def solve(self, gradient: Floats) -> Floats:
-        """Return the matrix times `gradient`, both of the shape (outputs, d + 1)."""
+        """Return the matrix times `gradient`, both of shape (outputs, d + 1)."""
         factor, vectors = self.factor, self.arithmetic.to_device(gradient)
         solved = factor * factor * vectors if factor.ndim == 1 else (vectors @ factor.T) @ factor
         return np.asarray(solved, dtype=np.float64)
@@ -73,20 +65,11 @@ class Preconditioner:
 
 @dataclass(frozen=True)
 class ClassBlock:
-    """The inverse of one output's Hessian, in which some columns stand alone.
+    """The inverse of one output's Hessian, in which some columns are treated separately."""
 
-    Parameters
-    ----------
-    factor : array of shape (m, m)
-        F with ``F.T @ F`` the inverse for the columns of the block.
-    columns : array of shape (m,) or None
-        The numbers of these columns; None for all.
-    alone : array of shape (d + 1,) or None
-        The roots of the inverses of the second derivatives by each parameter; None where none stands alone.
-    """
-
-    factor: DeviceArray
-    columns: DeviceArray | None = None
+    factor: DeviceArray  # (m, m): F with F.T @ F the inverse for the columns of the block
+    columns: DeviceArray | None = None  # (m,): the numbers of these columns; None for all
+    # (d + 1,): roots of the inverse second derivatives by each parameter; None if all columns are in the block.
     alone: DeviceArray | None = None
 
     def solve(self, vector: DeviceArray) -> DeviceArray:
@@ -100,33 +83,25 @@ class ClassBlock:
 
 @dataclass(frozen=True)
 class ClassBlocks:
-    """The inverse of each output's Hessian.
-
-    Parameters
-    ----------
-    blocks : list of ClassBlock
-        One for each output.
-    arithmetic : Arithmetic
-        The library and the precision of the blocks.
-    """
+    """The inverse of each output's Hessian."""
 
     blocks: list[ClassBlock]
-    arithmetic: Arithmetic
+    arithmetic: Arithmetic  # the library and the precision of the blocks
     rescaled = False
 
     def solve(self, gradient: Floats) -> Floats:
-        """Return the matrix times `gradient`, both of the shape (outputs, d + 1)."""
+        """Return the matrix times `gradient`, both of shape (outputs, d + 1)."""
         vectors = self.arithmetic.to_device(gradient)
-        # Block by block: each is used twice, and the second time comes out of the cache.
+        # Block by block: each is used twice, the second time from the cache.
         solved = [block.solve(vector) for block, vector in zip(self.blocks, vectors, strict=True)]
         return np.asarray(self.arithmetic.namespace.stack(solved), dtype=np.float64)
 
 
 def at_zero(objective: Objective) -> list[Preconditioner]:
-    """Return, for each model, the inverse of each class's Hessian where all weights are zero, which all classes share.
+    """Return each model's inverse of a class's Hessian at zero weights, which is the same for all classes.
 
-    There it is the Gram matrix of the rows, up to a factor; Boehning (1992) bounds the Hessian by the same matrix.
-    Where that does not pay, its diagonal.
+    Up to a factor it is the inverse of the rows' Gram matrix, by which Boehning (1992) bounds the Hessian. If that does
+    not pay, it is that of the diagonal.
     """
     arithmetic = objective.arithmetic
     columns = objective.shape[2]
@@ -140,24 +115,15 @@ def at_zero(objective: Objective) -> list[Preconditioner]:
 
 
 def blocks_pay(objective: Objective) -> bool:
-    """Return whether class blocks are worth their factors, and find room."""
+    """Return whether class blocks pay for their factors, and fit into memory."""
     limit = min(BLOCK_PAYS * objective.layout.rows, LARGEST_BLOCKS // objective.outputs)
     return objective.shape[2] ** 2 <= limit
 
 
 def near(objective: Objective, model: int, stream: tuple[int, ...], *, by_position: bool) -> ClassBlocks:
-    """Return the inverses of the class blocks of a model where it was last evaluated.
+    """Return the inverses of the class blocks of a model at its last evaluation.
 
-    Parameters
-    ----------
-    objective : Objective
-        The objective.
-    model : int
-        The number of the model.
-    stream : tuple of int
-        The stream of random numbers.
-    by_position : bool
-        Whether copies of a row are drawn separately.
+    `stream` selects the random numbers. With `by_position`, copies of a row are drawn separately.
     """
     least, most = (each * objective.shape[2] for each in DRAW_ROWS_PER_COLUMN)
     wanted = min(max(objective.layout.population / DRAW_ONE_IN, least), most)
@@ -180,7 +146,7 @@ def near(objective: Objective, model: int, stream: tuple[int, ...], *, by_positi
 
 
 def leaders(C: Floats) -> list[int]:
-    """Return for each model the one whose blocks it uses: of a few with similar C, the one with the largest."""
+    """Return for each model the one whose blocks it uses: of a few with similar C, that with the largest C."""
     found = [0] * len(C)
     group: list[int] = []
     for model in np.argsort(-C, kind="stable").tolist():
@@ -204,9 +170,9 @@ def _draw(
 def _gram(
     objective: Objective, drawn: list[Drawn], output: int, columns: npt.NDArray[np.intp] | None = None
 ) -> DeviceArray:
-    """Return the weighted Gram matrix of the rows that an output has drawn, with a column of ones after them.
+    """Return the weighted Gram matrix of the rows that an output has drawn, with a last column of ones.
 
-    With `columns`, of some columns only; the last is the one of ones.
+    With `columns`, it is that of some columns, the last of which is that of ones.
     """
     arithmetic = objective.arithmetic
     size = objective.shape[2] if columns is None else len(columns)
@@ -229,14 +195,14 @@ def _squares(objective: Objective, drawn: list[Drawn], output: int) -> Floats:
 
 
 def _bright(squares: Floats) -> npt.NDArray[np.intp] | None:
-    """Return the columns that make a block, the intercept among them; None for all."""
+    """Return the columns that form a block, the intercept among them; None for all."""
     bright = squares >= DARK * squares[:-1].mean()
     bright[-1] = True
     return None if bright.all() else np.flatnonzero(bright)
 
 
 def _chunks(drawn: list[Drawn], output: int) -> Iterator[tuple[npt.NDArray[Any], Floats]]:
-    """Yield about `CHUNK` of the rows that the output has drawn at a time, with their weights."""
+    """Yield about `CHUNK` of the rows that an output has drawn at a time, with their weights."""
     group: list[Drawn] = []
     size = 0
     for number, of_block in enumerate(drawn, 1):
@@ -249,11 +215,11 @@ def _chunks(drawn: list[Drawn], output: int) -> Iterator[tuple[npt.NDArray[Any],
 
 
 def _unseen(objective: Objective, squares: Floats, drawn: float) -> float:
-    """Return a bound on the contribution of rows not drawn to any diagonal number of a Gram matrix.
+    """Return a bound on the contribution of rows not drawn to any diagonal element of a Gram matrix.
 
-    A pixel that is dark in all the rows drawn but bright in a few of the others looks as if nothing but the penalty
-    held its weight. On six million digits steps came out a thousand times too long, and took twice as many passes.
-    Only bytes share a unit: columns of floats have none in common.
+    A pixel may be dark in all drawn rows but bright in a few others; then only the penalty seems to limit its weight.
+    On six million digits steps became a thousand times too long, and took twice as many passes. Only bytes have a
+    common unit: columns of floats have none.
     """
     undrawn = max(0.0, 1 - drawn / objective.layout.population)
     return PRIOR_ROWS * undrawn * float(squares[:-1].mean()) / drawn

@@ -16,7 +16,7 @@ __all__ = ["PredictionsMixin"]
 
 
 class PredictionsMixin:
-    """The predictions of an estimator, once it is fitted."""
+    """Predictions of a fitted estimator."""
 
     pixel_scale: float
     classes_: npt.NDArray[Any]
@@ -24,7 +24,7 @@ class PredictionsMixin:
     intercept_: npt.NDArray[Any]
 
     def decision_function(self, X: Any) -> npt.NDArray[Any]:
-        """Return the score of each class, or of ``classes_[1]`` where there are two.
+        """Return the score of each class, or of ``classes_[1]`` for two classes.
 
         Parameters
         ----------
@@ -34,7 +34,7 @@ class PredictionsMixin:
         Returns
         -------
         array of shape (n_samples,) for two classes, otherwise (n_samples, n_classes)
-            The logarithm of the odds, or of the probabilities but for a number that is the same for all classes.
+            The logarithm of the odds; or of the probabilities, up to a constant that is the same for all classes.
         """
         check_is_fitted(self)
         X = validated_rows(self, X)
@@ -47,14 +47,14 @@ class PredictionsMixin:
         return scores[:, 0] if len(self.classes_) == 2 else scores
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Return the most probable class of each of `X`, of shape (n_samples, n_features)."""
+        """Return the most probable class of each row of `X`, of shape (n_samples, n_features)."""
         scores = self.decision_function(X)
         chosen = (scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)
         predicted: npt.NDArray[Any] = self.classes_[chosen]
         return predicted
 
     def predict_log_proba(self, X: Any) -> npt.NDArray[Any]:
-        """Return the logarithms of what `predict_proba` returns, without underflow."""
+        """Return the logarithms of `predict_proba`, without underflow."""
         scores = self.decision_function(X)
         if scores.ndim == 1:
             scores = np.column_stack([np.zeros_like(scores), scores])

@@ -1,4 +1,4 @@
-"""The direction of a step by conjugate gradients, preconditioned by the Hessian's blocks or diagonal."""
+"""Step directions by conjugate gradients, preconditioned by the Hessian's blocks or diagonal."""
 
 from __future__ import annotations
 
@@ -14,71 +14,49 @@ from mnistlib.linear.quasi_newton import InverseHessian
 
 __all__ = ["History", "ProductState", "ProductSteps", "conjugate_gradients"]
 
-# Conjugate gradients end where the residual, in the norm of the preconditioner, has fallen to a share between these:
-# the root of the relative gain ahead, so that the last steps converge superlinearly.
+# Conjugate gradients end when the residual, in the norm of the preconditioner, has fallen to a share between these: the
+# root of the expected relative gain, so that the last steps converge superlinearly.
 RESIDUAL_LEFT = 1e-3, 0.2
 MOST_PRODUCTS = 500
-# Single precision is no longer accurate enough where a step has not brought the decrement down by this factor.
+# Single precision is too coarse if a step has not divided the decrement by this factor.
 FALL = 4.0
-# The most numbers in the blocks, and the relative gain from which on they are made anew in each step.
+# Largest blocks, in numbers; and the relative gain above which they are formed again in each step.
 LARGEST_BLOCKS = 1 << 24
 FAR = 1e-3
-# Nor are they made after fewer products than this: forming them takes double precision, and products do not.
+# Blocks are not formed after fewer products than this: they take double precision, and products do not.
 FEW_PRODUCTS = 15
-# A preconditioner is made anew if the Hessian finds the decrement larger by this factor: behind it, products with the
-# Hessian too show little of what is left.
+# A preconditioner is replaced if the Hessian finds the decrement larger by this factor: with such a preconditioner,
+# products with the Hessian too show little of the remaining gain.
 MISJUDGED = 100.0
-# Conjugate gradients are given up for blocks after so many times what these cost.
+# Conjugate gradients are ended in favour of blocks after so many times the cost of these.
 PATIENCE = 2
 
 
 @dataclass(frozen=True, eq=False)
 class ProductState:
-    """What `ProductSteps` know between two steps.
+    """State of `ProductSteps` between two steps."""
 
-    Attributes
-    ----------
-    blocks_at : array of shape (outputs, d + 1) or None
-        The parameters for which the Hessian's blocks were last factorized; None where they were not.
-    products : int
-        Products with the Hessian in the last step.
-    in_double : bool
-        Whether single precision has become too coarse for products with the Hessian.
-    by_diagonal : bool
-        Whether the first preconditioner has been given up for the diagonal.
-    """
-
-    blocks_at: Floats | None
-    products: int
-    in_double: bool
-    by_diagonal: bool = False
+    blocks_at: Floats | None  # where the Hessian's blocks were last factorized, (outputs, d + 1); None if never
+    products: int  # products with the Hessian in the last step
+    in_double: bool  # whether single precision has become too coarse for products with the Hessian
+    by_diagonal: bool = False  # whether the diagonal has replaced the first preconditioner
 
 
 @dataclass(frozen=True)
 class History:
-    """The steps so far: the predicted relative gain of the last one, and the least decrement.
+    """The steps so far."""
 
-    `final_decrement` is the one that ends the fit.
-    """
-
-    gain: float
+    gain: float  # predicted relative gain of the last step
     least_decrement: float
-    final_decrement: float
+    final_decrement: float  # the decrement that ends the fit
 
 
 class ProductSteps:
     """Directions of one model.
 
-    Parameters
-    ----------
-    objective : Objective
-        The objective of a single model.
-    coarse : Objective
-        The same in single precision, for products with the Hessian while they are accurate enough; or `objective`.
-    inverse : InverseHessian or None
-        Preconditioner until blocks are made; the diagonal for None.
-    state : ProductState or None
-        What an earlier fit knew.
+    `coarse` is the objective in single precision, for products with the Hessian while they are accurate enough, or
+    `objective`. `inverse` is the preconditioner until blocks are made; None is the diagonal. `state` is that of an
+    earlier fit.
     """
 
     def __init__(
@@ -97,13 +75,13 @@ class ProductSteps:
 
     @property
     def state(self) -> ProductState:
-        """What is known now."""
+        """State after the last step."""
         in_double = self._coarse is self._objective
         return ProductState(self._blocks_at, self._products, in_double, self._misjudged)
 
     def aim(self, point: Point, history: History) -> Direction:
         """Return the direction from the point of the last evaluation."""
-        judged = self._products > 0  # the preconditioner, by the Hessian itself in the step before
+        judged = self._products > 0  # the preconditioner was checked by the Hessian in the last step
         if self._want_blocks(history.gain):
             self._factorize(point)
         self._products = 0
@@ -117,9 +95,9 @@ class ProductSteps:
         return step, decrement
 
     def estimated(self, point: Point) -> Direction:
-        """Return the direction from the point of the last evaluation to three digits, for the sake of its decrement.
+        """Return the direction from the point of the last evaluation to three digits, for its decrement.
 
-        A solution that is cut short gains less than the whole, sometimes by far.
+        A truncated solution underestimates the decrement, sometimes by far.
         """
         inverse = self._preconditioner
         step, _ = conjugate_gradients(self._objective, point.gradient, inverse, residual_left=RESIDUAL_LEFT[0])
@@ -136,7 +114,7 @@ class ProductSteps:
     def _want_blocks(self, last_gain: float) -> bool:
         """Return whether to factorize the Hessian's blocks at this point.
 
-        Where the curvature changes a lot, an approximation from earlier points underestimates the remaining gain.
+        If the curvature changes a lot, an approximation from earlier points underestimates the remaining gain.
         """
         if not self._affords_blocks:
             return False
@@ -147,7 +125,7 @@ class ProductSteps:
         self._blocks, self._blocks_at = factorized(self._objective), point.parameters
 
     def _solved(self, point: Point, history: History, *, judged: bool) -> Direction:
-        """Return the solution of the Hessian for the gradient."""
+        """Return the direction and its decrement, from the Hessian and the gradient."""
         inverse = self._preconditioner
         step = self._objective.balanced(inverse.solve(point.gradient))
         decrement = float(np.vdot(step, point.gradient))
@@ -172,7 +150,7 @@ class ProductSteps:
         if self._affords_blocks:
             self._factorize(point)
         elif self._inverse is not None:
-            self._inverse, self._misjudged = None, True  # the diagonal serves
+            self._inverse, self._misjudged = None, True  # the diagonal replaces it
         else:
             return step, found
         return self._solved(point, history, judged=judged)
@@ -197,7 +175,7 @@ def conjugate_gradients(
         products += 1
         product = objective.product(direction)
         bend = float(np.vdot(direction, product))
-        if not bend > 0:  # the residual is rounding, or the probabilities are
+        if not bend > 0:  # the residual or the probabilities are only rounding
             return (solution if products > 1 else solved), products
         length = size / bend
         solution += length * direction

@@ -1,4 +1,4 @@
-"""An inverse Hessian that is corrected so that it fits the last steps."""
+"""An inverse Hessian with corrections that fit it to the last steps."""
 
 from __future__ import annotations
 
@@ -13,42 +13,34 @@ from mnistlib.linear.arithmetic import Floats
 
 __all__ = ["MEMORY", "NO_PAIRS", "InverseHessian", "Pairs", "QuasiNewton"]
 
-# The most steps that are kept.
+# Default number of steps kept.
 MEMORY = 20
 
 
 class InverseHessian(Protocol):
-    """A symmetric positive matrix in the place of an inverse Hessian."""
+    """A symmetric positive matrix in place of an inverse Hessian."""
 
     @property
     def rescaled(self) -> bool:
         """Whether to rescale the matrix by the last step."""
 
     def solve(self, gradient: Floats) -> Floats:
-        """Return the matrix times `gradient`, both of the shape (outputs, d + 1)."""
+        """Return the matrix times `gradient`, both of shape (outputs, d + 1)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """The last steps, each with the change of the gradient along it; the oldest first.
+    """The last steps, each with the change of the gradient along it; the oldest first."""
 
-    Attributes
-    ----------
-    steps, changes : array of shape (pairs, outputs, d + 1)
-        The steps and the changes.
-    products : array of shape (pairs, pairs)
-        The product of each step with its own change and the later ones; zero below the diagonal.
-    """
-
-    steps: Floats
+    steps: Floats  # (pairs, outputs, d + 1), and so are the changes
     changes: Floats
-    products: Floats
+    products: Floats  # (pairs, pairs): of each step with its own change and the later ones; zero below the diagonal
 
     def __len__(self) -> int:
         return len(self.steps)
 
     def after(self, step: Floats, change: Floats, *, precision: float, most: int = MEMORY) -> Pairs:
-        """Return the last `most` pairs after another step; not if its change is rounding, or of no convex function."""
+        """Return the last `most` pairs after another step, or the same if its change is rounding or not convex."""
         bend = float(np.vdot(step, change))
         squares = float(np.vdot(step, step)) * float(np.vdot(change, change))
         if not bend > precision * math.sqrt(squares):
@@ -70,17 +62,8 @@ NO_PAIRS = Pairs(np.empty((0, 0, 0)), np.empty((0, 0, 0)), np.empty((0, 0)))
 class QuasiNewton:
     """An inverse Hessian with the corrections of the last steps.
 
-    Parameters
-    ----------
-    inverse : InverseHessian
-        What is corrected.
-    pairs : Pairs
-        The steps.
-    factor : float
-        The factor of `inverse` between the corrections, unless it is rescaled by the last step.
+    `factor` is that of `inverse` between the corrections, unless it is rescaled by the last step.
 
-    Notes
-    -----
     This is the two-loop recursion (Nocedal and Wright, *Numerical Optimization*, algorithm 7.4). Each of its two loops
     solves a triangular system. Written with matrices, it takes a fifth of the time for 20 pairs of 2,000 numbers.
     """

@@ -1,8 +1,8 @@
-"""The side of the objective that sees rows: whole blocks of them, their labels, weights and outputs.
+"""The part of the objective that reads rows: whole blocks of rows with their labels, weights and outputs.
 
-A shard answers by sums over its blocks (`Nodes`) or by a few of its rows. Its only state is the parameters of the last
-`evaluate`, and the residuals there if they are kept: a function of the rows and of these parameters, so they can be
-computed again, here or elsewhere.
+A shard returns sums over its blocks (`Nodes`) or a few of its rows. Its only state is the parameters of the last
+`evaluate`, and the residuals there if they are kept. Residuals depend only on the rows and these parameters, so they
+can be computed again, here or elsewhere.
 """
 
 from __future__ import annotations
@@ -26,30 +26,17 @@ __all__ = ["Shard"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Known = tuple[slice, list[DeviceArray]]
-"""A block, with the residuals of each model if they are kept."""
+BlockState = tuple[slice, list[DeviceArray]]
+"""A block, with the residuals of each model there if they are kept."""
 
 
 class Shard:
     """A range of whole blocks of rows, with the state of the models on them.
 
-    Parameters
-    ----------
-    layout : Layout
-        The grid of blocks.
-    X : array of shape (n, d) of floats or unsigned bytes
-        The rows of this shard.
-    labels : array of shape (n,), whole numbers
-        The class of each row, from 0.
-    weights : array of shape (n,) or None
-        The weight of each row; None for 1.
-    first_block : int
-        The number of the first block.
-    arithmetic : Arithmetic
-        The library, the precision and the threads to compute with.
-    keeps : bool
-        Whether to keep the residuals of the last evaluation. Otherwise they are computed anew for each question
-        about them: half a pass, which is not counted.
+    `X`, of shape (n, d), holds floats or unsigned bytes. `labels`, of shape (n,), are whole numbers from 0, and
+    `weights` of the same shape are None for 1. `first_block` is the number of the first block. With `keeps`, the
+    residuals of the last evaluation are stored; otherwise each operation on them computes them again, which is half a
+    pass and is not counted.
     """
 
     def __init__(
@@ -78,16 +65,10 @@ class Shard:
         self._products: DeviceArray | None = None
 
     def evaluate(self, weights: Floats, intercepts: Floats) -> Nodes:
-        """Return the sums of the loss (models,) and of its derivatives (models, outputs, d + 1). One pass.
+        """Return the sums of the loss (models,) and of its derivatives (models, outputs, d + 1): one pass.
 
-        The other questions are about the parameters of the last evaluation.
-
-        Parameters
-        ----------
-        weights : array of shape (models * outputs, d)
-            Already multiplied with the scale.
-        intercepts : array of shape (models * outputs,)
-            The intercepts.
+        Later operations are at the parameters of the last evaluation. `weights`, of shape (models * outputs, d), are
+        already multiplied with the scale; `intercepts` have the shape (models * outputs,).
         """
         evaluated = self._evaluated = evaluation(self.layout, self._loss, weights, intercepts)
 
@@ -104,21 +85,21 @@ class Shard:
         return tree.nodes
 
     def product(self, weights: Floats, intercepts: Floats) -> Nodes:
-        """Return the Hessian of the first model's loss times a direction: (outputs, d + 1). One pass."""
+        """Return the Hessian of the first model's loss times a direction, (outputs, d + 1): one pass."""
         project = projection(self.layout, self.arithmetic, weights, intercepts)
 
         def work(rows: slice, block: DeviceArray, residuals: list[DeviceArray]) -> Sums:
             curved = self._loss.curve(residuals[0], self._labels(rows), project(block)[0])
-            return (self._transposed(block, self._weighed(rows, curved)),)
+            return (self._transposed(block, self._weighted(rows, curved)),)
 
         return self._summed_over_blocks(work)
 
     def moments(self, model: int, axes: Floats | None) -> Nodes:
-        """Return sums weighed with the curvature p (1 - p) of the outputs of a model. One pass.
+        """Return sums weighted with the curvature p (1 - p) of a model's outputs: one pass.
 
-        They are those of the squared columns (outputs, d), and of the columns and of ones (outputs, d + 1). Where the
-        columns are more than the rows, their squares say little one by one, and the mean stands for each. With `axes`,
-        of shape (d, d), the columns are the coordinates along these.
+        These are the sums of squared columns (outputs, d), and of the columns and of ones (outputs, d + 1). If there
+        are more columns than rows, the square of a single column carries little information, and the mean replaces
+        each. With `axes`, of shape (d, d), the columns are the coordinates along these axes.
         """
         device_axes = None if axes is None else self.arithmetic.to_device(axes)
 
@@ -137,7 +118,7 @@ class Shard:
         return self._summed_over_blocks(work)
 
     def grams(self, model: int) -> Nodes:
-        """Return the Gram matrices of the rows and ones, weighed with the curvature of each output of a model."""
+        """Return the Gram matrices of rows and ones, weighted with the curvature of each output of a model."""
 
         def work(rows: slice, block: DeviceArray, residuals: list[DeviceArray]) -> Sums:
             return (self._grams(block, self._curvature(rows, residuals[model])),)
@@ -145,7 +126,7 @@ class Shard:
         return self._summed_over_blocks(work)
 
     def cross_grams(self) -> Nodes:
-        """Return the loss's Hessian of the first model: (outputs, d + 1, outputs, d + 1), for few columns.
+        """Return the Hessian of the first model's loss, (outputs, d + 1, outputs, d + 1), for few columns.
 
         The probabilities of a row sum to 1, so p (1 - p) of an output is the sum of its products with the others, and
         only the Gram matrices of pairs are formed.
@@ -156,7 +137,7 @@ class Shard:
             probabilities = self._loss.probabilities(residuals[0], self._labels(rows))
             outputs, columns = len(probabilities), block.shape[1] + 1
             left, right = _pairs(outputs)
-            mixed = self._weighed(rows, probabilities[left] * probabilities[right])
+            mixed = self._weighted(rows, probabilities[left] * probabilities[right])
             grams = self._grams(block, mixed)
             whole = np.zeros((outputs, columns, outputs, columns))
             for k, j, gram in zip(left, right, grams, strict=True):
@@ -168,63 +149,54 @@ class Shard:
         return self._summed_over_blocks(work)
 
     def curvature(self, model: int) -> Nodes:
-        """Return the sums of the curvature of each output of a model: (outputs,). No pass."""
+        """Return the sum of the curvature of each output of a model, (outputs,), without a pass."""
 
-        def work(item: Known) -> Sums:
+        def work(item: BlockState) -> Sums:
             residuals = self._residuals_of(item)
             return (self.arithmetic.total(self._curvature(item[0], residuals[model])),)
 
-        return self._summed(work, self._known())
+        return self._summed(work, self._block_states())
 
     def gram(self, whole: bool) -> Nodes:
-        """Return the Gram matrix of the rows and ones with their sample weights, or its diagonal. No evaluation."""
+        """Return the Gram matrix of rows and ones with their sample weights, or its diagonal, without an evaluation."""
 
         def work(rows: slice) -> Sums:
             block = self.rows.block(rows)
-            ones = self._weighed(rows, self.arithmetic.namespace.ones_like(block[:, 0]))
+            ones = self._weighted(rows, self.arithmetic.namespace.ones_like(block[:, 0]))
             return (np.asarray(self.arithmetic.gram(block, ones, whole=whole), dtype=np.float64),)
 
         return self._summed(work, self.rows.slices)
 
     def draw(self, model: int, rate: Floats, stream: tuple[int, ...], by_position: bool) -> list[Drawn]:
-        """Draw rows for each output of a model, with a chance in proportion to their curvature. Reads all rows once.
+        """Draw rows for each output of a model, with chances in proportion to their curvature: reads all rows once.
 
-        The weights returned make the Gram matrix of the rows drawn right on average. The sample weight of a row is no
-        part of its chance unless it is extreme, so that a row of weight 2 is drawn where two rows of weight 1 are.
-
-        Parameters
-        ----------
-        model : int
-            The number of the model.
-        rate : array of shape (outputs,)
-            The chance of a row of mean weight, divided by its curvature.
-        stream : tuple of int
-            The stream of random numbers.
-        by_position : bool
-            Whether copies of a row are drawn separately.
+        With the returned weights, the Gram matrix of the drawn rows is right on average. Only an extreme sample weight
+        changes the chance of a row, so a row of weight 2 is drawn where two rows of weight 1 are. `rate`, of shape
+        (outputs,), is the chance of a row of mean weight divided by its curvature. `stream` selects the random numbers.
+        With `by_position`, copies of a row are drawn separately.
         """
 
-        def work(item: Known) -> Drawn:
+        def work(item: BlockState) -> Drawn:
             curved = curvature(np.asarray(self._residuals_of(item)[model]))
             return self._draws.by_curvature(item[0], curved, rate, stream, by_position=by_position)
 
-        return list(self.arithmetic.map(work, self._known()))
+        return list(self.arithmetic.map(work, self._block_states()))
 
     def take(self, shares: Floats, stream: tuple[int, ...], by_position: bool) -> Taken:
-        """Return about the given share of the rows of each class, with their labels, weights and keys of content."""
+        """Return about the given share of the rows of each class, with their labels, weights and content keys."""
 
         def work(rows: slice) -> Taken:
             return self._draws.by_class(rows, shares, stream, by_position=by_position)
 
         return Taken.joined(list(self.arithmetic.map(work, self.rows.slices)))
 
-    def _known(self) -> list[Known]:
+    def _block_states(self) -> list[BlockState]:
         """Return the blocks, with the residuals of each model there if they are kept."""
         return list(zip(self.rows.slices, self._residuals, strict=True))
 
-    def _residuals_of(self, known: Known, block: DeviceArray | None = None) -> list[DeviceArray]:
-        """Return the residuals of each model in a block, whose rows are given where they are at hand."""
-        rows, residuals = known
+    def _residuals_of(self, state: BlockState, block: DeviceArray | None = None) -> list[DeviceArray]:
+        """Return the residuals of each model in a block, whose rows may be given if they are already read."""
+        rows, residuals = state
         if self._keeps:
             return residuals
         assert self._evaluated is not None
@@ -236,9 +208,9 @@ class Shard:
     ) -> tuple[list[DeviceArray], Sums]:
         losses, residuals = [], []
         for loss, of_model in evaluated:
-            losses.append(self._total(rows, loss))
+            losses.append(float(self.arithmetic.total(self._weighted(rows, loss))))
             residuals.append(of_model)
-        # Of several models, or with weights, these are other numbers than those that are kept.
+        # With several models, or with weights, these are new numbers: the kept residuals must not change.
         factors = residuals[0] if len(residuals) == 1 else self.arithmetic.namespace.concatenate(residuals)
         if self.weights is not None:
             factors = factors * self.arithmetic.to_device(self.weights[rows])
@@ -253,19 +225,16 @@ class Shard:
         return product
 
     def _grams(self, block: DeviceArray, weights: DeviceArray) -> Floats:
-        """Return the Gram matrix of rows and ones for each of several weights of the rows."""
+        """Return the Gram matrix of rows and ones for each of several weights per row."""
         few = self.layout.blocks == 1 and self.arithmetic.by_products(block.shape[1], len(weights))
         if few and self._products is None:
-            self._products = self.arithmetic.products(block)  # as much as the rest of a small Hessian
+            self._products = self.arithmetic.products(block)  # costs as much as the rest of a small Hessian
         return np.asarray(self.arithmetic.grams(block, weights, self._products), dtype=np.float64)
 
     def _curvature(self, rows: slice, residuals: DeviceArray) -> DeviceArray:
-        return self._weighed(rows, curvature(residuals))
+        return self._weighted(rows, curvature(residuals))
 
-    def _total(self, rows: slice, values: DeviceArray) -> float:
-        return float(self.arithmetic.total(self._weighed(rows, values)))
-
-    def _weighed(self, rows: slice, values: DeviceArray) -> DeviceArray:
+    def _weighted(self, rows: slice, values: DeviceArray) -> DeviceArray:
         if self.weights is not None:
             values *= self.arithmetic.to_device(self.weights[rows])
         return values
@@ -280,13 +249,13 @@ class Shard:
         return tree.nodes
 
     def _summed_over_blocks(self, work: Callable[[slice, DeviceArray, list[DeviceArray]], Sums]) -> Nodes:
-        """Sum what is computed from a slice, its block of rows, and the residuals of each model there."""
+        """Sum the results of `work` for each slice, its block of rows and the residuals of each model there."""
 
-        def opened(known: Known) -> Sums:
-            block = self.rows.block(known[0])
-            return work(known[0], block, self._residuals_of(known, block))
+        def over_block(state: BlockState) -> Sums:
+            block = self.rows.block(state[0])
+            return work(state[0], block, self._residuals_of(state, block))
 
-        return self._summed(opened, self._known())
+        return self._summed(over_block, self._block_states())
 
     def _each(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
         for done, result in enumerate(self.arithmetic.map(work, items), 1):
@@ -297,6 +266,6 @@ class Shard:
 
 @cache
 def _pairs(outputs: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Return the two outputs of each pair."""
+    """Return the first and the second output of each pair."""
     left, right = np.triu_indices(outputs, 1)
     return left, right

@@ -1,4 +1,4 @@
-"""Fit models to rows in this process: the precision, the columns and the order of steps that suit the rows."""
+"""Fits of models to rows in this process, with the precision, the columns and the order of steps that suit the rows."""
 
 from __future__ import annotations
 
@@ -25,61 +25,39 @@ from mnistlib.linear.reduction import Reduction, centred, in_principal_axes, in_
 
 __all__ = ["Problem", "solve", "unsolved", "usual_memory"]
 
-# From so many numbers on, the first steps are faster in single precision.
+# For at least so many numbers, the first steps are faster in single precision.
 COARSE_PAYS = 1 << 15
-# The shares of the working memory: of the residuals of all rows in one precision, and of the steps remembered.
+# Shares of the working memory: for the residuals of all rows in one precision, and for past steps.
 SHARE_OF_RESIDUALS = 1 / 3
 SHARE_OF_STEPS = 1 / 3
-# Bytes of a parameter in a step and the gradient's change, and again in their copies when the newest is added.
+# Bytes per parameter of a step and the change of its gradient, and of their copies while the newest is added.
 BYTES_OF_STEP = 4 * 8
 LEAST_STEPS = 3
 # Double precision brings the objective no closer to its minimum than this.
 LEAST_TOL = float(np.finfo(np.float64).eps)
-# Numbers in single precision, or bytes, do not deserve coefficients to more digits.
+# Numbers in single precision, or bytes, do not justify coefficients with more digits.
 FINAL_STEP_OF_SINGLE = 0.3
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Rows in this process and the models to fit to them.
+    """Rows in this process and the models to fit to them."""
 
-    Parameters
-    ----------
-    X : array of shape (n, d) of floats or unsigned bytes
-        The rows; a memory map will do.
-    labels : array of shape (n,), whole numbers
-        The class of each row, 0 to `classes` - 1.
-    classes : int
-        The number of classes; at least 2.
-    C : list of float
-        Inverse strength of the penalty of each model; infinite for none.
-    weights : array of shape (n,) or None
-        The weight of each row; None for 1.
-    fit_intercept : bool
-        Whether the intercepts are free; zero otherwise.
-    scale : float
-        The factor of every number in X.
-    threads : int
-        Blocks of rows that are worked on at a time.
-    memory : float
-        The most bytes of working memory: so far as they fit, the residuals of all rows are kept, and the last steps
-        remembered. Not counted are copies of X, which are made of up to 10 million numbers, and a few times the
-        parameters.
-    """
-
-    X: npt.NDArray[Any]
-    labels: npt.NDArray[Any]
-    classes: int
-    C: list[float]
-    weights: npt.NDArray[Any] | None = None
-    fit_intercept: bool = True
-    scale: float = 1.0
-    threads: int = 1
+    X: npt.NDArray[Any]  # floats or unsigned bytes of shape (n, d); may be a memory map
+    labels: npt.NDArray[Any]  # the class of each row, (n,), as whole numbers from 0 to `classes` - 1
+    classes: int  # at least 2
+    C: list[float]  # inverse strength of the penalty of each model; infinite for none
+    weights: npt.NDArray[Any] | None = None  # (n,); None for 1
+    fit_intercept: bool = True  # intercepts are zero without it
+    scale: float = 1.0  # factor of every number in X
+    threads: int = 1  # blocks of rows in work at a time
+    # Limit of working memory in bytes: as far as they fit, the residuals of all rows and past steps are kept. Copies of
+    # X, which are made of up to 10 million numbers, and a few times the parameters are not counted.
     memory: float = math.inf
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """The shape of parameters: (models, outputs, d + 1)."""
+        """Shape of parameters: (models, outputs, d + 1)."""
         return len(self.C), 1 if self.classes == 2 else self.classes, self.X.shape[1] + 1
 
     def over(self, X: npt.NDArray[Any]) -> Problem:
@@ -94,7 +72,7 @@ class Problem:
         return replace(self, X=self.X[kept], labels=self.labels[kept], weights=self.weights[kept])
 
     def objective(self, precision: npt.DTypeLike) -> Objective:
-        """Return the objective, computed in a precision."""
+        """Return the objective, computed in this precision."""
         return local_objective(
             self.X,
             self.labels,
@@ -109,13 +87,13 @@ class Problem:
 
     @property
     def steps_remembered(self) -> int:
-        """How many of the last steps of each model L-BFGS remembers."""
+        """Number of past steps of each model that L-BFGS keeps."""
         of_step = BYTES_OF_STEP * math.prod(self.shape)
         return int(min(max(self.memory * SHARE_OF_STEPS / of_step, LEAST_STEPS), MEMORY))
 
     @property
     def models_at_once(self) -> int:
-        """How many of the models are best fitted over shared passes, with working memory for all of them."""
+        """Number of models to fit over shared passes, with working memory for all of them."""
         of_model = (
             self._outputs * np.dtype(np.float64).itemsize / SHARE_OF_RESIDUALS
             + MEMORY * BYTES_OF_STEP * math.prod(self.shape) / SHARE_OF_STEPS
@@ -124,14 +102,14 @@ class Problem:
 
     @property
     def _outputs(self) -> int:
-        """The outputs of all models for all rows."""
+        """Number of outputs, of all models for all rows."""
         models, outputs, _ = self.shape
         return models * outputs * len(self.X)
 
 
 @cache
 def usual_memory() -> int:
-    """Return a quarter of the machine's memory: the bytes of working memory of a fit, unless told otherwise."""
+    """Return the default bytes of working memory of a fit: a quarter of the machine's memory."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
     except (AttributeError, ValueError, OSError):  # not a POSIX system
@@ -148,21 +126,10 @@ def solve(
     callback: Callback | None,
     random_state: int,
 ) -> list[Solution]:
-    """Fit the models.
+    """Fit the models, and return a solution for each.
 
-    Parameters
-    ----------
-    problem : Problem
-        The rows and the models.
-    start : array of shape (models, outputs, d + 1) or None
-        Where to start.
-    tol, max_iter, callback, random_state
-        As for `minimize`.
-
-    Returns
-    -------
-    list of Solution
-        One for each model, in order.
+    `start` has the shape (models, outputs, d + 1); `tol`, `max_iter`, `callback` and `random_state` are those of
+    `minimize`.
     """
     options: dict[str, Any] = {"tol": max(tol, LEAST_TOL), "max_iter": max_iter, "callback": callback}
     options |= {"random_state": random_state, "remembered": problem.steps_remembered}
@@ -173,7 +140,7 @@ def solve(
     if problem.X.size > CHEAP_NUMBERS:
         return _solve_large(problem, start, options)
     if problem.X.dtype == np.float16:
-        problem = replace(problem, X=problem.X.astype(np.float32))  # once, and not in each pass
+        problem = replace(problem, X=problem.X.astype(np.float32))  # once, instead of in each pass
     reduction = centred(problem.X) if problem.fit_intercept else Reduction(problem.X)
     if is_wide(problem.X):
         return _solve_wide(problem, reduction, start, options)
@@ -182,7 +149,7 @@ def solve(
 
 @np.errstate(over="ignore", invalid="ignore")
 def unsolved(problem: Problem, *, start: Floats | None) -> list[Solution]:
-    """Return the models as they are before the first step: at `start`, or at zero."""
+    """Return the models before the first step: at `start`, or at zero."""
     objective = problem.objective(np.float64)
     parameters = np.zeros(objective.shape) if start is None else objective.balanced(start)
     values, _ = objective.evaluate(parameters)
@@ -201,22 +168,23 @@ def unsolved(problem: Problem, *, start: Floats | None) -> list[Solution]:
     ]
 
 
-def _about_the_original(callback: Callback | None, reduction: Reduction, scale: float) -> Callback | None:
-    """Return a callback that is told of the original columns, and of no state, which is that of other ones."""
+def _with_original_columns(options: dict[str, Any], reduction: Reduction, scale: float) -> dict[str, Any]:
+    """Return options whose callback gets parameters of the original columns, and no state: it has other columns."""
+    callback: Callback | None = options["callback"]
     if callback is None:
-        return None
+        return options
 
-    def told(progress: Progress) -> object:
+    def on_progress(progress: Progress) -> object:
         def restored() -> Floats:
             return reduction.restored_parameters(progress.parameters(), scale)
 
         return callback(replace(progress, parameters=restored, state=None))
 
-    return told
+    return options | {"callback": on_progress}
 
 
 def _solve_large(problem: Problem, start: Floats | None, options: dict[str, Any]) -> list[Solution]:
-    """Fit the models to rows of which no copy is made."""
+    """Fit the models to rows that are too large for a copy."""
     in_double = problem.objective(np.float64)
     if problem.X.dtype == np.float64:
         return minimize(in_double, start=start, **options)
@@ -229,10 +197,10 @@ def _solve_large(problem: Problem, start: Floats | None, options: dict[str, Any]
 def _solve_reduced(
     problem: Problem, reduction: Reduction, start: Floats | None, options: dict[str, Any]
 ) -> list[Solution]:
-    """Fit the models to other columns, and return the solutions for the original ones."""
+    """Fit the models to other columns, and return the solutions for the original columns."""
     problem = problem.over(reduction.X)
     objective = problem.objective(np.float64)
-    # Without a penalty, nothing would hold the weights of axes along which only rounding varies.
+    # Without a penalty, the weights of axes along which only rounding varies would be unbounded.
     if objective.outputs > 1 and reduction.rows is None and objective.penalty.all() and not small(objective):
         outputs = objective.outputs * len(problem.C)
         turned = in_principal_axes(reduction, outputs, fit_intercept=problem.fit_intercept)
@@ -241,11 +209,11 @@ def _solve_reduced(
             objective = problem.objective(np.float64)
     if start is not None:
         start = reduction.carried(start, problem.scale)
-    all_in_double = small(objective) and objective.layout.cheap  # all steps are those of Newton's method
+    all_in_double = small(objective) and objective.layout.cheap  # then all steps are Newton's method
     pays = problem.X.size >= COARSE_PAYS and not all_in_double
     coarse = problem.objective(np.float32) if pays else None
     if reduction.changes_columns:
-        options = options | {"callback": _about_the_original(options["callback"], reduction, problem.scale)}
+        options = _with_original_columns(options, reduction, problem.scale)
     solutions = minimize(objective, coarse=coarse, start=start, **options)
     return [reduction.restored(solution, problem.scale) for solution in solutions]
 
@@ -253,9 +221,9 @@ def _solve_reduced(
 def _solve_wide(
     problem: Problem, reduction: Reduction, start: Floats | None, options: dict[str, Any]
 ) -> list[Solution]:
-    """Fit the models where the columns are many more than the rows.
+    """Fit the models to rows with many more columns than rows.
 
-    Few steps reach a rough solution before the space of the rows is even formed; all others are cheaper in it.
+    A few steps reach a rough solution before the row space is even formed; all other steps are cheaper in it.
     """
     first: list[Solution] = []
     if problem.X.size >= COARSE_PAYS:
@@ -263,7 +231,7 @@ def _solve_wide(
     if first:
         if any(solution.cancelled for solution in first):
             return first
-        # A model that has no steps left and is near is still to be judged by the Hessian.
+        # A model without steps left that is near its minimum must still be checked by the Hessian.
         if all(each.iterations >= options["max_iter"] and each.gradient_norm > options["tol"] for each in first):
             return first
         start = np.stack([solution.parameters for solution in first])
@@ -279,10 +247,10 @@ def _solve_wide(
 
 
 def _rough(problem: Problem, reduction: Reduction, start: Floats | None, options: dict[str, Any]) -> list[Solution]:
-    """Return the solutions after a few steps in single precision; none where the numbers are too large for it."""
+    """Return the solutions after a few steps in single precision; none if the numbers are too large for it."""
     carried = None if start is None else reduction.carried(start, problem.scale)
     reduced = problem.over(reduction.X)
-    options = options | {"callback": _about_the_original(options["callback"], reduction, problem.scale)}
+    options = _with_original_columns(options, reduction, problem.scale)
     try:
         rough = minimize(reduced.objective(np.float32), start=carried, steps="first", **options)
     except DataError:  # too large for single precision
