@@ -21,7 +21,7 @@ from mnistlib.linear.arithmetic import Floats
 from mnistlib.linear.blas import thread_count
 from mnistlib.linear.callbacks import FRAMES, CallbackSupportMixin, FitTask, with_callbacks
 from mnistlib.linear.inputs import SINGLE, classes_of, row_weights, validated
-from mnistlib.linear.parameters import CONSTRAINTS, LABEL, check_parameters
+from mnistlib.linear.parameters import CONSTRAINTS, check_parameters, solver_label
 from mnistlib.linear.predictions import PredictionsMixin
 from mnistlib.linear.progress import Callback, Solution
 from mnistlib.linear.solve import Problem, solve, unsolved, usual_memory
@@ -35,34 +35,32 @@ class LogisticRegression(CallbackSupportMixin, PredictionsMixin, SparseCoefMixin
     A drop-in for `sklearn.linear_model.LogisticRegression` with ``solver="lbfgs"``: the same parameters, the same
     objective, and coefficients that agree as closely as both have converged.
 
-    The order of the rows does not change the result, nor do weights in place of repeated rows, nor rows of weight zero.
-    Up to 10 million numbers in `X` all rows are read in every step, sums are carried in float64, and at the default
-    `tol` such changes move no coefficient by more than 1e-6 of the largest one; 1e-4 where `X` is float16, float32 or
-    bytes, or where scikit-learn's coefficients move by more. In larger data some steps use rows drawn by a hash of
-    their content, and it is at most 1e-3, unless the weights are not whole numbers.
+    The result does not depend on the order of rows, on weights in place of repeated rows, or on rows of weight zero. If
+    `X` has up to 10 million numbers, all rows are read in every step, sums are computed in float64, and at the default
+    `tol` such changes move no coefficient by more than 1e-6 of the largest one; 1e-4 if `X` is float16, float32 or
+    bytes, or if scikit-learn's coefficients move by more. In larger data some steps use rows drawn by a hash of their
+    content, and the limit is 1e-3, unless the weights are not whole numbers.
 
     Parameters
     ----------
     penalty : "l2", "deprecated" or None, default="l2"
-        The penalty; None is the same as an infinite `C`. Anything else is refused with the scikit-learn solver that
-        does it.
+        None is the same as an infinite `C`. Other penalties raise an error that names scikit-learn's solver for them.
     C : float, default=1.0
-        Inverse strength of the penalty, above 0; infinite for none. Then the coefficients of classes that can be told
-        apart grow until the objective has fallen to next to nothing: `tol` is a share of at least a millionth of the
-        sum of the weights.
+        Inverse strength of the penalty, above 0; infinite for none. Then the coefficients of separable classes grow
+        until the objective is close to 0, and `tol` is a share of at least a millionth of the total weight.
     l1_ratio : 0 or None, default=0
         The share of the L1 penalty.
     dual : False
-        As scikit-learn has it for all solvers but liblinear.
+        As for all of scikit-learn's solvers but liblinear.
     tol : float, default=1e-4
-        Convergence tolerance: the fit has converged when the objective is within this share of its minimum. The
+        Convergence tolerance: the largest distance of the objective from its minimum, as a share of the objective. The
         distance is estimated by the Newton decrement, with the curvature at the current point (Boyd and Vandenberghe,
-        *Convex Optimization*, 9.5.1), so the estimate holds for rare classes, extreme weights and separable classes
-        too. Up to 10 million numbers in `X` the fit goes on until no coefficient would move by more than a hundredth
-        of `tol` times the largest one, if `max_iter` and rounding allow. 0 is as close as double precision comes.
+        *Convex Optimization*, 9.5.1), so the estimate also holds for rare classes, extreme weights and separable
+        classes. If `X` has up to 10 million numbers, the fit continues until no coefficient would move by more than a
+        hundredth of `tol` times the largest one, unless `max_iter` or rounding prevents it. 0 is the limit of float64.
     max_iter : int, default=100
-        The most iterations. One is a step of L-BFGS or of Newton's method with a factorized Hessian, which is about one
-        pass over the rows, or a step of Newton's method by conjugate gradients, which is several. With 0, the
+        Maximum number of iterations. One is a step of L-BFGS or of Newton's method with a factorized Hessian, which is
+        about one pass over the rows, or a step of Newton's method by conjugate gradients, which is several. With 0, the
         coefficients are zero, or those of the last fit with `warm_start`.
     fit_intercept : bool, default=True
         Whether to fit intercepts, which are not penalized.
@@ -71,58 +69,58 @@ class LogisticRegression(CallbackSupportMixin, PredictionsMixin, SparseCoefMixin
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, which multiply the sample weights.
     solver : str, default="auto"
-        There is one solver. It also goes by the names of scikit-learn's for this objective: "lbfgs", "newton-cg",
+        All values select the only solver: "auto", and scikit-learn's names for this objective, "lbfgs", "newton-cg",
         "newton-cholesky", "sag" and "saga".
     verbose : int, default=0
-        No effect; `callback` tells how a fit goes on.
+        No effect; use `callback` to follow the progress of a fit.
     warm_start : bool, default=False
-        Whether to start at the last fit's coefficients where they have the right shape.
+        Whether to start at the last fit's coefficients, if they have the right shape.
     random_state : int, RandomState or None, default=None
-        The seed of the draws of rows where `X` has more than 10 million numbers, which change the way to the solution
-        only. None is always the same seed.
+        The seed of the draws of rows if `X` has more than 10 million numbers; it changes the steps, not the solution
+        they converge to. None is always the same seed.
     n_jobs : int or None, default=None
-        Threads, as joblib understands it; None is as many as BLAS may use. Results have the same bits for every number.
+        Threads, as joblib defines it; None is as many as BLAS may use. Results have the same bits for every number.
     multi_class : "auto", "deprecated" or "multinomial", default="auto"
         The loss of three classes or more is multinomial, and that of two is binary.
     pixel_scale : float, default=1.0
-        Factor of every number in `X`, in `fit` and in every prediction, without a copy of `X`. `coef_`
-        belongs to ``X * pixel_scale``: with 1/255, to pixels between 0 and 1.
+        Factor of every number in `X`, in `fit` and in every prediction, without a copy of `X`. The coefficients are
+        those of ``X * pixel_scale``: with 1/255, of pixels between 0 and 1.
     memory_budget : int or None, default=None
-        The bytes of working memory beside `X`; None is a quarter of the machine's memory. Within it, a fit keeps the
-        residuals of all rows (a number for each row and class), of which it would otherwise compute some anew, and
-        remembers up to 20 steps; and `regularization_path` trains many models at once. In any case a fit takes a few
-        times the size of the coefficients; up to 10 million numbers in `X`, copies of it in other precisions, and up to
-        20 million a copy without rows of weight zero; beyond, up to half a gigabyte each for a sample of the rows and
-        for factors of parts of the Hessian.
+        The bytes of working memory beside `X`; None is a quarter of the machine's memory. As far as they fit, a fit
+        keeps the residuals of all rows (a number for each row and class), some of which it would otherwise compute
+        again, and up to 20 past steps; and `regularization_path` trains many models at once. Not counted are a few
+        times the size of the coefficients; for up to 10 million numbers in `X`, copies of it in other precisions, and
+        for up to 20 million, a copy without rows of weight zero; for more, up to half a gigabyte each for a sample of
+        the rows and for factors of parts of the Hessian.
     callback : callable or None, default=None
-        Is called with a `Progress` after each iteration and twice a second within long ones; returning True ends the
-        fit within one pass, with the best coefficients so far. scikit-learn's callbacks, from 1.9 on, are called beside
-        it after each iteration; see `set_callbacks`.
+        Called with a `Progress` after each iteration and twice a second within long ones; the result True ends the fit
+        within one pass, with the best coefficients so far. scikit-learn's callbacks, from 1.9 on, are called as well
+        after each iteration; see `set_callbacks`.
 
     Attributes
     ----------
     classes_ : array of shape (n_classes,)
         The classes, sorted.
     coef_ : array of shape (1, n_features) for two classes, otherwise (n_classes, n_features)
-        The weights; float32 where `X` is float16 or float32, otherwise float64.
+        The weights; float32 if `X` is float16 or float32, otherwise float64.
     intercept_ : array of shape (1,) or (n_classes,)
         The intercepts.
     n_iter_ : int32 array of shape (1,)
         Iterations.
     converged_ : bool
-        Whether the objective is, by the estimate, within `tol` of its minimum, as a share. Up to 10 million numbers in
-        `X` this is the Hessian's estimate: a fit that a callback ends before Newton's method begins has not converged,
-        and one that `max_iter` ends there is judged by the Hessian.
+        Whether `gradient_norm_` is at most `tol`. If `X` has up to 10 million numbers, the estimate must be that of the
+        Hessian: a fit that a callback ends before Newton's method begins has not converged, and one that `max_iter`
+        ends there is checked by the Hessian.
     n_passes_ : float
-        Passes over the rows, those over a sample of them counted as their share.
+        Passes over the rows; those over a sample count as their share.
     objective_ : float
         ``C * sum(sample_weight * log_loss) + sum(coef_ ** 2) / 2``; without a penalty, the first sum.
     gradient_norm_ : float
-        The estimate that `tol` limits: half the squared Newton decrement, divided by the objective. Where `max_iter` or
-        a callback ends Newton's method before its last step, a hundred times that, and at most 1: the quadratic model
-        sees too little of what is left. Where `X` has more than 10 million numbers, the curvature is that of rows
-        drawn, and the estimate is three times that, and at least four times the relative fall of the objective that the
-        last steps let expect.
+        The estimate that `tol` limits: half the squared Newton decrement, divided by the objective. If `max_iter` or a
+        callback ends Newton's method before its last step, a hundred times that, and at most 1, since the quadratic
+        model underestimates the remaining gain. If `X` has more than 10 million numbers, the curvature is that of drawn
+        rows, and the estimate is three times that, and at least four times the relative fall of the objective that is
+        extrapolated from the last steps.
 
     Examples
     --------
@@ -177,23 +175,18 @@ class LogisticRegression(CallbackSupportMixin, PredictionsMixin, SparseCoefMixin
 
     @with_callbacks  # type: ignore[untyped-decorator]  # scikit-learn is untyped
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Fit the model.
+        """Fit the model, and return the estimator itself.
 
         Parameters
         ----------
         X : array of shape (n_samples, n_features)
-            Floats of 16, 32 and 64 bits and unsigned bytes are read as they are, also from a memory map; anything else
-            is made float64. Up to 10 million numbers, and more where the columns are few, are computed with in float64
-            in the last steps; others in float32, or float64 where they are. Sparse matrices are refused.
+            Floats of 16, 32 and 64 bits and unsigned bytes are read without a copy, also from a memory map; other
+            types are converted to float64. For up to 10 million numbers, or more in few columns, the last steps are
+            computed in float64; otherwise all are in float32, unless `X` is float64.
         y : array of shape (n_samples,)
             The class of each sample; at least two classes.
         sample_weight : array of shape (n_samples,), optional
             The weight of each sample, not negative.
-
-        Returns
-        -------
-        LogisticRegression
-            The estimator itself.
 
         Raises
         ------
@@ -205,7 +198,7 @@ class LogisticRegression(CallbackSupportMixin, PredictionsMixin, SparseCoefMixin
         Warns
         -----
         ConvergenceWarning
-            `max_iter` was too small, or the precision cannot reach `tol`; the message names a `tol` within reach.
+            `max_iter` is too small, or rounding prevents `tol`; the message then names a `tol` that can be reached.
         """
         if self.penalty is None and self.C != 1:
             warnings.warn("Setting penalty=None will ignore the C and l1_ratio parameters", stacklevel=2 + FRAMES)
@@ -222,22 +215,21 @@ class LogisticRegression(CallbackSupportMixin, PredictionsMixin, SparseCoefMixin
     def to_sklearn(self) -> sklearn.linear_model.LogisticRegression:
         """Return a plain, fitted scikit-learn estimator with these coefficients.
 
-        It needs nothing of mnistlib to be loaded and used. It knows no `pixel_scale`: for ``X * pixel_scale`` it
-        predicts what this estimator predicts for `X`.
+        It can be loaded and used without mnistlib. It has no `pixel_scale`: for ``X * pixel_scale`` its predictions are
+        those of this estimator for `X`.
         """
         check_is_fitted(self)
         parameters = ("tol", "max_iter", "fit_intercept", "class_weight", "warm_start", "random_state")
         plain = sklearn.linear_model.LogisticRegression(
             C=math.inf if self.penalty is None else self.C, **{name: getattr(self, name) for name in parameters}
         )
-        fitted = ("classes_", "coef_", "intercept_", "n_iter_", "n_features_in_", "feature_names_in_")
-        for name in fitted:
+        for name in ("classes_", "coef_", "intercept_", "n_iter_", "n_features_in_", "feature_names_in_"):
             if hasattr(self, name):
                 setattr(plain, name, getattr(self, name))
         return plain
 
     def _problem(self, X: Any, y: Any, sample_weight: Any, C_values: list[float]) -> tuple[Problem, npt.NDArray[Any]]:
-        """Return the problem of fitting a model for each value of C, and y; set what they have in common."""
+        """Return the problem of a model for each value of C, and y; set the attributes that all models share."""
         for C in C_values:
             check_parameters({name: getattr(self, name) for name in CONSTRAINTS} | {"C": C})
         X, y = validated(self, X, y)
@@ -280,32 +272,28 @@ class LogisticRegression(CallbackSupportMixin, PredictionsMixin, SparseCoefMixin
         self._cancelled = solution.cancelled
 
     def _warn_unless_converged(self, *, frames: int = 0) -> None:
-        """Warn about the line that has called the caller, so many frames of others between them."""
+        """Warn about the line that called the caller, with so many stack frames between them."""
         if self.converged_ or self._cancelled:
             return
-        advice = f"Rounding allows no further step: a tol of {2 * self.gradient_norm_:.0e} is within reach."
+        advice = f"Rounding prevents further steps: use tol={2 * self.gradient_norm_:.0e} or more."
         if self.n_iter_[0] >= self.max_iter:
             advice = f"Increase the number of iterations (max_iter={self.max_iter})."
         if self._of_bytes and self.pixel_scale == 1:
-            advice += " X holds bytes: with pixel_scale=1/255 they are numbers between 0 and 1, which converge faster."
-        solver = LABEL if self.solver == "auto" else self.solver
+            advice += " X holds bytes: use pixel_scale=1/255 to converge faster, with numbers between 0 and 1."
         warnings.warn(
-            f"{solver} failed to converge after {self.n_iter_[0]} iterations with C={self.C:g}: the objective is "
-            f"estimated to be {self.gradient_norm_:.3g} above its minimum, relative to itself, and tol={self.tol:g}. "
-            f"{advice}",
+            f"{solver_label(self.solver)} failed to converge after {self.n_iter_[0]} iterations with C={self.C:g}: "
+            f"the objective is estimated to be {self.gradient_norm_:.3g} of its value above its minimum, but "
+            f"tol={self.tol:g}. {advice}",
             ConvergenceWarning,
             stacklevel=3 + frames,
         )
 
     def _start(self, problem: Problem) -> Floats | None:
-        """Return where each model starts, if that is at the last fit's coefficients."""
+        """Return the start of each model, (models, outputs, d + 1), if that is at the last fit's coefficients."""
         models, outputs, columns = problem.shape
         if not self.warm_start or not hasattr(self, "coef_") or self.coef_.shape != (outputs, columns - 1):
             return None
-        coefficients: Any = self.coef_
-        if scipy.sparse.issparse(coefficients):  # after `sparsify`
-            coefficients = coefficients.toarray()
+        # Sparse after `sparsify`.
+        coefficients: Any = self.coef_.toarray() if scipy.sparse.issparse(self.coef_) else self.coef_
         last = np.column_stack([coefficients, self.intercept_]).astype(np.float64)
-        if not np.isfinite(last).all():
-            return None
-        return np.repeat(last[None], models, axis=0)
+        return np.repeat(last[None], models, axis=0) if np.isfinite(last).all() else None

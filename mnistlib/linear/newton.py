@@ -83,8 +83,7 @@ class Newton:
         inverse: InverseHessian | None = None,
     ) -> None:
         self.objective = objective
-        self._tol = tol
-        self._final_step = final_step
+        self._tol, self._final_step = tol, final_step
         self._steps: HessianSteps | ProductSteps
         directions = self._directions = state.directions
         if small(objective):

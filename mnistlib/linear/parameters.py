@@ -9,12 +9,10 @@ from typing import Any
 
 from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 
-__all__ = ["CONSTRAINTS", "LABEL", "check_parameters"]
+__all__ = ["CONSTRAINTS", "check_parameters", "solver_label"]
 
 # Names of scikit-learn's solvers for this objective. All of them select the only solver here.
 SOLVERS = {"auto", "lbfgs", "newton-cg", "newton-cholesky", "sag", "saga"}
-# The name of "auto" in messages: scikit-learn's solver in its place, since users filter messages by its name.
-LABEL = "lbfgs"
 CONSTRAINTS: dict[str, Any] = {
     "penalty": [StrOptions({"l1", "l2", "elasticnet", "deprecated"}), None],
     "C": [Interval(Real, 0, None, closed="right")],
@@ -58,6 +56,11 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
     _refuse_other_objectives(parameters)
 
 
+def solver_label(solver: str) -> str:
+    """Return a solver's name in messages: that of scikit-learn's for "auto", since users filter messages by it."""
+    return "lbfgs" if solver == "auto" else solver
+
+
 @lru_cache(maxsize=1024)
 def _validate_once(parameters: tuple[tuple[str, type, Any], ...]) -> None:
     # Scikit-learn's checks take a tenth of a small fit.
@@ -70,8 +73,7 @@ def _validate(parameters: dict[str, Any]) -> None:
 
 
 def _refuse_other_objectives(parameters: Mapping[str, Any]) -> None:
-    penalty, l1_ratio, solver = parameters["penalty"], parameters["l1_ratio"], parameters["solver"]
-    solver = LABEL if solver == "auto" else solver
+    penalty, l1_ratio, solver = parameters["penalty"], parameters["l1_ratio"], solver_label(parameters["solver"])
     if penalty not in ("l2", "deprecated", None) or l1_ratio not in (0, None):
         raise ValueError(
             f"Solver {solver} supports only 'l2' or None penalties, got penalty={penalty!r} with "
