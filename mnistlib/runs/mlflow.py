@@ -1,4 +1,4 @@
-"""Runs and models in MLflow, as its client takes them. The only file that imports it."""
+"""Runs and models in MLflow, through its client. The only module that imports MLflow."""
 
 import json
 import os
@@ -20,8 +20,8 @@ from mnistlib.runs import RunRecord, RunStatus, RunStore, read_metrics
 from mnistlib.runs.context import LOG_FILE, OUTPUTS
 from mnistlib.runs.store import JOB_FILE
 
-_MOST_METRICS, _MOST_PARAMETERS = 1000, 100  # that MLflow takes at a time
-_LONGEST_NAME, _LONGEST_VALUE = 250, 5000  # characters; of a value it takes 6000 or more, by its kind
+_MOST_METRICS, _MOST_PARAMETERS = 1000, 100  # in one request to MLflow
+_LONGEST_NAME, _LONGEST_VALUE = 250, 5000  # characters; MLflow's limit of values is 6000 or more, by kind
 _SQLITE = "sqlite:///"
 _RUN_TAG, _VERSION_TAG = "mnistlib.run_id", "mnistlib.version"
 _MODEL = "model"  # folder of the model among a run's artifacts, in MLflow's own form
@@ -37,19 +37,13 @@ _STATUS = {
 
 
 class MlflowRun:
-    """A run that MLflow has, at the address that ``MLFLOW_TRACKING_URI`` names; told from within, on any server.
-
-    Parameters
-    ----------
-    run_id : str
-        MLflow's.
-    """
+    """An existing MLflow run, for use inside the run, on any server: the address is ``MLFLOW_TRACKING_URI``."""
 
     def __init__(self, run_id: str) -> None:
         self._run_id = run_id
 
     def log_metrics(self, points: Sequence[tuple[str, int, float]]) -> None:
-        """Tell of values of metrics: name, step, value."""
+        """Log values of metrics: name, step, value."""
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
@@ -57,7 +51,7 @@ class MlflowRun:
         _log_metrics(self._client, self._run_id, metrics)
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Note something about the run."""
+        """Set tags of the run."""
         from mlflow.entities import RunTag
 
         self._client.log_batch(self._run_id, tags=[RunTag(name, value) for name, value in tags.items()])
@@ -70,60 +64,51 @@ class MlflowRun:
 
 
 class MirroredRun:
-    """The copy of a run in MLflow, found or made there, and how much of the run it has.
+    """The copy of a run in MLflow, found or created there, and its state of transfer.
 
-    Parameters
-    ----------
-    client : mlflow.MlflowClient
-        As `connect` returns it.
-    store, folder : RunStore, Path
-        The run's folder, and the store that reads it.
-    experiment : str
-        The id of its experiment, as of `experiment_of`.
-    parent : MirroredRun or None
-        The sweep that it is a trial of.
+    `experiment` is the id from `experiment_of`, `parent` the sweep of a trial, and `store` reads the run's `folder`.
     """
 
     def __init__(self, client: Any, store: RunStore, folder: Path, experiment: str, parent: Self | None) -> None:
         self._client = client
         self._store = store
         self._folder = folder
-        self._told_status = ""
-        self._told_values: dict[str, int] = {}
+        self._sent_status = ""
+        self._sent_values: dict[str, int] = {}
         record = store.read(folder)
         known = client.search_runs([experiment], f"tags.`{_RUN_TAG}` = '{record.run_id}'", max_results=1)
         self._run = known[0] if known else self._create(record, experiment, parent)
         self.id: str = self._run.info.run_id
         if known:
-            self._told_status = self._run.info.status
+            self._sent_status = self._run.info.status
             for name in read_metrics(folder):
-                self._told_values[name] = len(client.get_metric_history(self.id, _name(name)))
+                self._sent_values[name] = len(client.get_metric_history(self.id, _name(name)))
 
     def tell(self) -> bool:
-        """Tell what is new, and return whether the run has ended and all is told."""
+        """Send news, and return whether the run has ended and MLflow has all of it."""
         try:
-            record = self._store.read(self._folder)  # before its metrics: once it has ended, all of them are there
+            record = self._store.read(self._folder)  # before its metrics: those of an ended run are complete
         except FileNotFoundError:
-            return True  # deleted; MLflow keeps what it knows
-        self._tell_metrics()
+            return True  # deleted here; MLflow keeps its copy
+        self._send_metrics()
         status = _STATUS[record.status]
-        if status == self._told_status:
+        if status == self._sent_status:
             return record.status.ended
         if record.status.ended:
-            self._tell_files()
+            self._send_files()
             if record.error:
                 self._client.set_tag(self.id, "mlflow.note.content", record.error[:_LONGEST_VALUE])
             self._client.set_terminated(self.id, status, _milliseconds(record.ended))
         else:
             self._client.update_run(self.id, status)
-        self._told_status = status
+        self._sent_status = status
         return record.status.ended
 
     def tell_version(self, version: ModelVersion) -> None:
-        """Register a version of the run's model; MLflow counts versions by itself, a tag has ours."""
+        """Register a version of the run's model; MLflow counts versions itself, and a tag has ours."""
         from mlflow.exceptions import MlflowException
 
-        with suppress(MlflowException):  # it is there already; of any other trouble the next line tells
+        with suppress(MlflowException):  # it exists already; the next line raises any other error
             self._client.create_registered_model(version.name)
         self._client.create_model_version(
             version.name,
@@ -143,7 +128,7 @@ class MirroredRun:
         self._client.log_batch(run.info.run_id, params=parameters[:_MOST_PARAMETERS])
         return run
 
-    def _tell_metrics(self) -> None:
+    def _send_metrics(self) -> None:
         from mlflow.entities import Metric
 
         now = round(time.time() * 1000)
@@ -151,12 +136,12 @@ class MirroredRun:
         news = [
             Metric(_name(name), value, now, step)
             for name, values in metrics.items()
-            for step, value in values[self._told_values.get(name, 0) :]
+            for step, value in values[self._sent_values.get(name, 0) :]
         ]
         _log_metrics(self._client, self.id, news)
-        self._told_values = {name: len(values) for name, values in metrics.items()}
+        self._sent_values = {name: len(values) for name, values in metrics.items()}
 
-    def _tell_files(self) -> None:
+    def _send_files(self) -> None:
         if (self._folder / OUTPUTS).is_dir():
             self._client.log_artifacts(self.id, str(self._folder / OUTPUTS), OUTPUTS)
         if (self._folder / LOG_FILE).is_file():
@@ -168,8 +153,8 @@ class MirroredRun:
 
 
 def connect(uri: str) -> Any:
-    """Return a client of MLflow at an address."""
-    # MLflow's own defaults would try an address where nobody answers for many minutes.
+    """Return an MLflow client for an address."""
+    # MLflow's own defaults would retry a dead address for many minutes.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     from mlflow import MlflowClient
@@ -178,7 +163,7 @@ def connect(uri: str) -> Any:
 
 
 def experiment_of(client: Any, uri: str, record: RunRecord) -> str:
-    """Return the id of a run's experiment, which is made where MLflow has none of that name."""
+    """Return the id of a run's experiment, which is created if MLflow has none of this name."""
     from mlflow.exceptions import MlflowException
 
     known = client.get_experiment_by_name(record.experiment)
@@ -186,7 +171,7 @@ def experiment_of(client: Any, uri: str, record: RunRecord) -> str:
         return str(known.experiment_id)
     location = None
     if uri.startswith(_SQLITE):
-        # Files go beside their database. By default they go below wherever this process happens to stand.
+        # Files go beside their database. MLflow's default is below the working folder of this process.
         location = str(Path(uri.removeprefix(_SQLITE)).absolute().parent / "mlruns" / record.experiment)
     try:
         return str(client.create_experiment(record.experiment, location))
@@ -194,7 +179,7 @@ def experiment_of(client: Any, uri: str, record: RunRecord) -> str:
         known = client.get_experiment_by_name(record.experiment)
         if known is None:
             raise
-        return str(known.experiment_id)  # another process was a moment faster
+        return str(known.experiment_id)  # another process has just created it
 
 
 def _log_metrics(client: Any, run_id: str, metrics: Sequence[Any]) -> None:
@@ -203,7 +188,7 @@ def _log_metrics(client: Any, run_id: str, metrics: Sequence[Any]) -> None:
 
 
 def _write_model(classifier: Any, folder: Path, run_id: str) -> None:
-    """Write a classifier as ``mlflow.sklearn.load_model`` reads it, which needs more than the small MLflow to write."""
+    """Write a classifier for ``mlflow.sklearn.load_model``; MLflow's own writer needs more than mlflow-skinny."""
     import sklearn
     from mlflow.models import Model
 
@@ -216,10 +201,10 @@ def _write_model(classifier: Any, folder: Path, run_id: str) -> None:
 
 
 def _flat(job: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the settings of a job, those of a job inside it with its name before them."""
+    """Yield the settings of a job; those of a nested job get its name as a prefix."""
     for name, value in job.items():
         if name == "environment":
-            # Names only: a script's environment is where its passwords are, and a server is read by many.
+            # Names only: a script's environment may hold passwords, and many people can read a server.
             yield f"{prefix}{name}", json.dumps(sorted(value))
         elif isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")
@@ -228,7 +213,7 @@ def _flat(job: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]
 
 
 def _name(name: str) -> str:
-    """Return the name under which MLflow takes a metric or tag of that name: letters, digits and ``_-. /``, as a path.
+    """Return a name as MLflow accepts it for metrics and tags: letters, digits and ``_-. /``, as a path.
 
     Examples
     --------

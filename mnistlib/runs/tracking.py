@@ -1,7 +1,7 @@
 """The mirror of runs and registered models in MLflow.
 
-One thread reads the runs' folders, which hold all there is to say, and tells MLflow what is new. So the mirror can't
-slow a run down or make it fail, and it also sees what scripts, and the other processes of a sweep, log.
+One thread reads the runs' folders, which hold the complete record, and sends news to MLflow. So the mirror can neither
+slow a run down nor make it fail, and it includes the logs of scripts and of a sweep's other processes.
 """
 
 import importlib.util
@@ -19,26 +19,26 @@ from mnistlib.models.version import ModelVersion
 from mnistlib.runs import RunStore
 from mnistlib.runs.mlflow import MirroredRun, connect, experiment_of
 
-_PAUSE = 0.25  # seconds between two looks at the runs
+_PAUSE = 0.25  # seconds between two checks of the runs
 
 _log = logging.getLogger("mnistlib")
 
 
 def uri_of_environment() -> str:
-    """Return where MLflow itself would write, as ``MLFLOW_TRACKING_URI`` says; "" without that, or without MLflow."""
+    """Return ``MLFLOW_TRACKING_URI``, which MLflow itself uses; "" if it is not set or MLflow is not installed."""
     return os.environ.get("MLFLOW_TRACKING_URI", "") if importlib.util.find_spec("mlflow") else ""
 
 
 class MlflowMirror:
-    """Tells MLflow of runs and registered models as they come.
+    """Copy of runs and registered models in MLflow, updated while they proceed.
 
-    A run that MLflow does not take costs one warning, and the mirror goes on with the others. Where MLflow can't be
-    reached, that costs one warning too; then the mirror is given up, and the runs go on.
+    A run that MLflow refuses causes one warning, and the mirror continues with the others. If MLflow cannot be reached,
+    the mirror warns once and stops, and the runs continue.
 
     Parameters
     ----------
     uri : str
-        Where MLflow keeps them, such as ``sqlite:///mlflow.db`` or the address of a server.
+        MLflow's store, such as ``sqlite:///mlflow.db`` or the address of a server.
     store : RunStore
         The runs.
 
@@ -55,40 +55,40 @@ class MlflowMirror:
         self._store = store
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._given_up = False
+        self._stopped = False
         self._incoming: list[tuple[Path, ModelVersion | None]] = []
-        # The rest is the thread's own.
+        # Used by the thread only.
         self._client: Any = None
         self._runs: dict[Path, MirroredRun] = {}
         self._refused: set[Path] = set()
 
     def follow(self, folder: Path) -> None:
-        """Tell of a run from now until it has ended."""
-        self._take_in(folder, None)
+        """Mirror a run from now until it ends."""
+        self._enqueue(folder, None)
 
     def register(self, version: ModelVersion, folder: Path) -> None:
-        """Tell of a model that was registered from the run in that folder."""
-        self._take_in(folder, version)
+        """Mirror a model registered from the run in this folder."""
+        self._enqueue(folder, version)
 
-    def _take_in(self, folder: Path, version: ModelVersion | None) -> None:
+    def _enqueue(self, folder: Path, version: ModelVersion | None) -> None:
         with self._lock:
-            if self._given_up:
+            if self._stopped:
                 return
             self._incoming.append((folder, version))
             if self._thread is None:
-                # No daemon: at its end the interpreter waits until MLflow has heard of everything.
+                # Not a daemon thread: at exit the interpreter waits until MLflow has everything.
                 self._thread = threading.Thread(target=self._work, name="mnistlib-mlflow")
                 self._thread.start()
 
     def _work(self) -> None:
         try:
             self._client = self._client or connect(self._uri)
-            self._tell_all()
-        except Exception as error:  # whatever it is, the runs must not suffer
-            _log.warning("MLflow at %s can't be used; runs go on without it: %s", self._uri, _one_line(error))
-            self._given_up = True
+            self._send_all()
+        except Exception as error:  # of any kind: the runs must not fail
+            _log.warning("cannot use MLflow at %s; runs continue without it: %s", self._uri, _one_line(error))
+            self._stopped = True
 
-    def _tell_all(self) -> None:
+    def _send_all(self) -> None:
         followed: list[Path] = []
         while True:
             with self._lock:
@@ -97,22 +97,22 @@ class MlflowMirror:
                     self._thread = None
                     return
             for folder, version in incoming:
-                if folder.is_dir() and self._spared(folder, partial(self._begin, folder, version)):
+                if folder.is_dir() and self._isolated(folder, partial(self._begin, folder, version)):
                     followed.append(folder)
-            followed = [folder for folder in followed if self._spared(folder, partial(self._goes_on, folder))]
+            followed = [folder for folder in followed if self._isolated(folder, partial(self._continues, folder))]
             if followed:
                 time.sleep(_PAUSE)
 
-    def _spared(self, folder: Path, step: Callable[[], bool]) -> bool:
-        """Take a step with one run and return whether more follow; trouble with that run is no trouble of others."""
+    def _isolated(self, folder: Path, step: Callable[[], bool]) -> bool:
+        """Do one step for a run and return whether more follow; an error of this run does not affect other runs."""
         if folder in self._refused:
             return False
         try:
             return step()
-        except Exception as error:  # whatever it is, the runs must not suffer
-            # If it is not this run but MLflow itself, this fails as well.
+        except Exception as error:  # of any kind: the runs must not fail
+            # If the cause is not this run but MLflow itself, this call fails too.
             self._client.search_experiments(max_results=1)
-            _log.warning("MLflow at %s has not all of run %s: %s", self._uri, folder.name, _one_line(error))
+            _log.warning("MLflow at %s has only a part of run %s: %s", self._uri, folder.name, _one_line(error))
             self._refused.add(folder)
             return False
 
@@ -123,7 +123,7 @@ class MlflowMirror:
             run.tell_version(version)
         return True
 
-    def _goes_on(self, folder: Path) -> bool:
+    def _continues(self, folder: Path) -> bool:
         return not self._runs[folder].tell()
 
     def _mirrored(self, folder: Path) -> MirroredRun:

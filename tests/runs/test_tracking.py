@@ -20,13 +20,13 @@ from mnistlib.runs.mlflow import MlflowRun
 
 JOB = TrainJob(dataset="digits", regularization=0.5, tol=1e-2)
 
-# MLflow and what it brings warn of what is deprecated in one another.
+# MLflow and its dependencies cause deprecation warnings in each other.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An MLflow database with its tables, which take MLflow many seconds to make."""
+    """An MLflow database with its tables, which MLflow needs many seconds to create."""
     pytest.importorskip("mlflow", reason="the extra mlflow is not installed")
     pytest.importorskip("sqlalchemy", reason="the extra mlflow is not installed")
     pytest.importorskip("alembic", reason="the extra mlflow is not installed")
@@ -60,13 +60,13 @@ def _nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def within_a_minute(look: Callable[[], Any]) -> Any:
-    """Look until there is something to be seen."""
+    """Poll until the result is true."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         seen = look()
         if seen:
             return seen
-    raise AssertionError("nothing was to be seen within a minute")
+    raise AssertionError("no result within a minute")
 
 
 def mirrored(client: Any, run_id: str, *, status: str | None = None) -> Any:
@@ -84,13 +84,13 @@ def artifacts(client: Any, run: Any, folder: str) -> set[str]:
 
 
 def script(beside: Path, code: str, **options: Any) -> ScriptJob:
-    folder = beside / "source"  # not where the database lies
+    folder = beside / "source"  # not the folder of the database
     folder.mkdir()
     (folder / "script.py").write_text(f"import mnistlib\n{code}\n")
     return ScriptJob(script="script.py", source_directory=str(folder), **options)
 
 
-def test_a_run_is_there_with_parameters_metrics_tags_and_files(backend: LocalBackend, client: Any) -> None:
+def test_a_run_has_its_parameters_metrics_tags_and_files(backend: LocalBackend, client: Any) -> None:
     run = backend.submit(JOB, experiment="mine", name="the first", tags={"stage": "trial"})
     result = run.result()
     seen = mirrored(client, run.id, status="FINISHED")
@@ -103,7 +103,7 @@ def test_a_run_is_there_with_parameters_metrics_tags_and_files(backend: LocalBac
     assert artifacts(client, seen, "logs") == {"run.log"}
 
 
-def test_every_step_of_a_metric_is_there_in_order(backend: LocalBackend, client: Any) -> None:
+def test_a_metric_has_all_its_steps_in_order(backend: LocalBackend, client: Any) -> None:
     run = backend.submit(JOB)
     run.wait()
     seen = mirrored(client, run.id, status="FINISHED")
@@ -129,7 +129,7 @@ def test_a_script_is_seen_while_it_runs(backend: LocalBackend, client: Any, tmp_
     assert len(client.get_metric_history(seen.info.run_id, "loss")) == 1200
 
 
-def test_of_a_scripts_environment_only_the_names_are_told(backend: LocalBackend, client: Any, tmp_path: Path) -> None:
+def test_only_the_names_of_a_scripts_environment_are_logged(backend: LocalBackend, client: Any, tmp_path: Path) -> None:
     run = backend.submit(script(tmp_path, "pass", environment={"TOKEN": "geheim", "LEVEL": "3"}))
     run.wait()
     told = mirrored(client, run.id, status="FINISHED").data.params
@@ -137,7 +137,7 @@ def test_of_a_scripts_environment_only_the_names_are_told(backend: LocalBackend,
     assert "geheim" not in str(told)
 
 
-def test_names_that_mlflow_does_not_take_are_written_as_it_does(
+def test_names_that_mlflow_refuses_are_replaced_by_valid_names(
     backend: LocalBackend, client: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     names = ["acc@5", "/rooted", "a//b", "..", "x" * 300]
@@ -161,7 +161,7 @@ def test_long_values_and_errors_are_cut(
     assert len(mirrored(client, failed.id, status="FAILED").data.tags["mlflow.note.content"]) == 5000
 
 
-def test_a_run_that_mlflow_refuses_costs_one_warning_and_no_other_run(
+def test_a_run_that_mlflow_refuses_causes_one_warning_and_affects_no_other_run(
     backend: LocalBackend, client: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     experiment = client.create_experiment("deleted")
@@ -173,10 +173,10 @@ def test_a_run_that_mlflow_refuses_costs_one_warning_and_no_other_run(
     taken.result()
     mirrored(client, taken.id, status="FINISHED")
     (warning,) = [record.getMessage() for record in caplog.records if "MLflow" in record.getMessage()]
-    assert f"has not all of run {refused.id}: " in warning
+    assert f"has only a part of run {refused.id}: " in warning
 
 
-def test_how_a_run_ended_is_there(backend: LocalBackend, client: Any) -> None:
+def test_a_failed_or_cancelled_run_has_that_status_in_mlflow(backend: LocalBackend, client: Any) -> None:
     failed = backend.submit(TrainJob(dataset="nowhere"))
     cancelled = backend.submit(JOB)
     cancelled.cancel()
@@ -185,7 +185,7 @@ def test_how_a_run_ended_is_there(backend: LocalBackend, client: Any) -> None:
     mirrored(client, cancelled.id, status={"cancelled": "KILLED", "completed": "FINISHED"}[cancelled.status])
 
 
-def test_the_children_of_a_sweep_hang_below_it(backend: LocalBackend, client: Any) -> None:
+def test_the_trials_of_a_sweep_are_nested_below_it(backend: LocalBackend, client: Any) -> None:
     # Not with "auto", so that the children run in other processes.
     sweep = SweepJob(base=replace(JOB, solver="lbfgs"), regularization=[0.5, 5.0])
     run = backend.submit(sweep)
@@ -198,7 +198,7 @@ def test_the_children_of_a_sweep_hang_below_it(backend: LocalBackend, client: An
         assert seen.data.params["regularization"] == value
 
 
-def test_registered_versions_are_there_with_the_run_they_come_from(backend: LocalBackend, client: Any) -> None:
+def test_registered_versions_name_their_run(backend: LocalBackend, client: Any) -> None:
     run = backend.submit(JOB)
     run.wait()
     for description in ("the first", "the second"):
@@ -242,7 +242,7 @@ def test_a_run_of_an_earlier_process_is_registered_under_the_same_run(
     assert len(history) == len(run.metrics()["accuracy"])
 
 
-def test_a_process_ends_only_when_all_is_told(client: Any, uri: str, tmp_path: Path) -> None:
+def test_a_process_ends_after_all_is_sent(client: Any, uri: str, tmp_path: Path) -> None:
     code = (
         "import sys, mnistlib\n"
         "backend = mnistlib.LocalBackend(sys.argv[1], tracking_uri=sys.argv[2])\n"
@@ -257,7 +257,7 @@ def test_a_process_ends_only_when_all_is_told(client: Any, uri: str, tmp_path: P
     assert client.get_run(seen.run_id).info.status == "FINISHED"
 
 
-def test_processes_that_begin_at_once_are_all_there(client: Any, uri: str, tmp_path: Path) -> None:
+def test_runs_of_simultaneous_processes_are_all_mirrored(client: Any, uri: str, tmp_path: Path) -> None:
     code = (
         "import sys, mnistlib\n"
         "backend = mnistlib.LocalBackend(sys.argv[1], tracking_uri=sys.argv[2])\n"
@@ -286,7 +286,7 @@ def test_files_go_beside_the_database_and_nothing_into_the_working_folder(
 
 
 @pytest.mark.parametrize("where", ["refused", "no folder", "no database", "nonsense"])
-def test_an_mlflow_that_cannot_be_reached_costs_one_warning_and_no_run(
+def test_an_mlflow_that_cannot_be_reached_causes_one_warning_and_fails_no_run(
     where: str, client: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "text.db").write_text("This is no database, but a text that is long enough to be taken for one.")
@@ -308,7 +308,7 @@ def test_an_mlflow_that_cannot_be_reached_costs_one_warning_and_no_run(
         assert second.register_model("m").version == 1
     told = [record.getMessage() for record in caplog.records if record.name == "mnistlib"]
     assert len(told) == 1
-    assert told[0].startswith(f"MLflow at {bad} can't be used; runs go on without it: ")
+    assert told[0].startswith(f"cannot use MLflow at {bad}; runs continue without it: ")
 
 
 def test_without_mlflow_the_error_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,7 +323,7 @@ def test_mlflow_is_not_imported_by_a_backend_without_it() -> None:
     assert done.stdout == "False\n"
 
 
-def test_the_address_that_mlflow_itself_goes_by_is_the_default(
+def test_the_default_address_is_that_of_mlflow_itself(
     tmp_path: Path, uri: str, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
@@ -334,7 +334,7 @@ def test_the_address_that_mlflow_itself_goes_by_is_the_default(
     assert [each.data.tags["mnistlib.run_id"] for each in known] == [run.run_id]
 
 
-def test_a_run_that_mlflow_has_is_told_from_within(
+def test_an_existing_mlflow_run_is_logged_from_within(
     tmp_path: Path, uri: str, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
