@@ -1,27 +1,24 @@
-"""Hypothesis strategies for tests of IDX loaders.
+"""Hypothesis strategies for your own tests: all inputs that an IDX loader may get.
 
 :func:`~mnistlib.testing.strategies.idx_arrays`
     Arrays that IDX can hold: six types, any byte order, 0 to 64 dimensions, zero sides.
 :func:`~mnistlib.testing.strategies.idx_files`
-    Whole files, plain and gzip, with the array that they hold.
+    Whole files, plain and gzip, with their array.
 :func:`~mnistlib.testing.strategies.idx_headers`
     Headers without data, with the type and shape that they announce.
 :func:`~mnistlib.testing.strategies.damaged_idx_files`
-    Files that a loader must refuse, each with a description of the damage.
-:func:`~mnistlib.testing.strategies.encode_idx`
-    The IDX bytes of an array, made without the writer under test.
+    Files that a loader must refuse, each with the name of its damage.
+:func:`~mnistlib.testing.files.encode_idx`
+    The plain bytes of an array, from an encoder that is not the writer under test.
 
 Needs the ``testing`` extra.
 """
 
+from mnistlib.testing.files import DamagedFile, HeaderBytes, IdxFile, encode_idx
 from mnistlib.testing.strategies import (
     DAMAGES,
     Compression,
-    DamagedFile,
-    HeaderBytes,
-    IdxFile,
     damaged_idx_files,
-    encode_idx,
     idx_arrays,
     idx_dtypes,
     idx_files,

@@ -1,7 +1,7 @@
-"""The ways to damage an IDX file, each so that every reader must refuse it.
+"""Damages of IDX files, each of which every reader must refuse.
 
-Each is a function that returns the strategy of damaged contents, or None where an array can't have that damage. `plain`
-is the sound file, `array` what it holds.
+Each function returns the strategy of damaged contents, or None if an array cannot have that damage. `plain` is the
+undamaged file, `array` its content.
 """
 
 import gzip
@@ -67,7 +67,7 @@ def _too_many_dimensions(plain: bytes, array: NDArray[Any]) -> _Damaged:
 
 
 def _oversize_side(plain: bytes, array: NDArray[Any]) -> _Damaged:
-    """Announce more along one axis, where that announces more data at all."""
+    """Announce a larger size along one axis, if that announces more data."""
     axes = [axis for axis in range(array.ndim) if 0 not in array.shape[:axis] + array.shape[axis + 1 :]]
     if not axes:
         return None
@@ -79,7 +79,7 @@ def _oversize_side(plain: bytes, array: NDArray[Any]) -> _Damaged:
 
 
 def _past_64_bits(plain: bytes, array: NDArray[Any]) -> _Damaged:
-    """Announce a product that wraps in 64 bits, to zero or to a small number for some."""
+    """Announce a product of sizes that overflows 64 bits, in some cases to zero or a small number."""
     code, data = plain[2], plain[4 + 4 * array.ndim :]
     shapes = st.sampled_from([(MAX_SIDE,) * 4, (2**16,) * 4, (2**31, 2**31, 4), (MAX_SIDE, MAX_SIDE, 2)])
     return shapes.map(lambda shape: header_bytes(code, shape) + data)
@@ -98,12 +98,12 @@ def _corrupt_gzip(plain: bytes) -> _Damaged:
         damaged[bit // 8] ^= 1 << bit % 8
         return bytes(damaged)
 
-    # From after the header, which is not protected by the checksum; some bits of deflate mean nothing, either.
+    # Bits after the header, which the checksum does not protect. Some bits of deflate have no effect either.
     return st.integers(10 * 8, 8 * len(content) - 1).map(flip).filter(lambda damaged: not _is_sound_gzip(damaged))
 
 
 def _gzip_garbage(plain: bytes) -> _Damaged:
-    # Zeros are no garbage: gzip(1) takes them for padding.
+    # Zeros are not garbage: gzip(1) accepts them as padding.
     garbage = st.binary(min_size=1, max_size=40).filter(lambda more: more[0] != 0)
     return garbage.map(lambda more: gzip_bytes(plain) + more).filter(lambda content: not _is_sound_gzip(content))
 
@@ -136,5 +136,5 @@ GZIP_DAMAGES: dict[str, Callable[[bytes], _Damaged]] = {
     "garbage after the gzip data": _gzip_garbage,
 }
 
-#: Every damage that :func:`damaged_idx_files` does.
+#: Every damage of :func:`damaged_idx_files`.
 DAMAGES: tuple[str, ...] = (*IDX_DAMAGES, *GZIP_DAMAGES)

@@ -1,4 +1,4 @@
-"""IDX files as bytes: what the strategies draw, and an encoder that is not the writer under test."""
+"""IDX files as bytes: the values of the strategies, and an encoder that is not the writer under test."""
 
 import gzip
 import struct
@@ -25,7 +25,7 @@ class IdxFile:
     content : bytes
         The whole file, compressed or not.
     array : ndarray
-        What a reader must make of it, in the machine's byte order.
+        The array that a reader must return, in the machine's byte order.
     compressed : bool
         Whether `content` is gzip.
     """
@@ -44,11 +44,11 @@ class HeaderBytes:
     content : bytes
         The header: magic number and sizes.
     dtype : numpy.dtype
-        Type of the elements it announces, in the machine's byte order.
+        Announced type of the elements, in the machine's byte order.
     shape : tuple of int
-        Sides it announces.
+        Announced sides.
     nbytes : int
-        Bytes of data it announces.
+        Announced bytes of data.
     """
 
     content: bytes
@@ -66,11 +66,11 @@ class DamagedFile:
     content : bytes
         The whole damaged file.
     damage : str
-        What is wrong with it: one of :data:`DAMAGES`.
+        The damage: one of :data:`DAMAGES`.
     compressed : bool
         Whether `content` was compressed with gzip, before or after the damage.
     array : ndarray
-        What the file held before it was damaged.
+        The content before the damage.
     """
 
     content: bytes
@@ -80,7 +80,7 @@ class DamagedFile:
 
 
 def encode_idx(array: NDArray[Any]) -> bytes:
-    """Return the plain IDX bytes of `array`, made the obvious way: a reference to compare a writer with.
+    """Return the plain IDX bytes of `array`, encoded in the simplest way, as a reference for writers.
 
     Parameters
     ----------
@@ -102,5 +102,5 @@ def header_bytes(code: int, shape: tuple[int, ...]) -> bytes:
 
 
 def gzip_bytes(content: bytes, level: int = 6) -> bytes:
-    """Return content compressed as one member, the same bytes at any time."""
+    """Return content compressed as one gzip member, with the same bytes at any time."""
     return gzip.compress(content, level, mtime=0)

@@ -1,6 +1,6 @@
 """Hypothesis strategies for IDX: arrays, headers, whole files and damaged files.
 
-A loader of your own is tested against them in a few lines:
+Test your own loader with them in a few lines:
 
 >>> from hypothesis import given
 >>> from mnistlib.idx import read_idx as my_loader
@@ -49,11 +49,7 @@ from mnistlib.testing.damages import DAMAGES, GZIP_DAMAGES, IDX_DAMAGES
 __all__ = [
     "DAMAGES",
     "Compression",
-    "DamagedFile",
-    "HeaderBytes",
-    "IdxFile",
     "damaged_idx_files",
-    "encode_idx",
     "idx_arrays",
     "idx_dtypes",
     "idx_files",
@@ -93,7 +89,7 @@ def idx_shapes(
     Parameters
     ----------
     min_dims, max_dims : int
-        How many dimensions, 0 to 64.
+        Number of dimensions, 0 to 64.
     max_side : int, default 8
         Largest side.
     max_elements : int, default 64
@@ -106,11 +102,11 @@ def idx_shapes(
     (0, 1, 1)
     """
     sides = [1] * draw(_dimensions(min_dims, max_dims))
-    # Six sides that are not 1 are plenty, and to draw 64 takes long.
+    # Six sides that are not 1 suffice, and drawing 64 takes long.
     axes = st.sets(st.integers(0, len(sides) - 1), max_size=6) if len(sides) > 6 else st.just(range(len(sides)))
     for axis in draw(axes):
         sides[axis] = draw(st.integers(1, min(max_side, max_elements // math.prod(sides))))
-    # Zeros are put in afterwards and now and then, or else hardly an array of many dimensions had elements.
+    # Zeros are set afterwards and only sometimes. Otherwise hardly any array of many dimensions had elements.
     if sides and draw(st.integers(0, 3)) == 3:
         for axis in draw(st.sets(st.integers(0, len(sides) - 1), min_size=1, max_size=2)):
             sides[axis] = 0
@@ -125,7 +121,7 @@ def idx_arrays(
     shapes: st.SearchStrategy[tuple[int, ...]] | None = None,
     contiguous: bool = True,
 ) -> NDArray[Any]:
-    """Draw arrays that IDX can hold, of every bit pattern (so NaN and infinity, too).
+    """Draw arrays that IDX can hold, with every bit pattern, including NaN and infinity.
 
     Parameters
     ----------
@@ -163,11 +159,11 @@ def idx_files(
     Parameters
     ----------
     arrays : strategy of ndarray, optional
-        What the files hold; by default :func:`idx_arrays`.
+        Content of the files; by default :func:`idx_arrays`.
     compression : {"plain", "gzip", "either"}
         Whether the files are compressed.
     max_members : int, default 1
-        Largest number of members in a gzip file. A reader of gzip should take any number, as gzip(1) does.
+        Largest number of members in a gzip file. A reader should accept any number, as gzip(1) does.
 
     Examples
     --------
@@ -184,14 +180,14 @@ def idx_files(
 
 @st.composite
 def idx_headers(draw: st.DrawFn, *, min_dims: int = 0, max_dims: int = 64, max_side: int = MAX_SIDE) -> HeaderBytes:
-    """Draw well-formed headers, that announce anything from nothing to far more than any machine holds.
+    """Draw well-formed headers that announce from 0 bytes to far more than any machine's memory.
 
-    No data follows them, so each lies unless ``nbytes`` is 0; put data behind one to see how far it is believed.
+    No data follows them, so each is false unless ``nbytes`` is 0; append data to test how far a reader trusts it.
 
     Parameters
     ----------
     min_dims, max_dims : int
-        How many dimensions, 0 to 64.
+        Number of dimensions, 0 to 64.
     max_side : int, default 2**32 - 1
         Largest side.
 
@@ -202,7 +198,7 @@ def idx_headers(draw: st.DrawFn, *, min_dims: int = 0, max_dims: int = 64, max_s
     True
     """
     dtype = draw(idx_dtypes(native=True))
-    # Both ends of the range matter most, and where 32 bits of a product end.
+    # The ends of the range matter most, and the sizes where a product overflows 32 bits.
     landmarks = [side for side in (0, 1, 2, 2**16, 2**31, MAX_SIDE) if side <= max_side]
     sides = st.one_of(st.sampled_from(landmarks), st.integers(0, max_side))
     dimensions = draw(_dimensions(min_dims, max_dims))
@@ -223,11 +219,11 @@ def damaged_idx_files(
     Parameters
     ----------
     arrays : strategy of ndarray, optional
-        What the files held before; by default :func:`idx_arrays`.
+        Content before the damage; by default :func:`idx_arrays`.
     compression : {"plain", "gzip", "either"}
-        Whether the files are compressed: sound gzip around damaged IDX, or damaged gzip around sound IDX.
+        Whether the files are compressed: valid gzip of damaged IDX, or damaged gzip of valid IDX.
     damages : collection of str, optional
-        Which damages to draw; by default all :data:`DAMAGES` that are possible.
+        Damages to draw; by default all possible :data:`DAMAGES`.
 
     Examples
     --------
@@ -254,7 +250,7 @@ def damaged_idx_files(
 
 
 def _dimensions(least: int, most: int) -> st.SearchStrategy[int]:
-    """Draw few dimensions half of the time, since that is what files have."""
+    """Draw few dimensions half of the time, as in most files."""
     return st.one_of(st.integers(least, max(least, min(most, 4))), st.integers(least, most))
 
 
@@ -283,11 +279,8 @@ def _wide(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _unaligned(array: NDArray[Any]) -> NDArray[Any]:
-    return (
-        np.frombuffer(bytearray(b"\0" + np.ascontiguousarray(array).tobytes()), np.uint8)[1:]
-        .view(array.dtype)
-        .reshape(array.shape)
-    )
+    content = bytearray(b"\0" + np.ascontiguousarray(array).tobytes())
+    return np.frombuffer(content, np.uint8)[1:].view(array.dtype).reshape(array.shape)
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:

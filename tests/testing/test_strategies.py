@@ -34,12 +34,12 @@ T = TypeVar("T")
 
 
 def draw(strategy: st.SearchStrategy[T], wanted: Callable[[T], bool]) -> T:
-    """Draw the first example that meets a condition."""
+    """Draw the first example of a kind."""
     return find(strategy, wanted, settings=settings(max_examples=5000, phases=[Phase.generate]))
 
 
 def load_but_ignore_trailing_bytes(content: bytes) -> NDArray[Any]:
-    """Load an IDX file, with the common fault that bytes after the data are ignored."""
+    """A typical loader, whose only error is to ignore the bytes after the data."""
     if content[:2] == b"\x1f\x8b":
         content = gzip.decompress(content)
     zeros, code, dimensions = struct.unpack_from(">HBB", content)
@@ -52,16 +52,16 @@ def load_but_ignore_trailing_bytes(content: bytes) -> NDArray[Any]:
 
 
 class TestOnALoaderThatIgnoresTrailingBytes:
-    """Tests of a loader, as a user would write them."""
+    """Tests that a user would write for a loader."""
 
-    def test_good_files_do_not_reveal_the_fault(self) -> None:
+    def test_valid_files_do_not_expose_the_loader(self) -> None:
         @given(idx_files(arrays=idx_arrays(shapes=st.tuples(st.integers(1, 3), st.integers(1, 3)))))
         def every_file_is_read(file: IdxFile) -> None:
             np.testing.assert_array_equal(load_but_ignore_trailing_bytes(file.content), file.array)
 
         every_file_is_read()
 
-    def test_damaged_files_reveal_the_fault(self) -> None:
+    def test_damaged_files_expose_the_loader(self) -> None:
         accepted = find(damaged_idx_files(compression="plain"), lambda file: accepts(file.content))
         assert accepted.damage == "trailing bytes"
 
@@ -78,7 +78,7 @@ class TestOnALoaderThatIgnoresTrailingBytes:
 def accepts(content: bytes) -> bool:
     try:
         load_but_ignore_trailing_bytes(content)
-    except Exception:  # any error counts as a refusal
+    except Exception:  # of any kind: the quality of its errors is not tested here
         return False
     return True
 
@@ -96,7 +96,7 @@ class TestArrays:
         assert array.dtype.newbyteorder(">") in TYPE_CODES.values()
 
     @given(idx_arrays())
-    def test_are_contiguous_unless_asked_otherwise(self, array: NDArray[Any]) -> None:
+    def test_are_contiguous_by_default(self, array: NDArray[Any]) -> None:
         assert array.flags.carray
 
     @given(idx_arrays(dtypes=idx_dtypes(native=True), shapes=idx_shapes(min_dims=2, max_dims=3, max_side=4)))
@@ -124,14 +124,14 @@ class TestArrays:
         assert wanted(draw(idx_arrays(contiguous=False), wanted))
 
     @given(idx_shapes(max_elements=10))
-    def test_have_no_more_elements_than_asked(self, shape: tuple[int, ...]) -> None:
+    def test_have_at_most_max_elements(self, shape: tuple[int, ...]) -> None:
         assert math.prod(shape) <= 10
         assert len(shape) <= 64
 
 
 class TestFiles:
     @pytest.mark.parametrize("compression", ["plain", "gzip"])
-    def test_are_compressed_as_asked(self, compression: Compression) -> None:
+    def test_are_compressed_by_option(self, compression: Compression) -> None:
         @given(idx_files(compression=compression))
         def check(file: IdxFile) -> None:
             assert file.compressed == (compression == "gzip")
@@ -156,7 +156,7 @@ class TestHeaders:
         assert max(header.shape, default=0) <= 1000
 
     @given(idx_headers())
-    def test_announce_what_they_say(self, header: HeaderBytes) -> None:
+    def test_announce_their_dtype_and_shape(self, header: HeaderBytes) -> None:
         assert header.content[:2] == b"\0\0"
         assert TYPE_CODES[header.content[2]].newbyteorder("=") == header.dtype
         assert header.content[3] == len(header.shape)
@@ -164,23 +164,23 @@ class TestHeaders:
         assert header.nbytes == math.prod(header.shape) * header.dtype.itemsize
 
     @pytest.mark.parametrize("nbytes", [0, 2**64])
-    def test_announce_nothing_or_far_too_much(self, nbytes: int) -> None:
+    def test_may_announce_nothing_or_far_too_much(self, nbytes: int) -> None:
         draw(idx_headers(), lambda header: header.nbytes >= nbytes and (nbytes > 0 or not header.nbytes))
 
 
 class TestDamagedFiles:
     @pytest.mark.parametrize("damage", DAMAGES)
-    def test_have_the_damage_that_is_asked_for(self, damage: str) -> None:
+    def test_have_the_requested_damage(self, damage: str) -> None:
         file = draw(damaged_idx_files(damages=[damage]), lambda file: True)
         assert file.damage == damage
         assert file.compressed or file.content != encode_idx(file.array)
 
     @given(damaged_idx_files(compression="plain"))
-    def test_are_not_compressed_unless_asked(self, file: DamagedFile) -> None:
+    def test_are_plain_by_option(self, file: DamagedFile) -> None:
         assert not file.compressed
         assert "gzip" not in file.damage
 
-    def test_that_are_impossible_are_not_drawn(self) -> None:
+    def test_are_not_drawn_if_impossible(self) -> None:
         with pytest.raises(Unsatisfiable):
             draw(damaged_idx_files(compression="plain", damages=["truncated gzip"]), lambda file: True)
 
