@@ -1,4 +1,4 @@
-"""Problems and arithmetics that the solver's tests share."""
+"""Problems and arithmetics for the solver's tests."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def make_problem(rows: int, columns: int, classes: int, *, seed: int = 0, noise:
 
 @dataclass(frozen=True)
 class Regime:
-    """One of the ways of `minimize`, and the size of a problem that takes it.
+    """One of the strategies of `minimize`, and the size of a problem for it.
 
     Attributes
     ----------
@@ -84,7 +84,7 @@ REGIMES = [NEWTON, LBFGS, SINGLE_FIRST, SMALL_SINGLE_FIRST, MANY, MANY_WITHOUT_S
 
 @pytest.fixture
 def many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let any number of rows count as many."""
+    """Treat any number of rows as many."""
     monkeypatch.setattr("mnistlib.linear.layout.CHEAP_NUMBERS", 0)
     monkeypatch.setattr("mnistlib.linear.layout.CHEAP_HESSIAN", 0)
 

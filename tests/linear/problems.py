@@ -200,9 +200,9 @@ def standardized(X: Floats) -> Floats:
 def _generated(
     count: int, *, seed: int, rows: list[int], shares: list[float], most_numbers: float, most_work: float
 ) -> Iterator[GeneratedCase]:
-    """Yield `count` descriptions with every setting drawn by itself, within limits of size.
+    """Yield `count` descriptions with independently drawn settings, within limits of size.
 
-    `most_work` limits what the exact Hessian of the reference costs: rows x (classes x columns) squared.
+    `most_work` limits the cost of the reference's exact Hessian: rows x (classes x columns) squared.
     """
     draw = random.Random(seed)
     made = 0
@@ -234,7 +234,7 @@ _RARE_CLASSES = [
     for separation in (0, 1, 3)
 ]
 
-# Found by a random search: most rows are sure, and earlier versions took the digits of their residuals for zero.
+# Found by a random search: most rows are certain, and earlier versions rounded their residuals to zero.
 SURE_ROWS = [
     GeneratedCase(62, 8, 30, 2, 1.54e7, 0, "extreme", "vast", 11000142),
     GeneratedCase(24, 42, 3, 2, 3.34e4, 0.5, "extreme", "extreme", 11000194),

@@ -37,7 +37,7 @@ class Optimum:
     objective : float
         The minimum.
     decrement : float
-        Half the squared Newton decrement, as a share of the objective: what a further step would gain.
+        Half the squared Newton decrement, as a share of the objective: the gain of a further step.
     """
 
     coef: Floats
@@ -49,7 +49,7 @@ class Optimum:
 
 
 def find_optimum(X: npt.ArrayLike, y: npt.NDArray[Any], *, C: float = 1.0, weights: Floats | None = None) -> Optimum:
-    """Return the optimum for labels 0 to K - 1; raise ArithmeticError where it cannot be certified."""
+    """Return the optimum for labels 0 to K - 1; raise ArithmeticError if it cannot be certified."""
     return _Newton(np.asarray(X, dtype=np.float64), y, C, weights).run()
 
 
@@ -195,7 +195,7 @@ class _Newton:
             mean = hessian.diagonal().reshape(self.outputs, width).mean(axis=0)
             blocks[:, columns, :, columns] += mean[:, None, None]
         diagonal = hessian.diagonal()
-        # A class that is nowhere probable may have no curvature at all.
+        # A class that is improbable in all rows may have no curvature.
         root = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
         hessian *= root[:, None]
         hessian *= root
@@ -230,7 +230,7 @@ class _Newton:
             yield slice(first, first + size)
 
     def _length(self, scores: Floats, change: Floats, parameters: Floats, step: Floats, *, slope: float) -> float:
-        """Return how far to go: where the slope along the step has fallen to a tenth of that at its start.
+        """Return the step length at which the slope along the step is a tenth of that at its start.
 
         Slopes, unlike objectives, keep their digits close to the optimum.
         """

@@ -48,7 +48,7 @@ def newton_of(
 
 
 def exact_hessian(objective: Objective, parameters: Floats) -> Floats:
-    """Return the Hessian of a single model there; for several outputs, in the directions that are balanced."""
+    """Return the Hessian of a single model at a point; for several outputs, along balanced directions."""
     objective.evaluate(parameters[None])
     return objective.class_hessians()[0] if objective.outputs == 1 else objective.hessian()
 

@@ -33,7 +33,7 @@ SCORE = 0.005
 ROUNDING = 1e-9
 # A loss this small, per unit of weight, is rounding to one part in a million.
 LOSS_PRECISION = 1e-9
-# Rows whose two highest scores at the optimum are this close have no predicted class that rounding leaves alone.
+# Rounding may change the predicted class of rows whose two highest scores at the optimum are this close.
 TIE = 1e-9
 
 

@@ -15,7 +15,7 @@ def blas_threads() -> set[int]:
 
 
 class Fit:
-    """Something that computes on a thread of its own, which lives on after it."""
+    """A fit on its own thread, which outlives the fit."""
 
     def __init__(self) -> None:
         self.thread = ThreadPoolExecutor(1)

@@ -1,4 +1,4 @@
-"""scikit-learn's callbacks: the tasks of a fit, what hooks are given, and who can end it."""
+"""scikit-learn's callbacks: the tasks of a fit, the arguments of hooks, and the ways to end it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data that leave something open: every answer is finite and honest."""
+"""Degenerate data: each solution is finite, and reports its accuracy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PROBLEM = make_problem(200, 5, 3)
 
 @pytest.mark.parametrize("C", [1e-8, 1e-4, 1.0, 1e4, 1e8])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_rates_over_sixteen_orders_of_magnitude_converge(C: float, dtype: type) -> None:
+def test_penalties_over_sixteen_orders_of_magnitude_converge(C: float, dtype: type) -> None:
     model = LogisticRegression(C=C).fit(PROBLEM.X.astype(dtype), PROBLEM.y)
     assert model.converged_
     assert np.isfinite(model.coef_).all()
@@ -22,7 +22,7 @@ def test_rates_over_sixteen_orders_of_magnitude_converge(C: float, dtype: type) 
 
 @pytest.mark.parametrize("C", [1.0, 1e4, 1e8])
 @pytest.mark.parametrize("classes", [2, 3])
-def test_separable_classes_have_a_finite_answer(C: float, classes: int) -> None:
+def test_separable_classes_have_a_finite_solution(C: float, classes: int) -> None:
     problem = make_problem(100, 5, classes, noise=0)
     model = LogisticRegression(C=C).fit(problem.X, problem.y)
     assert model.converged_
@@ -65,13 +65,13 @@ def test_a_class_of_one_row_among_thousands_is_learned() -> None:
     assert model.predict_proba(problem.X)[:, 2].sum() == pytest.approx(1, abs=0.1)
 
 
-def test_labels_that_skip_numbers_are_classes_of_their_own() -> None:
+def test_labels_with_gaps_between_their_numbers_are_fitted() -> None:
     model = LogisticRegression().fit(PROBLEM.X, PROBLEM.y * 3 + 5)
     np.testing.assert_array_equal(model.classes_, [5, 8, 11])
     assert set(model.predict(PROBLEM.X)) <= {5, 8, 11}
 
 
-def test_duplicated_rows_are_a_larger_rate() -> None:
+def test_doubled_rows_give_the_model_of_twice_the_inverse_strength() -> None:
     doubled = LogisticRegression(C=1, tol=1e-8).fit(np.tile(PROBLEM.X, (2, 1)), np.tile(PROBLEM.y, 2))
     weighed = LogisticRegression(C=2, tol=1e-8).fit(PROBLEM.X, PROBLEM.y)
     np.testing.assert_allclose(doubled.coef_, weighed.coef_, atol=1e-5)
@@ -83,7 +83,7 @@ def test_duplicated_columns_share_their_weight() -> None:
 
 
 @pytest.mark.parametrize("factor", [1e-6, 1e6])
-def test_any_unit_of_the_columns_has_a_finite_answer(factor: float) -> None:
+def test_columns_in_any_unit_have_a_finite_solution(factor: float) -> None:
     model = LogisticRegression(max_iter=500).fit(PROBLEM.X * factor, PROBLEM.y)
     assert model.converged_
     assert np.isfinite(model.coef_).all()
@@ -91,8 +91,8 @@ def test_any_unit_of_the_columns_has_a_finite_answer(factor: float) -> None:
 
 @pytest.mark.parametrize("permuted", [False, True], ids=["as made", "permuted"])
 @pytest.mark.parametrize("seed", [6456, 14778, 22164, 24870])
-def test_a_class_that_is_held_for_impossible_does_not_end_a_fit(seed: int, permuted: bool) -> None:
-    # Found by a random search: weights and units over twelve powers of ten, and steps of 1e15 that lead nowhere.
+def test_a_class_of_probability_zero_does_not_end_a_fit(seed: int, permuted: bool) -> None:
+    # Found by a random search: weights and units over twelve powers of ten, and steps of 1e15 without a gain.
     random = np.random.default_rng(seed)
     rows, columns, classes = (int(random.integers(*limits)) for limits in ((8, 80), (1, 6), (3, 6)))
     y = np.r_[np.arange(classes), random.integers(0, classes, rows - classes)]

@@ -1,4 +1,4 @@
-"""Random numbers of rows: by their content, and nothing else."""
+"""Random numbers of rows, which depend on their content only."""
 
 from __future__ import annotations
 
@@ -119,13 +119,13 @@ def test_a_stream_gives_the_same_draws_again() -> None:
     np.testing.assert_array_equal(uniform(keys, 3, 1), uniform(keys, 3, 1))
 
 
-def test_by_their_position_copies_have_different_keys() -> None:
+def test_keys_with_positions_differ_for_copies() -> None:
     keys = row_keys(np.ones((1000, 9)))
     assert len(np.unique(keys)) == 1
     assert len(np.unique(with_positions(keys, 0))) == 1000
 
 
-def test_by_their_position_blocks_have_the_keys_of_the_whole() -> None:
+def test_keys_with_positions_of_blocks_are_those_of_the_whole() -> None:
     keys = row_keys(rows_of(100, 9, np.float64))
     whole = with_positions(keys, 0)
     parts = [with_positions(keys[:64], 0), with_positions(keys[64:], 64)]

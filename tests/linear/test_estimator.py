@@ -1,4 +1,4 @@
-"""The estimator: a scikit-learn citizen, and what it refuses."""
+"""The estimator: its compatibility with scikit-learn, and its errors."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_the_plain_estimator_predicts_the_same(classes: int, dtype: type) -> Non
 
 
 @pytest.mark.parametrize("many", [False, True])
-def test_half_precision_is_the_numbers_it_holds(many: bool, request: pytest.FixtureRequest) -> None:
+def test_half_precision_gives_the_model_of_its_numbers(many: bool, request: pytest.FixtureRequest) -> None:
     if many:
         request.getfixturevalue("many_rows")
     problem = make_problem(20_000, 8, 3)
@@ -98,7 +98,7 @@ def test_half_precision_that_is_not_finite_is_refused(number: float) -> None:
         LogisticRegression().fit(X, np.arange(10) % 2)
 
 
-def test_bytes_are_the_numbers_they_hold() -> None:
+def test_bytes_give_the_model_of_their_numbers() -> None:
     X = (np.abs(PROBLEM.X) * 20).astype(np.uint8)
     of_bytes = LogisticRegression(tol=1e-6).fit(X, PROBLEM.y)
     of_floats = LogisticRegression(tol=1e-6).fit(X.astype(np.float64), PROBLEM.y)
@@ -256,7 +256,7 @@ def test_a_random_state_may_be_a_generator() -> None:
     np.testing.assert_array_equal(model.coef_, expected)
 
 
-def test_no_penalty_has_two_names() -> None:
+def test_penalty_none_and_infinite_c_give_the_same_model() -> None:
     expected = LogisticRegression(C=np.inf).fit(PROBLEM.X, PROBLEM.y).coef_
     np.testing.assert_array_equal(LogisticRegression(penalty=None).fit(PROBLEM.X, PROBLEM.y).coef_, expected)
     with pytest.warns(UserWarning, match="penalty=None will ignore the C"):
@@ -266,7 +266,7 @@ def test_no_penalty_has_two_names() -> None:
 
 @pytest.mark.parametrize("shape", [(300, 5), (100, 400), (600, 130)])
 @pytest.mark.parametrize("classes", [2, 3])
-def test_without_a_penalty_the_fit_ends_where_classes_can_be_told_apart(shape: tuple[int, int], classes: int) -> None:
+def test_without_a_penalty_a_fit_to_separable_classes_ends(shape: tuple[int, int], classes: int) -> None:
     X = np.random.default_rng(0).normal(size=shape)
     y = X[:, :3].argmax(axis=1) if classes == 3 else X[:, 0] > 0
     model = LogisticRegression(C=np.inf).fit(X, y)
@@ -310,7 +310,7 @@ def test_without_a_penalty_the_order_of_rows_does_not_choose_among_equal_models(
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_without_a_penalty_few_rows_that_depend_on_each_other_are_told_apart(seed: int) -> None:
+def test_without_a_penalty_few_dependent_rows_are_separated(seed: int) -> None:
     X = (np.random.default_rng(seed).normal(size=(6, 30)) + 100).astype(np.float32)
     y = np.array([0, 1] * 3)
     model = LogisticRegression(penalty=None).fit(X, y)
@@ -319,7 +319,7 @@ def test_without_a_penalty_few_rows_that_depend_on_each_other_are_told_apart(see
 
 
 @pytest.mark.parametrize("X", [np.ones((3, 5)), np.ones((6, 5)), np.zeros((3, 5))], ids=["3 ones", "6 ones", "zeros"])
-def test_rows_that_are_all_alike_are_fitted_at_the_start(X: npt.NDArray[Any]) -> None:
+def test_identical_rows_are_fitted_at_the_start(X: npt.NDArray[Any]) -> None:
     model = LogisticRegression().fit(X, np.arange(len(X)) % 3)
     assert model.converged_
     assert model.objective_ == pytest.approx(len(X) * np.log(3))
@@ -358,7 +358,7 @@ def test_other_objectives_are_refused_with_the_class_to_use(parameters: dict[str
         LogisticRegression(**parameters).fit(PROBLEM.X, PROBLEM.y)
 
 
-def test_a_tolerance_of_zero_is_as_close_as_double_precision_comes() -> None:
+def test_a_tolerance_of_zero_is_the_limit_of_double_precision() -> None:
     model = LogisticRegression(tol=0).fit(PROBLEM.X, PROBLEM.y)
     assert model.converged_
     assert model.gradient_norm_ <= np.finfo(float).eps
@@ -383,7 +383,7 @@ def test_a_warning_is_about_the_line_that_fits(parameters: dict[str, Any], words
     assert warned[0].filename == __file__
 
 
-def test_without_iterations_a_warm_start_stays_where_it_is() -> None:
+def test_without_iterations_a_warm_start_keeps_its_coefficients() -> None:
     model = LogisticRegression(warm_start=True).fit(PROBLEM.X, PROBLEM.y)
     expected = model.coef_.copy()
     with pytest.warns(ConvergenceWarning):
@@ -403,9 +403,7 @@ def test_sparse_coefficients_predict_the_same_and_start_the_next_fit() -> None:
 @pytest.mark.parametrize(
     ("dtype", "scale", "named"), [(np.uint8, 1, True), (np.uint8, 1 / 255, False), (float, 1, False)]
 )
-def test_a_fit_to_bytes_that_does_not_converge_is_told_of_the_pixel_scale(
-    dtype: type, scale: float, named: bool
-) -> None:
+def test_an_unconverged_fit_to_bytes_warns_with_the_pixel_scale(dtype: type, scale: float, named: bool) -> None:
     X: Any = np.random.default_rng(0).integers(0, 256, (200, 20)).astype(dtype)
     with pytest.warns(ConvergenceWarning, match="failed to converge") as warned:
         LogisticRegression(max_iter=1, tol=1e-12, pixel_scale=scale).fit(X, PROBLEM.y[:200])
@@ -425,14 +423,14 @@ def test_one_class_is_refused() -> None:
         LogisticRegression().fit(PROBLEM.X, np.ones(len(PROBLEM.y), dtype=int))
 
 
-def test_an_unfitted_model_says_so() -> None:
+def test_an_unfitted_model_raises_not_fitted_error() -> None:
     with pytest.raises(NotFittedError):
         LogisticRegression().predict(PROBLEM.X)
 
 
 @pytest.mark.usefixtures("many_rows")
 @pytest.mark.parametrize(("C", "passes"), [(10.0, 21), (1000.0, 28)])
-def test_pixels_that_are_seldom_bright_do_not_hold_it_up(C: float, passes: int) -> None:
+def test_rarely_bright_pixels_do_not_slow_the_fit_down(C: float, passes: int) -> None:
     random = np.random.default_rng(0)
     rows = 200_000
     common, seldom = random.integers(0, 256, (rows, 10)), np.where(random.random((rows, 60)) < 0.001, 255, 0)
@@ -447,7 +445,7 @@ def test_pixels_that_are_seldom_bright_do_not_hold_it_up(C: float, passes: int) 
 
 @pytest.mark.parametrize("rows", [50, 20_000])
 @pytest.mark.parametrize("factor", [1e3, 1e100, 1e200, np.nan])
-def test_a_warm_start_that_is_worse_than_none_starts_anew(factor: float, rows: int) -> None:
+def test_a_warm_start_worse_than_zero_weights_is_not_used(factor: float, rows: int) -> None:
     problem = make_problem(rows, 4, 3)
     model = LogisticRegression(warm_start=True).fit(problem.X, problem.y)
     expected = model.coef_.copy()
@@ -457,7 +455,7 @@ def test_a_warm_start_that_is_worse_than_none_starts_anew(factor: float, rows: i
     np.testing.assert_allclose(model.coef_, expected, atol=1e-6 * np.abs(expected).max())
 
 
-def test_a_memory_budget_limits_what_a_fit_takes_beside_its_rows() -> None:
+def test_a_memory_budget_limits_the_memory_beside_the_rows() -> None:
     random = np.random.default_rng(0)
     X = random.normal(size=(85_000, 120)).astype(np.float32)
     y = (X[:, :100] + random.gumbel(size=(len(X), 100))).argmax(axis=1)

@@ -50,7 +50,7 @@ def report_each_block(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mnistlib.linear.rows.BLOCK_ROWS", (64, 64))
 
 
-def test_models_that_had_not_finished_are_not_judged_by_what_was_stored(double: Arithmetic) -> None:
+def test_unfinished_models_are_not_judged_by_the_stored_state(double: Arithmetic) -> None:
     for state in states_of(LBFGS, double, [1.0, 2.0]):
         solutions = LBFGS.fit(double, [1.0, 2.0], tol=TOL, start=state, callback=lambda _: True)
         for solution, of_model in zip(solutions, state.models, strict=True):
@@ -153,7 +153,7 @@ def test_a_fit_that_goes_on_counts_the_passes_before(double: Arithmetic, regime:
     stop, last = stopped_at(3)
     regime.fit(double, tol=TOL, callback=stop)
     (resumed,) = regime.fit(double, tol=TOL, start=stored(last[0].state))
-    again = 0 if last[0].state is None or last[0].state.models[0].newton is None else 3  # to evaluate where it was
+    again = 0 if last[0].state is None or last[0].state.models[0].newton is None else 3  # to evaluate the stored points
     assert whole.passes <= resumed.passes <= whole.passes + again
 
 

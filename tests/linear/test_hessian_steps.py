@@ -1,4 +1,4 @@
-"""Steps by a factorized Hessian: one serves several, and none is trusted far from where it was formed."""
+"""Steps by a factorized Hessian: each is used for several steps, but not far from its point."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_near_the_optimum_decrements_stay_close_to_that_of_the_exact_hessian(
 @pytest.mark.parametrize("columns", [2, 8])
 @pytest.mark.parametrize("C", [1.0, 1e4])
 @pytest.mark.parametrize("tol", [1e-2, 1e-4, 1e-8])
-def test_a_gain_below_the_tolerance_is_one_by_the_curvature_there(
+def test_a_gain_below_the_tolerance_is_by_the_curvature_at_the_point(
     double: Arithmetic, positives: int, columns: int, C: float, tol: float
 ) -> None:
     rng = np.random.default_rng(positives)
@@ -64,7 +64,7 @@ def test_a_gain_below_the_tolerance_is_one_by_the_curvature_there(
     assert exact / 2 <= 2 * tol * newton.value
 
 
-def test_one_hessian_serves_several_steps(double: Arithmetic, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_hessian_is_used_for_several_steps(double: Arithmetic, monkeypatch: pytest.MonkeyPatch) -> None:
     formed: list[int] = []
 
     def counted(objective: Objective) -> Floats:
@@ -78,7 +78,7 @@ def test_one_hessian_serves_several_steps(double: Arithmetic, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("rows", [100, 1000], ids=["cheap", "separated"])
-def test_a_hessian_that_is_cheap_or_changes_much_serves_one_step(double: Arithmetic, rows: int) -> None:
+def test_a_hessian_that_is_cheap_or_changes_much_is_used_for_one_step(double: Arithmetic, rows: int) -> None:
     X = np.random.default_rng(0).normal(size=(rows, 10))
     newton = newton_of(Problem(X, (X[:, 0] > 0).astype(int), 2), double)
     while newton.value > 0.3 * newton.objective.at_zero_weights[0] and rows == 1000:
@@ -106,7 +106,7 @@ def point_at(objective: Objective, parameters: Floats) -> Point:
 
 
 @pytest.mark.parametrize(("steps_taken", "tries", "fast", "renewed"), RENEWALS)
-def test_a_hessian_serves_until_it_has_served_its_steps_or_one_was_hard_to_take(
+def test_a_hessian_is_used_for_its_steps_or_until_one_with_many_tries(
     double: Arithmetic, steps_taken: int, tries: int, fast: bool, renewed: bool
 ) -> None:
     steps, point = hessian_steps(make_problem(300, 20, 2).objective(double))

@@ -1,4 +1,4 @@
-"""L-BFGS that asks for a point and is told the objective there."""
+"""L-BFGS as a state machine: its steps, its stored state and the gain ahead."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def quadratic(condition: float) -> Function:
 
 
 def log_sum(parameters: Floats) -> tuple[float, Floats]:
-    """Return a convex function that is no parabola, with its minimum where all parameters are 1."""
+    """Return a convex function that is not a parabola, with its minimum where all parameters are 1."""
     distance = parameters - 1
     weights = np.geomspace(1, 30, 12).reshape(SHAPE)
     return float((weights * np.logaddexp(distance, -distance)).sum()), weights * np.tanh(distance)
@@ -89,7 +89,7 @@ def test_a_step_with_the_exact_inverse_ends_at_the_minimum_of_a_parabola() -> No
     np.testing.assert_allclose(descent.state.parameters, 1, atol=1e-10)
 
 
-def test_half_the_decrement_with_the_exact_inverse_is_what_is_left_to_gain() -> None:
+def test_half_the_decrement_with_the_exact_inverse_is_the_remaining_gain() -> None:
     descent = descend(quadratic(1e4), exact_inverse(1e4), steps=0)
     assert descent.decrement / 2 == pytest.approx(descent.state.value - 1)
 
@@ -205,25 +205,25 @@ def test_pairs_that_point_uphill_are_dropped() -> None:
 
 
 @pytest.mark.parametrize("values", [(), (5.0,), (5.0, 4.0)])
-def test_before_two_steps_nothing_is_known_of_the_gain_ahead(values: tuple[float, ...]) -> None:
+def test_before_two_steps_the_gain_ahead_is_infinite(values: tuple[float, ...]) -> None:
     assert gain_ahead(values, 0.0) == np.inf
 
 
 @pytest.mark.parametrize("steps", [2, 4, 6, 9])
-def test_the_gain_ahead_is_what_is_left_of_a_geometric_series(steps: int) -> None:
+def test_the_gain_ahead_is_the_rest_of_a_geometric_series(steps: int) -> None:
     values = tuple(7 + 0.5**step for step in range(steps + 1))
     assert gain_ahead(values, 0.0) == pytest.approx(values[-1] - 7)
 
 
-def test_there_is_no_telling_the_gain_ahead_where_falls_grow() -> None:
+def test_the_gain_ahead_is_infinite_if_falls_grow() -> None:
     assert gain_ahead((10.0, 9.0, 7.0), 0.0) == np.inf
 
 
-def test_nothing_is_ahead_where_nothing_has_fallen() -> None:
+def test_the_gain_ahead_is_zero_after_a_step_without_a_fall() -> None:
     assert gain_ahead((10.0, 9.0, 9.0), 0.0) == 0
 
 
-def test_falls_within_rounding_leave_as_much_to_gain() -> None:
+def test_the_gain_ahead_after_falls_within_rounding_is_the_rounding() -> None:
     assert gain_ahead((10.0, 10.0 - 1e-6, 10.0 - 2e-6), 1e-5) == 1e-5
 
 

@@ -1,4 +1,4 @@
-"""The line search: it ends where the Wolfe conditions hold, or says that there is no step."""
+"""The line search: it ends where the Wolfe conditions hold, or reports that there is no step."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def residuals(namespace: ModuleType, scores: Floats, labels: npt.NDArray[np.int6
 
 
 def exact(scores: Any, labels: npt.NDArray[np.int64]) -> tuple[Any, Any]:
-    """Return the losses and residuals from sums that leave nothing out, in the widest floats there are."""
+    """Return the losses and residuals from untruncated sums, in the widest available floats."""
     wide = scores.astype(np.longdouble)
     of_classes = np.concatenate([np.zeros_like(wide), wide]) if len(scores) == 1 else wide
     rows = np.arange(len(labels))
@@ -95,7 +95,7 @@ def test_the_curvature_of_an_output_is_the_curve_along_it(namespace: ModuleType,
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("outputs", [1, 3, 4])
-def test_rows_whose_class_is_held_for_impossible_have_a_curvature(dtype: type, outputs: int) -> None:
+def test_rows_of_a_class_of_probability_zero_have_a_curvature(dtype: type, outputs: int) -> None:
     arithmetic = Arithmetic(np.dtype(dtype))
     scores: Any = np.zeros((outputs, 1), dtype)
     scores[: outputs - 1 or 1] = 1e4
@@ -117,9 +117,7 @@ def test_probabilities_are_the_residuals_and_one_for_the_class(namespace: Module
 
 @pytest.mark.parametrize("label", [0, 1])
 @pytest.mark.parametrize("outputs", [1, 2, 4])
-def test_rows_that_a_model_is_sure_of_keep_the_digits_of_all_derivatives(
-    namespace: ModuleType, outputs: int, label: int
-) -> None:
+def test_certain_rows_keep_the_digits_of_all_derivatives(namespace: ModuleType, outputs: int, label: int) -> None:
     sure = np.linspace(20, 200, 50)
     scores = np.random.default_rng(0).normal(size=(outputs, len(sure)))
     scores[label if outputs > 1 else 0] += sure if outputs > 1 or label else -sure

@@ -138,7 +138,7 @@ def test_blocks_of_either_precision_are_worked_on_by_the_threads(
     assert by_main == {np.dtype(np.float32): 0, np.dtype(np.float64): 0}
 
 
-# Only some of the steps, and where to start
+# A part of the steps, and the start
 
 
 def test_the_first_steps_alone_read_the_rows_as_often_as_a_rough_solution_needs(double: Arithmetic) -> None:
@@ -203,9 +203,7 @@ def test_the_gradient_norm_does_not_depend_on_the_number_of_rows(double: Arithme
 
 
 @pytest.mark.parametrize("regime", [MANY, MANY_WITHOUT_SAMPLE], indirect=True, ids=str)
-def test_over_many_rows_a_start_at_the_solution_takes_two_steps_to_see_that_nothing_falls(
-    double: Arithmetic, regime: Regime
-) -> None:
+def test_over_many_rows_a_start_at_the_solution_converges_after_two_steps(double: Arithmetic, regime: Regime) -> None:
     (solution,) = regime.fit(double, tol=1e-8)
     (again,) = regime.fit(double, start=solution.parameters[None], tol=1e-6)
     assert (again.iterations, again.passes) == (2, 3)
@@ -332,7 +330,7 @@ def test_the_time_left_is_estimated(double: Arithmetic, regime: Regime) -> None:
 
 @pytest.mark.parametrize("iterations", [1, 4])
 @pytest.mark.parametrize("true", [True, np.True_], ids=["True", "numpy.True_"])
-def test_a_callback_that_returns_true_ends_the_fit_with_what_there_is(
+def test_a_callback_that_returns_true_ends_the_fit_with_the_current_model(
     double: Arithmetic, regime: Regime, iterations: int, true: bool | np.bool_
 ) -> None:
     def stop(progress: Progress) -> bool | np.bool_:

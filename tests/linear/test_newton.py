@@ -60,7 +60,7 @@ def test_the_distance_is_a_hundred_times_the_gain_until_the_last_step(double: Ar
     assert newton.distance == newton.gain
 
 
-def test_a_decrement_that_is_cut_short_is_in_doubt_until_it_is_estimated_anew(double: Arithmetic) -> None:
+def test_a_truncated_decrement_is_in_doubt_until_it_is_estimated_again(double: Arithmetic) -> None:
     objective = PROBLEMS["large, 3 classes"].objective(double)
     newton = Newton(objective, NewtonState(np.zeros(objective.shape[1:])), tol=1.0, coarse=objective)
     short, doubtful = newton.decrement, newton.in_doubt
@@ -73,7 +73,7 @@ def test_a_decrement_that_is_cut_short_is_in_doubt_until_it_is_estimated_anew(do
 
 
 @each_problem
-def test_the_gain_is_what_is_left_near_the_optimum(double: Arithmetic, problem: Problem) -> None:
+def test_near_the_optimum_the_gain_is_the_distance_from_it(double: Arithmetic, problem: Problem) -> None:
     newton = newton_of(problem, double)
     while newton.gain > 1e-3:
         newton.step()
@@ -208,7 +208,7 @@ def test_a_step_begins_at_the_length_in_the_state(double: Arithmetic) -> None:
     np.testing.assert_allclose(ends[1], 2 * ends[0], rtol=1e-12)
 
 
-def test_the_hessian_is_told_how_hard_and_how_fast_steps_were(
+def test_the_hessian_receives_the_tries_and_the_speed_of_steps(
     double: Arithmetic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     all_tries: list[int] = []

@@ -128,7 +128,7 @@ def test_rows_times_weights_and_weights_times_rows_are_the_same(
 @each_classes
 @each_weighting
 @pytest.mark.parametrize("operation", ["evaluate", "product", "moments", "class_hessians"])
-def test_weights_of_zero_are_like_weights_of_next_to_nothing(
+def test_zero_weights_give_the_results_of_tiny_weights(
     double: Arithmetic, classes: int, weighted: bool, operation: str
 ) -> None:
     objective, parameters = objective_and_point(double, classes, 2.0, fit_intercept=True, weighted=weighted)
@@ -174,7 +174,7 @@ def test_the_hessian_is_positive_definite(double: Arithmetic, classes: int, fit_
 
 
 @each_softmax
-def test_the_hessian_keeps_the_digits_of_classes_that_all_rows_are_sure_of(double: Arithmetic, classes: int) -> None:
+def test_the_hessian_keeps_the_digits_of_classes_that_are_certain_in_all_rows(double: Arithmetic, classes: int) -> None:
     X = make_problem(50, 3, classes).X
     objective = local_objective(X, np.zeros(50, int), classes=classes, C=[1.0], arithmetic=double)
     parameters = np.zeros(objective.shape)
@@ -187,7 +187,7 @@ def test_the_hessian_keeps_the_digits_of_classes_that_all_rows_are_sure_of(doubl
     np.testing.assert_allclose(objective.class_hessians()[:, -1, -1], curved, rtol=1e-9)
 
 
-def test_an_objective_knows_where_it_was_evaluated(double: Arithmetic) -> None:
+def test_is_at_compares_with_the_last_evaluation(double: Arithmetic) -> None:
     objective = make_problem(50, 3, 3).objective(double, [0.1, 1.0])
     one = objective.only([1])
     parameters = np.random.default_rng(0).normal(size=one.shape)
@@ -199,7 +199,7 @@ def test_an_objective_knows_where_it_was_evaluated(double: Arithmetic) -> None:
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_the_class_hessians_bend_where_all_rows_are_sure_of_their_class(double: Arithmetic, classes: int) -> None:
+def test_the_class_hessians_have_curvature_where_all_rows_are_certain(double: Arithmetic, classes: int) -> None:
     problem = make_problem(50, 3, classes)
     objective = problem.objective(double)
     parameters = np.zeros(objective.shape)
@@ -223,7 +223,7 @@ def test_moments_are_the_diagonal_and_the_last_row_of_the_class_hessians(
     np.testing.assert_allclose(sums, hessians[:, -1])
 
 
-def test_moments_are_those_of_the_model_asked_for(double: Arithmetic) -> None:
+def test_moments_are_those_of_the_given_model(double: Arithmetic) -> None:
     objective, parameters = objective_and_point(double, 3, [0.3, 2.0], fit_intercept=True, weighted=True)
     objective.evaluate(parameters)
     together = objective.moments(1)
@@ -362,14 +362,16 @@ def test_sums_have_the_same_bits_for_every_number_of_threads(threads: int) -> No
 
 
 @pytest.mark.parametrize("shape", [(3,), (0, 3), (3, 0), (2, 2, 2)])
-def test_rows_that_are_no_matrix_are_refused(shape: tuple[int, ...]) -> None:
+def test_rows_of_other_than_two_dimensions_are_refused(shape: tuple[int, ...]) -> None:
     X = np.zeros(int(np.prod(shape))).reshape(shape)
     with pytest.raises(DataError, match=r"shape \(n, d\)"):
         Rows(X, Arithmetic(np.dtype(np.float64)), 64)
 
 
 @pytest.mark.parametrize("shape", [(3,), (0, 3), (3, 0), (2, 2, 2)])
-def test_an_objective_over_rows_that_are_no_matrix_is_refused(double: Arithmetic, shape: tuple[int, ...]) -> None:
+def test_an_objective_over_rows_of_other_than_two_dimensions_is_refused(
+    double: Arithmetic, shape: tuple[int, ...]
+) -> None:
     X = np.zeros(int(np.prod(shape))).reshape(shape)
     with pytest.raises(DataError, match=r"shape \(n, d\)"):
         local_objective(X, np.arange(len(X)) % 2, classes=2, C=1.0, arithmetic=double)

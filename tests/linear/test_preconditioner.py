@@ -1,4 +1,4 @@
-"""Preconditioners from rows that are drawn: class blocks, and the columns that stand alone in them."""
+"""Preconditioners from rows that are drawn: class blocks, and the columns left out of them."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def numbers(columns: Any) -> list[int]:
     return found
 
 
-def test_dark_pixels_stand_alone(double: Arithmetic) -> None:
+def test_dark_pixels_are_left_out_of_the_block(double: Arithmetic) -> None:
     found = blocks_of(objective_of(double, images()))
     assert [numbers(block.columns) for block in found.blocks] == [[0, 1, 2, 3, 4, 5, 6, 7, 12]] * CLASSES
 
 
 @pytest.mark.parametrize("factor", [1.0, 1e-3])
-def test_columns_of_floats_make_a_whole_block_whatever_their_unit(double: Arithmetic, factor: float) -> None:
+def test_columns_of_floats_in_any_unit_make_a_whole_block(double: Arithmetic, factor: float) -> None:
     X = images() / 255
     X[:, 8:] *= factor
     found = blocks_of(objective_of(double, X))
@@ -81,7 +81,7 @@ def test_blocks_are_close_to_the_inverse_of_each_class_hessian(double: Arithmeti
     random = np.random.default_rng(3)
     for _ in range(20):
         gradient = random.normal(size=objective.shape[1:])
-        gradient[:, 8:-1] = 0  # dark pixels are held by what the rows drawn may have missed
+        gradient[:, 8:-1] = 0  # the bound on rows not drawn limits the weights of dark pixels
         for hessian, of_class, solved in zip(hessians, gradient, found.solve(gradient), strict=True):
             assert 0.5 < (of_class @ solved) / (of_class @ np.linalg.solve(hessian, of_class)) < 1.5
 

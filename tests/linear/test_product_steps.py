@@ -52,7 +52,7 @@ class Shrunken:
 
 
 @pytest.mark.parametrize(("factor", "made"), [(1.0, False), (1e-3, True), (1e-9, True)])
-def test_blocks_are_made_where_the_preconditioner_sees_too_little(
+def test_blocks_are_made_if_the_preconditioner_underestimates_the_gain(
     double: Arithmetic, factor: float, made: bool
 ) -> None:
     objective = PROBLEMS["large, 3 classes"].objective(double)
@@ -65,7 +65,7 @@ def test_blocks_are_made_where_the_preconditioner_sees_too_little(
     assert newton.value < objective.at_zero_weights[0]
 
 
-def test_a_preconditioner_that_was_given_up_for_the_diagonal_stays_given_up(
+def test_a_preconditioner_that_the_diagonal_replaced_is_not_used_again(
     double: Arithmetic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mnistlib.linear.product_steps.LARGEST_BLOCKS", 0)
@@ -117,7 +117,7 @@ def test_conjugate_gradients_solve_for_the_gradient(double: Arithmetic, problem:
 
 
 @each_large_problem
-def test_conjugate_gradients_end_earlier_where_more_may_be_left(double: Arithmetic, problem: Problem) -> None:
+def test_conjugate_gradients_end_earlier_with_a_larger_residual_left(double: Arithmetic, problem: Problem) -> None:
     objective = problem.objective(double)
     gradient = objective.evaluate(np.zeros(objective.shape))[1][0]
     inverse = Diagonal.here(objective)

@@ -1,4 +1,4 @@
-"""What the package shows, and what importing it costs."""
+"""Public names of the package, and the cost of its import."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 import mnistlib.linear
 
 
-def test_every_public_name_is_there() -> None:
+def test_every_public_name_can_be_loaded() -> None:
     assert sorted(mnistlib.linear.__all__) == mnistlib.linear.__all__
     assert all(getattr(mnistlib.linear, name) for name in mnistlib.linear.__all__)
 
 
-def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'LinearRegression'"):
         _ = mnistlib.linear.LinearRegression
 

@@ -211,7 +211,7 @@ def test_a_fit_over_shards_has_the_bits_of_a_fit_over_one(double: Arithmetic, re
     assert fits[1].passes == fits[0].passes
 
 
-def test_blocks_are_told_as_their_share_of_all_shards(double: Arithmetic) -> None:
+def test_blocks_are_reported_as_their_share_of_all_shards(double: Arithmetic) -> None:
     first, second = cut_into((3,), 3, double).shards
     told: list[float] = []
     first.on_block = second.on_block = told.append

@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def of_blocks(blocks: int) -> list[Floats]:
-    """Return numbers of many magnitudes, so that nearly each order of additions has bits of its own."""
+    """Return numbers of many magnitudes, so that nearly each order of additions has different bits."""
     random = np.random.default_rng(blocks)
     return list(random.normal(size=(blocks, 3)) * 10.0 ** random.integers(-8, 9, (blocks, 3)))
 
