@@ -45,7 +45,7 @@ class FitTask:
         self._iterations = 0
         self._context: Any = None
         self._of_iteration: Any = None
-        if not hasattr(estimator, "_skl_callbacks"):  # where `set_callbacks` keeps them
+        if not hasattr(estimator, "_skl_callbacks"):  # set by `set_callbacks`
             return
         # As many tasks as scikit-learn has: one even without an iteration, and the empty one.
         self._context = estimator._init_callback_context(max_subtasks=max(estimator.max_iter, 1) + 1)

@@ -23,7 +23,8 @@ __all__ = ["Drawn", "Draws", "Keys", "Taken", "mostly_copies", "row_keys", "unif
 
 Keys = npt.NDArray[np.uint64]
 
-# Rows count as copies if fewer than the first share are distinct, or more than the second are equal (and a few).
+# Rows count as copies if fewer than this share are distinct, or if more than this share, and more than a few, are
+# equal.
 DISTINCT = 0.1
 EQUAL = 0.01
 FEW = 10

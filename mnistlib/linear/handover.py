@@ -9,23 +9,22 @@ from mnistlib.linear.objective import Objective
 
 __all__ = ["FIRST_STEPS", "Handover"]
 
-# L-BFGS hands over to Newton's method when the relative gain is below so many times the tolerance: with several
-# outputs,
+# L-BFGS hands over to Newton's method when the relative gain is below this multiple of the tolerance:
 NEWTON_BELOW = 1e-4
-# with one output,
+# the same with one output,
 NEWTON_BELOW_IF_ONE = 0.2
 # and if Newton's method follows in another space, with a factorized Hessian.
 NEWTON_BELOW_ELSEWHERE = 2.0
-# In single precision it is so many times the tolerance, unless the rounding error of the objective is smaller.
+# In single precision it is this multiple, unless the rounding error of the objective is smaller.
 NEWTON_BELOW_IF_COARSE = 1e-3
 # In any precision it is at least this share of the rounding error.
 NEWTON_ABOVE_NOISE = 0.1
-# L-BFGS also hands over after this share of the iterations, or after so many times the cost of the Hessian's blocks if
-# that is less, but not before so many steps.
+# L-BFGS also hands over after this share of the iterations, or after this multiple of the cost of the Hessian's blocks
+# if that is less; but not before this number of steps.
 NEWTON_AFTER = 0.6
 NEWTON_PAYS = 3
 MORE_STEPS = 12
-# If other steps follow in another space, it hands over after so many.
+# If other steps follow in another space, it hands over after this number of steps.
 FIRST_STEPS = 20
 # Safety factors if Newton's method does not follow: of the gain by the curvature of a few rows some steps ago, and of
 # the fall that is extrapolated from the last steps.

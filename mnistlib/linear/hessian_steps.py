@@ -24,9 +24,8 @@ MORE_STEPS = 3
 DEAR = 4.0
 # A step that tried so many lengths is the last one with its Hessian.
 MANY_TRIES = 3
-# A Hessian of fewer multiplications costs less than a step, and each step gets its own. With one output the limit is
-# higher if classes are nearly separated: the Hessian costs about as much as a step, and the curvature changes much with
-# each.
+# A Hessian of fewer multiplications costs less than a step, and each step gets its own. With one output and nearly
+# separated classes the limit is higher: the Hessian costs about as much as a step, and the curvature changes with each.
 FEW_MULTIPLICATIONS = 100_000
 FEW_IF_SEPARATED = 2_000_000
 # As rows are separated, their curvature falls about as their loss: the Hessian by this power of the objective.

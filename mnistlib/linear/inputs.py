@@ -29,8 +29,7 @@ def validated(estimator: Any, X: Any, y: Any) -> tuple[npt.NDArray[Any], npt.NDA
     """
     _refuse_sparse(X)
     if type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biu":
-        # Whole numbers need no conversion and have no NaN, and scikit-learn's check of them takes a tenth of a small
-        # fit.
+        # Whole numbers have no NaN and need no conversion; scikit-learn's check of them takes a tenth of a small fit.
         X = validate_data(estimator, X, dtype=DTYPES)
         check_consistent_length(X, y)
         return X, y

@@ -19,7 +19,7 @@ COLUMN_COST = 0.08, 0.2
 class Layout:
     """Facts that all shards of one fit share."""
 
-    rows: int  # of X as a whole, and so are the columns
+    rows: int  # rows and columns of the whole X
     columns: int
     classes: int  # at least 2
     block_rows: int  # in each block but the last

@@ -28,7 +28,7 @@ MOST_IDLE_STEPS = 5
 class DescentState:
     """A descent between two steps."""
 
-    parameters: Floats  # (outputs, d + 1), and so is the gradient
+    parameters: Floats  # parameters and gradient: (outputs, d + 1)
     gradient: Floats
     value: float  # the objective
     iteration: int = 0  # steps so far

@@ -32,7 +32,7 @@ class InverseHessian(Protocol):
 class Pairs:
     """The last steps, each with the change of the gradient along it; the oldest first."""
 
-    steps: Floats  # (pairs, outputs, d + 1), and so are the changes
+    steps: Floats  # steps and changes: (pairs, outputs, d + 1)
     changes: Floats
     products: Floats  # (pairs, pairs): of each step with its own change and the later ones; zero below the diagonal
 
