@@ -1,10 +1,10 @@
-"""Jobs as data, JSON both ways, and the one path that every backend takes to run them.
+"""Jobs as data, converted to and from JSON, and their one executor for every backend.
 
-job        what all jobs share: JSON, checks, the table of types
+job        base class: JSON, checks, the table of types
 train      TrainJob: one model
 sweep      SweepJob: the same job with several values of the regularization
-script     ScriptJob: somebody's own script
-runner     a job in its run folder, run to its end, on this machine and on a cluster's node
+script     ScriptJob: a script of the user
+runner     execution of a job in its run folder, on this machine and on a cluster's node
 """
 
 from mnistlib.jobs.job import Job, Outcome, job_from_json

@@ -1,4 +1,4 @@
-"""What all jobs share: they are frozen data, checked when they are made, and JSON both ways."""
+"""Base class of jobs: frozen data, checked on creation, converted to and from JSON."""
 
 import json
 import os
@@ -23,9 +23,9 @@ class Outcome:
     Attributes
     ----------
     converged : bool or None
-        Whether its solver converged; None of a job that has none.
+        Whether the solver converged; None for a job without a solver.
     cancelled : bool
-        Whether it was cut short by a request to cancel.
+        Whether a request to cancel ended the job early.
     """
 
     converged: bool | None = None
@@ -33,26 +33,26 @@ class Outcome:
 
 
 Work = Callable[[RunContext], Outcome]
-"""The work of a run, in any thread or process."""
+"""Work of a run, in any thread or process."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job(ABC):
-    """Something to run, as data. A kind of job is one subclass; all that differs between kinds is a method.
+    """Job as data. Each kind of job is one subclass; every difference between kinds is a method.
 
     Attributes
     ----------
     type : str
         Name of the kind in JSON.
     title : str
-        Name of a run of the kind, for people.
+        Name of a run of this kind in texts for users.
     """
 
     type: ClassVar[str]
     title: ClassVar[str]
 
     def __post_init__(self) -> None:
-        for field in fields(self):  # numbers out of an array become plain ones, which JSON can hold
+        for field in fields(self):  # convert NumPy scalars to Python numbers, which JSON can hold
             value = getattr(self, field.name)
             if hasattr(value, "dtype") and hasattr(value, "tolist"):
                 object.__setattr__(self, field.name, value.tolist())
@@ -64,7 +64,7 @@ class Job(ABC):
 
     @abstractmethod
     def execute(self, context: RunContext) -> Outcome:
-        """Run the job; what it makes is among the run's outputs.
+        """Run the job and write its results to the run's outputs.
 
         Parameters
         ----------
@@ -73,47 +73,47 @@ class Job(ABC):
         """
 
     def work(self, trials: Sequence[Path]) -> Work:
-        """Return the work of the job's run. Called in the thread that submits it, whose settings of joblib count.
+        """Return the work of the job's run. Called in the submitting thread, to capture its joblib settings.
 
         Parameters
         ----------
         trials : sequence of Path
-            The run folders of its trials, in their order.
+            Run folders of the trials, in order.
         """
         return self.execute
 
     def trials(self) -> Sequence["Job"]:
-        """Return the jobs that are runs of their own, in their order; none but of a sweep."""
+        """Return the jobs of a sweep's trials, in order; empty for other jobs."""
         return ()
 
     @property
     def training(self) -> TrainingOptions | None:
-        """The options of the training; of a sweep those that its trials share. None of a job that trains no model."""
+        """Training options, shared by all trials in a sweep; None for a job that trains no model."""
         return None
 
     @property
     def variables(self) -> Mapping[str, str]:
-        """Environment variables of the job's process, which may be secrets."""
+        """Environment variables of the job's process; their values may be secret."""
         return {}
 
     def with_data(self, folder: Path) -> Self:
-        """Return the job for a machine where its data set was brought into a folder."""
+        """Return the job for a machine that has its data set in `folder`."""
         return self
 
     def content_elsewhere(self) -> dict[str, Any]:
-        """Return the job for JSON that leaves this machine, without secrets and without the paths of this machine."""
+        """Return the job's JSON content for another machine, without secrets and local paths."""
         content: dict[str, Any] = json.loads(self.to_json())
         return content
 
     def files_elsewhere(self, runs_folder: Path | None, ignore_files: Sequence[str]) -> dict[str, Path]:
-        """Return the files that the job needs on another machine beside its data set, by name.
+        """Return the files, besides the data set, that the job needs on another machine, by name.
 
         Parameters
         ----------
         runs_folder : Path or None
-            The folder of the backend's runs, which are no part of a source folder.
+            Folder of the backend's runs, which is excluded from a source folder.
         ignore_files : sequence of str
-            Names of the files that may say which files of a source folder are left out.
+            Names of ignore files, such as ``.gitignore``, that exclude files of a source folder.
         """
         return {}
 
@@ -123,13 +123,13 @@ class Job(ABC):
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """Read a job back from JSON text.
+        """Read a job from JSON text.
 
         Raises
         ------
         JobError
-            If it is not a JSON object, has a key that is unknown (the message lists the known ones), or a value that
-            is not allowed.
+            If the text is not a JSON object, or the object has an unknown key or an invalid value. The message lists
+            the known keys.
         """
         content = _parse(text)
         if content.pop("type", cls.type) != cls.type:
@@ -142,23 +142,21 @@ class Job(ABC):
         known = [field.name for field in fields(cls)]
         unknown = sorted(set(content) - set(known))
         if unknown:
-            raise JobError(
-                f"unknown keys in a {cls.type} job: {', '.join(unknown)}. The known ones: {', '.join(known)}"
-            )
+            raise JobError(f"unknown keys in a {cls.type} job: {', '.join(unknown)}; known keys: {', '.join(known)}")
         needed = [field.name for field in fields(cls) if field.default is MISSING and field.default_factory is MISSING]
         missing = [name for name in needed if name not in content]
         if missing:
-            raise JobError(f"a {cls.type} job needs {', '.join(missing)}")
+            raise JobError(f"missing keys in a {cls.type} job: {', '.join(missing)}")
         return cls(**content)
 
 
 def job_from_json(text: str | bytes) -> Job:
-    """Read a job of any type back from JSON text.
+    """Read a job of any type from JSON text.
 
     Raises
     ------
     JobError
-        If it is not a job.
+        If the text is not a valid job.
     """
     content = _parse(text)
     kind = content.pop("type", None)
@@ -178,7 +176,7 @@ def _parse(text: str | bytes) -> dict[str, Any]:
 
 
 def require_path(job: Job, name: str, *, optional: bool = False) -> None:
-    """Make a path of any kind text, which JSON can hold, and refuse what is none."""
+    """Convert a path attribute to str, which JSON can hold, and refuse other types."""
     value: Any = getattr(job, name)
     if isinstance(value, os.PathLike):
         object.__setattr__(job, name, os.fspath(value))
@@ -187,7 +185,7 @@ def require_path(job: Job, name: str, *, optional: bool = False) -> None:
 
 
 def require_type(job: Job, name: str, kind: type) -> None:
-    """Refuse a value that is not of a type."""
+    """Refuse an attribute that is not of the given type."""
     value: Any = getattr(job, name)
     if not isinstance(value, kind):
         raise JobError(f"{name} must be of type {kind.__name__}, not {value!r}")

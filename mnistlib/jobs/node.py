@@ -1,8 +1,8 @@
-"""A cluster's node: run the job that lies in a folder, and leave all of it where the cluster collects files.
+"""Execution of a job on a cluster's node.
 
-What was shipped lies in the current folder: ``job.json``, this package and, of a script, its ``source``. A cluster
-collects ``outputs`` and ``logs`` and nothing else, so the record, the metrics and the job lie in ``logs`` too, under
-the names that they have in a run's folder everywhere.
+The current folder holds the shipped files: ``job.json``, this package and, for a script, its ``source`` folder. A
+cluster collects only ``outputs`` and ``logs``. Therefore ``logs`` also holds the record, the metrics and the job, under
+the same names as in any run folder.
 """
 
 import logging
@@ -25,38 +25,38 @@ from mnistlib.runs.store import JOB_FILE
 _log = logging.getLogger("mnistlib")
 
 LOGS = Path(LOG_FILE).parent
-#: Files of a run's own folder, which a cluster would not collect there.
+#: Files of a run folder that are moved into `LOGS`, because a cluster does not collect them elsewhere.
 COLLECTED = (RECORD_FILE, JOB_FILE, METRIC_LINES_FILE, METRICS_FILE)
 
-_TELL_EVERY = 1.0  # seconds between two looks at what metrics there are to tell
+_REPORT_INTERVAL = 1.0  # seconds between two reports of new metrics
 
 
 class RunReporter(ABC):
-    """Reports a run to the cluster, from the node that runs it.
+    """Interface for reporting a run from its node to the cluster.
 
     Attributes
     ----------
     script_launcher : sequence of str
-        Arguments of Python before the name of a script, where a script's metrics would be lost without them.
+        Arguments of Python before the name of a script; some clusters need them to receive the script's metrics.
     """
 
     script_launcher: Sequence[str] = ()
 
     @abstractmethod
     def begin(self, job: Job, *, trial: int | None) -> None:
-        """Report the job, where it was not known when the run was submitted."""
+        """Publish the job's metadata, if it was unknown when the run was submitted."""
 
     @abstractmethod
     def log_metrics(self, points: Sequence[tuple[str, int, float]]) -> None:
-        """Report values of metrics: name, step, value."""
+        """Report metric values, each as name, step, value."""
 
     @abstractmethod
     def flush(self) -> None:
-        """Return when all metrics have arrived."""
+        """Wait until all metrics have arrived."""
 
     @abstractmethod
     def conclude(self, record: RunRecord) -> None:
-        """Report how the run has ended, so that a list of runs needs no file of each."""
+        """Report the end of the run, so that a list of runs can be made without reading each run's files."""
 
 
 def run_on_node(
@@ -69,27 +69,27 @@ def run_on_node(
     reporter: RunReporter | None = None,
     work: Work | None = None,
 ) -> RunRecord:
-    """Run the job in a folder to its end. The cluster hears of metrics meanwhile, and of the end from the caller.
+    """Run the job in a folder to its end, and report its metrics. The caller reports the end.
 
     Parameters
     ----------
     folder : Path
-        Where ``job.json`` lies, and what the run makes is left.
+        Folder of ``job.json`` and of the run's results.
     run_id, experiment : str
-        What the run is called.
+        Id and experiment of the run.
     trial : int, optional
-        Index of the trial of the sweep in the folder that is to be trained; without it, the job itself is run.
+        Index of the sweep's trial to train; by default, the job itself is run.
     data : Path, optional
-        The folder with the job's data set, where it was brought here.
+        Folder of the job's data set, if it is on this node.
     reporter : RunReporter, optional
-        Who is told of metrics.
+        Receives the metrics.
     work : callable, optional
-        The work of the run; by default, the job is executed.
+        Work of the run; by default, the job is executed.
 
     Returns
     -------
     RunRecord
-        How it ended.
+        Final record of the run.
     """
     job = read_job(folder)
     if trial is not None:
@@ -98,7 +98,7 @@ def run_on_node(
         try:
             reporter.begin(job, trial=trial)
         except Exception as error:
-            _log.warning("what the run does could not be told: %s", error)
+            _log.warning("could not publish job metadata: %s", error)
     if data is not None:
         job = job.with_data(data)
     _collect(folder, job)
@@ -106,25 +106,25 @@ def run_on_node(
         run_id=run_id, experiment=experiment, job_type=job.type, status=RunStatus.QUEUED, process="", created=now()
     )
     record.write(folder)
-    # A request to stop comes as a signal; the job sees it as everywhere, and keeps what it has.
+    # The cluster requests a stop by a signal; convert it to a cancel file, so that the job keeps its results so far.
     signal.signal(signal.SIGTERM, lambda *_: (folder / CANCEL_FILE).touch())
-    _let_scripts_import_this_package()
+    _add_package_to_python_path()
     context = begin(folder)
     if context is not None:
         context.script_launcher = tuple(reporter.script_launcher) if reporter else ()
-        with _telling(folder, reporter):
+        with _reporting_metrics(folder, reporter):
             conclude(context, work or job.execute)
     return RunRecord.read(folder)
 
 
-def _let_scripts_import_this_package() -> None:
-    """Let a script, which runs in a folder and a process of its own, import the package that was shipped with it."""
+def _add_package_to_python_path() -> None:
+    """Make the shipped package importable for a script, which runs in its own folder and process."""
     shipped = str(FOLDER.parent)
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [shipped, os.environ.get("PYTHONPATH")]))
 
 
 def _collect(folder: Path, job: Job) -> None:
-    """Make the folders that are collected, and let the files of the run's own folder lie there."""
+    """Create the collected folders, and link the files in `COLLECTED` to them."""
     for name in (LOGS, OUTPUTS):
         (folder / name).mkdir(exist_ok=True)
     (folder / LOGS / JOB_FILE).write_text(job.to_json())
@@ -134,34 +134,34 @@ def _collect(folder: Path, job: Job) -> None:
 
 
 @contextmanager
-def _telling(folder: Path, reporter: RunReporter | None) -> Iterator[None]:
-    """Tell the cluster of the metrics while the job logs them, whichever process of it does; of all at the end.
+def _reporting_metrics(folder: Path, reporter: RunReporter | None) -> Iterator[None]:
+    """Report new metrics from all processes of the job at an interval, and the remaining ones at the end.
 
-    What could not be told is said in the log, and no more: the files hold all of it, and the job is what counts.
+    A failed report is only logged as a warning: the files hold all metrics, and the job must go on.
     """
     if reporter is None:
         yield
         return
     ended = threading.Event()
-    told: dict[str, int] = {}
+    reported: dict[str, int] = {}
 
-    def tell() -> None:
+    def report() -> None:
         try:
-            tell_what_is_new()
+            report_new_metrics()
         except Exception as error:
-            _log.warning("metrics could not be told: %s", error)
+            _log.warning("could not report metrics: %s", error)
 
-    def tell_what_is_new() -> None:
+    def report_new_metrics() -> None:
         metrics = read_metrics(folder)
-        new = [(name, *point) for name, points in metrics.items() for point in points[told.get(name, 0) :]]
+        new = [(name, *point) for name, points in metrics.items() for point in points[reported.get(name, 0) :]]
         if new:
             reporter.log_metrics(new)
             reporter.flush()
-        told.update({name: len(points) for name, points in metrics.items()})
+        reported.update({name: len(points) for name, points in metrics.items()})
 
     def watch() -> None:
-        while not ended.wait(_TELL_EVERY):
-            tell()
+        while not ended.wait(_REPORT_INTERVAL):
+            report()
 
     watcher = threading.Thread(target=watch, name="metrics", daemon=True)
     watcher.start()
@@ -170,4 +170,4 @@ def _telling(folder: Path, reporter: RunReporter | None) -> Iterator[None]:
     finally:
         ended.set()
         watcher.join()
-        tell()
+        report()

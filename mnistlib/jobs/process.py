@@ -1,4 +1,4 @@
-"""Run a script in a process of its own, and everything that it starts in one group with it."""
+"""Execution of a script in its own process group."""
 
 import os
 import shutil
@@ -14,11 +14,11 @@ from mnistlib.jobs.source import Script, left_out_error, reading, walk_source
 from mnistlib.runs import RunContext
 from mnistlib.runs.context import LOG_FILE, OUTPUTS, RUN_VARIABLE
 
-#: Where the script's source folder is copied to, below the run's folder.
+#: Subfolder of the run folder with the copy of the script's source folder.
 CODE = "code"
 
-_LOOK_EVERY = 0.05  # seconds between two looks at whether to cancel
-_GRACE = 5  # seconds from the request to end to the end by force
+_POLL_INTERVAL = 0.05  # seconds between two checks for a request to cancel
+_GRACE = 5  # seconds between SIGTERM and SIGKILL
 
 
 def run_script(job: Script, context: RunContext) -> bool:
@@ -27,14 +27,14 @@ def run_script(job: Script, context: RunContext) -> bool:
     Returns
     -------
     bool
-        Whether it ran to its end; False when the run was cancelled.
+        Whether the script ran to its end; False if the run was cancelled.
 
     Raises
     ------
     JobError
-        If the script is not there or no part of its source folder, or a file of that folder may not be read.
+        If the script is missing or excluded from its source folder, or a file of that folder cannot be read.
     ScriptFailedError
-        If its exit status was not 0.
+        If the exit status is not 0.
     """
     arguments = [str(argument) for argument in job.arguments]
     code = _copy_source(job, context.folder, context.runs_folder)
@@ -49,7 +49,7 @@ def run_script(job: Script, context: RunContext) -> bool:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # so that a signal reaches whatever it has started, too
+            start_new_session=True,  # so that a signal also reaches its child processes
         )
     try:
         finished = _wait(process, context)
@@ -66,10 +66,10 @@ def run_script(job: Script, context: RunContext) -> bool:
 
 
 def _copy_source(job: Script, folder: Path, runs_folder: Path | None) -> Path:
-    """Copy the source folder, so that what runs is what was submitted, and ``outputs`` belongs to this run alone."""
+    """Copy the source folder, so that later edits do not affect the run and each run has its own ``outputs``."""
     source = Path(job.source_directory)
     if not (source / job.script).is_file():
-        raise JobError(f"there is no script {job.script} in {source}: name the folder that holds it, source_directory=")
+        raise JobError(f"no script {job.script} in {source}: pass the folder that holds it as source_directory=")
 
     code = folder / CODE
     for below, names in walk_source(source, runs_folder=runs_folder, follow_links=True):
@@ -88,7 +88,7 @@ def _copy_source(job: Script, folder: Path, runs_folder: Path | None) -> Path:
 def _wait(process: "subprocess.Popen[bytes]", context: RunContext) -> bool:
     while True:
         try:
-            process.wait(_LOOK_EVERY)
+            process.wait(_POLL_INTERVAL)
         except subprocess.TimeoutExpired:
             if context.cancelled:
                 return False
@@ -97,12 +97,12 @@ def _wait(process: "subprocess.Popen[bytes]", context: RunContext) -> bool:
 
 
 def _end_group(process: "subprocess.Popen[bytes]") -> None:
-    """End the script and whatever it has started: first asked, then by force."""
+    """End the script and its child processes, by SIGTERM, then by SIGKILL."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, number)
         except ProcessLookupError:
-            break  # all gone
+            break  # no process is left
         with suppress(subprocess.TimeoutExpired):
             process.wait(_GRACE)
     process.wait()
@@ -114,4 +114,4 @@ def _collect_printed_metrics(context: RunContext) -> None:
         try:
             context.log_metric(name, float(printed))
         except ValueError:
-            context.log(f"metric {name} is no number: {printed}")
+            context.log(f"metric {name} is not a number: {printed}")

@@ -1,6 +1,6 @@
-"""Run a job in a run folder of this machine, with its record kept true at every moment.
+"""Execution of a job in a local run folder, with an up-to-date record.
 
-These are module-level functions of paths, so that joblib can send them to other processes.
+The functions are at module level and take paths, so that joblib can send them to other processes.
 """
 
 import traceback
@@ -19,21 +19,21 @@ from mnistlib.runs.store import JOB_FILE
 def run_in_folder(
     folder: Path, *, work: Work | None = None, metric_readers: Sequence[MetricReader] = ()
 ) -> Exception | None:
-    """Do the work of a run whose folder lies in a folder of runs, unless it was cancelled in the queue.
+    """Do the work of a run in a folder of runs, unless the run was cancelled in the queue.
 
     Parameters
     ----------
     folder : Path
         Folder of the run.
     work : callable, optional
-        The work. Default: that of the job in the folder.
+        Work of the run; by default, that of the job in the folder.
     metric_readers : sequence of callable
-        Find metrics that a script has printed.
+        Parsers of metrics in a script's output.
 
     Returns
     -------
     Exception or None
-        The error by which the run failed.
+        Error of a failed run.
     """
     context = begin(folder)
     if context is None:
@@ -49,7 +49,7 @@ def _work_of(folder: Path) -> Work:
 
 
 def begin(folder: Path) -> RunContext | None:
-    """Record a run as running, and return the job's side of it; None, and cancelled, if that was asked for before."""
+    """Record a run as running and return its context; if it was cancelled before, record that and return None."""
     context = RunContext(folder)
     record = RunRecord.read(folder)
     if context.cancelled:
@@ -60,15 +60,15 @@ def begin(folder: Path) -> RunContext | None:
 
 
 def conclude(context: RunContext, work: Work) -> Exception | None:
-    """Do the work of a run that has begun, and record what it came to; its failure is returned, not raised."""
+    """Do the work of a run that has begun, record its end, and return its error instead of raising it."""
     record = RunRecord.read(context.folder)
     failure = None
     try:
         outcome = work(context)
     except Exception as error:
         failure = error
-        foreseen = isinstance(error, MnistlibError)
-        context.note(f"FAILED: {error}" if foreseen else "".join(traceback.format_exception(error)).rstrip())
+        expected = isinstance(error, MnistlibError)
+        context.note(f"FAILED: {error}" if expected else "".join(traceback.format_exception(error)).rstrip())
         record = replace(record, status=RunStatus.FAILED, error=reason_of(error))
     else:
         status = RunStatus.CANCELLED if outcome.cancelled else RunStatus.COMPLETED
@@ -79,10 +79,10 @@ def conclude(context: RunContext, work: Work) -> Exception | None:
 
 
 def read_job(folder: Path) -> Job:
-    """Return the job that lies in a run's folder."""
+    """Read the job of a run folder."""
     return job_from_json((folder / JOB_FILE).read_bytes())
 
 
 def reason_of(error: Exception) -> str:
-    """Say why a job failed: an error that was foreseen says what to do; of any other the kind matters too."""
+    """Return the reason of a failure: the message, and for an unexpected error also its type."""
     return str(error) if isinstance(error, MnistlibError) else f"{type(error).__name__}: {error}"

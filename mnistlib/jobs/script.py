@@ -14,28 +14,28 @@ from mnistlib.runs import RunContext
 
 @dataclass(frozen=True)
 class ScriptJob(Job, Script):
-    """Run a Python script, unchanged, in a process of its own.
+    """Run a Python script, unchanged, in its own process.
 
-    The script runs in a copy of its source folder; runs folders, wherever they lie, are no part of that. What it prints
-    becomes the run's log, what it leaves in ``outputs/`` the run's outputs, and its exit status the run's. It logs
-    metrics with ``mnistlib.current_run().log_metric(...)``; scripts that log with
-    the SDK of a cluster's backend run as they are where that SDK is installed.
+    The script runs in a copy of its source folder, without runs folders. Its printed output becomes the run's log, its
+    files in ``outputs/`` become the run's outputs, and its exit status decides the run's status. It logs metrics with
+    ``mnistlib.current_run().log_metric(...)``. A script that logs with the SDK of a cluster's backend needs no change
+    if that SDK is installed.
 
     Attributes
     ----------
     script : str
-        The script's path below the source folder.
+        Path of the script, relative to the source folder.
     arguments : sequence of str
-        What it is given on the command line; numbers and paths are made text.
+        Command-line arguments of the script; numbers and paths are converted to str.
     source_directory : str
-        The folder that holds the script and whatever it imports.
+        Folder of the script and of the modules that it imports.
     environment : mapping of str to str
-        Environment variables for it, beside those of this process.
+        Environment variables of the script, in addition to those of this process.
 
     Raises
     ------
     JobError
-        If a value is not allowed; the message says which are.
+        If a value is invalid; the message lists the allowed values.
 
     Examples
     --------
@@ -56,24 +56,24 @@ class ScriptJob(Job, Script):
             raise JobError(f"script must be a path below source_directory, not {self.script!r}")
         arguments: Any = self.arguments
         if not isinstance(arguments, list | tuple) or not all(isinstance(item, _ARGUMENTS) for item in arguments):
-            raise JobError(f"arguments must be a list of texts and numbers, not {self.arguments!r}")
+            raise JobError(f"arguments must be a list of strings and numbers, not {self.arguments!r}")
         object.__setattr__(self, "arguments", tuple(str(item) for item in self.arguments))
-        # A job may be run by a process that stands elsewhere.
+        # The process that runs the job may have another current folder.
         object.__setattr__(self, "source_directory", str(Path(self.source_directory).expanduser().absolute()))
         environment: Any = self.environment
         if not isinstance(environment, Mapping) or not all(
             isinstance(text, str) for pair in environment.items() for text in pair
         ):
-            raise JobError(f"environment must map names of variables to texts, not {environment!r}")
+            raise JobError(f"environment must map names of variables to strings, not {environment!r}")
         object.__setattr__(self, "environment", dict(environment))
 
     @property
     def variables(self) -> Mapping[str, str]:
-        """The script's own environment variables."""
+        """Environment variables of the script."""
         return self.environment
 
     def content_elsewhere(self) -> dict[str, Any]:
-        """Return the content of the job without its variables, and with the source folder of a node."""
+        """Return the content of the job without its environment variables, with the source folder on a node."""
         return super().content_elsewhere() | {"source_directory": SOURCE, "environment": {}}
 
     def files_elsewhere(self, runs_folder: Path | None, ignore_files: Sequence[str]) -> dict[str, Path]:

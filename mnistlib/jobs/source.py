@@ -1,7 +1,7 @@
-"""The files of a script's source folder: a run copies them, and a cluster backend ships them.
+"""Files of a script's source folder: a run copies them, and a cluster backend ships them.
 
-Runs are no part of a source folder, although their folder may lie in it, around it, or be it. They come and go while
-the source folder is read, and so may files of other programs: what has gone since it was listed is left out.
+Runs are excluded from a source folder, although the runs folder may be inside it, contain it, or be the same folder.
+Files may disappear while the source folder is read; files that disappear after they were listed are skipped.
 """
 
 import os
@@ -16,17 +16,17 @@ from mnistlib.runs.context import OUTPUTS
 from mnistlib.runs.record import RECORD_FILE
 from mnistlib.runs.store import OWN_FOLDERS, PROCESSES
 
-#: Folder of a script's source on a node, below what is shipped.
+#: Folder of a script's source among the files shipped to a node.
 SOURCE = "source"
 
 _LEFT_OUT = frozenset((".git", ".hg", ".svn", ".venv", ".tox", "__pycache__"))
-# Gone since it was listed, or replaced by something of another kind.
+# A file was deleted after it was listed, or replaced by a folder, or the other way round.
 _GONE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
 @dataclass(frozen=True)
 class Script:
-    """A script and its source folder, as a `ScriptJob` has them."""
+    """Script and source folder of a `ScriptJob`."""
 
     script: str
     arguments: Sequence[str | int | float | PurePath] = ()
@@ -44,20 +44,20 @@ def walk_source(
 ) -> Iterator[tuple[Path, list[str]]]:
     """Yield each folder of a source folder, from the top down, with its files.
 
-    Left out are runs folders, runs, unfinished files, ``outputs`` at the top, and folders of other tools such as
-    ``.git``. A source folder that is itself a runs folder has all other files of it.
+    Excluded are runs folders, runs, unfinished files, ``outputs`` at the top level, and folders of other tools such as
+    ``.git``. If the source folder is itself a runs folder, its other files are included.
 
     Parameters
     ----------
     source : Path
         The source folder.
     runs_folder : Path, optional
-        Where the backend keeps runs. Other runs folders are recognised by their content.
+        Folder of the backend's runs. Other runs folders are recognised by their content.
     follow_links : bool, default False
         Whether to enter folders that are symbolic links.
     ignored : callable, optional
-        Whether to leave out a name below the source folder, with forward slashes; a folder's ends with one. Folders
-        are asked about only where they can't be read.
+        Returns whether to exclude a path, relative to the source folder with forward slashes; that of a folder ends
+        with a slash. It is called for files, and for folders that cannot be read.
 
     Yields
     ------
@@ -71,12 +71,12 @@ def walk_source(
     """
     runs = None if runs_folder is None else os.path.realpath(runs_folder)
 
-    def pass_over(error: OSError) -> None:
+    def skip_or_raise(error: OSError) -> None:
         if not isinstance(error, _GONE) and not ignored(f"{Path(error.filename).relative_to(source).as_posix()}/"):
             raise error
 
     try:
-        for path, folders, files in os.walk(source, onerror=pass_over, followlinks=follow_links):
+        for path, folders, files in os.walk(source, onerror=skip_or_raise, followlinks=follow_links):
             here = Path(path)
             below = here.relative_to(source)
             at_top = here == source
@@ -87,7 +87,7 @@ def walk_source(
             left_out = {*_LEFT_OUT, *([OUTPUTS] if at_top else ()), *(OWN_FOLDERS if holds_runs else ())}
             folders[:] = [name for name in folders if name not in left_out and not is_unfinished(name)]
             names = [name for name in files if name not in left_out and not is_unfinished(name)]
-            # Neither a link to nothing, as editors leave them, nor a pipe.
+            # is_file excludes broken links, which some editors leave behind, and pipes.
             yield below, [name for name in names if not ignored((below / name).as_posix()) and (here / name).is_file()]
     except PermissionError as error:
         raise _unreadable(error) from error
@@ -95,12 +95,12 @@ def walk_source(
 
 @contextmanager
 def reading() -> Iterator[None]:
-    """Pass over a file of a source folder that has gone since it was listed.
+    """Skip a file of a source folder that was deleted after it was listed.
 
     Raises
     ------
     JobError
-        If it may not be read.
+        If permission to read the file is missing.
     """
     try:
         yield
@@ -112,22 +112,22 @@ def reading() -> Iterator[None]:
 
 def _unreadable(error: PermissionError) -> JobError:
     return JobError(
-        f"cannot read {error.filename}: {error.strerror}. The whole source folder is copied: make it readable, or name "
-        "a folder that holds only what the script needs, source_directory="
+        f"cannot read {error.filename}: {error.strerror}. The whole source folder is copied: make it readable, or pass "
+        "a folder with only the script's own files as source_directory="
     )
 
 
 def left_out_error(job: Script) -> JobError:
-    """Return the error for a script that is no part of its source folder."""
+    """Return the error for a script that is excluded from its source folder."""
     return JobError(
-        f"the script {PurePath(job.script).as_posix()} is no part of the source folder {job.source_directory}: runs "
-        f"folders, runs, {OUTPUTS}, folders such as .venv and what an ignore file names are left out. Move the script, "
-        "or name the folder that holds it, source_directory="
+        f"the script {PurePath(job.script).as_posix()} is excluded from the source folder {job.source_directory}, as "
+        f"are runs folders, runs, {OUTPUTS}, folders such as .venv and files named in an ignore file. Move the script, "
+        "or pass the folder that holds it as source_directory="
     )
 
 
 def source_files(job: Script, runs_folder: Path | None, ignore_files: Sequence[str]) -> dict[str, Path]:
-    """Return the files of a source folder that are shipped.
+    """Return the files of a source folder to ship.
 
     Parameters
     ----------
@@ -136,18 +136,18 @@ def source_files(job: Script, runs_folder: Path | None, ignore_files: Sequence[s
     runs_folder : Path or None
         Folder of the backend's runs.
     ignore_files : sequence of str
-        Names of files with patterns as in ``.gitignore``. The first of them that the source folder has counts.
+        Names of files with patterns as in ``.gitignore``. The first of them that the source folder contains is used.
 
     Raises
     ------
     JobError
-        If there is no such folder, or the script is left out.
+        If the folder does not exist, or the script is excluded.
     """
     import pathspec
 
     folder = Path(job.source_directory)
     if not folder.is_dir():
-        raise JobError(f"there is no folder {folder}: name the folder that holds the script, source_directory=")
+        raise JobError(f"no folder {folder}: pass the folder that holds the script as source_directory=")
     ignore = next((file for name in ignore_files if (file := folder / name).is_file()), None)
     lines = ignore.read_text(encoding="utf-8").splitlines() if ignore else []
     left_out = pathspec.GitIgnoreSpec.from_lines(lines)

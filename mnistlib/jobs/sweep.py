@@ -1,4 +1,4 @@
-"""The same job with several values of the regularization, of which the best is found."""
+"""Job that trains one model for each value of the regularization and selects the best."""
 
 import shutil
 from collections.abc import Hashable, Mapping, Sequence
@@ -21,7 +21,7 @@ from mnistlib.training.options import OWN_SOLVER, SweepOptions
 
 Key = TypeVar("Key", bound=Hashable)
 
-#: Share of the training images that a sweep holds back where its base job names none.
+#: Share of the training images held out for validation, unless the base job sets one.
 VALIDATION = 0.2
 
 
@@ -29,24 +29,24 @@ VALIDATION = 0.2
 class SweepJob(Job, SweepOptions):
     """Train one job with several values of the regularization.
 
-    Each value makes a run of its own, a trial. The best is chosen by a metric on training images that were held back
-    (``base.validation``, by default a fifth of them); the test images are scored once, with the best model.
+    Each value has its own run, a trial. The best trial is selected by a metric on held-out training images
+    (``base.validation``, by default a fifth of them). The test images are scored once, with the best model.
 
     Attributes
     ----------
     base : TrainJob
-        The job that all trials share, but for the regularization.
+        Job shared by all trials, except for the regularization.
     regularization : sequence of float
-        The values of lambda, each above 0, none twice; kept as a tuple. C is 1 / lambda.
+        Values of lambda, each above 0, without duplicates; stored as a tuple. C is 1 / lambda.
     primary_metric : str
-        The metric that trials are compared by.
+        Metric that selects the best trial.
     goal : str
         ``maximize`` or ``minimize``.
 
     Raises
     ------
     JobError
-        If a value is not allowed; the message says which are.
+        If a value is invalid; the message lists the allowed values.
 
     Examples
     --------
@@ -71,7 +71,7 @@ class SweepJob(Job, SweepOptions):
         for value in self.regularization:
             positive("each value of regularization", value)
         if len(set(self.regularization)) < len(self.regularization):
-            raise JobError(f"regularization has a value twice: {', '.join(f'{r:g}' for r in self.regularization)}")
+            raise JobError(f"duplicate values of regularization: {', '.join(f'{r:g}' for r in self.regularization)}")
         require_type(self, "primary_metric", str)
 
     def trials(self) -> list[TrainJob]:
@@ -80,38 +80,38 @@ class SweepJob(Job, SweepOptions):
         return [replace(self.base, regularization=value, validation=validation) for value in self.regularization]
 
     def children(self) -> list[TrainJob]:
-        """Return the trials, by their name in version 0.1."""
+        """Return the trials, under the method's name in version 0.1."""
         return self.trials()
 
     def best_of(self, values: Mapping[Key, float]) -> Key | None:
-        """Return the key of the best value of the primary metric; the first of equals; None of none."""
+        """Return the key of the best value of the primary metric, the first if several are equal; None if empty."""
         sign = 1 if self.goal == "maximize" else -1
         return max(values, key=lambda key: sign * values[key], default=None)
 
     @property
     def training(self) -> TrainJob:
-        """The options that all trials share, but for the regularization."""
+        """Training options shared by all trials, except for the regularization."""
         return self.base
 
     def with_data(self, folder: Path) -> Self:
-        """Return the sweep for a machine where its data set was brought into a folder."""
+        """Return the sweep for a machine that has its data set in `folder`."""
         return replace(self, base=self.base.with_data(folder))
 
     def content_elsewhere(self) -> dict[str, Any]:
-        """Return the content of the sweep without the data folder of this machine."""
+        """Return the content of the sweep without the local data folder."""
         base = {key: value for key, value in self.base.content_elsewhere().items() if key != "type"}
         return super().content_elsewhere() | {"base": base}
 
     def execute(self, context: RunContext) -> Outcome:
-        """Refuse: the trials of a sweep are runs of their own."""
-        raise JobError("a sweep can't be executed as one job: submit it to a backend")
+        """Raise an error: each trial of a sweep is its own run."""
+        raise JobError("cannot execute a sweep as one job: submit it to a backend")
 
     def work(self, trials: Sequence[Path]) -> Work:
         """Return the work of the sweep's run; see :meth:`Job.work`."""
         return partial(self._run, list(trials), Spread.active())
 
     def _run(self, folders: list[Path], spread: Spread, context: RunContext) -> Outcome:
-        """Run the trials that have not completed yet, then choose the best."""
+        """Run the trials that have not completed yet, then select the best."""
         pending = [
             (folder, job)
             for folder, job in zip(folders, self.trials(), strict=True)
@@ -125,14 +125,14 @@ class SweepJob(Job, SweepOptions):
         return Outcome(cancelled=True) if context.cancelled else self.choose(folders, context)
 
     def choose(self, folders: list[Path], context: RunContext) -> Outcome:
-        """Find the best trial, score its model on the test images, and make it the sweep's own output.
+        """Select the best trial, score its model on the test images, and copy the model to the sweep's outputs.
 
         Parameters
         ----------
         folders : list of Path
-            The run folders of the trials, in their order; all have ended.
+            Run folders of the trials, in order; all trials have ended.
         context : RunContext
-            The sweep's own side.
+            Context of the sweep's run.
 
         Raises
         ------
@@ -145,7 +145,7 @@ class SweepJob(Job, SweepOptions):
         values = {folder: record.metrics[metric] for folder, record in completed.items() if metric in record.metrics}
         best = self.best_of(values)
         if best is None:
-            raise SweepFailedError(_why_none(metric, list(records.values()), list(completed.values())))
+            raise SweepFailedError(_no_best_reason(metric, list(records.values()), list(completed.values())))
         trial = context.best_trial = folders.index(best)
         context.log_metric("best_regularization", self.regularization[trial])
         context.log_metric(f"best_{metric}", values[best])
@@ -159,15 +159,15 @@ class SweepJob(Job, SweepOptions):
 
     @classmethod
     def from_content(cls, content: dict[str, Any]) -> Self:
-        """Read a sweep from parsed JSON, its base job with it."""
+        """Read a sweep and its base job from parsed JSON."""
         base = content.get("base")
         if isinstance(base, dict):
             content = content | {"base": TrainJob.from_content(base)}
         return super().from_content(content)
 
 
-def _why_none(metric: str, records: list[RunRecord], completed: list[RunRecord]) -> str:
+def _no_best_reason(metric: str, records: list[RunRecord], completed: list[RunRecord]) -> str:
     if completed:
         known = sorted({name for record in completed for name in record.metrics})
-        return f"no trial has the primary metric {metric!r}; they have {', '.join(known)}"
-    return f"all {len(records)} trials failed, the first because: {records[0].error}"
+        return f"no trial has the primary metric {metric!r}; logged metrics: {', '.join(known)}"
+    return f"all {len(records)} trials failed; error of the first: {records[0].error}"

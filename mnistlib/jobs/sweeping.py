@@ -1,7 +1,7 @@
-"""Run the trials of a sweep on this machine.
+"""Execution of a sweep's trials on this machine.
 
-With the package's own solver all trials share their passes over the images. Other solvers train one trial at a time,
-spread by joblib: inside ``joblib.parallel_config(...)`` as that says, else over this machine's processors.
+With the package's own solver, all trials share their passes over the images. With other solvers, each trial is trained
+separately, in parallel by joblib: as configured by ``joblib.parallel_config(...)``, else on this machine's processors.
 """
 
 import importlib
@@ -23,14 +23,14 @@ from mnistlib.training.solvers import Fit, fit_path
 
 @dataclass(frozen=True, eq=False)
 class Spread:
-    """Where joblib spreads work; what :func:`joblib.parallel_config` sets belongs to one thread only.
+    """Settings of joblib; kept here because :func:`joblib.parallel_config` applies to one thread only.
 
     Attributes
     ----------
     backend : joblib backend
-        The one that was active when the sweep was submitted.
+        Active backend of joblib when the sweep was submitted.
     n_jobs : int
-        How many at a time.
+        Number of parallel tasks.
     """
 
     backend: Any
@@ -38,7 +38,7 @@ class Spread:
 
     @classmethod
     def active(cls) -> "Spread":
-        """Return where joblib spreads work in the calling thread."""
+        """Return the settings of joblib in the calling thread."""
         from joblib.parallel import get_active_backend
 
         backend, n_jobs = get_active_backend()
@@ -46,7 +46,7 @@ class Spread:
 
 
 def train_together(pending: list[tuple[Path, TrainJob]], context: RunContext) -> None:
-    """Train all trials over shared passes; a failure there fails each trial, a failure after that only one."""
+    """Train all trials over shared passes. An error in training fails all trials, a later error only one trial."""
     begun = [(begin(folder), job) for folder, job in pending]
     trials = [(trial, job) for trial, job in begun if trial is not None]
     if not trials:
@@ -65,7 +65,7 @@ def train_together(pending: list[tuple[Path, TrainJob]], context: RunContext) ->
 
 def _fit_together(jobs: list[TrainJob], dataset: Dataset, context: RunContext) -> tuple[Normalization, list[Fit]]:
     require_classes(dataset)
-    importlib.import_module("sklearn.linear_model")  # not part of the fit, the first time in a process
+    importlib.import_module("sklearn.linear_model")  # the first import takes time, which must not count as the fit's
     started = perf_counter()
     fitted_map = fit_normalization(jobs[0].normalization, dataset.train.images)
     fits = fit_path(dataset.train, fitted_map, jobs, watch(context, models=len(jobs)))
@@ -84,7 +84,7 @@ def _fail(error: Exception, _trial: RunContext) -> Outcome:
 
 
 def train_apart(folders: list[Path], spread: Spread) -> None:
-    """Train trials one at a time, as many at once as joblib is told."""
+    """Train each trial separately, with joblib's number of parallel tasks."""
     import joblib
 
     with joblib.parallel_config(spread.backend, n_jobs=spread.n_jobs):

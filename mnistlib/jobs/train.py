@@ -23,27 +23,27 @@ class TrainJob(Job, TrainingOptions):
     Attributes
     ----------
     dataset : str
-        A name that :func:`mnistlib.load_dataset` knows, or a folder of IDX files.
+        Name of a data set of :func:`mnistlib.load_dataset`, or a folder of IDX files.
     data_folder : str or None
-        Folder with a subfolder for each named data set; by default ``MNISTLIB_DATA`` or the platform's.
+        Folder with a subfolder for each named data set; by default ``MNISTLIB_DATA`` or the platform's data folder.
     download : bool
-        Whether a named data set may be fetched.
+        Whether a named data set may be downloaded.
     limit : int or None
-        Keep at most this many images of each split.
+        Maximum number of images of each split.
     validation : float
-        Share of the training images, from 0 to below 1, drawn with the seed, that is not trained on but scored
-        instead of the test images: to choose between models without a look at the test.
+        Share of the training images, at least 0 and below 1, to hold out. The held-out images are drawn with the seed
+        and scored instead of the test images, to select a model without the test set.
     normalization : str
         ``unit`` (pixels in [0, 1]), ``standard`` or ``none``.
     solver : str
-        ``auto``, or one of scikit-learn's by name; ``liblinear`` fits one class against the rest.
+        ``auto``, or the name of a scikit-learn solver; ``liblinear`` fits each class against the rest.
     regularization, max_iter, tol, seed
-        As `mnistlib.training.options.SolverOptions` has them.
+        See `mnistlib.training.options.SolverOptions`.
 
     Raises
     ------
     JobError
-        If a value is not allowed; the message says which are.
+        If a value is invalid; the message lists the allowed values.
 
     Examples
     --------
@@ -59,7 +59,7 @@ class TrainJob(Job, TrainingOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if isinstance(self.dataset, os.PathLike) or (self.dataset not in NAMES and _is_folder(self.dataset)):
-            # A path is a folder, whatever its name, also for a process that stands elsewhere.
+            # A path is always a folder, even if it looks like a name. Absolute, for processes in other folders.
             object.__setattr__(self, "dataset", str(Path(self.dataset).absolute()))
         require_path(self, "dataset")
         if not self.dataset:
@@ -69,26 +69,26 @@ class TrainJob(Job, TrainingOptions):
 
     @property
     def training(self) -> TrainingOptions:
-        """The options of the training: those of the job itself."""
+        """Training options: the job itself."""
         return self
 
     def with_data(self, folder: Path) -> Self:
-        """Return the job for a machine where its data set was brought into a folder."""
+        """Return the job for a machine that has its data set in `folder`."""
         return replace(self, data_folder=str(folder)) if self.dataset in NAMES else replace(self, dataset=str(folder))
 
     def content_elsewhere(self) -> dict[str, Any]:
-        """Return the content of the job without the data folder of this machine."""
+        """Return the content of the job without the local data folder."""
         return super().content_elsewhere() | {"data_folder": None}
 
     def execute(self, context: RunContext) -> Outcome:
-        """Load the data, train, and keep the model; see :meth:`Job.execute`."""
+        """Load the data, train, and save the model; see :meth:`Job.execute`."""
         dataset = load_for(self, context)
         model = train(dataset, normalization=self.normalization, solver=self.solver, options=self, context=context)
         return keep(model, self, dataset, context)
 
 
 def load_for(job: TrainingOptions, context: RunContext) -> Dataset:
-    """Load the data set of a training; for validation, with held-out training images in place of the test images."""
+    """Load the data set for training. With validation, held-out training images replace the test images."""
     dataset = load_dataset(job.dataset, limit=job.limit, data_folder=job.data_folder, download=job.download)
     context.log(f"loaded {dataset!r}")
     if not job.validation:
@@ -115,5 +115,5 @@ def keep(model: TrainedModel, job: TrainingOptions, dataset: Dataset, context: R
 
 
 def _is_folder(dataset: Any) -> bool:
-    # Unlike Path.is_dir, os.path.isdir says no to a name that is too long or holds a null.
+    # Unlike Path.is_dir, os.path.isdir returns False for a name that is too long or contains a null byte.
     return isinstance(dataset, str) and os.path.isdir(dataset)  # noqa: PTH112

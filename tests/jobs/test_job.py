@@ -39,7 +39,7 @@ def test_unknown_keys_are_refused_also_inside_a_sweep() -> None:
 
 @pytest.mark.parametrize(("text", "missing"), [('{"type": "script"}', "script"), ('{"type": "sweep"}', "base")])
 def test_what_a_job_can_not_do_without_is_named(text: str, missing: str) -> None:
-    with pytest.raises(JobError, match=f"job needs {missing}"):
+    with pytest.raises(JobError, match=f"missing keys in a (script|sweep) job: {missing}"):
         job_from_json(text)
 
 

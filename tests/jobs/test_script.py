@@ -18,10 +18,10 @@ def test_arguments_become_text_and_the_folder_absolute(tmp_path: Path, monkeypat
         ({"script": "/abs/train.py"}, "script must be a path below source_directory"),
         ({"script": "../train.py"}, "script must be a path below source_directory"),
         ({"script": 3}, "script must be of type str"),
-        ({"arguments": "--n 3"}, "arguments must be a list of texts and numbers"),
-        ({"arguments": [None]}, "arguments must be a list of texts and numbers"),
-        ({"environment": {"A": 1}}, "environment must map names of variables to texts"),
-        ({"environment": ["A"]}, "environment must map names of variables to texts"),
+        ({"arguments": "--n 3"}, "arguments must be a list of strings and numbers"),
+        ({"arguments": [None]}, "arguments must be a list of strings and numbers"),
+        ({"environment": {"A": 1}}, "environment must map names of variables to strings"),
+        ({"environment": ["A"]}, "environment must map names of variables to strings"),
     ],
 )
 def test_a_bad_value_is_refused(values: dict[str, Any], message: str) -> None:

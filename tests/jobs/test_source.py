@@ -236,20 +236,20 @@ def test_a_file_that_has_gone_since_it_was_staged_is_not_shipped(source: Path, t
 def test_a_script_in_a_runs_folder_fails_with_advice(source: Path) -> None:
     put_run(source / "deep")
     run = LocalBackend(source / "deep").submit(ScriptJob(script="deep/helper.py", source_directory=str(source)))
-    with pytest.raises(JobFailedError, match=r"deep/helper\.py is no part of .*source_directory="):
+    with pytest.raises(JobFailedError, match=r"deep/helper\.py is excluded from .*source_directory="):
         run.result(60)
 
 
 def test_a_script_in_a_runs_folder_is_not_sent(source: Path) -> None:
     pytest.importorskip("pathspec", reason="the extra azureml is not installed")
-    with pytest.raises(JobError, match=r"deep/helper\.py is no part of .*source_directory="):
+    with pytest.raises(JobError, match=r"deep/helper\.py is excluded from .*source_directory="):
         stage(ScriptJob(script="deep/helper.py", source_directory=str(source)), runs_folder=source / "deep")
 
 
 def test_a_script_that_an_ignore_file_names_is_not_sent(source: Path) -> None:
     pytest.importorskip("pathspec", reason="the extra azureml is not installed")
     (source / ".amlignore").write_text("*.py")
-    with pytest.raises(JobError, match=r"train\.py is no part of .*ignore file"):
+    with pytest.raises(JobError, match=r"train\.py is excluded from .*ignore file"):
         stage(ScriptJob(script="train.py", source_directory=str(source)), rules=SHIPPING)
 
 

@@ -34,7 +34,7 @@ def test_the_best_is_the_largest_or_the_smallest_and_the_first_of_equals() -> No
         ({"regularization": []}, "must be a list of numbers above 0, not []"),
         ({"regularization": 0.5}, "must be a list of numbers above 0, not 0.5"),
         ({"regularization": [1.0, 0]}, "each value of regularization must be a finite number above 0, not 0"),
-        ({"regularization": [1.0, 1]}, "has a value twice"),
+        ({"regularization": [1.0, 1]}, "duplicate values of regularization"),
         ({"goal": "best"}, "goal must be one of maximize, minimize, not 'best'"),
         ({"base": {}}, "base must be of type TrainJob"),
         ({"primary_metric": 3}, "primary_metric must be of type str"),

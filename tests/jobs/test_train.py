@@ -73,7 +73,7 @@ def test_a_job_error_is_a_value_error() -> None:
 def test_unknown_keys_are_refused_with_the_known_ones() -> None:
     with pytest.raises(
         JobError,
-        match=r"unknown keys in a train job: alpha, beta\. The known ones: regularization, .*dataset, data_folder",
+        match=r"unknown keys in a train job: alpha, beta; known keys: regularization, .*dataset, data_folder",
     ):
         TrainJob.from_json(json.dumps({"beta": 1, "alpha": 2, "seed": 3}))
 

@@ -130,7 +130,7 @@ class TestSweeps:
 
     def test_a_sweep_fails_if_all_trials_fail(self, backend: Backend) -> None:
         run = backend.submit(SweepJob(base=TrainJob(dataset="nowhere"), regularization=[1.0, 2.0]))
-        with pytest.raises(JobFailedError, match="all 2 trials failed, the first because: 'nowhere'"):
+        with pytest.raises(JobFailedError, match="all 2 trials failed; error of the first: 'nowhere'"):
             run.result(LIMIT)
         assert [child.status for child in run.children()] == [RunStatus.FAILED] * 2
         assert run.best is None

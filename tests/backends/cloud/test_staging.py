@@ -129,7 +129,7 @@ def test_a_missing_source_folder_is_refused(tmp_path: Path) -> None:
     job = a_script(tmp_path)
     (tmp_path / "train.py").unlink()
     tmp_path.rmdir()
-    with pytest.raises(JobError, match=r"there is no folder .*source_directory="):
+    with pytest.raises(JobError, match=r"no folder .*source_directory="):
         stage(job)
 
 
