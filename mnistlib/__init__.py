@@ -1,6 +1,6 @@
 """Read IDX files, train logistic regression, keep runs and models.
 
-Nothing heavy is imported until it is used: each name, and each module, is loaded at first sight (PEP 562).
+Importing the package is fast: each name and each module is imported on first access (PEP 562).
 """
 
 import importlib
@@ -131,7 +131,7 @@ def __getattr__(name: str) -> Any:
 def _module(name: str) -> Any:
     from importlib.util import find_spec
 
-    # Not those with an underscore: __main__ is a module of the package too, and would run the command line.
+    # Exclude names with an underscore: importing __main__ would run the command line.
     if name.startswith("_") or not name.isidentifier() or find_spec(f"mnistlib.{name}") is None:
         raise AttributeError(f"module 'mnistlib' has no attribute {name!r}")
     return importlib.import_module(f"mnistlib.{name}")

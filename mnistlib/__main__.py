@@ -1,4 +1,4 @@
-"""``python -m mnistlib``: what a person and a cluster's node both run."""
+"""Entry point of ``python -m mnistlib``, for users and for a cluster's node."""
 
 import sys
 

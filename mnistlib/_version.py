@@ -1,4 +1,4 @@
-"""Version of the package; imports nothing of it, so that each module may import it."""
+"""Version of the package. Imports no other module of the package, so that each of them may import it."""
 
 from importlib.metadata import PackageNotFoundError, version
 
@@ -6,5 +6,5 @@ __all__ = ["__version__"]
 
 try:
     __version__ = version("mnistlib")
-except PackageNotFoundError:  # run from its source, without being installed
+except PackageNotFoundError:  # run from source, not installed
     __version__ = "0+source"

@@ -1,33 +1,33 @@
-"""Every error that mnistlib raises on purpose.
+"""Exceptions of mnistlib.
 
 ::
 
     MnistlibError
-    ├── IdxError (ValueError)                  bytes that are not one IDX array
-    ├── DataError (ValueError)                 a data set that is incomplete or contradicts itself
-    │   ├── DatasetNotFoundError (FileNotFoundError)   its files are not there
-    │   ├── DownloadError (OSError)            no mirror gave a good file
-    │   └── PictureError                       a picture that no digit can be read from
-    ├── JobError (ValueError)                  a job with a value that is not allowed
-    ├── JobFailedError (RuntimeError)          a job that was run and failed; its cause is the original error
-    │   └── JobCancelledError                  a job that was cancelled
-    ├── SweepFailedError (RuntimeError)        a sweep without a trial to choose
-    ├── ScriptFailedError (RuntimeError)       a script that ended with another exit status than 0
-    ├── RunNotFoundError (LookupError)         no run has that id
-    ├── RunStateError (RuntimeError)           a run is not in the state that was needed
-    ├── ModelError (ValueError)                a saved model that is damaged, foreign or does not fit the data
-    ├── ModelNotFoundError (LookupError)       no model is registered under that name and version
-    ├── BackendError (ValueError)              no backend has that name
-    ├── ClusterError (RuntimeError)            a cluster's interface refused a request, or could not be reached
-    │   └── ComputeError                       there is no cluster, and none can be made
-    ├── ServiceError (RuntimeError)            a deployed model
-    │   ├── DeploymentError                    it can't be deployed, or does not start
-    │   ├── ServiceNotFoundError (LookupError)     no service has that name
-    │   └── ScoringError                       it refused a request, or could not be reached
-    └── MissingExtraError (ImportError)        an optional dependency is not installed
+    ├── IdxError (ValueError)                  invalid IDX data
+    ├── DataError (ValueError)                 incomplete or inconsistent data set
+    │   ├── DatasetNotFoundError (FileNotFoundError)   missing files of a data set
+    │   ├── DownloadError (OSError)            failed download of a data set
+    │   └── PictureError                       picture without a readable digit
+    ├── JobError (ValueError)                  job with an invalid value
+    ├── JobFailedError (RuntimeError)          failed job; the cause is the original error
+    │   └── JobCancelledError                  cancelled job
+    ├── SweepFailedError (RuntimeError)        sweep without a best trial
+    ├── ScriptFailedError (RuntimeError)       script with an exit status other than 0
+    ├── RunNotFoundError (LookupError)         unknown id of a run
+    ├── RunStateError (RuntimeError)           operation not possible in the state of the run
+    ├── ModelError (ValueError)                saved model that is damaged, untrusted or does not fit the data
+    ├── ModelNotFoundError (LookupError)       unknown name or version of a registered model
+    ├── BackendError (ValueError)              unknown or unusable backend
+    ├── ClusterError (RuntimeError)            request refused by a cluster's API, or API unreachable
+    │   └── ComputeError                       no cluster to run on
+    ├── ServiceError (RuntimeError)            error of a deployed model
+    │   ├── DeploymentError                    failed deployment
+    │   ├── ServiceNotFoundError (LookupError)     unknown name of a service
+    │   └── ScoringError                       request refused by a service, or service unreachable
+    └── MissingExtraError (ImportError)        optional dependency that is not installed
 
-Each also is the built-in error that a caller would think of first, so ``except ValueError`` keeps working.
-A file that is missing, or may not be read, stays the ``OSError`` that Python raises.
+Each exception is also a subclass of the matching built-in exception, so ``except ValueError`` keeps working.
+A missing or unreadable file raises the usual ``OSError``.
 """
 
 from collections.abc import Sequence
@@ -60,23 +60,23 @@ __all__ = [
 
 
 class MnistlibError(Exception):
-    """Root of every error that mnistlib raises on purpose."""
+    """Base class of all exceptions of mnistlib."""
 
 
 class IdxError(MnistlibError, ValueError):
-    """The bytes are not exactly one well-formed IDX array, or the array can't be written as IDX."""
+    """The bytes are not exactly one valid IDX array, or the array cannot be written as IDX."""
 
 
 class DataError(MnistlibError, ValueError):
-    """A data set is incomplete or contradicts itself."""
+    """A data set is incomplete or inconsistent."""
 
 
 class DatasetNotFoundError(DataError, FileNotFoundError):
-    """The files of a data set are not where they were looked for."""
+    """Files of a data set are missing."""
 
 
 class DownloadError(DataError, OSError):
-    """No mirror delivered the right file, or it could not be stored."""
+    """No mirror delivered the correct file, or the file could not be stored."""
 
 
 class PictureError(DataError):
@@ -85,9 +85,9 @@ class PictureError(DataError):
     Parameters
     ----------
     message : str
-        The reason, and the remedy.
+        Reason and advice.
     code : str
-        One word for programs: "png", "size" or "empty".
+        Machine-readable code: "png", "size" or "empty".
     """
 
     def __init__(self, message: str, *, code: str) -> None:
@@ -96,18 +96,18 @@ class PictureError(DataError):
 
 
 class JobError(MnistlibError, ValueError):
-    """A job carries a value that is not allowed."""
+    """A job has an invalid value."""
 
 
 class JobFailedError(MnistlibError, RuntimeError):
-    """A job was run and failed; ``__cause__`` is the original error where it exists.
+    """A job failed; ``__cause__`` is the original error, if available.
 
     Parameters
     ----------
     reason : str
-        Which run failed, and why.
+        Id of the run and reason of the failure.
     log_tail : sequence of str
-        The last lines of the run's log; they follow the reason in the message.
+        The last lines of the run's log, appended to the message.
     """
 
     def __init__(self, reason: str, *, log_tail: Sequence[str] = ()) -> None:
@@ -116,23 +116,23 @@ class JobFailedError(MnistlibError, RuntimeError):
 
 
 class JobCancelledError(JobFailedError):
-    """A job was cancelled before it had ended."""
+    """A job was cancelled before its end."""
 
 
 class ScriptFailedError(MnistlibError, RuntimeError):
-    """A script ended with another exit status than 0."""
+    """A script ended with an exit status other than 0."""
 
 
 class SweepFailedError(MnistlibError, RuntimeError):
-    """No trial of a sweep has completed with the metric to choose by."""
+    """No trial of a sweep completed with the primary metric."""
 
 
 class RunNotFoundError(MnistlibError, LookupError):
-    """No run has that id."""
+    """No run has the given id."""
 
 
 class RunStateError(MnistlibError, RuntimeError):
-    """A run is not in the state that was needed, such as ended before it is deleted."""
+    """A run is not in the required state; for example, only an ended run can be deleted."""
 
 
 class ModelError(MnistlibError, ValueError):
@@ -140,34 +140,34 @@ class ModelError(MnistlibError, ValueError):
 
 
 class ModelNotFoundError(MnistlibError, LookupError):
-    """No model is registered under that name and version."""
+    """No model is registered with the given name and version."""
 
 
 class BackendError(MnistlibError, ValueError):
-    """No backend has that name."""
+    """A backend is unknown, or cannot be used as requested."""
 
 
 class ClusterError(MnistlibError, RuntimeError):
-    """A cluster's interface refused a request, or could not be reached; the cause is the SDK's own error."""
+    """A cluster's API refused a request or was unreachable; ``__cause__`` is the error of the SDK."""
 
 
 class ComputeError(ClusterError):
-    """There is no cluster to run on, and none can be made."""
+    """No cluster to run on exists, and none can be created."""
 
 
 class ServiceError(MnistlibError, RuntimeError):
-    """A deployed model failed: root of the errors of services."""
+    """Base class of errors of deployed models."""
 
 
 class DeploymentError(ServiceError):
-    """A model can't be deployed, or its service does not start.
+    """A model cannot be deployed, or its service does not start.
 
     Parameters
     ----------
     reason : str
-        Which service, and why.
+        Name of the service and reason of the failure.
     log_tail : sequence of str
-        The last lines of the service's log; they follow the reason in the message.
+        The last lines of the service's log, appended to the message.
     """
 
     def __init__(self, reason: str, *, log_tail: Sequence[str] = ()) -> None:
@@ -176,22 +176,22 @@ class DeploymentError(ServiceError):
 
 
 class ServiceNotFoundError(ServiceError, LookupError):
-    """No service has that name."""
+    """No service has the given name."""
 
 
 class ScoringError(ServiceError):
-    """A service refused a request, or could not be reached."""
+    """A service refused a request or was unreachable."""
 
 
 class MissingExtraError(MnistlibError, ImportError):
-    """An optional dependency is needed and not installed.
+    """A required optional dependency is not installed.
 
     Parameters
     ----------
     purpose : str
-        What needs it, as the start of a sentence.
+        Feature that needs the dependency, as the start of a sentence.
     extra : str
-        Name of the mnistlib extra that installs it.
+        Name of the mnistlib extra that installs the dependency.
     """
 
     def __init__(self, purpose: str, extra: str) -> None:

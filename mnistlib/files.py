@@ -1,4 +1,4 @@
-"""Write a file whole or not at all: a temporary name in the same folder, then a rename."""
+"""Atomic writing of files: a temporary name in the same folder, then a rename."""
 
 import errno
 import os
@@ -8,39 +8,39 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-#: Names of files that a process has open already. To replace one would cut off whoever opened it.
+#: Paths of files that a process has open. They are written directly, since the process would not see a replacement.
 _OPEN_FILES = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")
 
-_WORTH_RESERVING = 1 << 20  # bytes: what is smaller is written before the reservation is
+_MIN_RESERVATION = 1 << 20  # bytes; for a smaller file, reserving takes longer than writing
 
 
 @contextmanager
 def publish(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a file for writing that gets its name only when the block ends without an error.
+    """Open a temporary file for writing, and rename it to `path` if the block ends without an error.
 
-    A kill at any instant leaves the old file or the new one under `path`, never a part. (It may leave a hidden
-    ``.NAME.*.part`` beside it.) Of two writers the later one wins, whole. A symbolic link is followed. What is not a
-    regular file, such as a named pipe, is written to directly, since it can't be replaced; so is ``/dev/stdout``.
+    A kill at any time leaves the complete old or new file at `path`, and possibly a hidden ``.NAME.*.part`` in the
+    folder. With two writers, the later complete file replaces the earlier. A symbolic link is followed. A file that is
+    not regular, such as a named pipe or ``/dev/stdout``, cannot be replaced and is written directly.
 
     Parameters
     ----------
     path : str or PathLike
-        The file's final name. Its folder must exist.
+        Final name of the file. Its folder must exist.
 
     Yields
     ------
     binary file
-        Open for writing, reading back and seeking.
+        File open for writing, reading and seeking.
 
     Raises
     ------
     OSError
-        Whatever the system says of the folder or the disk; nothing is left behind then.
+        If the file cannot be written; the temporary file is removed.
     """
     given = Path(path)
     if given.is_dir():
-        raise IsADirectoryError(f"{given} is a folder: give the name of a file in it")
-    # Asked of the path as given: where /dev/stdout is a pipe, what it links to has no real path.
+        raise IsADirectoryError(f"{given} is a folder: pass the path of a file")
+    # Check the given path, not its target: if /dev/stdout is a pipe, the link's target has no real path.
     if (given.exists() and not given.is_file()) or given.as_posix().startswith(_OPEN_FILES):
         with given.open("wb") as special:
             yield special
@@ -54,31 +54,31 @@ def publish(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             yield file
         part.replace(target)
     except BaseException as error:
-        with suppress(OSError):  # of the two, the first error says what is wrong
+        with suppress(OSError):  # the first error is the informative one
             part.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno is not None and error.filename in (None, str(part)):
-            error.filename = str(target)  # the name that the caller knows
-            del error.filename2  # which, set to None, would be told of
+            error.filename = str(target)  # the name given by the caller
+            del error.filename2  # set to None, it would still appear in the message
         raise
 
 
 def is_unfinished(name: str) -> bool:
-    """Whether a file or folder of this name is still being made, or was left by a kill: ``.NAME.part``."""
+    """Return whether a name, ``.NAME.part``, is that of an unfinished file or folder."""
     return name.startswith(".") and name.endswith(".part")
 
 
 def reserve(file: BinaryIO, size: int) -> None:
-    """Ask the disk at once for all the room of a new file that will be `size` bytes long.
+    """Reserve disk space for a new file of `size` bytes.
 
-    A full disk says so before anything is written, and the system writes faster into room that it knows of. Where
-    nothing can be reserved (a pipe, some file systems, other systems than Linux) nothing happens.
+    With a reservation, a full disk is detected before the first write, and writing is faster. If reserving is not
+    supported (for pipes, on some file systems, and outside Linux), the function does nothing.
 
     Raises
     ------
     OSError
-        If there is no room.
+        If the disk has too little space.
     """
-    if size < _WORTH_RESERVING or not hasattr(os, "posix_fallocate"):
+    if size < _MIN_RESERVATION or not hasattr(os, "posix_fallocate"):
         return
     try:
         os.posix_fallocate(file.fileno(), 0, size)
@@ -88,6 +88,6 @@ def reserve(file: BinaryIO, size: int) -> None:
 
 
 def publish_bytes(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write `content` to `path`, whole or not at all."""
+    """Write `content` to `path` atomically."""
     with publish(path) as file:
         file.write(content)

@@ -1,4 +1,4 @@
-"""Names that are imported when they are first used (PEP 562)."""
+"""Import of names on first access (PEP 562)."""
 
 import importlib
 from collections.abc import Callable
@@ -8,20 +8,20 @@ __all__ = ["imported", "lazy_names"]
 
 
 def imported(reference: str) -> Any:
-    """Return the object that ``package.module:NAME`` names."""
+    """Import and return the object ``package.module:NAME``."""
     module, _, name = reference.partition(":")
     return getattr(importlib.import_module(module), name)
 
 
 def lazy_names(package: str, modules: dict[str, str]) -> Callable[[str], Any]:
-    """Return the ``__getattr__`` of a package whose names are in its modules.
+    """Return a package's ``__getattr__`` that imports names from its modules.
 
     Parameters
     ----------
     package : str
-        The package, for the error.
+        Name of the package, for the error message.
     modules : dict
-        Name -> module that has it.
+        Module of each name.
     """
 
     def find(name: str) -> Any:

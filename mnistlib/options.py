@@ -1,7 +1,7 @@
-"""Fields of a dataclass that are options: their help, their check, and so their command-line options.
+"""Options declared as fields of a dataclass, with their help text and check.
 
-An option is declared once, as a field. `check_options` checks its value, JSON holds it under the field's name, and the
-command line makes a flag of it.
+An option is declared once, as a field. `check_options` checks its value, JSON stores it under the field's name, and the
+command line derives a flag from it.
 """
 
 import math
@@ -16,7 +16,7 @@ __all__ = ["Option", "check_options", "choice", "option", "options_in", "positiv
 _KEY = "option"
 
 Check = Callable[[str, Any], None]
-"""Raises JobError if a value, given with its name, is not allowed."""
+"""Takes a name and a value, and raises JobError if the value is invalid."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,13 @@ class Option:
     Attributes
     ----------
     help : str
-        One line for ``--help``.
+        Help text, one line.
     metavar : str or None
         Name of the value in ``--help``.
     check : callable or None
         Check of the value.
     flag : str or None
-        The command-line flag; from the field's name unless given.
+        Command-line flag; by default derived from the field's name.
     """
 
     help: str
@@ -44,7 +44,7 @@ class Option:
 def option(
     default: Any, text: str, *, metavar: str | None = None, check: Check | None = None, flag: str | None = None
 ) -> Any:
-    """Return a dataclass field that is an option; `text` is its help."""
+    """Return a dataclass field that is an option with the help text `text`."""
     return field(default=default, metadata={_KEY: Option(text, metavar, check, flag)})
 
 
@@ -75,7 +75,7 @@ def check_options(instance: Any) -> None:
     Raises
     ------
     JobError
-        A value is not allowed; the message says which are.
+        A value is invalid; the message lists the allowed values.
     """
     for each, described in options_in(type(instance)):
         value = getattr(instance, each.name)
@@ -108,7 +108,7 @@ def whole(least: int, most: int | None = None) -> Check:
 
 
 def choice(*choices: str) -> Check:
-    """Return a check that a value is one of a few."""
+    """Return a check that a value is one of the choices."""
 
     def check(name: str, value: Any) -> None:
         if value not in choices:

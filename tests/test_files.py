@@ -132,7 +132,7 @@ def test_a_name_may_be_as_long_as_the_system_allows(path: Path, name: str) -> No
 
 
 def test_a_folder_is_refused(path: Path) -> None:
-    with pytest.raises(IsADirectoryError, match="give the name of a file"):
+    with pytest.raises(IsADirectoryError, match="pass the path of a file"):
         publish_bytes(path.parent, b"new")
 
 

@@ -1,11 +1,11 @@
-"""IDX bytes to ndarray and back.
+"""Conversion of IDX bytes to ndarray and back.
 
-IDX is the container that MNIST came in: four magic bytes (``00 00``, a type code, the number of dimensions), one
-big-endian unsigned 32-bit size per dimension, then the elements, big-endian, last index fastest, and nothing after
-them. This package knows nothing of MNIST.
+IDX is the file format of MNIST: four magic bytes (``00 00``, a type code, the number of dimensions), one big-endian
+unsigned 32-bit size per dimension, then the elements, big-endian, last index fastest. No bytes may follow. This package
+does not depend on MNIST.
 
-Reading trusts nothing: a header is believed only as far as bytes follow it, and every byte that is not exactly
-one array ends in :class:`~mnistlib.errors.IdxError`.
+Reading is strict: memory is allocated only for data that exists, and bytes that are not exactly one array raise
+:class:`~mnistlib.errors.IdxError`.
 """
 
 from mnistlib.idx.format import TYPE_CODES, IdxHeader

@@ -1,4 +1,4 @@
-"""What the first bytes of an IDX file say: the table of types, and the header both ways."""
+"""Header of an IDX file: the table of types, parsing and formatting."""
 
 import math
 import struct
@@ -10,7 +10,7 @@ import numpy as np
 
 from mnistlib.errors import IdxError
 
-#: Type code in the magic number -> dtype of the elements as they lie in the file. The one table of this fact.
+#: Type code in the magic number -> dtype of the elements in the file.
 TYPE_CODES: dict[int, np.dtype[Any]] = {
     0x08: np.dtype(">u1"),
     0x09: np.dtype(">i1"),
@@ -29,7 +29,7 @@ MAX_SIDE = 2**32 - 1
 _MAGIC_BYTES = 4
 _SIZE_BYTES = 4
 
-#: First bytes of what people pass by mistake -> what to tell them.
+#: First bytes of other formats that users may pass by mistake -> hint for the error message.
 _OTHER_FORMATS = {
     b"PK": "a zip archive: extract it first",
     b"BZh": "bzip2: decompress it first",
@@ -42,16 +42,16 @@ _OTHER_FORMATS = {
 
 @dataclass(frozen=True)
 class IdxHeader:
-    """What an IDX file announces about its one array.
+    """Header of an IDX file.
 
     Attributes
     ----------
     dtype : numpy.dtype
-        Type of the elements in the machine's own byte order, as :func:`mnistlib.read_idx` returns them.
+        Type of the elements in native byte order, as returned by :func:`mnistlib.read_idx`.
     shape : tuple of int
-        Sides of the array, 0 to 64 of them.
+        Shape of the array, with 0 to 64 dimensions.
     nbytes : int
-        Bytes of data that must follow the header, uncompressed; a Python integer, so it never wraps.
+        Number of uncompressed data bytes after the header; a Python integer, so it cannot overflow.
     """
 
     dtype: np.dtype[Any]
@@ -60,26 +60,26 @@ class IdxHeader:
 
     @property
     def stored_dtype(self) -> "np.dtype[Any]":
-        """Type of the elements as they lie in the file: big-endian."""
+        """Type of the elements in the file: big-endian."""
         return self.dtype.newbyteorder(">")
 
     @property
     def header_nbytes(self) -> int:
-        """Length of the header itself, in bytes: 4 for the magic number and 4 for each side."""
+        """Length of the header in bytes: 4 for the magic number and 4 for each dimension."""
         return _MAGIC_BYTES + _SIZE_BYTES * len(self.shape)
 
 
 def parse_header(read: Callable[[int], bytes], name: str) -> IdxHeader:
-    """Read a header through `read`, a function that returns the next bytes, fewer only at the end.
+    """Parse a header from `read`, a function that returns the next bytes, fewer only at the end of the data.
 
     Raises
     ------
     IdxError
-        If the bytes end early, do not begin with ``00 00``, or name an unknown type or too many dimensions.
+        If the header is truncated, does not begin with ``00 00``, or has an unknown type or too many dimensions.
     """
     magic = read(_MAGIC_BYTES)
     if not magic:
-        raise IdxError(f"{name}: expected an IDX header of at least 4 bytes, found nothing: it is empty")
+        raise IdxError(f"{name}: expected an IDX header of at least 4 bytes, found 0: the data is empty")
     if not b"\0\0".startswith(magic[:2]):
         raise IdxError(f"{name}: expected an IDX file to begin with 00 00, found {magic.hex(' ')}{_guess(magic)}")
     if len(magic) < _MAGIC_BYTES:
@@ -102,14 +102,14 @@ def parse_header(read: Callable[[int], bytes], name: str) -> IdxHeader:
 
 
 def format_header(array: "np.ndarray[Any, Any]") -> bytes:
-    """Return the header bytes that announce `array`.
+    """Return the header bytes of an array.
 
     Raises
     ------
     IdxError
-        If the format has no type code for the array's dtype, or no room for one of its sides.
+        If IDX has no type code for the dtype, or a dimension is too large for the format.
     """
-    # newbyteorder is refused by dtypes that have none, such as those of variable-width strings.
+    # Some dtypes, such as variable-width strings, do not support newbyteorder.
     code = _CODE_OF_TYPE.get(array.dtype.newbyteorder(">")) if array.dtype.kind in "uif" else None
     if code is None:
         raise IdxError(
@@ -117,7 +117,7 @@ def format_header(array: "np.ndarray[Any, Any]") -> bytes:
             "for example with array.astype(numpy.int32)"
         )
     if max(array.shape, default=0) > MAX_SIDE:
-        raise IdxError(f"IDX holds sides of at most {MAX_SIDE:,}, the array has shape {array.shape}")
+        raise IdxError(f"IDX supports dimensions of at most {MAX_SIDE:,}, the array has shape {array.shape}")
     return struct.pack(f">BBBB{array.ndim}I", 0, 0, code, array.ndim, *array.shape)
 
 

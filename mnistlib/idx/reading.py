@@ -1,4 +1,4 @@
-"""Read IDX: whole, as a memory map, or the header alone."""
+"""Reading of IDX: the array, a memory map, or only the header."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -11,9 +11,9 @@ from mnistlib.errors import IdxError
 from mnistlib.idx.format import IdxHeader, parse_header
 from mnistlib.idx.sources import CHUNK, IdxSource, OpenSource, open_source
 
-_LARGE = 16 << 20  # bytes of a plain file that are worth several threads
-_SHARE = 2 << 20  # bytes that a thread reads at a time, few, so that none is waited for long
-_MOST_THREADS = 4
+_LARGE = 16 << 20  # minimum size in bytes of an uncompressed file that is read by several threads
+_SHARE = 2 << 20  # bytes that a thread reads at a time; small, so that all threads finish at about the same time
+_MAX_THREADS = 4
 
 
 def read_idx(source: IdxSource, *, mmap: bool = False) -> NDArray[Any]:
@@ -22,32 +22,32 @@ def read_idx(source: IdxSource, *, mmap: bool = False) -> NDArray[Any]:
     Parameters
     ----------
     source : str, PathLike, bytes-like or binary stream
-        Where the bytes are. Gzip is recognised by its first bytes, whatever the name says. A stream is read from
-        where it stands to its end; it may return short reads and need not be able to seek.
+        Source of the bytes. Gzip is recognised by its first bytes, independent of the name. A stream is read from its
+        current position to its end; it may return short reads and need not be seekable.
     mmap : bool, default False
         Map an uncompressed file into memory instead of reading it.
 
     Returns
     -------
     ndarray
-        One of uint8, int8, int16, int32, float32 or float64, with 0 to 64 dimensions, C-contiguous. Read: in the
-        machine's byte order and writeable. Mapped: read-only, and types of several bytes stay in the file's
-        byte order, big-endian, since converting them would read them all; when it is wanted,
-        ``array.astype(array.dtype.newbyteorder("="))`` does that.
+        Array of uint8, int8, int16, int32, float32 or float64, with 0 to 64 dimensions, C-contiguous. By default it is
+        writeable and in native byte order. A memory map is read-only and keeps the big-endian byte order of the file,
+        since a conversion would read the whole file; to convert it, use
+        ``array.astype(array.dtype.newbyteorder("="))``.
 
     Raises
     ------
     IdxError
-        If the bytes are not exactly one well-formed array: a header or data cut short, bytes that follow,
-        an unknown type, damaged gzip. Nothing is allocated for data that a header only claims to have.
+        If the bytes are not exactly one valid array: truncated header or data, trailing bytes, unknown type, damaged
+        gzip. A header without its data does not cause a large allocation.
     FileNotFoundError, OSError
-        If a path can't be opened.
+        If a path cannot be opened.
 
     Notes
     -----
     The format is described on the MNIST page of Y. LeCun, C. Cortes and C. J. C. Burges. Uncompressed data is read
-    straight into the result, with no other copy. A gzip stream may have several members and trailing zeros, as
-    gzip(1) allows.
+    directly into the result, without another copy. A gzip stream may have several members and trailing zeros, like
+    those accepted by gzip(1).
 
     Examples
     --------
@@ -62,29 +62,29 @@ def read_idx(source: IdxSource, *, mmap: bool = False) -> NDArray[Any]:
         _check_length(opened, header)
         data = _read_data(opened, header)
         if opened.stream.read(1):
-            raise IdxError(f"{opened.name}: expected {_described(header)}, found more bytes after it")
+            raise IdxError(f"{opened.name}: expected {_described(header)}, found trailing bytes")
         return _as_array(data, header, opened.name)
 
 
 def read_idx_header(source: IdxSource) -> IdxHeader:
-    """Read what an IDX file says of itself, and none of its data.
+    """Read only the header of an IDX file.
 
     Parameters
     ----------
     source : str, PathLike, bytes-like or binary stream
-        As for :func:`read_idx`. A stream that can seek is left where it was; one that can't has lost what was read.
+        As for :func:`read_idx`. A seekable stream keeps its position; other streams are left after the header.
 
     Returns
     -------
     IdxHeader
-        The dtype, shape and data size in bytes that are announced. Whether the data is there is not looked at.
+        The dtype, shape and data size in bytes. The presence of the data is not checked.
 
     Raises
     ------
     IdxError
-        If the header is damaged.
+        If the header is invalid.
     FileNotFoundError, OSError
-        If a path can't be opened.
+        If a path cannot be opened.
 
     Examples
     --------
@@ -93,17 +93,17 @@ def read_idx_header(source: IdxSource) -> IdxHeader:
     IdxHeader(dtype=dtype('uint8'), shape=(60000, 28, 28), nbytes=47040000)
     """
     seekable = getattr(source, "seekable", None)
-    position = source.tell() if callable(seekable) and seekable() else None  # type: ignore[union-attr] # it is a stream
+    position = source.tell() if callable(seekable) and seekable() else None  # type: ignore[union-attr] # a stream
     try:
         with open_source(source) as opened:
             return parse_header(opened.stream.read, opened.name)
     finally:
         if position is not None:
-            source.seek(position)  # type: ignore[union-attr] # it is a stream
+            source.seek(position)  # type: ignore[union-attr] # a stream
 
 
 def load_data(path: str | os.PathLike[str], label: bool = False) -> NDArray[Any]:
-    """Read images as rows, or labels as a column, in the shapes of ``utils.load_data`` of a well-known tutorial.
+    """Read images as rows, or labels as a column, like ``utils.load_data`` of Azure's tutorial.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def load_data(path: str | os.PathLike[str], label: bool = False) -> NDArray[Any]
     Raises
     ------
     IdxError
-        If the file is damaged, or holds images where labels are wanted or the other way round.
+        If the file is damaged, or `label` does not match its content.
     """
     array = read_idx(path)
     wanted = 1 if label else 3
@@ -135,18 +135,18 @@ def load_data(path: str | os.PathLike[str], label: bool = False) -> NDArray[Any]
 
 def _map_file(source: IdxSource) -> NDArray[Any]:
     if not isinstance(source, str | os.PathLike):
-        raise IdxError("mmap=True needs the path of a file: bytes and streams can only be read")
+        raise IdxError("mmap=True needs the path of a file: read bytes and streams with mmap=False")
     with open_source(source) as opened:
         if opened.compressed:
             raise IdxError(
-                f"{opened.name}: compressed data can't be mapped: decompress the file first (gunzip), "
+                f"{opened.name}: cannot map compressed data: decompress the file first (gunzip), "
                 "or read it with mmap=False"
             )
         header = parse_header(opened.stream.read, opened.name)
         if opened.length is None:
-            raise IdxError(f"{opened.name}: only a regular file can be mapped: read it with mmap=False")
+            raise IdxError(f"{opened.name}: cannot map a file that is not regular: read it with mmap=False")
         _check_length(opened, header)
-    if not header.nbytes:  # the system maps no empty range
+    if not header.nbytes:  # an empty range cannot be mapped
         empty = _as_array(np.empty(0, np.uint8), header, opened.name)
         empty.flags.writeable = False
         return empty
@@ -154,29 +154,27 @@ def _map_file(source: IdxSource) -> NDArray[Any]:
 
 
 def _check_length(opened: OpenSource, header: IdxHeader) -> None:
-    """Refuse a source whose length is known and wrong, before anything is allocated for it."""
+    """Refuse a source whose known length is wrong, before memory is allocated."""
     if opened.length is None:
         return
     found = opened.length - header.header_nbytes
     if found < header.nbytes:
         raise _truncated(opened.name, header, found)
     if found > header.nbytes:
-        raise IdxError(
-            f"{opened.name}: expected {_described(header)}, found {found - header.nbytes:,} more bytes after it"
-        )
+        raise IdxError(f"{opened.name}: expected {_described(header)}, found {found - header.nbytes:,} trailing bytes")
 
 
 def _read_data(opened: OpenSource, header: IdxHeader) -> NDArray[np.uint8]:
-    """Read the data straight into an array, that grows with the bytes that come where only the header promises them."""
-    vouched = opened.vouches_for(header.header_nbytes + header.nbytes)
-    data = np.empty(header.nbytes if vouched else min(header.nbytes, CHUNK), np.uint8)
+    """Read the data directly into an array; if the data size is not credible, the array grows with the bytes read."""
+    credible = opened.confirms_size(header.header_nbytes + header.nbytes)
+    data = np.empty(header.nbytes if credible else min(header.nbytes, CHUNK), np.uint8)
     filled = 0
     if opened.descriptor is not None and len(data) >= _LARGE and hasattr(os, "preadv"):
         filled = _read_in_shares(opened.descriptor, data, header.header_nbytes)
         opened.stream.seek(header.header_nbytes + filled)
     while filled < header.nbytes:
         if filled == len(data):
-            # No view of the array outlives a turn of this loop, so it may move.
+            # refcheck is not needed: no view of the array exists after an iteration of this loop.
             data.resize(min(header.nbytes, filled + max(filled // 2, CHUNK)), refcheck=False)
         got = opened.stream.readinto(data[filled : filled + CHUNK].data)
         if not got:
@@ -186,9 +184,9 @@ def _read_data(opened: OpenSource, header: IdxHeader) -> NDArray[np.uint8]:
 
 
 def _read_in_shares(descriptor: int, data: NDArray[np.uint8], start: int) -> int:
-    """Fill `data` from a file's byte `start` on by several threads, since one core can't copy as fast as memory takes.
+    """Fill `data` from a file, from byte `start` on, by several threads, since one core does not saturate the memory.
 
-    Returns how many bytes there were before the first that is missing, all of them if none is.
+    Returns the number of bytes before the first missing byte; without a missing byte, the length of `data`.
     """
 
     def read(place: int, end: int) -> int:
@@ -198,7 +196,7 @@ def _read_in_shares(descriptor: int, data: NDArray[np.uint8], start: int) -> int
 
     places = range(0, len(data), _SHARE)
     ends = [*places[1:], len(data)]
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as threads:
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, _MAX_THREADS)) as threads:
         reached = list(threads.map(read, places, ends))
     return next((place for place, end in zip(reached, ends, strict=True) if place < end), len(data))
 
@@ -209,8 +207,8 @@ def _as_array(data: NDArray[np.uint8], header: IdxHeader, name: str) -> NDArray[
         elements = elements.byteswap(inplace=True).view(header.dtype)
     try:
         return elements.reshape(header.shape)
-    except ValueError as error:  # a side of zero beside sides whose product numpy can't count
-        raise IdxError(f"{name}: numpy can't hold an array of shape {header.shape}") from error
+    except ValueError as error:  # a dimension of size zero, and others whose product overflows in NumPy
+        raise IdxError(f"{name}: NumPy does not support an array of shape {header.shape}") from error
 
 
 def _described(header: IdxHeader) -> str:

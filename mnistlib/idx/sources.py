@@ -1,4 +1,4 @@
-"""The many things an IDX array can be read from, all made into one stream of uncompressed bytes."""
+"""Sources of IDX arrays, each opened as a stream of uncompressed bytes."""
 
 import gzip
 import io
@@ -13,20 +13,20 @@ from typing import Any, Protocol, cast
 from mnistlib.errors import IdxError
 
 GZIP_MAGIC = b"\x1f\x8b"
-CHUNK = 1 << 20  # bytes asked for at a time where nothing says how many will come
+CHUNK = 1 << 20  # bytes to read at a time if the total is unknown
 
-_TEXT_ADVICE = "the stream gives text: open the file in binary mode, 'rb'"
+_TEXT_ADVICE = "the stream returns text: open the file in binary mode, 'rb'"
 
-# A gzip trailer is believed up to this expansion, twice that of MNIST: memory for what it claims beyond is taken
-# only as the bytes come, or a small file with a forged trailer could ask for a thousand times its size.
+# The size in a gzip trailer is trusted up to this expansion, twice that of MNIST. For a larger size, memory is
+# allocated only as bytes are read, since a small file with a forged trailer could claim a thousand times its size.
 _CREDIBLE_EXPANSION = 10
 
 
 class BinaryStream(Protocol):
-    """A stream of bytes: all that is asked of it is ``read``."""
+    """Stream of bytes with a ``read`` method."""
 
     def read(self, size: int, /) -> bytes | None:
-        """Return up to `size` bytes; none at the end."""
+        """Return up to `size` bytes; an empty result at the end."""
         ...
 
 
@@ -35,22 +35,22 @@ IdxSource = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryStre
 
 @dataclass(frozen=True)
 class OpenSource:
-    """An open source of IDX bytes.
+    """Open source of IDX bytes.
 
     Attributes
     ----------
     stream : BufferedReader
-        The bytes, uncompressed.
+        Uncompressed bytes.
     name : str
-        What error messages call it.
+        Name in error messages.
     compressed : bool
-        Whether the bytes come out of gzip.
+        Whether the source is compressed by gzip.
     length : int or None
-        How many uncompressed bytes there are, where that is known for certain.
+        Number of uncompressed bytes; None if unknown.
     gzip_length : int or None
-        The length modulo 2**32 that the gzip trailer claims. It may lie: another member may follow, or anything.
+        Uncompressed length modulo 2**32 in the gzip trailer. It may be wrong, for example with several members.
     stored_length : int or None
-        How many bytes are stored, compressed or not, where that is known.
+        Number of stored bytes, compressed or not; None if unknown.
     """
 
     stream: "io.BufferedReader[Any]"
@@ -62,12 +62,12 @@ class OpenSource:
 
     @property
     def descriptor(self) -> int | None:
-        """The descriptor of a regular file in which the bytes lie as they are; None where there is no such file."""
+        """File descriptor of a regular, uncompressed file; None for other sources."""
         in_file = self.length is not None and isinstance(self.stream.raw, io.FileIO)
         return self.stream.fileno() if in_file else None
 
-    def vouches_for(self, nbytes: int) -> bool:
-        """Whether it is credible, before reading them, that there are `nbytes` bytes."""
+    def confirms_size(self, nbytes: int) -> bool:
+        """Return whether the known sizes make `nbytes` uncompressed bytes credible, before reading them."""
         if self.compressed:
             return (
                 self.stored_length is not None
@@ -81,16 +81,16 @@ class OpenSource:
 def open_source(source: IdxSource) -> Iterator[OpenSource]:
     """Open a path, bytes or a binary stream; gzip is recognised by its first bytes.
 
-    A stream is read from where it stands and left open.
+    A stream is read from its current position and left open.
 
     Raises
     ------
     IdxError
-        When what is read inside the block turns out to be damaged gzip.
+        If gzip data read inside the block is damaged.
     FileNotFoundError, OSError
-        When a path can't be opened.
+        If a path cannot be opened.
     TypeError
-        When `source` is none of these.
+        If `source` is of another type.
     """
     if isinstance(source, str | os.PathLike):
         with open(source, "rb") as file:  # noqa: PTH123 - a path may be any PathLike
@@ -104,7 +104,7 @@ def open_source(source: IdxSource) -> Iterator[OpenSource]:
 
 
 def _decompressed(source: Any, name: str, length: int | None) -> Iterator[OpenSource]:
-    """Open `source`, a seekable file of a known length or else any stream, through gzip where that is needed."""
+    """Open `source`, a seekable file of known length or any stream, and decompress it if it is gzip."""
     try:
         stored: Any = _StreamReader(source) if length is None else source
         if stored.peek(2)[:2] != GZIP_MAGIC:
@@ -120,10 +120,10 @@ def _decompressed(source: Any, name: str, length: int | None) -> Iterator[OpenSo
         with _gzip_reader()(fileobj=stored) as stream:
             yield OpenSource(stream, name, True, None, trailer, length)
     except Exception as error:
-        # Also what a caller's own decompressing stream raises, such as one from gzip.open.
-        if isinstance(error, _damage()):
+        # These errors may also come from the caller's own decompressing stream, such as one from gzip.open.
+        if isinstance(error, _gzip_errors()):
             raise IdxError(
-                f"{name}: damaged gzip data, or other bytes after it: {error}. Fetch or compress the file again"
+                f"{name}: damaged gzip data, or other bytes after it: {error}. Download or compress the file again"
             ) from error
         raise
 
@@ -137,18 +137,18 @@ def _gzip_reader() -> Any:
     return igzip.IGzipFile
 
 
-def _damage() -> tuple[type[Exception], ...]:
-    """Return what the gzip readers raise on damaged data."""
-    damage: tuple[type[Exception], ...] = (EOFError, gzip.BadGzipFile, zlib.error)
+def _gzip_errors() -> tuple[type[Exception], ...]:
+    """Return the exception types of the gzip readers for damaged data."""
+    errors: tuple[type[Exception], ...] = (EOFError, gzip.BadGzipFile, zlib.error)
     try:
         from isal import igzip_lib
     except ImportError:
-        return damage
-    return (*damage, cast(type[Exception], igzip_lib.IsalError))  # isal's stubs call the class an instance
+        return errors
+    return (*errors, cast(type[Exception], igzip_lib.IsalError))  # isal's stubs declare the class as an instance
 
 
 def _regular_length(file: "io.BufferedReader[Any]") -> int | None:
-    """Return a regular file's length; a pipe or a device has none that can be known."""
+    """Return the length of a regular file; None for a pipe or a device."""
     status = os.fstat(file.fileno())
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
@@ -168,7 +168,7 @@ def _bytes_view(source: object) -> memoryview:
 
 
 class _BytesReader(io.RawIOBase):
-    """A raw stream over bytes that copies nothing until it is read."""
+    """Raw stream over bytes, without a copy before reading."""
 
     def __init__(self, view: memoryview) -> None:
         self._view = view
@@ -193,22 +193,22 @@ class _BytesReader(io.RawIOBase):
 
 
 class _StreamReader(io.RawIOBase):
-    """A raw stream over any object with ``read``, that never asks it for more than it was asked for itself.
+    """Raw stream over any object with ``read``, which never requests more bytes than its own caller.
 
-    It fills each request unless the stream ends, so that nobody above sees a short read.
+    Every read returns the requested number of bytes, except at the end of the stream.
     """
 
     def __init__(self, stream: Any) -> None:
         if isinstance(stream, io.TextIOBase):
             raise TypeError(_TEXT_ADVICE)
         self._stream = stream
-        self._surplus = memoryview(b"")  # of a read that returned more than was asked for
+        self._surplus = memoryview(b"")  # bytes that a read returned beyond the requested size
 
     def readable(self) -> bool:
         return True
 
     def peek(self, size: int) -> bytes:
-        """Return the next `size` bytes, fewer only at the end, and keep them for the next read."""
+        """Return the next `size` bytes, fewer only at the end, without consuming them."""
         first = self._next(size)
         while len(first) < size and (more := self._next(size - len(first))):
             first = memoryview(bytes(first) + bytes(more))
@@ -225,13 +225,13 @@ class _StreamReader(io.RawIOBase):
         return filled
 
     def _next(self, size: int) -> memoryview:
-        """Return what is left of the last read, or else of a new one, however long the stream made it."""
+        """Return the rest of the last read, or the result of a new read, which may be shorter or longer than `size`."""
         if self._surplus:
             surplus, self._surplus = self._surplus, memoryview(b"")
             return surplus
         data = self._stream.read(size)
         if data is None:
-            raise IdxError("the stream has no data ready: it is in non-blocking mode, which can't be read whole")
+            raise IdxError("the stream has no data ready: non-blocking streams are not supported, use blocking mode")
         if isinstance(data, str):
             raise TypeError(_TEXT_ADVICE)
         return memoryview(data)

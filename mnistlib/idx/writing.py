@@ -1,4 +1,4 @@
-"""Write an array as IDX, whole or not at all."""
+"""Atomic writing of an array as IDX."""
 
 import gzip
 import io
@@ -12,11 +12,11 @@ from mnistlib.errors import IdxError
 from mnistlib.files import publish, reserve
 from mnistlib.idx.format import format_header
 
-_BLOCK_ELEMENTS = 1 << 18  # converted at a time where byte order or strides need converting
+_BLOCK_ELEMENTS = 1 << 18  # elements converted at a time, if byte order or strides need conversion
 
 
 class WritableStream(Protocol):
-    """A binary stream: all that is asked of it is ``write``."""
+    """Binary stream with a ``write`` method."""
 
     def write(self, data: Any, /) -> object:
         """Write bytes."""
@@ -32,19 +32,19 @@ def write_idx(target: IdxTarget, array: ArrayLike) -> None:
     Parameters
     ----------
     target : str, PathLike or binary stream
-        Where to write. A path gets the file whole or stays as it was; one that ends in ``.gz`` is compressed, and
-        the same array always gives the same bytes. A stream is written to as it is, uncompressed.
+        Path or stream to write to. A file is written atomically. If the path ends in ``.gz``, the file is compressed,
+        reproducibly: the same array gives the same bytes. Data to a stream is not compressed.
     array : array_like
-        uint8, int8, int16, int32, float32 or float64, of any byte order, any strides and up to 64 dimensions,
-        none and empty sides included.
+        uint8, int8, int16, int32, float32 or float64, of any byte order and strides, with 0 to 64 dimensions, which
+        may be of size 0.
 
     Raises
     ------
     IdxError
-        If IDX has no type for the array (int64, bool, float16 …): nothing is converted silently. Or if elements are
-        masked, or the lists are of different lengths.
+        If IDX has no type for the array (int64, bool, float16 …), since types are not converted silently; if elements
+        are masked; or if nested lists differ in length.
     OSError
-        If the file can't be written; the old one, if any, is untouched.
+        If the file cannot be written; an existing file is not changed.
 
     Examples
     --------
@@ -61,7 +61,7 @@ def write_idx(target: IdxTarget, array: ArrayLike) -> None:
         return
     with publish(target) as file:
         if os.fsdecode(target).endswith(".gz"):
-            # No name and no time in the gzip header: the same array gives the same bytes.
+            # No name and no time in the gzip header, so that the same array gives the same bytes.
             with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as compressed:
                 _write(cast(BinaryIO, compressed), header, values)
         else:
@@ -71,21 +71,21 @@ def write_idx(target: IdxTarget, array: ArrayLike) -> None:
 
 def _as_array(array: ArrayLike) -> NDArray[Any]:
     if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
-        raise IdxError("IDX has no mask: fill the masked elements first, with array.filled(value)")
+        raise IdxError("IDX does not support masked elements: fill them first, with array.filled(value)")
     try:
         return np.asarray(array)
     except ValueError as error:  # lists of different lengths
-        raise IdxError(f"IDX holds arrays only, and this is none: {error}") from error
+        raise IdxError(f"cannot convert the value to an array: {error}") from error
 
 
 def _write(stream: WritableStream, header: bytes, values: NDArray[Any]) -> None:
     _write_all(stream, memoryview(header))
     stored = values.dtype.newbyteorder(">")
     if values.flags.c_contiguous and values.dtype == stored:
-        # A view of bytes, since a memoryview has no format for every dtype.
+        # View as bytes, since memoryview does not support every dtype.
         _write_all(stream, values.reshape(-1).view(np.uint8).data)
         return
-    # nditer converts byte order and strides block by block, so that no second copy of the array is ever made.
+    # nditer converts byte order and strides block by block, without a second copy of the array.
     blocks = np.nditer(
         values,
         flags=["external_loop", "buffered", "zerosize_ok"],
@@ -99,11 +99,11 @@ def _write(stream: WritableStream, header: bytes, values: NDArray[Any]) -> None:
 
 
 def _write_all(stream: WritableStream, data: memoryview) -> None:
-    """Write all of `data`, also to a raw stream, which may take less than it is given."""
+    """Write all of `data`, also to a raw stream, whose ``write`` may be partial."""
     while data.nbytes:
-        taken = stream.write(data)
-        if taken is None and isinstance(stream, io.RawIOBase):
+        written = stream.write(data)
+        if written is None and isinstance(stream, io.RawIOBase):
             raise BlockingIOError(
-                "the stream takes no data now: it is in non-blocking mode, which can't be written whole"
+                "the stream is not ready for data: non-blocking streams are not supported, use blocking mode"
             )
-        data = data[taken if isinstance(taken, int) else data.nbytes :]
+        data = data[written if isinstance(written, int) else data.nbytes :]

@@ -1,21 +1,21 @@
-"""The two sides of a run: what its owner holds, and what the job inside sees.
+"""The two sides of a run: the owner's handle and the job's context.
 
     status     the states of a run
-    record     run.json: what is known of a run, on disk from the moment it is submitted
+    record     run.json: the state of a run, on disk from its submission on
     store      a folder of runs: create, find, list, delete
     context    the job's side
     handle     the owner's side, shaped like ``concurrent.futures.Future``
-    notebook   how a notebook shows it, until it has ended
+    notebook   a run's view in a notebook, refreshed until the run has ended
 
 A run folder is ``<runs>/<experiment>/<run id>/``::
 
-    run.json         its record; written by the process that runs it, and by no other
-    job.json         what was asked for
-    metrics.jsonl    every metric value, a line each, as it was logged
+    run.json         the record; only the process that runs the job writes it
+    job.json         the job
+    metrics.jsonl    every metric value, one a line, in the order of logging
     metrics.json     the last value of each metric, written when the run ends
-    cancel           present once somebody, in whatever process, has asked to cancel
-    logs/run.log     what was said on the way
-    outputs/         the model, its description, and whatever else the job leaves
+    cancel           present after a request to cancel, from any process
+    logs/run.log     the log
+    outputs/         the model, its description, and other outputs of the job
 """
 
 from mnistlib.runs.context import Metrics, RunContext, current_run, read_metrics

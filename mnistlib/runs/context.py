@@ -1,4 +1,4 @@
-"""The job's side of a run: where it writes, whom it tells, and whether it should stop."""
+"""The job's side of a run: output paths, metrics, log, and the check for a request to cancel."""
 
 import functools
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mnistlib.files import publish_bytes
 
-#: Names the run's folder to a script that runs inside it.
+#: Environment variable with the run's folder, set for a script that runs as a job.
 RUN_VARIABLE = "MNISTLIB_RUN"
 
 METRIC_LINES_FILE = "metrics.jsonl"
@@ -22,17 +22,17 @@ OUTPUTS = "outputs"
 
 _log = logging.getLogger("mnistlib")
 
-# Of its own, and going nowhere unless somebody listens: progress is for a screen, not for a log.
+# A separate logger without propagation: progress is shown on a screen if a handler is added, and is never logged.
 _progress_log = logging.getLogger("mnistlib.progress")
 _progress_log.propagate = False
 
 
 MetricReader = Callable[[str], Iterable[tuple[str, str]]]
-"""Returns the metrics that a script has printed: names, each with a number as text."""
+"""Parses a script's output and returns the metrics in it: pairs of a name and a number as text."""
 
 
 class Metrics(dict[str, list[tuple[int, float]]]):
-    """The metrics of a run: ``{name: [(step, value), ...]}``, in the order in which they were logged."""
+    """Metrics of a run: ``{name: [(step, value), ...]}``, in the order of logging."""
 
     @property
     def latest(self) -> dict[str, float]:
@@ -41,7 +41,7 @@ class Metrics(dict[str, list[tuple[int, float]]]):
 
 
 def read_metrics(folder: Path) -> Metrics:
-    """Return all metric values in a run's folder."""
+    """Read all metric values of a run folder."""
     try:
         return parse_metrics((folder / METRIC_LINES_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -49,15 +49,15 @@ def read_metrics(folder: Path) -> Metrics:
 
 
 def parse_metrics(text: str) -> Metrics:
-    """Return all metric values in the text of ``metrics.jsonl``."""
+    """Parse all metric values in the text of ``metrics.jsonl``."""
     metrics = Metrics()
     for line in text.splitlines():
         try:
             value = json.loads(line)
             point = (int(value["step"]), float(value["value"]))
             metrics.setdefault(str(value["name"]), []).append(point)
-        except (ValueError, TypeError, KeyError):  # still being written, cut off by a kill, or somebody else's
-            _log.debug("passing over a line of %s that is no metric: %r", METRIC_LINES_FILE, line)
+        except (ValueError, TypeError, KeyError):  # incomplete, or written by another program
+            _log.debug("skipping a line of %s that is not a metric: %r", METRIC_LINES_FILE, line)
     return metrics
 
 
@@ -67,16 +67,16 @@ class RunContext:
     Parameters
     ----------
     folder : Path
-        The run's folder, which exists.
+        The run's folder; it must exist.
 
     Attributes
     ----------
     script_launcher : tuple of str
-        What Python is given before the name of a script that is the run's job; nothing unless a cluster needs it.
+        Arguments of Python before the name of a script; empty unless a cluster needs them.
     runs_folder : Path or None
-        The folder of runs that the run's folder lies in; None on a cluster's node.
+        The folder of runs that contains the run's folder; None on a cluster's node.
     metric_readers : sequence of callable
-        Find metrics in the output of a script that is the run's job.
+        Parsers of metrics in a script's output.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -100,7 +100,7 @@ class RunContext:
 
     @property
     def cancelled(self) -> bool:
-        """Whether somebody has asked the run to stop. A job that asks often stops soon."""
+        """Whether cancellation of the run was requested. A job should check it often, to stop soon."""
         return (self._folder / CANCEL_FILE).exists()
 
     def log_metric(self, name: str, value: float, step: int | None = None) -> None:
@@ -113,43 +113,43 @@ class RunContext:
         value : float
             Its value.
         step : int, optional
-            Where on the metric's curve it belongs; by default one after the last.
+            Position on the metric's curve; by default the last step plus 1.
         """
         with self._lock:
-            if self._steps is None:  # an earlier process of the run may have logged before
+            if self._steps is None:  # an earlier process of the run may have logged metrics
                 self._steps = {known: values[-1][0] for known, values in read_metrics(self._folder).items()}
             step = self._steps.get(name, -1) + 1 if step is None else int(step)
             self._steps[name] = step
             line = json.dumps({"name": name, "step": step, "value": float(value)})
-            # One write of a whole line to the file's end: a kill leaves whole lines and at most one torn one.
+            # One write appends the whole line, so a kill leaves at most one incomplete line.
             with (self._folder / METRIC_LINES_FILE).open("a", encoding="utf-8") as lines:
                 lines.write(line + "\n")
 
     def log(self, message: str) -> None:
-        """Say something, to the run's log and to whoever listens."""
+        """Write a message to the run's log and to the logger ``mnistlib``."""
         _log.info(message)
         self.note(message)
 
     def note(self, message: str) -> None:
-        """Write something to the run's log only."""
+        """Write a message to the run's log only."""
         (self._folder / LOG_FILE).parent.mkdir(exist_ok=True)
         with (self._folder / LOG_FILE).open("a", encoding="utf-8") as log:
             log.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {message}\n")
 
     def progress(self, message: str, *, seconds: float | None = None, seconds_left: float | None = None) -> None:
-        """Show how far the job has come to whoever watches; nothing is kept.
+        """Send the job's progress to the logger ``mnistlib.progress``; it is not stored.
 
         Parameters
         ----------
         message : str
-            How far.
+            Description of the progress.
         seconds, seconds_left : float, optional
-            Time since the start, and an estimate of the time to the end.
+            Time since the start, and an estimate of the remaining time.
         """
         _progress_log.info(message, extra={"seconds": seconds, "seconds_left": seconds_left})
 
     def output_path(self, name: str) -> Path:
-        """Return where to write an output, its folder made."""
+        """Return the path of an output, and create its folder."""
         path = self._folder / OUTPUTS / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
@@ -160,7 +160,7 @@ class RunContext:
 
 
 class _OutsideARun(RunContext):
-    """What a script gets that nobody runs as a job: it talks, and its outputs go where it stands."""
+    """Context of a script outside a run: it only logs, and outputs go to the current folder."""
 
     def __init__(self) -> None:
         super().__init__(Path())
@@ -173,22 +173,22 @@ class _OutsideARun(RunContext):
         self.log(f"{name} = {value:g}" + ("" if step is None else f" at step {step}"))
 
     def note(self, message: str) -> None:
-        """Write nothing: there is no log."""
+        """Do nothing: there is no run log."""
 
     def publish_metrics(self) -> None:
-        """Write nothing: there is no record."""
+        """Do nothing: there is no run folder."""
 
 
 def current_run() -> RunContext:
-    """Return the run that this process belongs to.
+    """Return the context of the run that this process belongs to.
 
-    A script that a backend runs logs its metrics with it. Run by hand, the same script gets a context that only talks,
-    so it needs no change.
+    A script that a backend runs logs its metrics with it. If the same script is run by hand, the context only writes
+    messages, so the script needs no change.
 
     Returns
     -------
     RunContext
-        The run named by ``MNISTLIB_RUN``, or one that keeps no record.
+        Context of the run in ``MNISTLIB_RUN``, or one that stores nothing.
 
     Examples
     --------
@@ -200,5 +200,5 @@ def current_run() -> RunContext:
 
 @functools.cache
 def _context_of(folder: str) -> RunContext:
-    """Return the one context of a run in this process, which counts the steps of its metrics."""
+    """Return the only context of a run in this process, because the context counts the steps of metrics."""
     return RunContext(Path(folder))

@@ -20,32 +20,32 @@ if TYPE_CHECKING:
     from mnistlib.models.interfaces import Registrar
     from mnistlib.models.version import ModelVersion
 
-_LOG_TAIL = 20  # lines of a failed run's log that its error carries
+_LOG_TAIL = 20  # lines of a failed run's log in its error
 
 MODEL_OUTPUT = f"{OUTPUTS}/sklearn_mnist_model.pkl"
 
-# Version 0.1 kept the index of the best trial as a metric.
+# Version 0.1 stored the index of the best trial as a metric.
 _BEST_TRIAL_METRIC = "best_child"
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """A run that has completed.
+    """Result of a completed run.
 
     Attributes
     ----------
     run_id : str
-        Its id.
+        Id of the run.
     experiment : str
-        The experiment it belongs to.
+        Experiment of the run.
     status : RunStatus
-        What has become of it.
+        Status of the run.
     path : Path
-        The folder with its files, on this machine.
+        Folder of the run's files, on this machine.
     metrics : mapping of str to float
-        The last value of each metric, ``accuracy`` among them where a model was trained.
+        The last value of each metric; includes ``accuracy`` if a model was trained.
     converged : bool or None
-        Whether the solver reached its tolerance before its last iteration; None where there was no solver.
+        Whether the solver reached its tolerance within its iterations; None for a job without a solver.
     """
 
     run_id: str
@@ -57,25 +57,25 @@ class RunResult:
 
     @property
     def model_path(self) -> Path:
-        """The saved classifier: a pickle of a plain scikit-learn estimator."""
+        """Path of the saved classifier, a pickle of a plain scikit-learn estimator."""
         return self.path / MODEL_OUTPUT
 
 
 class Run(ABC):
-    """A handle on a run.
+    """Handle on a run.
 
-    It holds no state of the run: every question is answered from where the run is recorded, so a handle that another
-    process made (``backend.attach(run_id)``) is as good as the first.
+    A handle holds no state of the run: all methods read the stored run. Therefore a handle created by another process
+    with ``backend.attach(run_id)`` is equivalent to the first.
 
     Attributes
     ----------
     id : str
-        Unique where the backend keeps its runs.
+        Id, unique among the runs of the backend.
     experiment : str
-        The name that runs of one purpose share.
+        Name shared by runs with one purpose.
     """
 
-    # Seconds between two looks at a run, at first and at most, and how fast the one becomes the other.
+    # Polling: the first pause and the longest, in seconds, and the factor from one pause to the next.
     _first_pause, _longest_pause, _pause_growth = 0.01, 0.5, 2.0
 
     def __init__(self, run_id: str, experiment: str) -> None:
@@ -85,29 +85,29 @@ class Run(ABC):
     @property
     @abstractmethod
     def status(self) -> RunStatus:
-        """What has become of the run."""
+        """Status of the run."""
 
     @property
     @abstractmethod
     def record(self) -> RunRecord:
-        """All that is known of the run but its files."""
+        """Record of the run."""
 
     @abstractmethod
     def local_folder(self) -> Path:
-        """Return the folder on this machine that holds the run's files, brought there where they lie elsewhere."""
+        """Return the local folder of the run's files, after downloading them if they are elsewhere."""
 
     @property
     def name(self) -> str | None:
-        """What a person calls the run, where that is known."""
+        """Name of the run given by a user, if any."""
         return None
 
     @abstractmethod
     def cancel(self) -> None:
-        """Ask the run to stop, soon; what it has made so far is kept. An ended run is left as it is."""
+        """Request cancellation. Results so far are kept; a run that has ended is not changed."""
 
     @abstractmethod
     def metrics(self) -> Metrics:
-        """Return all metric values logged so far, also while the run runs."""
+        """Return all metric values logged so far, also before the end of the run."""
 
     @abstractmethod
     def files(self) -> list[str]:
@@ -115,18 +115,18 @@ class Run(ABC):
 
     @abstractmethod
     def logs(self) -> str:
-        """Return what the run has said so far."""
+        """Return the run's log so far."""
 
     @abstractmethod
     def download(self, target: str | os.PathLike[str], names: Sequence[str] | None = None) -> list[Path]:
-        """Copy files of the run into a folder, which is made.
+        """Copy files of the run into a folder, which is created if missing.
 
         Parameters
         ----------
         target : str or PathLike
-            The folder. Each file is written whole or not at all.
+            The folder. Each file is written atomically.
         names : sequence of str, optional
-            Which of :meth:`files`; default: all.
+            Names from :meth:`files`; default: all.
 
         Returns
         -------
@@ -136,16 +136,16 @@ class Run(ABC):
         Raises
         ------
         FileNotFoundError
-            If the run has no file of that name.
+            If the run has no file with a given name.
         """
 
     @abstractmethod
     def children(self) -> list["Run"]:
-        """Return the trials of a sweep, in their order; none for other jobs."""
+        """Return the trials of a sweep, in order; empty for other jobs."""
 
     @abstractmethod
     def _ended(self) -> RunResult | JobFailedError:
-        """Return what an ended run has come to."""
+        """Return the result of an ended run, or its error."""
 
     def register_model(
         self,
@@ -155,18 +155,18 @@ class Run(ABC):
         description: str = "",
         tags: Mapping[str, str] | None = None,
     ) -> "ModelVersion":
-        """Register the run's model under the next version of a name; of a sweep, that of its best trial.
+        """Register the run's model as the next version of a name. The model of a sweep is that of its best trial.
 
         Parameters
         ----------
         name : str
             1 to 255 letters, digits, ``.``, ``_`` and ``-``, beginning with a letter or digit.
         output : str, optional
-            Which of :meth:`files` is the model, where a script made it: a pickle or a ``.skops`` file.
+            Name of the model file in :meth:`files`, if a script wrote it: a pickle or a ``.skops`` file.
         description : str, optional
-            What a person says of it.
+            Description of the model.
         tags : mapping of str to str, optional
-            What a person notes about it.
+            Tags of the model.
 
         Returns
         -------
@@ -178,7 +178,7 @@ class Run(ABC):
         RunStateError
             If the run has not completed.
         ModelError
-            If it has no such file, or one that was changed since it was written, or if the name is not allowed.
+            If the file is missing or was changed after it was written, or if the name is invalid.
         """
         from mnistlib.models.artifact import DESCRIPTION_FILE, read_verified
         from mnistlib.models.interfaces import Registration
@@ -187,12 +187,12 @@ class Run(ABC):
         require_model_name(name)
         status = self.status
         if status is not RunStatus.COMPLETED:
-            raise RunStateError(f"run {self.id} is {status}: only a run that has completed has a model to keep")
+            raise RunStateError(f"run {self.id} is {status}: only the model of a completed run can be registered")
         names = self.files()
         if output not in names:
             raise ModelError(
-                f"run {self.id} has no model {output!r}; it has {', '.join(names)}. Where one of them is a "
-                "model, name it with output= (--output)"
+                f"run {self.id} has no model {output!r}; its files: {', '.join(names)}. If one of them is a "
+                "model, pass it as output= (--output)"
             )
         described = str(PurePosixPath(output).with_name(DESCRIPTION_FILE))
         wanted = [output, *([described] if described in names else ())]
@@ -214,11 +214,11 @@ class Run(ABC):
     @property
     @abstractmethod
     def _registrar(self) -> "Registrar":
-        """The registry of the run's backend."""
+        """Model registry of the run's backend."""
 
     @property
     def best_trial(self) -> int | None:
-        """Index of the best trial of a sweep that has ended, if one was chosen; None of other jobs."""
+        """Index of the best trial of an ended sweep, if one was selected; None for other jobs."""
         known = self.record.best_trial
         if known is not None:
             return known
@@ -227,7 +227,7 @@ class Run(ABC):
 
     @property
     def best(self) -> "Run | None":
-        """The best trial of a sweep that has ended, if one was chosen and is known here; None of other jobs."""
+        """Best trial of an ended sweep, if one was selected and its run is accessible; None for other jobs."""
         index = self.best_trial
         if index is None:
             return None
@@ -235,7 +235,7 @@ class Run(ABC):
         return trials[index] if index < len(trials) else None
 
     def done(self) -> bool:
-        """Return whether the run has ended, in whatever way."""
+        """Return whether the run has completed, failed or been cancelled."""
         return self.status.ended
 
     def wait(self, timeout: float | None = None, *, show_output: bool = False) -> RunStatus:
@@ -244,19 +244,19 @@ class Run(ABC):
         Parameters
         ----------
         timeout : float, optional
-            Seconds to wait at most.
+            Maximum time to wait, in seconds.
         show_output : bool, default False
-            Print the run's log as it grows, to stderr.
+            Print the run's log to stderr as it grows.
 
         Returns
         -------
         RunStatus
-            How it ended.
+            Final status.
 
         Raises
         ------
         TimeoutError
-            If it has not ended by then. The run goes on.
+            If the run has not ended in time. The run continues.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         shown = 0
@@ -270,22 +270,22 @@ class Run(ABC):
             if deadline is not None:
                 pause = min(pause, deadline - time.monotonic())
                 if pause <= 0:
-                    raise TimeoutError(f"run {self.id} is still {status} after {timeout:g} seconds; it goes on")
+                    raise TimeoutError(f"run {self.id} is still {status} after {timeout:g} seconds; the run continues")
             self._pause(pause)
             pause = min(self._pause_growth * pause, self._longest_pause)
 
     def result(self, timeout: float | None = None) -> RunResult:
-        """Wait until the run has ended, and return what it has come to.
+        """Wait until the run has ended, and return its result.
 
         Raises
         ------
         JobFailedError
-            If it failed. The message ends with the last lines of its log; the original error, where this process has
-            it, is the cause.
+            If the run failed. The message ends with the last lines of the log. The cause is the original error, if
+            this process has it.
         JobCancelledError
-            If it was cancelled; a kind of :class:`~mnistlib.errors.JobFailedError`.
+            If the run was cancelled; a subclass of :class:`~mnistlib.errors.JobFailedError`.
         TimeoutError
-            If it has not ended after `timeout` seconds. The run goes on.
+            If the run has not ended after `timeout` seconds. The run continues.
         """
         self.wait(timeout)
         outcome = self._ended()
@@ -294,13 +294,13 @@ class Run(ABC):
         return outcome
 
     def follow_logs(self) -> Iterator[str]:
-        """Yield the lines of the run's log, from the first, as they come, until the run has ended."""
+        """Yield the lines of the run's log from the first on, as they are written, until the run has ended."""
         shown = 0
         while True:
             ended = self.status.ended
             *lines, last = self.logs().split("\n")
             if ended and last:
-                lines.append(last)  # else it is still being written
+                lines.append(last)  # before the end, the last line may be incomplete
             yield from lines[shown:]
             shown = len(lines)
             if ended:
@@ -308,7 +308,7 @@ class Run(ABC):
             self._pause(self._longest_pause / 5)
 
     def failure(self, reason: str | None, cause: BaseException | None = None) -> JobFailedError:
-        """Make the error that :meth:`result` raises: one class, one form, from every backend."""
+        """Return the error that :meth:`result` raises, in the same form for every backend."""
         tail = self.logs().splitlines()[-_LOG_TAIL:]
         if self.status is RunStatus.CANCELLED:
             error: JobFailedError = JobCancelledError(f"run {self.id} was cancelled", log_tail=tail)
@@ -318,7 +318,7 @@ class Run(ABC):
         return error
 
     def _pause(self, seconds: float) -> None:
-        """Let time pass; a backend that is told of the end may return earlier."""
+        """Wait; a backend that is notified of the run's end may return earlier."""
         time.sleep(seconds)
 
     def _show_from(self, shown: int) -> int:

@@ -1,4 +1,4 @@
-"""A run as a notebook shows it: a small view that follows the run until it has ended."""
+"""View of a run in a notebook, refreshed until the run has ended."""
 
 import logging
 import threading
@@ -10,9 +10,9 @@ from mnistlib.html.elements import Html, element, number
 from mnistlib.runs.context import Metrics
 from mnistlib.runs.status import RunStatus
 
-_EVERY = 0.5  # seconds between two views of a run that has not ended
+_INTERVAL = 0.5  # seconds between two refreshes
 _LOG_LINES = 3
-# Of metrics with several values the last one says little once there is a curve.
+# Metrics left out of the table when the chart shows their curve.
 _IN_THE_CURVE = ("objective", "gradient_norm", "passes")
 
 _log = logging.getLogger("mnistlib")
@@ -49,19 +49,19 @@ class RunView(Protocol):
 
 
 def view(run: RunView) -> Html:
-    """Return a run as it is now, as HTML that needs no style sheet.
+    """Return the current state of a run as HTML with inline styles.
 
     Parameters
     ----------
     run : RunView
-        Of any backend, in any state.
+        Run of any backend, in any state.
     """
     status, metrics = run.status, run.metrics()
-    # The trials of a sweep share one curve, whose objective leaps from trial to trial and whose gradient does not.
+    # The trials of a sweep share one curve. The objective jumps from trial to trial; the gradient norm does not.
     y = Axis("gradient_norm", log=True) if run.children() else Axis("objective")
     loss = curve(metrics, y.label)
     latest = {name: value for name, value in metrics.latest.items() if len(loss) < 2 or name not in _IN_THE_CURVE}
-    said = "" if status is RunStatus.COMPLETED else "\n".join(run.logs().splitlines()[-_LOG_LINES:])
+    log = "" if status is RunStatus.COMPLETED else "\n".join(run.logs().splitlines()[-_LOG_LINES:])
     return element(
         "div",
         element(
@@ -70,7 +70,7 @@ def view(run: RunView) -> Html:
             f" · {status}",
             element("div", f"{run.experiment} / {run.id}", style="opacity:0.65"),
             _table(latest) if latest else "",
-            element("pre", said, style="white-space:pre-wrap;opacity:0.65;margin:8px 0") if said else "",
+            element("pre", log, style="white-space:pre-wrap;opacity:0.65;margin:8px 0") if log else "",
         ),
         _chart(loss, y) if len(loss) > 1 else "",
         style="display:flex;flex-wrap:wrap;gap:8px 40px;line-height:1.5",
@@ -78,12 +78,12 @@ def view(run: RunView) -> Html:
 
 
 def show(run: RunView) -> None:
-    """Show a run in a notebook, and show it anew until it has ended; elsewhere show it once."""
+    """Show a run in a notebook and refresh the view until the run has ended; elsewhere show it once."""
     from IPython import get_ipython
     from IPython.display import display
 
     handle = display(_bundle(run), raw=True, display_id=True)
-    # A terminal can't take back what it has printed.
+    # A terminal cannot replace printed text.
     if hasattr(get_ipython(), "kernel") and not run.done():
         threading.Thread(target=_follow, args=(run, handle), name=f"view of {run.id}", daemon=True).start()
 
@@ -93,25 +93,25 @@ def _follow(run: RunView, handle: Any) -> None:
         while not _ended_soon(run):
             handle.update(_bundle(run), raw=True)
         handle.update(_bundle(run), raw=True)
-    except Exception:  # the run may be deleted or out of reach: its last view stays, and nothing else is disturbed
+    except Exception:  # the run may be deleted or unreachable: keep its last view, without an error in the notebook
         _log.debug("the view of run %s is no longer refreshed", run.id, exc_info=True)
 
 
 def _ended_soon(run: RunView) -> bool:
     try:
-        run.wait(_EVERY)
+        run.wait(_INTERVAL)
     except TimeoutError:
         return False
     return True
 
 
 def _bundle(run: RunView) -> dict[str, str]:
-    """Return a run as text and as HTML, of which whoever shows it takes what it can."""
+    """Return a run as text and as HTML, of which the front end chooses one."""
     return {"text/plain": repr(run), "text/html": view(run)}
 
 
 def _table(latest: dict[str, float]) -> Html:
-    left = "text-align:left"  # Jupyter has tables aligned to the right
+    left = "text-align:left"  # Jupyter aligns tables to the right
     rows = [
         element("tr", element("td", name, style=left), element("td", number(value), style=left))
         for name, value in latest.items()

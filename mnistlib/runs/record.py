@@ -1,7 +1,7 @@
-"""What is known of a run, as one small JSON file that is replaced whole at every change.
+"""Record of a run: one small JSON file, replaced atomically at every change.
 
-Only the process that runs a job writes its record. Others read it, and tell by a lock that the writer holds for as
-long as it lives whether what it last wrote is still true: a run whose process is gone has failed, whatever it says.
+Only the process that runs a job writes its record. That process holds a lock until it ends. Readers check the lock: if
+it is free although the record says that the run has not ended, the process has died and the run has failed.
 """
 
 import json
@@ -20,36 +20,36 @@ RECORD_FILE = "run.json"
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """What is known of a run.
+    """Record of a run.
 
     Attributes
     ----------
     run_id, experiment : str
-        Who it is.
+        Id and experiment of the run.
     job_type : str
-        The ``type`` of its job.
+        ``type`` of the job.
     status : RunStatus
-        What has become of it.
+        Status of the run.
     process : str
-        Token of the process that runs it.
+        Token of the process that runs the job.
     created, started, ended : str or None
-        When, in UTC, as ISO 8601.
+        Times in UTC, as ISO 8601.
     name : str or None
-        What a person calls it.
+        Name given by a user.
     tags : mapping of str to str
-        What a person notes about it.
+        Tags given by a user.
     parent : str or None
-        Id of the sweep that it belongs to.
+        Id of the sweep that a trial belongs to.
     children : tuple of str
-        Ids of the trials of a sweep, in their order.
+        Ids of the trials of a sweep, in order.
     error : str or None
-        Why it failed.
+        Reason of a failure.
     metrics : mapping of str to float
-        The last value of each metric, once it has ended.
+        The last value of each metric, after the end of the run.
     converged : bool or None
-        Whether its solver converged, once it has ended with a model.
+        Whether the solver converged, after a run that ended with a model.
     best_trial : int or None
-        Index of the best trial of a sweep, once it has been chosen.
+        Index of the best trial of a sweep, after its selection.
     """
 
     run_id: str
@@ -75,25 +75,25 @@ class RunRecord:
 
     @classmethod
     def read(cls, folder: Path) -> "RunRecord":
-        """Read the record in a run's folder, as it was last written.
+        """Read the record in a run folder, as last written.
 
         Raises
         ------
         FileNotFoundError
-            If the folder is not a run's.
+            If the folder is not a run folder.
         RunStateError
-            If the record can't be understood. What a newer version has added to it is passed over.
+            If the record is invalid. Fields added by a newer version are ignored.
         """
         return cls.parse((folder / RECORD_FILE).read_bytes(), source=str(folder / RECORD_FILE))
 
     @classmethod
     def parse(cls, text: bytes, *, source: str) -> "RunRecord":
-        """Return the record that `text` is, which `source` names in errors.
+        """Parse a record; error messages name it by `source`.
 
         Raises
         ------
         RunStateError
-            If it can't be understood.
+            If the record is invalid.
         """
         try:
             content: dict[str, Any] = json.loads(text)
@@ -101,21 +101,21 @@ class RunRecord:
             known |= {"status": RunStatus(known["status"]), "children": tuple(known.get("children", ()))}
             return cls(**known)
         except (ValueError, TypeError, KeyError) as error:
-            raise RunStateError(f"{source} can't be read as the record of a run: {error}") from error
+            raise RunStateError(f"{source} is not a valid record of a run: {error}") from error
 
 
 def now() -> str:
-    """Return the time as records hold it."""
+    """Return the current time in the format of records."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def require_experiment_name(experiment: str) -> None:
-    """Refuse a name that no experiment may have.
+    """Refuse an invalid name of an experiment.
 
     Raises
     ------
     JobError
-        If it is none; the message says what a name must be.
+        If the name is invalid; the message describes valid names.
     """
     allowed = experiment.replace("-", "_").replace("_", "a")
     if not (allowed.isalnum() and allowed.isascii() and experiment[0].isalnum() and len(experiment) <= 255):

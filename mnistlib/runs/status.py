@@ -4,10 +4,10 @@ from enum import StrEnum
 
 
 class RunStatus(StrEnum):
-    """What has become of a run."""
+    """Status of a run."""
 
     QUEUED = "queued"
-    PREPARING = "preparing"  # for backends that must make a machine ready first
+    PREPARING = "preparing"  # on backends that prepare a machine first
     RUNNING = "running"
     COMPLETED = "completed"
     FAILED = "failed"
@@ -15,5 +15,5 @@ class RunStatus(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will become of it."""
+        """Whether the status is final."""
         return self in (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED)

@@ -1,4 +1,4 @@
-"""A folder of runs that any number of processes use at once."""
+"""Folder of runs, safe for concurrent processes."""
 
 import glob
 import logging
@@ -24,33 +24,33 @@ from mnistlib.runs.status import RunStatus
 if sys.platform != "win32":
     import fcntl
 
-#: Folder for runs where none is named.
+#: Environment variable with the default folder for runs.
 RUNS_VARIABLE = "MNISTLIB_RUNS"
 
 JOB_FILE = "job.json"
 PROCESS_ENDED = "the process that ran it ended before the run did"
 
-#: Made in a runs folder before the first run: a folder that holds it is one.
+#: Created in a runs folder before the first run; marks a folder as a runs folder.
 PROCESSES = ".processes"
 MODELS, SERVICES = ".models", ".services"
-#: Where a runs folder keeps the files of runs that are kept elsewhere.
+#: Subfolder of a runs folder with downloaded files of runs on clusters.
 BROUGHT = ".cloud"
-#: All that a runs folder holds beside its experiments, whose names never begin with a dot.
+#: Subfolders of a runs folder other than experiments, whose names never begin with a dot.
 OWN_FOLDERS = (PROCESSES, MODELS, SERVICES, BROUGHT)
 _log = logging.getLogger("mnistlib")
 
 
 class RunStore:
-    """A folder of runs.
+    """Folder of runs.
 
     Parameters
     ----------
     folder : Path, optional
-        Default: :func:`default_runs_folder`. It is made when the first run is.
+        Default: :func:`default_runs_folder`. It is created with the first run.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        # Absolute, since a process may go to another folder while its runs run.
+        # Absolute, because a process may change its current folder during a run.
         self.folder = (default_runs_folder() if folder is None else folder).absolute()
         self._lock: filelock.BaseFileLock | None = None
         self._locking = threading.Lock()
@@ -66,15 +66,15 @@ class RunStore:
         tags: Mapping[str, str] | None = None,
         parent: str | None = None,
     ) -> Path:
-        """Put a new run on disk, queued, and return its folder.
+        """Create a queued run on disk and return its folder.
 
-        The folder appears whole or not at all. From now on this process answers for the run: when it dies, the run
-        has failed.
+        The folder is created atomically. This process is responsible for the run: if the process dies before the run
+        has ended, the run has failed.
 
         Raises
         ------
         JobError
-            If the experiment's name is not a plain one.
+            If the name of the experiment is invalid.
         """
         require_experiment_name(experiment)
         self._hold_lock()
@@ -107,7 +107,7 @@ class RunStore:
                 return folder
 
     def read(self, folder: Path) -> RunRecord:
-        """Return a run's record, corrected by what its writer could no longer write."""
+        """Return a run's record, corrected if its process has died."""
         return self._corrected(folder, RunRecord.read(folder), alive={})
 
     def records(self) -> list[RunRecord]:
@@ -122,12 +122,12 @@ class RunStore:
         Parameters
         ----------
         run : str or PathLike
-            Its id, the beginning of its id where no other begins so, or the folder itself.
+            Id of the run, a unique prefix of the id, or the run folder itself.
 
         Raises
         ------
         RunNotFoundError
-            If there is no such run; the message says where it was looked for.
+            If no run or several runs match; the message names the searched folder.
         """
         if (Path(run) / RECORD_FILE).is_file():
             return Path(run).absolute()
@@ -138,25 +138,25 @@ class RunStore:
             if len(exact or found) == 1:
                 return (exact or found)[0]
             if found:
-                raise RunNotFoundError(f"{name!r} begins the ids of {len(found)} runs: give more of the one you mean")
+                raise RunNotFoundError(f"the ids of {len(found)} runs begin with {name!r}: pass more of the id")
         raise RunNotFoundError(
-            f"no run {name!r} in {self.folder}: expected the id of a run there, or the path of a run's folder. "
-            f"Name another place with --runs or {RUNS_VARIABLE}"
+            f"no run {name!r} in {self.folder}: expected the id of a run in it, or the path of a run folder. "
+            f"Set another folder with --runs or {RUNS_VARIABLE}"
         )
 
     def folder_of(self, record: RunRecord) -> Path:
-        """Return the folder of a run with this record."""
+        """Return the folder of the run with this record."""
         return self.folder / record.experiment / record.run_id
 
     def delete(self, folder: Path) -> None:
-        """Remove a run that has ended, and everything in it; of a sweep, its trials with it.
+        """Delete an ended run and its files. A sweep is deleted with its trials.
 
-        Trials that a later sweep has taken over stay.
+        Trials that a later sweep has reused are kept.
 
         Raises
         ------
         RunStateError
-            If it has not ended, or belongs to a sweep that is still there.
+            If the run has not ended, or belongs to an existing sweep.
         """
         record = self.read(folder)
         if not record.status.ended:
@@ -164,7 +164,7 @@ class RunStore:
         sweeps = {child: other.run_id for other in reversed(self.records()) for child in other.children}
         if record.run_id in sweeps:
             raise RunStateError(
-                f"run {record.run_id} belongs to the sweep {sweeps[record.run_id]}: delete that instead"
+                f"run {record.run_id} belongs to the sweep {sweeps[record.run_id]}: delete the sweep instead"
             )
         self._remove(folder)
         for child in record.children:
@@ -173,7 +173,7 @@ class RunStore:
                 self._remove(path)
 
     def _remove(self, folder: Path) -> None:
-        # Out of sight first, so that a kill in between leaves no half of a run.
+        # Rename to a hidden name first, so that a kill in between leaves no partial run.
         hidden = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
         folder.rename(hidden)
         shutil.rmtree(hidden)
@@ -182,12 +182,12 @@ class RunStore:
         if not self.folder.exists():
             return
         if not self.folder.is_dir():
-            raise RunStateError(f"{self.folder} is a file, not a folder of runs")
+            raise RunStateError(f"{self.folder} is not a folder of runs, but a file")
         for experiment in os.scandir(self.folder):
             if experiment.is_dir() and not experiment.name.startswith("."):
                 for entry in os.scandir(experiment):
                     if not entry.name.startswith("."):
-                        # Deleted between the two looks, or no run's folder: not a run.
+                        # The entry was deleted after it was listed, or is not a run folder.
                         with suppress(FileNotFoundError, NotADirectoryError):
                             record = self._readable(Path(entry.path))
                             if record is not None:
@@ -196,25 +196,25 @@ class RunStore:
     def _readable(self, folder: Path) -> RunRecord | None:
         try:
             return RunRecord.read(folder)
-        except RunStateError as error:  # one damaged record must not hide all others
+        except RunStateError as error:  # one damaged record must not hide the others
             _log.warning("%s", error)
             return None
 
     def _corrected(self, folder: Path, record: RunRecord, alive: dict[str, bool]) -> RunRecord:
         if record.status.ended:
             return record
-        asked_to_stop = (folder / CANCEL_FILE).exists()
-        if record.status is RunStatus.QUEUED and asked_to_stop:
+        cancel_requested = (folder / CANCEL_FILE).exists()
+        if record.status is RunStatus.QUEUED and cancel_requested:
             return replace(record, status=RunStatus.CANCELLED)
         if record.process not in alive:
             alive[record.process] = self._is_alive(record.process)
         if alive[record.process]:
             return record
-        # It may have ended the run and then itself, between our two looks.
+        # The process may have ended the run normally after the record was read above.
         record = RunRecord.read(folder)
         if record.status.ended:
             return record
-        if asked_to_stop:
+        if cancel_requested:
             return replace(record, status=RunStatus.CANCELLED)
         return replace(record, status=RunStatus.FAILED, error=PROCESS_ENDED)
 
@@ -223,7 +223,8 @@ class RunStore:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunStateError(
-                f"can't keep runs in {self.folder}: {error.strerror}. Name another place with --runs or {RUNS_VARIABLE}"
+                f"cannot store runs in {self.folder}: {error.strerror}. Set another folder with --runs or "
+                f"{RUNS_VARIABLE}"
             ) from error
 
     def _hold_lock(self) -> None:
@@ -232,13 +233,13 @@ class RunStore:
                 return
             path = self._lock_path(self._token)
             self._make(path.parent)
-            # Any thread may have submitted the run, so the lock must not belong to one.
+            # Any thread may submit a run, so the lock must not belong to one thread.
             lock = filelock.FileLock(path, thread_local=False)
             lock.acquire()
             self._lock = lock
 
     def _is_alive(self, token: str) -> bool:
-        """Whether the process of that token still holds its lock; the system lets go of it at any kind of death."""
+        """Return whether the process with that token holds its lock. The system releases the lock when it ends."""
         if token == self._token:
             return True
         path = self._lock_path(token)
@@ -248,7 +249,7 @@ class RunStore:
             return False
         if not held:
             with suppress(OSError):
-                path.unlink()  # no token comes twice
+                path.unlink()  # tokens are never reused
         return held
 
     def _lock_path(self, token: str) -> Path:
@@ -256,7 +257,7 @@ class RunStore:
 
 
 def is_held(path: Path) -> bool:
-    """Whether some process holds the lock on a file."""
+    """Return whether any process holds the lock on a file."""
     if sys.platform == "win32":
         path.stat()
         try:
@@ -265,7 +266,7 @@ def is_held(path: Path) -> bool:
         except filelock.Timeout:
             return True
     else:
-        # Shared, so that several who look at once do not take each other for the holder.
+        # A shared lock, so that concurrent checks do not see each other as the holder.
         with path.open("rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -275,10 +276,10 @@ def is_held(path: Path) -> bool:
 
 
 def default_runs_folder() -> Path:
-    """Return the folder for runs where none is named: ``MNISTLIB_RUNS``, else ``runs`` below the current one."""
+    """Return the default folder for runs: ``MNISTLIB_RUNS``, else ``runs`` in the current folder."""
     return Path(os.environ.get(RUNS_VARIABLE) or "runs").expanduser()
 
 
 def new_run_id() -> str:
-    """Return an id that sorts by time and that no other process makes at the same moment."""
+    """Return a unique id that sorts by time."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"

@@ -1,8 +1,8 @@
-"""A data set in, a classifier and its metrics out.
+"""Training of classifiers on a data set.
 
-options         the options of a training and of a sweep
-preprocessing   pixels to features, and the classifier of features back to one of pixels
+options         options of a training and of a sweep
+preprocessing   normalization of pixels to features, and conversion of a classifier of features to one of pixels
 solvers         the solvers by name
-fit             the training of one model
-evaluation      accuracy, confusion and mistakes on labelled images
+fit             training and scoring of one model
+evaluation      accuracy, confusion matrix and mistakes on labelled images
 """

@@ -1,4 +1,4 @@
-"""How good a classifier's answers are: pure functions over labels."""
+"""Evaluation of a classifier: pure functions over labels."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,51 +9,51 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What a classifier answered, against the truth.
+    """Comparison of predicted with true labels.
 
     Attributes
     ----------
     confusion : ndarray of int64, shape (k, k)
-        How many images of the class of the row were taken for the class of the column.
+        Confusion matrix: number of images by true class (row) and predicted class (column).
     """
 
     confusion: NDArray[np.int64]
 
     @property
     def count(self) -> int:
-        """How many images there were."""
+        """Number of images."""
         return int(self.confusion.sum())
 
     @property
     def accuracy(self) -> float:
-        """Share of right answers."""
+        """Share of correct predictions."""
         return float(np.trace(self.confusion)) / self.count
 
     @property
     def precision(self) -> NDArray[np.float64]:
-        """For each class, the share of right answers among those that name it; 0 where none does. Shape (k,)."""
+        """Share of correct ones among the predictions of each class; 0 for a class never predicted. Shape (k,)."""
         return _ratio(np.diag(self.confusion), self.confusion.sum(axis=0))
 
     @property
     def recall(self) -> NDArray[np.float64]:
-        """For each class, the share of its images that were recognised; 0 where it has none. Shape (k,)."""
+        """Share of correctly predicted images of each class; 0 for a class without images. Shape (k,)."""
         return _ratio(np.diag(self.confusion), self.confusion.sum(axis=1))
 
 
 def evaluate(truth: NDArray[Any], answers: NDArray[Any], *, classes: int) -> Evaluation:
-    """Count right and wrong answers.
+    """Count correct and wrong predictions.
 
     Parameters
     ----------
     truth, answers : ndarray of integers, shape (n,)
-        Labels from 0 to `classes` - 1.
+        True and predicted labels, from 0 to `classes` - 1.
     classes : int
-        How many classes there are.
+        Number of classes.
 
     Returns
     -------
     Evaluation
-        The confusion matrix and what follows from it.
+        The confusion matrix and metrics derived from it.
 
     Examples
     --------
@@ -66,28 +66,28 @@ def evaluate(truth: NDArray[Any], answers: NDArray[Any], *, classes: int) -> Eva
 
 
 def worst_mistakes(truth: NDArray[Any], scores: NDArray[Any], *, labels: NDArray[Any], count: int) -> NDArray[np.intp]:
-    """Return the images about which a classifier was wrong and most sure.
+    """Return the wrongly classified images with the highest confidence.
 
     Parameters
     ----------
     truth : ndarray of integers, shape (n,)
-        The right labels.
+        True labels.
     scores : ndarray of floats, shape (n, k)
-        The classifier's score or probability of each label, the higher the surer.
+        The classifier's score or probability of each label; a higher value means more confidence.
     labels : ndarray of integers, shape (k,)
-        What the columns of `scores` stand for.
+        Label of each column of `scores`.
     count : int
-        How many to return at most.
+        Maximum number of images to return.
 
     Returns
     -------
     ndarray of intp, shape (at most count,)
-        Indices, the worst first: by how far the answer's score lies above the truth's.
+        Indices, sorted by the difference between the scores of the predicted and the true label, largest first.
     """
     answers = labels[scores.argmax(axis=1)]
     column = {label: position for position, label in enumerate(labels.tolist())}
     positions = np.array([column.get(label, -1) for label in truth.tolist()])
-    # A label that the classifier has never seen can't have a score: no mistake is worse.
+    # A label that was not in the training set has no score: its mistakes come first.
     of_truth = np.where(positions >= 0, scores[np.arange(len(truth)), positions], -np.inf)
     margin = np.where(answers == truth, -np.inf, scores.max(axis=1) - of_truth)
     order = np.argsort(-margin, kind="stable")[:count]

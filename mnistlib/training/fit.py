@@ -1,4 +1,4 @@
-"""A data set in, a fitted classifier and its metrics out; pure but for what it tells its context."""
+"""Training and scoring of one model; without side effects except for messages and metrics to the run context."""
 
 import importlib
 from dataclasses import dataclass
@@ -20,16 +20,16 @@ from mnistlib.training.solvers import SOLVERS, Fit
 
 @dataclass(frozen=True, eq=False)
 class TrainedModel:
-    """What training gives.
+    """Result of training.
 
     Attributes
     ----------
     classifier : scikit-learn estimator
-        Plain, and for pixels in [0, 1] whatever the normalization was.
+        Plain estimator for pixels in [0, 1], independent of the normalization in training.
     converged : bool
         Whether the solver reached its tolerance.
     cancelled : bool
-        Whether the fit was cut short by a request to cancel; the classifier is the best so far.
+        Whether a request to cancel stopped the fit early; the classifier is the best so far.
     """
 
     classifier: Any
@@ -45,22 +45,22 @@ def train(
     Parameters
     ----------
     dataset : Dataset
-        What to learn from.
+        Training and test images.
     normalization : str
         One of :data:`mnistlib.training.options.NORMALIZATIONS`.
     solver : str
         One of :data:`mnistlib.training.solvers.SOLVERS`.
     options : SolverOptions
-        For the solver.
+        Options of the solver.
     context : RunContext
         Receives the metrics ``accuracy`` (on the test images), ``iterations``, ``converged`` (1 or 0) and
         ``fit_seconds``; from the package's own solver also ``objective``, ``gradient_norm`` and ``passes`` after every
-        iteration. Asked after every iteration whether to stop.
+        iteration. Its ``cancelled`` is checked after every iteration.
 
     Returns
     -------
     TrainedModel
-        The classifier, and how its fit ended.
+        The classifier, and whether its fit converged or was cancelled.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def train(
     """
     require_classes(dataset)
     context.log(f"fitting {len(dataset.train)} images, solver {solver}, regularization {options.regularization:g}")
-    importlib.import_module("sklearn.linear_model")  # not part of the fit, the first time in a process
+    importlib.import_module("sklearn.linear_model")  # the first import takes time, which must not count as the fit's
     started = perf_counter()
     fitted_map = fit_normalization(normalization, dataset.train.images)
     fit = SOLVERS[solver](dataset.train, fitted_map, options, watch(context))
@@ -80,14 +80,14 @@ def train(
 def score(
     fit: Fit, fitted_map: Normalization, dataset: Dataset, context: RunContext, *, cancelled: bool
 ) -> TrainedModel:
-    """Turn a fit into a model of pixels, judge it on the test images, and tell the context."""
+    """Convert a fit into a model of pixels, score it on the test images, and log the metrics."""
     classifier = _fold(fit.classifier, fitted_map)
     context.log_metric("iterations", fit.iterations)
     context.log_metric("converged", not fit.convergence_message)
     for warning in fit.warnings:
-        context.log(f"warning of the solver: {warning}")
+        context.log(f"solver warning: {warning}")
     if cancelled:
-        context.log("CANCELLED: what is kept is the best model so far")
+        context.log("CANCELLED: the best model so far is kept")
     elif fit.convergence_message:
         context.log(f"NOT CONVERGED: {fit.convergence_message}")
     accuracy = judge(classifier, dataset).accuracy
@@ -97,7 +97,7 @@ def score(
 
 
 def judge(classifier: Any, dataset: Dataset) -> Evaluation:
-    """Compare the answers of a classifier of pixels in [0, 1] with the labels of the test images."""
+    """Evaluate a classifier of pixels in [0, 1] on the test images."""
     pixels = dataset.test.images.reshape(len(dataset.test), -1)
     answers = classifier.predict(np.divide(pixels, np.float32(WHITE), dtype=np.float32))
     return evaluate(dataset.test.labels, answers, classes=len(dataset.classes))
@@ -108,21 +108,21 @@ def require_classes(dataset: Dataset) -> None:
     labels = np.unique(dataset.train.labels)
     if len(labels) < 2:
         raise DataError(
-            f"{dataset.name}: all training images have the label {labels[0]}: there is nothing to tell apart"
+            f"{dataset.name}: all training images have the label {labels[0]}; expected at least two different labels"
         )
 
 
 def watch(context: RunContext, *, models: int = 1) -> Callback:
-    """Return what a solver calls back: it records the loss curve, shows progress, and stops a cancelled run.
+    """Return the solver's callback, which records the loss curve, shows progress, and stops a cancelled run.
 
-    Of several models at once the solver tells of the one with the largest gradient, now this, now that; their
-    objectives make no curve.
+    For several models at once, the solver reports the one with the largest gradient. This model changes, so the
+    objective is not recorded.
     """
     recorded = -1
 
     def after_iteration(progress: Progress) -> bool:
         nonlocal recorded
-        if progress.iteration > recorded:  # else it is a sign of life from inside a long pass
+        if progress.iteration > recorded:  # a solver also calls back within a long pass
             recorded = progress.iteration
             if models == 1:
                 context.log_metric("objective", progress.objective, progress.iteration)
@@ -140,7 +140,7 @@ def watch(context: RunContext, *, models: int = 1) -> Callback:
 
 
 def _fold(classifier: Any, fitted_map: Normalization) -> Any:
-    """Make a classifier of features one of pixels in [0, 1], in place."""
+    """Convert a classifier of features to one of pixels in [0, 1], in place."""
     parts = getattr(classifier, "estimators_", [classifier])  # one-vs-rest has one part for each class
     for part in parts:
         part.coef_, part.intercept_ = fitted_map.fold(part.coef_, part.intercept_)

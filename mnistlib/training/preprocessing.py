@@ -1,8 +1,8 @@
-"""Pixels to features, and the classifier of features back to one of pixels.
+"""Normalization of pixels to features, and conversion of a classifier of features to one of pixels.
 
-Every normalization is an affine map of each pixel, ``(pixel - offset) / divisor``. A linear classifier trained on
-its result is therefore also a linear classifier of pixels in [0, 1], with other coefficients; saved models are
-always of that kind, so that nobody needs to know how one was trained to use it.
+Every normalization is an affine map of each pixel, ``(pixel - offset) / divisor``. Therefore a linear classifier of the
+features is also a linear classifier of pixels in [0, 1], with other coefficients. Saved models always classify pixels
+in [0, 1], so their use does not depend on the normalization in training.
 """
 
 from collections.abc import Callable
@@ -16,17 +16,17 @@ from mnistlib.errors import DataError
 from mnistlib.pictures import WHITE
 from mnistlib.training.options import NORMALIZATIONS
 
-_BLOCK_ROWS = 4096  # images looked at at a time, so that no second copy of them is ever made
+_BLOCK_ROWS = 4096  # images converted at a time, to avoid a second copy of all images
 
 
 @dataclass(frozen=True, eq=False)
 class Normalization:
-    """An affine map from pixels to features.
+    """Affine map from pixels to features.
 
     Attributes
     ----------
     offset, divisor : ndarray of float64, shape () or (rows * columns,)
-        A feature is ``(pixel - offset) / divisor``, the pixel from 0 to 255.
+        A feature is ``(pixel - offset) / divisor``, for pixels from 0 to 255.
     """
 
     offset: NDArray[np.float64]
@@ -40,7 +40,7 @@ class Normalization:
         images : ndarray of uint8, shape (n, rows, columns)
             Pixels from 0 to 255.
         dtype : dtype, default float32
-            Floating-point type of the features; nothing wider is used on the way.
+            Floating-point type of the features and of intermediate values.
 
         Returns
         -------
@@ -59,19 +59,19 @@ class Normalization:
     def fold(
         self, coefficients: NDArray[Any], intercept: NDArray[Any]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Rewrite a linear classifier of features as one of pixels in [0, 1].
+        """Convert a linear classifier of features to one of pixels in [0, 1].
 
         Parameters
         ----------
         coefficients : ndarray, shape (k, rows * columns)
-            Weights of the features.
+            Coefficients of the features.
         intercept : ndarray, shape (k,)
-            Constants.
+            Intercepts.
 
         Returns
         -------
         coefficients, intercept : ndarray of float64
-            The same shapes, for ``pixel / 255``.
+            Coefficients and intercepts for ``pixel / 255``, of the same shapes.
         """
         per_pixel = coefficients.astype(np.float64) / self.divisor
         return per_pixel * WHITE, intercept - (per_pixel * self.offset).sum(axis=1)
@@ -94,7 +94,7 @@ def _standard(images: NDArray[np.uint8]) -> Normalization:
         total += block.sum(axis=0, dtype=np.uint64)
         total_of_squares += np.multiply(block, block, dtype=np.uint32).sum(axis=0, dtype=np.uint64)
     mean = total / len(pixels)
-    # The sums are exact, and n * sum(x^2) - sum(x)^2 is computed in integers, so nothing cancels.
+    # The sums are exact integers, so n * sum(x^2) - sum(x)^2 loses no precision.
     spread = len(pixels) * total_of_squares.astype(object) - total.astype(object) ** 2
     deviation = np.sqrt(spread.astype(np.float64)) / len(pixels)
     return Normalization(mean, np.where(deviation > 0, deviation, 1.0))  # a constant pixel becomes zero
@@ -108,20 +108,20 @@ _FITTERS: dict[str, Callable[[NDArray[np.uint8]], Normalization]] = {
 
 
 def fit_normalization(name: str, images: NDArray[np.uint8]) -> Normalization:
-    """Make the normalization of that name for images.
+    """Fit the normalization with the given name to images.
 
     Parameters
     ----------
     name : {"unit", "standard", "none"}
-        ``unit`` maps pixels to [0, 1], as the tutorial's ``/ 255``; ``standard`` gives each pixel mean 0 and
-        standard deviation 1 over `images`, constant ones 0; ``none`` leaves 0 to 255.
+        ``unit`` maps pixels to [0, 1], like ``/ 255`` in the tutorial. ``standard`` maps each pixel to mean 0 and
+        standard deviation 1 over `images`, and constant pixels to 0. ``none`` keeps 0 to 255.
     images : ndarray of uint8, shape (n, rows, columns)
-        The training images.
+        Training images.
 
     Returns
     -------
     Normalization
-        To apply to these images or others of the same size.
+        Normalization for images of the same size.
 
     Raises
     ------

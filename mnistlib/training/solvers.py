@@ -1,4 +1,4 @@
-"""What can fit a logistic regression, by name: the package's own solver, and scikit-learn's."""
+"""Solvers of logistic regression by name: the package's own solver, and scikit-learn's."""
 
 import threading
 import warnings
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A plain scikit-learn classifier, fitted to features.
+    """Plain scikit-learn classifier, fitted to features.
 
     Attributes
     ----------
     classifier : scikit-learn estimator
-        Fitted.
+        Fitted classifier.
     iterations : int
-        The most that any of its parts took.
+        Number of iterations; for one-vs-rest, the maximum over the classes.
     convergence_message : str
-        Why the solver did not converge; empty when it did.
+        Reason and advice if the solver did not converge, else empty.
     warnings : tuple of str
-        What else the solver had to say.
+        Other warnings of the solver.
     """
 
     classifier: Any
@@ -40,19 +40,19 @@ class Fit:
     warnings: tuple[str, ...] = ()
 
 
-#: Fits training images under a normalization; a solver that can calls back after each iteration, and stops on True.
+#: Fits normalized training images. Some solvers call the callback after each iteration, and stop if it returns True.
 Solver = Callable[[Split, Normalization, SolverOptions, Callback], Fit]
 
 _RECORDING = threading.Lock()
 
-_ADVICE = "The model works but is not the best one: raise --max-iter or --tol, or regularize more"
-_ROUNDING = "Rounding allows no further step: raise --tol, or regularize more"
+_ADVICE = "The model is usable but not optimal: raise --max-iter, --tol or --regularization"
+_ROUNDING = "Floating-point precision allows no further progress: raise --tol or --regularization"
 
 
 def _own_input(train: Split, normalization: Normalization) -> tuple[NDArray[Any], float]:
-    """Return what the package's own solver trains on, and the factor that it folds in.
+    """Return the features for the package's own solver, and the scale that the solver applies to them.
 
-    Where the normalization only scales, that is the pixels themselves, with no copy of them.
+    If the normalization only scales, the features are the pixels, without a copy.
     """
     if normalization.offset.ndim == 0 and normalization.offset == 0:
         return train.images.reshape(len(train), -1), float(1 / normalization.divisor)
@@ -60,13 +60,13 @@ def _own_input(train: Split, normalization: Normalization) -> tuple[NDArray[Any]
 
 
 def _own_fit(estimator: Any, options: SolverOptions) -> Fit:
-    """Make a :class:`Fit` of a fitted :class:`mnistlib.linear.LogisticRegression`."""
+    """Convert a fitted :class:`mnistlib.linear.LogisticRegression` to a :class:`Fit`."""
     iterations = int(estimator.n_iter_[0])
     convergence_message = ""
     if not estimator.converged_:
         convergence_message = (
-            f"the fit stopped after {iterations} iterations with an objective {estimator.gradient_norm_:.3g} above its "
-            f"minimum, relative to itself; tolerance {options.tol:g}. "
+            f"the fit stopped after {iterations} iterations; the objective is above its minimum by "
+            f"{estimator.gradient_norm_:.3g} of its value, and the tolerance is {options.tol:g}. "
             f"{_ADVICE if iterations >= options.max_iter else _ROUNDING}"
         )
     return Fit(estimator.to_sklearn(), iterations, convergence_message)
@@ -92,18 +92,18 @@ def fit_path(
     Parameters
     ----------
     train : Split
-        What to fit.
+        Training images and labels.
     normalization : Normalization
-        Of its images.
+        Normalization of the images.
     options : sequence of SolverOptions
-        They may differ in the regularization only.
+        Options of each fit; they may differ in the regularization only.
     callback : Callback
-        For all fits together.
+        Callback for all fits together.
 
     Returns
     -------
     list of Fit
-        In the order of `options`.
+        Fits in the order of `options`.
     """
     from mnistlib import linear
 
@@ -126,9 +126,9 @@ def _scikit_learn(name: str) -> Solver:
 
 
 def _fit_scikit_learn(name: str, train: Split, normalization: Normalization, options: SolverOptions) -> Fit:
-    """Fit with one of scikit-learn's solvers.
+    """Fit with a solver of scikit-learn.
 
-    liblinear can't fit several classes at once, so it fits each against the rest, as the tutorial had it.
+    liblinear does not support several classes, so it fits each class against the rest, as in the tutorial.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.multiclass import OneVsRestClassifier
@@ -143,7 +143,7 @@ def _fit_scikit_learn(name: str, train: Split, normalization: Normalization, opt
     one_vs_rest = name == "liblinear" and len(np.unique(train.labels)) > 2
     if one_vs_rest:
         estimator = OneVsRestClassifier(estimator)
-    # liblinear computes in float64 only: given that at once, it need not convert for every class.
+    # liblinear computes in float64 only; passing float64 avoids a conversion for every class.
     features = normalization.apply(train.images, dtype=np.float64 if name == "liblinear" else np.float32)
     unconverged, warnings = _fit_recording(estimator, features, train.labels)
     parts = estimator.estimators_ if one_vs_rest else [estimator]
@@ -151,19 +151,20 @@ def _fit_scikit_learn(name: str, train: Split, normalization: Normalization, opt
     convergence_message = ""
     if unconverged:
         convergence_message = (
-            f"the solver {name} stopped after {iterations} iterations short of its tolerance {options.tol:g}. {_ADVICE}"
+            f"the solver {name} stopped after {iterations} iterations without reaching its tolerance {options.tol:g}. "
+            f"{_ADVICE}"
         )
     return Fit(estimator, iterations, convergence_message, warnings)
 
 
 def _fit_recording(estimator: Any, features: NDArray[Any], labels: NDArray[np.uint8]) -> tuple[bool, tuple[str, ...]]:
-    """Fit, and return whether it warned that it did not converge, and what else it warned of."""
+    """Fit, and return whether the solver warned of no convergence, and its other warnings."""
     from sklearn.exceptions import ConvergenceWarning
 
     here = threading.get_ident()
     caught: list[tuple[type[Warning], str]] = []
-    # Filters and the function that shows warnings belong to the whole process: one fit at a time may set them, and
-    # what other threads warn of meanwhile is theirs.
+    # Warning filters and showwarning are global to the process: only one fit at a time may set them, and warnings of
+    # other threads are passed on.
     with _RECORDING, warnings.catch_warnings():
         show = warnings.showwarning
 
@@ -180,5 +181,5 @@ def _fit_recording(estimator: Any, features: NDArray[Any], labels: NDArray[np.ui
     return len(others) < len(caught), others
 
 
-#: Solver name -> what fits with it.
+#: Solver by name.
 SOLVERS: dict[str, Solver] = {OWN_SOLVER: _fit_own, **{name: _scikit_learn(name) for name in SCIKIT_LEARN_SOLVERS}}

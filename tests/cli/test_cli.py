@@ -189,7 +189,7 @@ def test_report_writes_one_file_named_after_the_run_and_prints_its_path(
         (("predict", "nosuch", "x"), "no run 'nosuch'"),
         (("report", "nosuch"), "no run 'nosuch'"),
         (("info", "absent.idx"), "No such file or directory: 'absent.idx'"),
-        (("info", os.devnull), "it is empty"),
+        (("info", os.devnull), "the data is empty"),
         (("show", "nosuch"), "'nosuch' is no data set, file or run"),
         (("fetch", "digits"), "nothing to fetch"),
         (("train", "--backend", "slurm"), "unknown backend 'slurm'"),
@@ -337,7 +337,7 @@ def test_a_number_that_is_none_is_null_in_json(tmp_path: Path) -> None:
 def test_a_run_may_be_named_by_the_beginning_of_its_id(run_id: str) -> None:
     assert run_id in run("runs", "show", run_id[:-2]).stdout
     run("train", *FAST, "-q")
-    assert "begins the ids of 2 runs" in one_line_of_error("runs", "show", run_id[:4])
+    assert "the ids of 2 runs begin with" in one_line_of_error("runs", "show", run_id[:4])
 
 
 def test_info_tells_of_every_good_file_before_it_fails(tmp_path: Path) -> None:
@@ -358,7 +358,7 @@ def test_a_tag_that_is_no_pair_is_wrong_usage(tags: tuple[str, ...]) -> None:
 def test_a_place_that_can_hold_no_runs_is_named_with_advice(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert "--runs or MNISTLIB_RUNS" in one_line_of_error("train", *FAST, "--runs", tmp_path / "file")
-    assert "is a file, not a folder of runs" in one_line_of_error("runs", "--runs", tmp_path / "file")
+    assert "is not a folder of runs, but a file" in one_line_of_error("runs", "--runs", tmp_path / "file")
 
 
 def test_a_picture_that_can_not_be_written_is_named_as_it_was_asked_for(tmp_path: Path) -> None:

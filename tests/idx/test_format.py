@@ -60,7 +60,7 @@ def test_nothing_is_read_past_the_header() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "some.idx: expected an IDX header of at least 4 bytes, found nothing: it is empty"),
+        ("", "some.idx: expected an IDX header of at least 4 bytes, found 0: the data is empty"),
         ("00", "some.idx: truncated header: expected 4 bytes of magic number, found 1"),
         ("000008", "some.idx: truncated header: expected 4 bytes of magic number, found 3"),
         ("01", "some.idx: expected an IDX file to begin with 00 00, found 01"),

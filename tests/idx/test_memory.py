@@ -109,7 +109,7 @@ class TestReading:
         content += b"".join(compressor.compress(bytes(MIB)) for _ in range(200)) + compressor.flush()
 
         def read() -> None:
-            with pytest.raises(IdxError, match="more bytes"):
+            with pytest.raises(IdxError, match="trailing bytes"):
                 read_idx(content)
 
         assert peak(read) < BUFFERS

@@ -150,7 +150,7 @@ class TestMalformed:
     def test_trailing_bytes_are_refused(
         self, read: Callable[[bytes], NDArray[Any]], shape: tuple[int, ...], more: int
     ) -> None:
-        with pytest.raises(IdxError, match="more bytes after"):
+        with pytest.raises(IdxError, match="trailing bytes"):
             read(encode_idx(np.zeros(shape, np.int16)) + bytes(more))
 
     def test_a_labels_file_read_as_the_tutorial_reads_images_is_what_its_header_says(self) -> None:
@@ -177,7 +177,7 @@ class TestMalformed:
     def test_sides_that_numpy_cannot_count_beside_a_side_of_zero_are_refused(
         self, read: Callable[[bytes], NDArray[Any]], code: int
     ) -> None:
-        with pytest.raises(IdxError, match="numpy can't hold"):
+        with pytest.raises(IdxError, match="NumPy does not support"):
             read(header((0, 2**32 - 1, 2**32 - 1, 2**32 - 1), code))
 
     def test_large_sides_beside_a_side_of_zero_are_read(self, read: Callable[[bytes], NDArray[Any]]) -> None:
@@ -193,7 +193,7 @@ class TestMalformed:
         )
 
     def test_the_message_says_how_many_bytes_trail_where_that_is_known(self) -> None:
-        with pytest.raises(IdxError, match=r"of shape \(2,\), found 3 more bytes after it"):
+        with pytest.raises(IdxError, match=r"of shape \(2,\), found 3 trailing bytes"):
             read_idx(header((2,)) + bytes(5))
 
     @pytest.mark.parametrize("change", [-1, -5 * MIB, 1])
@@ -209,7 +209,7 @@ class TestMalformed:
             return whole(*arguments)
 
         monkeypatch.setattr(os, "preadv", change_then_read)
-        with pytest.raises(IdxError, match=f"found {20 * MIB + change:,}" if change < 0 else "found more bytes"):
+        with pytest.raises(IdxError, match=f"found {20 * MIB + change:,}" if change < 0 else "found trailing bytes"):
             read_idx(path)
 
     def test_it_is_a_value_error(self) -> None:
@@ -299,19 +299,19 @@ class TestMap:
 
     def test_trailing_bytes_are_refused(self, path: Path) -> None:
         path.write_bytes(encode_idx(np.zeros(3, np.uint8)) + b"\0")
-        with pytest.raises(IdxError, match="found 1 more bytes"):
+        with pytest.raises(IdxError, match="found 1 trailing bytes"):
             read_idx(path, mmap=True)
 
     def test_sides_that_numpy_cannot_count_are_refused(self, path: Path) -> None:
         path.write_bytes(header((0, 2**32 - 1, 2**32 - 1, 2**32 - 1)))
-        with pytest.raises(IdxError, match="numpy can't hold"):
+        with pytest.raises(IdxError, match="NumPy does not support"):
             read_idx(path, mmap=True)
 
     def test_a_named_pipe_is_refused_with_advice(self, path: Path) -> None:
         os.mkfifo(path)
         thread = threading.Thread(target=path.write_bytes, args=[encode_idx(np.zeros(3, np.uint8))])
         thread.start()
-        with pytest.raises(IdxError, match=r"only a regular file.*mmap=False"):
+        with pytest.raises(IdxError, match=r"cannot map a file that is not regular.*mmap=False"):
             read_idx(path, mmap=True)
         thread.join()
 

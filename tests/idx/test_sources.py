@@ -152,7 +152,7 @@ def test_a_stream_that_returns_another_bytes_like(content: bytes, kind: Callable
 
 def test_trailing_bytes_are_seen_in_a_stream_that_returns_more_than_asked() -> None:
     stream = Stream(PLAIN + b"\0", lambda stored, size: stored.read())
-    with pytest.raises(IdxError, match="more bytes"):
+    with pytest.raises(IdxError, match="trailing bytes"):
         read_idx(stream)
 
 

@@ -93,7 +93,7 @@ class TestRefusal:
             written(np.ma.masked_array(np.arange(3, dtype=np.uint8), mask=[False, True, False]))
 
     def test_of_lists_of_different_lengths(self) -> None:
-        with pytest.raises(IdxError, match="arrays only"):
+        with pytest.raises(IdxError, match="cannot convert the value to an array"):
             written([[1, 2], [3]])
 
     def test_comes_before_the_file_is_touched(self, tmp_path: Path) -> None:

@@ -195,7 +195,7 @@ def test_a_damaged_record_hides_no_other(store: RunStore, text: str, caplog: pyt
     (damaged / "run.json").write_text(text)
     assert [record.run_id for record in store.records()] == [good.name]
     assert str(damaged) in caplog.text
-    with pytest.raises(RunStateError, match="can't be read as the record of a run"):
+    with pytest.raises(RunStateError, match="is not a valid record of a run"):
         store.read(damaged)
 
 

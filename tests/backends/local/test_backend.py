@@ -144,7 +144,7 @@ def test_trials_are_deleted_only_with_their_sweep(tmp_path: Path) -> None:
     sweep = backend.submit(SweepJob(base=JOB, regularization=[0.5, 5.0]))
     sweep.wait(60)
     store = RunStore(tmp_path)
-    with pytest.raises(RunStateError, match=f"belongs to the sweep {sweep.id}: delete that instead"):
+    with pytest.raises(RunStateError, match=f"belongs to the sweep {sweep.id}: delete the sweep instead"):
         store.delete(store.find(sweep.children()[0].id))
     store.delete(sweep.path)
     assert backend.runs() == []
