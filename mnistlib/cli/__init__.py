@@ -1,8 +1,8 @@
-"""The command line: results on stdout, talk on stderr.
+"""Command line: results on stdout, messages on stderr.
 
-Exit status: 0, or 1 for a failure that was foreseen (one line says what to do), 2 for wrong usage, 130 after Ctrl-C.
-This module and the parser import nothing heavy, so that ``--help`` is instant. A command imports its own parts when it
-is run.
+Exit status: 0 on success, 1 for an expected failure (one line with advice on stderr), 2 for wrong usage, 130 after
+Ctrl-C. This module and the parser import only light modules, so that ``--help`` is fast. Each command imports its other
+modules when it runs.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from mnistlib.cli.parser import make_parser, with_action
 from mnistlib.errors import JobError, JobFailedError, MnistlibError
 
 _INTERRUPTED = 130
-_BROKEN_PIPE = 141  # what a shell reports for a command that SIGPIPE ended
+_BROKEN_PIPE = 141  # exit status in a shell after SIGPIPE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,40 +26,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str, optional
-        Without the program's name. Default: those of this process.
+        Arguments without the program's name. Default: those of this process.
 
     Returns
     -------
     int
-        The exit status.
+        Exit status.
     """
     _open_streams()
     arguments = with_action(sys.argv[1:] if arguments is None else arguments)
     parser = make_parser(arguments)
     options = parser.parse_args(arguments)
     configure_logging(quiet=options.quiet)
-    _write_whatever_comes()
+    _replace_unencodable_characters()
     try:
         status = _run(parser, options)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read our output has left; nothing more may be written, not even by the interpreter at its end.
+        # The reader of stdout has closed the pipe; also the interpreter's final flush must not write to it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
     return status
 
 
-def _write_whatever_comes() -> None:
-    """Let what standard output's encoding lacks, such as the blocks of a drawing in ASCII, be question marks."""
+def _replace_unencodable_characters() -> None:
+    """Write question marks for characters that stdout cannot encode, such as block elements in ASCII."""
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="replace")
 
 
 def _open_streams() -> None:
-    """Put a stream that goes nowhere in place of one that the caller has closed."""
+    """Replace a closed stdout or stderr by the null device."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - it lives on
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - stays open
 
 
 def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
@@ -79,7 +79,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     except (MnistlibError, OSError) as error:
         if options.debug:
             raise
-        # The log's tail, which a failed job's error carries, was shown while it ran.
+        # Leave out the log's tail in the error of a failed job: the log was shown during the run.
         text = error.reason if isinstance(error, JobFailedError) else str(error)
         print(f"mnistlib: error: {' '.join(text.split())}", file=sys.stderr)
         return 1

@@ -1,6 +1,6 @@
-"""The arguments that several commands share, each a function that adds it to a parser."""
+"""Arguments shared by several commands, each as a function that adds it to a parser."""
 
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -10,30 +10,35 @@ from mnistlib.cli.options import Tags, add_backend_options, add_option, add_opti
 from mnistlib.training.options import TrainingOptions
 
 Add = Callable[[ArgumentParser], Any]
-"""Adds one argument, or some that belong together, to the parser of a command."""
+"""Adds one argument, or several related ones, to the parser of a command."""
 
 RUN_HELP = "id or folder of a run"
 _SERVICE = "name of a service"
 
 
 def argument(*names: str, **settings: Any) -> Add:
-    """Return what adds an argument, described as for `ArgumentParser.add_argument`."""
+    """Return a function that adds an argument, with the parameters of `ArgumentParser.add_argument`."""
     return lambda parser: parser.add_argument(*names, **settings)
 
 
 def flag(name: str, text: str) -> Add:
-    """Return what adds an option without a value; `text` is its help."""
+    """Return a function that adds an option without a value, with the help `text`."""
     return argument(name, action="store_true", help=text)
 
 
 def several(metavar: str, text: str) -> Add:
-    """Return what adds an argument that names one thing or more of a kind."""
+    """Return a function that adds an argument with one or more values."""
     return argument("chosen", nargs="+", metavar=metavar, help=text)
 
 
 def number(name: str, default: int, text: str) -> Add:
-    """Return what adds an option that is a whole number of at least 1."""
+    """Return a function that adds an option with a whole number of at least 1."""
     return argument(name, type=_at_least_1, default=default, metavar="N", help=text)
+
+
+def renamed(old: str, new: str) -> Add:
+    """Return a function that adds the former name of an option that `number` has added, hidden from ``--help``."""
+    return argument(old, dest=new.strip("-").replace("-", "_"), type=_at_least_1, default=SUPPRESS, help=SUPPRESS)
 
 
 def _at_least_1(text: str) -> int:
@@ -44,7 +49,7 @@ def _at_least_1(text: str) -> int:
 
 
 def port_number(text: str) -> int:
-    """Read the number of a port; 0 is one, too."""
+    """Parse a port number; 0 is allowed."""
     value = int(text) if text.isdecimal() else -1
     if not 0 <= value <= 65_535:
         raise ArgumentTypeError(f"expected a number from 0 to 65535, not {text!r}")
@@ -54,36 +59,36 @@ def port_number(text: str) -> int:
 data_folder = partial(add_option, cls=TrainingOptions, name="data_folder")
 deployment = partial(add_backend_options, part="deployment")
 json = flag("--json", "print one JSON object")
-model = argument("model", metavar="NAME[:VERSION]", help="a registered model, by default its newest version")
+model = argument("model", metavar="NAME[:VERSION]", help="registered model (default: its newest version)")
 run = argument("run", help=RUN_HELP)
 runs = several("RUN", RUN_HELP)
 service = argument("service", help=_SERVICE)
 services = several("SERVICE", _SERVICE)
-tags = argument("--tag", dest="tags", action=Tags, default={}, metavar="KEY=VALUE", help="note about it; repeatable")
+tags = argument("--tag", dest="tags", action=Tags, default={}, metavar="KEY=VALUE", help="tag; repeatable")
 training = partial(add_options, cls=TrainingOptions)
-trust = flag("--trust", "load a pickle of unknown origin: it can run any code")
-versions = several("NAME:VERSION", "a registered version")
+trust = flag("--trust", "load a pickle of unknown origin, which can execute arbitrary code")
+versions = several("NAME:VERSION", "registered version")
 
 
 def backend(parser: ArgumentParser) -> None:
-    """Add the options that name a backend and connect it."""
+    """Add the options that select a backend and connect to it."""
     names = ", ".join(specs())
-    parser.add_argument("--backend", help=f"where runs are: {names} (default: ${BACKEND_VARIABLE} or local)")
+    parser.add_argument("--backend", help=f"backend of the runs: {names} (default: ${BACKEND_VARIABLE} or local)")
     add_backend_options(parser, "connection")
 
 
 def answer(parser: ArgumentParser) -> None:
-    """Add the options of a command that asks a backend for what it prints."""
+    """Add the options of a command that prints results from a backend."""
     backend(parser)
     json(parser)
 
 
 def submission(parser: ArgumentParser) -> None:
-    """Add the options of the run that a job becomes."""
-    parser.add_argument("--dry-run", action="store_true", help="say what would be made, sent and run, and do nothing")
-    parser.add_argument("--register-as", metavar="NAME", help="register the model when the job has completed")
-    parser.add_argument("--experiment", default="default", help="name that runs of one purpose share")
-    parser.add_argument("--name", help="what to call the run")
+    """Add the options for submitting a job."""
+    parser.add_argument("--dry-run", action="store_true", help="print the plan of the submission without executing it")
+    parser.add_argument("--register-as", metavar="NAME", help="register the model under NAME after the job completes")
+    parser.add_argument("--experiment", default="default", help="name of a group of runs (default: default)")
+    parser.add_argument("--name", help="name of the run")
     tags(parser)
     add_backend_options(parser, "submission")
     answer(parser)

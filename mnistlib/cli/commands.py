@@ -1,4 +1,4 @@
-"""The commands about data and models in files and runs: evaluate, predict, fetch, info, show, report."""
+"""Commands for data and models in files and runs: evaluate, predict, fetch, info, show, report."""
 
 import argparse
 import shutil
@@ -24,7 +24,7 @@ from mnistlib.training.evaluation import evaluate as evaluate_labels
 
 
 def evaluate(options: argparse.Namespace) -> Answer:
-    """Tell how good a run's model is on the test images of its data set, also where the run held out others."""
+    """Evaluate a run's model on the test images of its data set, also for a run with held-out training images."""
     model, dataset = _model_and_dataset(backend_of(options).attach(options.run), options)
     answers = model.predict(dataset.test.images)
     evaluation = evaluate_labels(dataset.test.labels, answers, classes=len(dataset.classes))
@@ -41,7 +41,7 @@ def evaluate(options: argparse.Namespace) -> Answer:
 
 
 def predict(options: argparse.Namespace) -> Answer:
-    """Find the label of each image in a file."""
+    """Predict the label of each image in a file."""
     path = Path(options.model)
     if path.is_file():
         model = load_model(path, trust=options.trust)
@@ -55,14 +55,14 @@ def predict(options: argparse.Namespace) -> Answer:
 
 
 def fetch(options: argparse.Namespace) -> Answer:
-    """Download a data set and tell where its files are."""
+    """Download a data set and return the paths of its files."""
     fetched = fetch_dataset(options.dataset, data_folder=options.data_folder, force=options.force)
     files = {role: str(path) for role, path in fetched.items()}
     return Answer({"files": files}, files.values())
 
 
 def info(options: argparse.Namespace) -> None:
-    """Print what IDX files announce."""
+    """Print the headers of IDX files."""
     headers, failures = {}, []
     for file in options.files:
         try:
@@ -79,7 +79,7 @@ def info(options: argparse.Namespace) -> None:
         for file, header in headers.items()
     ]
     print_answer(Answer(content, lines), options)
-    # The last failure is the command's own.
+    # The last failure is raised as the command's error.
     for failure in failures[:-1]:
         print(f"mnistlib: error: {failure}", file=sys.stderr)
     if failures:
@@ -87,7 +87,7 @@ def info(options: argparse.Namespace) -> None:
 
 
 def show(options: argparse.Namespace) -> None:
-    """Draw samples, or a run's worst mistakes."""
+    """Draw sample images, or a run's worst mistakes."""
     images, captions = _pictures(options)
     if options.output:
         save_png(options.output, images, captions)
@@ -97,23 +97,23 @@ def show(options: argparse.Namespace) -> None:
 
 
 def _pictures(options: argparse.Namespace) -> tuple[NDArray[np.uint8], list[str]]:
-    if Path(options.what).is_file():
-        images = read_idx(options.what)
+    if Path(options.source).is_file():
+        images = read_idx(options.source)
         if images.dtype != np.uint8 or images.ndim != 3:
-            raise DataError(f"{options.what} holds {images.dtype} of shape {images.shape}, which are no images to draw")
+            raise DataError(f"cannot draw {options.source}: expected uint8 images, found {images.dtype} {images.shape}")
         return images[: options.count], [f"#{index}" for index in range(min(options.count, len(images)))]
     try:
-        run = backend_of(options).attach(options.what)
+        run = backend_of(options).attach(options.source)
     except RunNotFoundError as error:
         return _samples(options, error)
     return _mistakes(run, options)
 
 
 def _samples(options: argparse.Namespace, no_run: RunNotFoundError) -> tuple[NDArray[np.uint8], list[str]]:
-    known = options.what == DIGITS or options.what in CATALOG
-    if not known and not Path(options.what).is_dir():
-        raise DatasetNotFoundError(f"{options.what!r} is no data set, file or run: {no_run}")
-    split = load_dataset(options.what, data_folder=options.data_folder).test.head(options.count)
+    known = options.source == DIGITS or options.source in CATALOG
+    if not known and not Path(options.source).is_dir():
+        raise DatasetNotFoundError(f"{options.source!r} is not a data set, a file or a run: {no_run}")
+    split = load_dataset(options.source, data_folder=options.data_folder).test.head(options.count)
     return split.images, [str(label) for label in split.labels]
 
 
@@ -135,13 +135,13 @@ def _model_and_dataset(run: Run, options: argparse.Namespace) -> tuple[SavedMode
     job = read_job(folder)
     training = job.training
     if training is None:
-        raise DataError(f"run {run.id} is a {job.type} job: only a trained model can be evaluated")
+        raise DataError(f"cannot evaluate run {run.id}: it is a {job.type} job, which trains no model")
     model = load_model(folder / OUTPUTS)
     dataset = load_dataset(
         training.dataset, limit=training.limit, data_folder=options.data_folder or training.data_folder
     )
     if model.description and dict(model.description.digests) != dict(dataset.digests):
-        raise DataError(f"{dataset.name} is not the data set that {run.id} was trained on: its files have changed")
+        raise DataError(f"the files of {dataset.name} have changed since run {run.id} was trained on them")
     return model, dataset
 
 
@@ -151,7 +151,7 @@ def _evaluation_lines(evaluation: Evaluation, classes: tuple[str, ...]) -> list[
     lines = [
         f"accuracy {evaluation.accuracy:.4f} on {evaluation.count} test images",
         "",
-        "true class down, answer across",
+        "rows: true class, columns: predicted class",
         " " * name_width + "".join(f"{name[: cell - 1]:>{cell}}" for name in classes),
     ]
     for name, row in zip(classes, evaluation.confusion, strict=True):
@@ -163,6 +163,6 @@ def _evaluation_lines(evaluation: Evaluation, classes: tuple[str, ...]) -> list[
 
 
 def report(options: argparse.Namespace) -> None:
-    """Write one HTML file that shows a run, and print where it is."""
+    """Write a report of a run as one HTML file, and print its path."""
     run = backend_of(options).attach(options.run)
     print(write_report(run, options.output or f"{run.id}.html", data_folder=options.data_folder))

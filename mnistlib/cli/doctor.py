@@ -1,4 +1,4 @@
-"""The command that says whether a first job would find all that it needs."""
+"""Command doctor: checks of the requirements of a first job."""
 
 import argparse
 import shutil
@@ -12,12 +12,12 @@ from mnistlib.backends.spec import chosen_name
 from mnistlib.cli.options import backend_options
 from mnistlib.cli.output import Answer, print_answer
 
-_LEAST = 40  # columns of words, however narrow the terminal is
+_MIN_WIDTH = 40  # minimum width of the text, in columns, on a narrow terminal
 _STATES = {True: "ok", False: "FAILED", None: "-"}
 
 
 def doctor(options: argparse.Namespace) -> None:
-    """Print what was found, and for each thing that fails what to do; the exit status is 1 if one does."""
+    """Print the result of each check, with advice if it fails; exit with status 1 if any check fails."""
     checks = diagnose(options.backend, **backend_options(options, "connection"))
     backend, ready = chosen_name(options.backend), all(check.ok for check in checks)
     lines = text_of(checks, width=shutil.get_terminal_size().columns).splitlines()
@@ -30,7 +30,7 @@ def doctor(options: argparse.Namespace) -> None:
 
 
 def text_of(checks: Sequence[Check], *, width: int) -> str:
-    """Lay out a paragraph for each check; nothing is cut, since what is at the end is what to do."""
+    """Lay out a paragraph for each check, without truncation, since the advice is at the end."""
     names = max(len(check.name) for check in checks)
     states = max(map(len, _STATES.values()))
     indent = " " * (names + states + 4)
@@ -39,12 +39,12 @@ def text_of(checks: Sequence[Check], *, width: int) -> str:
         start = f"{check.name:<{names}}  {_STATES[check.ok]:<{states}}  "
         for head, words in ((start, check.found), (indent + "-> ", check.advice)):
             if words:
-                text += _paragraph(head, words, width=max(width, len(head) + _LEAST))
+                text += _paragraph(head, words, width=max(width, len(head) + _MIN_WIDTH))
     return text
 
 
 def _paragraph(head: str, words: str, *, width: int) -> str:
-    # What a terminal would obey rather than show must not get there.
+    # Replace control characters, which a terminal would interpret.
     plain = "".join(c if c.isprintable() else "?" for c in words)
     rest = " " * len(head)
     lines = textwrap.wrap(plain, width - len(head), break_long_words=False, break_on_hyphens=False)

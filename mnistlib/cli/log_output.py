@@ -1,4 +1,4 @@
-"""What the command line says on stderr: the library's log, and on a terminal one line that shows progress."""
+"""Messages of the command line on stderr: the library's log, and a progress line on a terminal."""
 
 import logging
 import os
@@ -6,12 +6,12 @@ import sys
 from contextlib import suppress
 from typing import TextIO
 
-_BAR = 20  # characters
+_BAR = 20  # width of the bar in characters
 _ERASE = "\r\x1b[K"
 
 
 def configure_logging(*, quiet: bool) -> None:
-    """Send the library's talk to this process's stderr, bare, and show progress where that is a terminal."""
+    """Write the library's log messages to stderr, without prefixes, and show progress if stderr is a terminal."""
     line = ProgressLine(sys.stderr)
     handler = _AroundTheLine(line)
     handler.setFormatter(logging.Formatter("%(message)s"))
@@ -25,7 +25,7 @@ def configure_logging(*, quiet: bool) -> None:
 
 
 class ProgressLine(logging.Handler):
-    """Shows each progress record in place of the one before, with a bar where the time left can be told."""
+    """Progress line: each record replaces the one before, with a bar if the remaining time is known."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
@@ -33,10 +33,10 @@ class ProgressLine(logging.Handler):
         self._drawn = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Draw the line anew."""
+        """Redraw the line."""
         seconds, left = getattr(record, "seconds", None), getattr(record, "seconds_left", None)
         text = progress_text(record.getMessage(), seconds, left)
-        # A terminal that has gone away must not end the training that it watched.
+        # A closed terminal must not end the training.
         with suppress(OSError, ValueError):
             columns = os.get_terminal_size(self._stream.fileno()).columns
             self._stream.write(_ERASE + text[: columns - 1])
@@ -44,7 +44,7 @@ class ProgressLine(logging.Handler):
             self._drawn = True
 
     def clear(self) -> None:
-        """Take the line away, if there is one."""
+        """Erase the line, if it is shown."""
         if self._drawn:
             with suppress(OSError, ValueError):
                 self._stream.write(_ERASE)
@@ -52,7 +52,7 @@ class ProgressLine(logging.Handler):
 
 
 class _AroundTheLine(logging.StreamHandler[TextIO]):
-    """Writes log lines above the progress line."""
+    """Handler that writes log lines above the progress line."""
 
     def __init__(self, line: ProgressLine) -> None:
         super().__init__(sys.stderr)

@@ -1,4 +1,4 @@
-"""The commands about registered models: register, and models list, show, download, delete."""
+"""Commands for registered models: register, and models list, show, download, delete."""
 
 import argparse
 from dataclasses import asdict, replace
@@ -13,7 +13,7 @@ from mnistlib.models.version import ModelVersion
 
 
 def register(options: argparse.Namespace) -> Answer:
-    """Register a run's model and tell its name and version."""
+    """Register a run's model and return its name and version."""
     chosen = {"output": options.output} if options.output else {}
     run = backend_of(options).attach(options.run)
     version = run.register_model(options.name, description=options.description, tags=options.tags, **chosen)
@@ -39,7 +39,7 @@ def models_list(options: argparse.Namespace) -> Answer:
 
 
 def models_show(options: argparse.Namespace) -> Answer:
-    """Tell all that is known of a version."""
+    """Return the details of a version."""
     version = version_of(backend_of(options), options.model)
     facts = {
         "model": version.id,
@@ -58,17 +58,17 @@ def models_show(options: argparse.Namespace) -> Answer:
 
 
 def models_download(options: argparse.Namespace) -> Answer:
-    """Write a version's file into a folder and tell its path."""
+    """Write a version's file into a folder and return its path."""
     path = str(version_of(backend_of(options), options.model).download(options.target))
     return Answer({"path": path}, [path])
 
 
 def models_delete(options: argparse.Namespace) -> Answer:
-    """Remove versions for good."""
+    """Delete versions permanently."""
     backend = backend_of(options)
     for model in options.chosen:
         if ":" not in model:
-            raise ModelError(f"to delete, name a version: {model}:1. A whole name can't be deleted at once")
+            raise ModelError(f"cannot delete all versions of {model} at once: name each version, such as {model}:1")
     versions = [version_of(backend, model) for model in options.chosen]
     for version in versions:
         backend.models.delete(version.name, version.version)
@@ -76,10 +76,10 @@ def models_delete(options: argparse.Namespace) -> Answer:
 
 
 def version_of(backend: Backend, model: str) -> ModelVersion:
-    """Return the version that ``NAME:VERSION`` means; the newest of ``NAME``."""
+    """Return the version ``NAME:VERSION``; for ``NAME`` the newest version."""
     name, colon, number = model.partition(":")
     if colon and not number.isdecimal():
-        raise ModelNotFoundError(f"{model!r} is no model: expected NAME or NAME:VERSION, such as {name}:1")
+        raise ModelNotFoundError(f"{model!r} is not a model: expected NAME or NAME:VERSION, such as {name}:1")
     return backend.models.get(name, int(number) if colon else None)
 
 

@@ -1,4 +1,4 @@
-"""The command of a cluster's node, which a backend writes and no person types."""
+"""Internal command node, which backends run on a cluster's node."""
 
 import argparse
 import sys
@@ -17,10 +17,10 @@ from mnistlib.runs import RunStatus
 
 
 def node(options: argparse.Namespace) -> None:
-    """Run what lies here; the exit status tells the cluster whether it completed.
+    """Run the job in the current folder; the exit status is 1 unless the run completed.
 
-    A job; or one trial of a sweep, and the choice of the best if no other is left; or, of a sweep whose trials have all
-    completed before, the choice alone.
+    For a trial of a sweep, run the trial, and also select the best trial if no other trial is unfinished. For a sweep
+    whose trials have all completed before, only select the best trial.
     """
     side = _node_side(options.backend)
     data = Path(options.data) if options.data else None
@@ -37,14 +37,14 @@ def node(options: argparse.Namespace) -> None:
                 _close(options, side, data)
             elif options.register_as and status is RunStatus.COMPLETED:
                 side.register(options.register_as, Path.cwd())
-        except Exception:  # the run has done its own work, and a sweep says of itself that nobody chose
+        except Exception:  # the run's own work is done, and the sweep itself reports a missing selection
             traceback.print_exc()
     if status is not RunStatus.COMPLETED:
         sys.exit(1)
 
 
 def _node_side(name: str) -> NodeSide:
-    """Return the side of a backend on this node."""
+    """Return the node side of a backend."""
     reference = spec_of(name).node
     if reference is None:
         raise BackendError(f"the backend {name} has no nodes")
@@ -53,7 +53,7 @@ def _node_side(name: str) -> NodeSide:
 
 
 def _trial(options: argparse.Namespace) -> int | None:
-    """Return the index of the trial; version 0.1 named it by its regularization."""
+    """Return the index of the trial; version 0.1 identified it by its regularization."""
     if options.rate is None:
         return None if options.trial is None else int(options.trial)
     trials = [trial.training for trial in read_job(Path.cwd()).trials()]

@@ -1,4 +1,4 @@
-"""Command-line options from the fields of a dataclass, and the values that the user has given for them."""
+"""Command-line options derived from the fields of a dataclass, and their values given by the user."""
 
 import argparse
 from collections.abc import Collection
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 
 def add_options(parser: Any, cls: type, *, without: Collection[str] = ()) -> None:
-    """Add a command-line option for each option of a dataclass, but for those named in `without`."""
+    """Add a command-line option for each option of a dataclass, except those in `without`."""
     for field, _ in options_in(cls):
         if field.name not in without:
             add_option(parser, cls, field.name)
 
 
 def add_option(parser: Any, cls: type, name: str) -> None:
-    """Add a command-line option for one option of a dataclass to a parser or a group of its arguments.
+    """Add a command-line option for one option of a dataclass to a parser or an argument group.
 
-    Its default is None, so that the class alone knows its defaults.
+    The default is None, so that defaults are defined only in the class.
     """
     field, described = next((field, described) for field, described in options_in(cls) if field.name == name)
     kind = type_of(cls, name)
     if kind is bool:
         value = "store_false" if field.default is True else "store_true"
-        assert described.flag or value == "store_true", f"name the flag that says no to {name}"
+        assert described.flag or value == "store_true", f"{name} is True by default and needs a negative flag"
         parser.add_argument(_flag(name, described), dest=name, action=value, default=None, help=described.help)
     else:
         parser.add_argument(
@@ -48,14 +48,14 @@ def given_options(options: argparse.Namespace, cls: type) -> dict[str, Any]:
 
 
 def add_backend_options(parser: argparse.ArgumentParser, part: str) -> None:
-    """Add the options of one part of all backends, a group for those that the same backends have.
+    """Add the options of one part of all backends, with an argument group for each set of backends.
 
     Parameters
     ----------
     parser : ArgumentParser
-        The parser of a command.
+        Parser of a command.
     part : str
-        "connection", "submission" or "deployment", as a `BackendSpec` has them.
+        Part of a `BackendSpec`: "connection", "submission" or "deployment".
     """
     users: dict[str, list[BackendSpec]] = {}
     for spec in specs().values():
@@ -70,7 +70,7 @@ def add_backend_options(parser: argparse.ArgumentParser, part: str) -> None:
 
 
 def backend_of(options: argparse.Namespace) -> "Backend":
-    """Make the backend that the options name: once in a command."""
+    """Create the backend selected by the options; call this once in a command."""
     return get_backend(options.backend, **backend_options(options, "connection"))
 
 
@@ -80,19 +80,19 @@ def backend_options(options: argparse.Namespace, part: str) -> dict[str, Any]:
     Raises
     ------
     JobError
-        An option of another backend is given.
+        An option that only another backend supports is given.
     """
     chosen = spec_of(chosen_name(options.backend))
     given = given_options(options, getattr(chosen, part))
     for spec in specs().values():
         for name in given_options(options, getattr(spec, part)).keys() - given.keys():
             flag = next(_flag(name, each) for field, each in options_in(getattr(spec, part)) if field.name == name)
-            raise JobError(f"{flag} means nothing to this backend: leave it out, or name another --backend")
+            raise JobError(f"{flag} is not supported by this backend: leave it out, or name another --backend")
     return given
 
 
 class Tags(argparse.Action):
-    """Collects KEY=VALUE pairs, each key once."""
+    """Action that collects KEY=VALUE pairs, each key once."""
 
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None

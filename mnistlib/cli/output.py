@@ -1,4 +1,4 @@
-"""Output of a command: the answer that it returns, as text or as JSON."""
+"""Output of a command, as text or as JSON."""
 
 import argparse
 import json
@@ -12,14 +12,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Answer:
-    """Answer of a command, as data and as text.
+    """Output of a command, as data and as text.
 
     Attributes
     ----------
     content : mapping
-        The object that ``--json`` prints.
+        Object to print with ``--json``.
     lines : iterable of str
-        The text. Where it takes more than the content to make it, a generator, which runs only if it is printed.
+        Lines of text. A generator if they need more data than the content, so that it runs only when printed.
     """
 
     content: Mapping[str, Any]
@@ -27,7 +27,7 @@ class Answer:
 
 
 def print_answer(answer: Answer, options: argparse.Namespace) -> None:
-    """Print an answer as the options ask for it."""
+    """Print the output of a command as text or, if requested, as JSON."""
     if options.json:
         print_json(**answer.content)
     else:
@@ -36,12 +36,12 @@ def print_answer(answer: Answer, options: argparse.Namespace) -> None:
 
 
 def print_json(**content: Any) -> None:
-    """Print one JSON object, at once: who started a service waits for its first word."""
+    """Print one JSON object and flush it, since a program may wait for the output of ``serve``."""
     print(json.dumps(_finite(content), indent=2), flush=True)
 
 
 def _finite(content: Any) -> Any:
-    """Put null where JSON has no number: NaN and the infinities."""
+    """Replace NaN and the infinities, which JSON does not support, by None."""
     if isinstance(content, dict):
         return {key: _finite(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
@@ -50,6 +50,6 @@ def _finite(content: Any) -> Any:
 
 
 def near(path: Path) -> str:
-    """Return a path as a person would write it: relative, where it lies below the current folder."""
+    """Return a path for display: relative if it is in the current folder, else absolute."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -1,4 +1,4 @@
-"""The parser of the command line. It imports nothing heavy."""
+"""Parser of the command line. This module imports only light modules."""
 
 import argparse
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ def make_parser(arguments: Sequence[str] | None = None) -> argparse.ArgumentPars
     Parameters
     ----------
     arguments : sequence of str, optional
-        What is to be parsed: a command that it does not name gets no options, which would take most of the time.
+        Arguments to parse. To save time, options are added only to the commands that occur in them.
     """
     parser = argparse.ArgumentParser(
         prog="mnistlib",
-        description="Read IDX files, train logistic regression, keep the model.",
+        description="Read IDX files, train logistic regression, manage runs and models.",
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -34,7 +34,7 @@ def make_parser(arguments: Sequence[str] | None = None) -> argparse.ArgumentPars
 
 
 def with_action(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments with the action "list" put in where a command that has actions is given none.
+    """Return the arguments, with the action "list" inserted if a command with actions has none.
 
     Examples
     --------
@@ -49,21 +49,21 @@ def with_action(arguments: Sequence[str]) -> list[str]:
 
 
 def _add_node(commands: Any) -> None:
-    """Add the command without a line of help, which a backend writes and no person."""
-    node = Command("Run the job that lies here, on a cluster's node.", "node:node")
+    """Add the internal command of a cluster's node, hidden from the list of commands."""
+    node = Command("Run the job in the current folder, on a cluster's node.", "node:node")
     parser = commands.add_parser(_NODE, description=node.purpose)
     parser.set_defaults(command=node.run, quiet=False, debug=False)
-    # Version 0.1 said --service.
-    parser.add_argument("--backend", "--service", required=True, help="name of the backend that has sent the job")
-    parser.add_argument("--sweep", help="id of the sweep that lies here; this run is one of its runs, or itself")
-    parser.add_argument("--trial", type=int, metavar="INDEX", help="index of the trial of the sweep that this run is")
-    parser.add_argument("--rate", type=float, help=argparse.SUPPRESS)  # of version 0.1: the trial's regularization
-    parser.add_argument("--register-as", metavar="NAME", help="what to register the model as, in the end")
-    parser.add_argument("--data", metavar="FOLDER", help="where the job's data set was brought")
+    # The option was called --service in version 0.1.
+    parser.add_argument("--backend", "--service", required=True, help="name of the backend that submitted the job")
+    parser.add_argument("--sweep", help="id of the sweep in this folder; the run is one of its trials or the sweep")
+    parser.add_argument("--trial", type=int, metavar="INDEX", help="index of the trial to run")
+    parser.add_argument("--rate", type=float, help=argparse.SUPPRESS)  # the trial's regularization, in version 0.1
+    parser.add_argument("--register-as", metavar="NAME", help="name under which to register the model")
+    parser.add_argument("--data", metavar="FOLDER", help="folder of the job's data set on this node")
 
 
 class _Version(argparse.Action):
-    """Prints the version; like argparse's own, but looks it up only when asked."""
+    """Action that prints the version; unlike argparse's own, it reads the version only when used."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         from mnistlib._version import __version__

@@ -1,4 +1,4 @@
-"""The commands about runs: runs list, show, compare, logs, cancel, delete."""
+"""Commands for runs: runs list, show, compare, logs, cancel, delete."""
 
 import argparse
 from collections.abc import Iterator, Sequence
@@ -41,7 +41,7 @@ def runs_list(options: argparse.Namespace) -> Answer:
 
 
 def runs_show(options: argparse.Namespace) -> Answer:
-    """Tell all that is known of a run."""
+    """Return the details of a run."""
     run = backend_of(options).attach(options.run)
     record = run.record
     content = _record_json(record) | {"path": str(run.local_folder()), "files": run.files()}
@@ -69,7 +69,7 @@ def _run_lines(run: Run, record: RunRecord, files: Sequence[str]) -> Iterator[st
 
 
 def runs_compare(options: argparse.Namespace) -> Answer:
-    """Set runs side by side: what differs in their jobs, and their metrics."""
+    """Return runs side by side: the differences of their jobs, and their metrics."""
     backend = backend_of(options)
     runs = [backend.attach(name) for name in options.chosen]
     jobs = [_settings(run) for run in runs]
@@ -88,7 +88,7 @@ def runs_compare(options: argparse.Namespace) -> Answer:
 
 
 def runs_logs(options: argparse.Namespace) -> None:
-    """Print a run's log, and with -f what is added until it ends."""
+    """Print a run's log, and with -f also new lines until the run ends."""
     run = backend_of(options).attach(options.run)
     if not options.follow:
         print(run.logs(), end="")
@@ -98,17 +98,17 @@ def runs_logs(options: argparse.Namespace) -> None:
 
 
 def runs_cancel(options: argparse.Namespace) -> None:
-    """Ask runs of any process to stop."""
+    """Request cancellation of runs, in any process."""
     backend = backend_of(options)
     for name in options.chosen:
         run = backend.attach(name)
         ended = run.status if run.done() else None
         run.cancel()
-        print(f"{run.id}  {f'was {ended} already' if ended else 'asked to stop'}")
+        print(f"{run.id}  {f'already {ended}' if ended else 'cancellation requested'}")
 
 
 def runs_delete(options: argparse.Namespace) -> None:
-    """Remove runs that have ended."""
+    """Delete runs that have ended."""
     backend = backend_of(options)
     runs = [backend.attach(name) for name in options.chosen]
     for run, name in zip(runs, options.chosen, strict=True):
@@ -123,7 +123,7 @@ def _record_json(record: RunRecord) -> dict[str, Any]:
 
 
 def _settings(run: Run) -> dict[str, Any]:
-    """Return the settings of a run's job, those of a sweep's base job beside its own."""
+    """Return the settings of a run's job, for a sweep including those of its base job."""
     job = asdict(read_job(run.local_folder()))
     base = job.pop("base", {})
     return {f"base.{name}": value for name, value in base.items()} | job

@@ -1,4 +1,4 @@
-"""The command score: ask a service about files."""
+"""Command score: labels of images in files, predicted by a service."""
 
 import argparse
 import os
@@ -15,24 +15,24 @@ from mnistlib.errors import DataError, ScoringError
 from mnistlib.idx import read_idx
 from mnistlib.models.client import IDX, JSON, PNG, TOKEN_VARIABLE, ScoringClient, cause_of, session_for
 
-#: Names the service that is asked where none is named.
+#: Environment variable with the name or URL of the default service.
 SERVICE_VARIABLE = "MNISTLIB_SERVICE"
 
-_USUAL = "http://127.0.0.1:8000/score"  # where mnistlib serve listens unless told otherwise
-_PNG_BEGINS = b"\x89PNG"
-_SECONDS = 30
-_SHOWN = 300  # characters of an answer that is none
-_SHAPE = (28, 28)  # what a service that takes rows of numbers only was trained on
+_DEFAULT_URI = "http://127.0.0.1:8000/score"  # default address of mnistlib serve
+_PNG_MAGIC = b"\x89PNG"
+_TIMEOUT = 30  # seconds
+_MAX_QUOTED = 300  # characters of an invalid response in an error message
+_SHAPE = (28, 28)  # image shape of services that accept only rows of numbers
 
 
 def score(options: argparse.Namespace) -> Answer:
-    """Ask for the label of each image in files, of this machine or the web."""
+    """Return the service's labels for the images in local files or files from the web."""
     addresses = [name for name in options.files if _is_web(name) and urlsplit(name).path.endswith("/score")]
     files = [name for name in options.files if name not in addresses]
     if len(addresses) > 1 or (addresses and options.service):
-        raise DataError(f"one service is asked at a time, not {', '.join(filter(None, [options.service, *addresses]))}")
+        raise DataError(f"name only one service, not {', '.join(filter(None, [options.service, *addresses]))}")
     if not files:
-        raise DataError("name a file to score: IDX (plain or gzip), PNG, or JSON as the tutorial sends it")
+        raise DataError("no file to score: name an IDX (plain or gzip), PNG or JSON file, JSON as in the tutorial")
     client, takes_files = _client(options, *addresses)
     with client:
         answers = [_answer(client, name, _read(name), options, takes_files=takes_files) for name in files]
@@ -44,13 +44,13 @@ def _result_lines(results: Sequence[Mapping[str, Any]], *, proba: bool) -> Itera
     for result in results:
         shown = f"{result['file']}  " if len(results) > 1 else ""
         for place, label in enumerate(result["labels"]):
-            sure = f"  {max(result['probabilities'][place]):.4f}" if proba else ""
-            yield f"{shown}{label}{sure}"
+            probability = f"  {max(result['probabilities'][place]):.4f}" if proba else ""
+            yield f"{shown}{label}{probability}"
 
 
 def _client(options: argparse.Namespace, address: str | None = None) -> tuple[ScoringClient, bool]:
-    """Return a client of the service that is meant, and whether that takes files as they are."""
-    named = address or options.service or os.environ.get(SERVICE_VARIABLE) or _USUAL
+    """Return a client of the selected service, and whether the service accepts image files."""
+    named = address or options.service or os.environ.get(SERVICE_VARIABLE) or _DEFAULT_URI
     if _is_web(named):
         token = options.token or os.environ.get(TOKEN_VARIABLE)
         uri = named if urlsplit(named).path.strip("/") else f"{named.rstrip('/')}/score"
@@ -63,13 +63,13 @@ def _client(options: argparse.Namespace, address: str | None = None) -> tuple[Sc
 def _answer(
     client: ScoringClient, name: str, content: bytes, options: argparse.Namespace, *, takes_files: bool
 ) -> dict[str, Any]:
-    """Return labels, and probabilities where they are wanted."""
-    kind = PNG if content.startswith(_PNG_BEGINS) else JSON if content.lstrip()[:1] == b"{" else IDX
+    """Return labels and, if requested, probabilities."""
+    kind = PNG if content.startswith(_PNG_MAGIC) else JSON if content.lstrip()[:1] == b"{" else IDX
     try:
         if takes_files:
             answer = client.ask(content, kind, proba=options.proba)
         elif options.proba:
-            raise ScoringError(f"{client.uri} answers labels only: leave --proba out")
+            raise ScoringError(f"{client.uri} returns labels only: leave --proba out")
         elif kind == JSON:
             answer = client.ask(content, kind)
         else:
@@ -78,7 +78,7 @@ def _answer(
         raise ScoringError(f"{name}: {error}") from error
     labels = answer["labels"] if isinstance(answer, dict) and "labels" in answer else answer
     if not isinstance(labels, list):
-        raise ScoringError(f"{name}: {client.uri} answers no list of labels: {str(answer)[:_SHOWN]}")
+        raise ScoringError(f"{name}: expected a list of labels from {client.uri}, found: {str(answer)[:_MAX_QUOTED]}")
     return answer if isinstance(answer, dict) else {"labels": labels}
 
 
@@ -95,19 +95,19 @@ def _is_web(name: str) -> bool:
 
 
 def _is_ours(address: str) -> bool:
-    """Return whether a server of this package answers there."""
+    """Return whether the service at an address is a server of this package."""
     import requests
 
     try:
         with session_for(address) as session:
-            answer = session.get(address.rpartition("/")[0] + "/health", timeout=_SECONDS)
+            answer = session.get(address.rpartition("/")[0] + "/health", timeout=_TIMEOUT)
         return answer.ok and str(answer.json()["server"]).startswith("mnistlib")
     except requests.ConnectionError as error:
         raise ScoringError(
-            f"{address} can't be reached ({cause_of(error)}). Start one with mnistlib serve MODEL, or name another "
+            f"cannot reach {address} ({cause_of(error)}). Start a service with mnistlib serve MODEL, or name another "
             "--service"
         ) from error
-    except (requests.RequestException, ValueError, KeyError, TypeError):  # whatever else answers has no such page
+    except (requests.RequestException, ValueError, KeyError, TypeError):  # other servers have no such page
         return False
 
 
@@ -118,8 +118,8 @@ def _read(name: str) -> bytes:
 
     try:
         with session_for(name) as session:
-            answer = session.get(name, timeout=_SECONDS)
+            answer = session.get(name, timeout=_TIMEOUT)
         answer.raise_for_status()
     except requests.RequestException as error:
-        raise DataError(f"{name} can't be fetched: {error}") from error
+        raise DataError(f"cannot download {name}: {error}") from error
     return answer.content

@@ -1,4 +1,4 @@
-"""The commands about deployed services: deploy, and services list, show, logs, delete."""
+"""Commands for services: deploy, export-service, and services list, show, logs, delete."""
 
 import argparse
 import signal
@@ -16,7 +16,7 @@ from mnistlib.serving import container
 
 
 def deploy(options: argparse.Namespace) -> Answer:
-    """Deploy a registered model and tell where it answers."""
+    """Deploy a registered model and return the address of the service."""
     backend = backend_of(options)
     given = backend_options(options, "deployment")
     version = version_of(backend, options.model)
@@ -29,7 +29,7 @@ def deploy(options: argparse.Namespace) -> Answer:
 
 
 def export_service(options: argparse.Namespace) -> Answer:
-    """Write a folder from which a service can be built anywhere, and tell its path."""
+    """Write a folder with a Dockerfile of a service, and return its path."""
     backend = backend_of(options)
     version = version_of(backend, options.model)
     report = report_of(run_of(backend, version.run_id), data_folder=options.data_folder)
@@ -39,12 +39,12 @@ def export_service(options: argparse.Namespace) -> Answer:
 
 @contextmanager
 def _ended_like_ctrl_c() -> Iterator[None]:
-    """Let other signals that end a process end what is half made, too."""
+    """Convert SIGTERM and SIGHUP to SystemExit, so that an incomplete deployment is rolled back as after Ctrl-C."""
 
     def end(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    known = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # not all are everywhere
+    known = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # Windows has no SIGHUP
     before = {number: signal.signal(number, end) for number in known}
     try:
         yield
@@ -61,18 +61,18 @@ def services_list(options: argparse.Namespace) -> Answer:
 
 
 def services_show(options: argparse.Namespace) -> Answer:
-    """Tell what is known of a service."""
+    """Return the details of a service."""
     facts = _facts(backend_of(options).services.get(options.service))
     return Answer(facts, facts_table({name.replace("_", " "): value for name, value in facts.items()}))
 
 
 def services_logs(options: argparse.Namespace) -> None:
-    """Print what a service has said."""
+    """Print the log of a service."""
     print(backend_of(options).services.get(options.service).logs(), end="")
 
 
 def services_delete(options: argparse.Namespace) -> None:
-    """End services and forget them."""
+    """Stop and delete services."""
     known = backend_of(options).services
     for service in [known.get(name) for name in options.chosen]:
         service.delete()

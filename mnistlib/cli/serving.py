@@ -1,4 +1,4 @@
-"""The command serve: answer with a model until told to end."""
+"""Command serve: serving of a model over HTTP."""
 
 import argparse
 import logging
@@ -33,7 +33,7 @@ _log = logging.getLogger("mnistlib")
 
 
 def serve(options: argparse.Namespace) -> None:
-    """Answer with a model until SIGTERM or Ctrl-C."""
+    """Serve a model until SIGTERM or Ctrl-C."""
     if not packages.are_installed():
         raise MissingExtraError("mnistlib serve", "serve")
     from mnistlib.serving.app import Limits, ScoringApp
@@ -41,25 +41,25 @@ def serve(options: argparse.Namespace) -> None:
     from mnistlib.serving.server import address_of, listen
     from mnistlib.serving.server import serve as answer
 
-    token = options.token or os.environ.get(TOKEN_VARIABLE) or None  # an empty one protects nothing
+    token = options.token or os.environ.get(TOKEN_VARIABLE) or None  # an empty token gives no protection
     if token is None and not options.no_auth and not is_loopback(options.host):
         raise BackendError(
-            f"--host {options.host} can be reached from other machines: name a token with --token or "
-            f"${TOKEN_VARIABLE}, or say --no-auth to let anybody ask"
+            f"--host {options.host} is reachable from other machines: set a token with --token or ${TOKEN_VARIABLE}, "
+            "or pass --no-auth to allow requests without a token"
         )
     served = _served(options)
     name = served.name
     model = ServedModel(served.model, name, run_id=served.run_id)
-    limits = Limits(most_bytes=options.most_bytes, most_waiting=options.most_waiting)
+    limits = Limits(most_bytes=options.max_body_bytes, most_waiting=options.max_waiting)
     app = ScoringApp(model, limits=limits, token=None if options.no_auth else token, report=served.report)
     listening = listen(options.host, options.port)
     address = address_of(listening)
 
     def ready() -> None:
         if options.json:
-            _log.info("answering with %s on %s", name, address)  # what is printed is for programs
+            _log.info("serving %s on %s", name, address)  # on stderr for users, since the JSON is for programs
         content = {"model": name, "scoring_uri": f"{address}/score", "page": f"{address}/", "pid": os.getpid()}
-        line = f"serving {name}: draw on {address}/ or POST to {address}/score (Ctrl-C ends it)"
+        line = f"serving {name}: draw on {address}/ or POST to {address}/score (stop with Ctrl-C)"
         print_answer(Answer(content, [line]), options)
 
     status = 0
@@ -70,14 +70,14 @@ def serve(options: argparse.Namespace) -> None:
             raise
         status = 130
     if app.is_busy:
-        # Whoever asked has been given up; the interpreter would wait for the model, which may never be done.
-        _log.warning("the model is still at work on what it was asked: ending without it")
+        # The pending requests were given up. The interpreter's exit would wait for the model, perhaps forever.
+        _log.warning("the model is still busy with a request: exiting without waiting for it")
         os._exit(status)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Served:
-    """What is served: a model, what it is called, and how to get the report of the run that made it."""
+    """Model to serve: its name, and a function that returns the report of its run."""
 
     model: SavedModel
     name: str
@@ -86,11 +86,11 @@ class _Served:
 
 
 def _served(options: argparse.Namespace) -> _Served:
-    """Return what the options mean: a registered model, a file or a run."""
+    """Return the model selected by the options: a registered model, a file or a run."""
     backend = backend_of(options)
     try:
         version = version_of(backend, options.model)
-    except (ModelNotFoundError, ModelError) as error:  # the latter of a name that no model may have, such as a path
+    except (ModelNotFoundError, ModelError) as error:  # ModelError for an invalid name of a model, such as a path
         unregistered = error
     else:
         report = report_of(run_of(backend, version.run_id), data_folder=options.data_folder)
@@ -104,22 +104,22 @@ def _served(options: argparse.Namespace) -> _Served:
         run = backend.attach(options.model)
     except RunNotFoundError as error:
         reason = unregistered if isinstance(unregistered, ModelNotFoundError) else error
-        raise ModelNotFoundError(f"{options.model!r} is no registered model, no file and no run: {reason}") from error
+        raise ModelNotFoundError(f"{options.model!r} is not a registered model, a file or a run: {reason}") from error
     saved = load_model(run.local_folder() / OUTPUTS, trust=options.trust)
     report = report_of(run, data_folder=options.data_folder)
     return _Served(model=saved, name=f"run {run.id}", run_id=run.id, report=report)
 
 
 def run_of(backend: Backend, run_id: str) -> Run | None:
-    """Return the run that made a model; None where it is not there any more."""
+    """Return the run that trained a model; None if it is not available."""
     try:
         return backend.attach(run_id)
-    except MnistlibError:  # it was deleted, or a service has no answer: the model answers without it
+    except MnistlibError:  # the run was deleted, or its backend is unreachable; the model can be served without it
         return None
 
 
 def report_of(run: Run | None, *, data_folder: str | None) -> Callable[[], str] | None:
-    """Return what makes the report of a run, as HTML; None of no run."""
+    """Return a function that makes the HTML report of a run; None without a run."""
     if run is None:
         return None
 

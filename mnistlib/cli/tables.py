@@ -1,4 +1,4 @@
-"""Tables that fit the terminal, facts, and the cells of both."""
+"""Text tables that fit the terminal, and their cells."""
 
 import math
 import os
@@ -8,25 +8,25 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _GAP = "  "
-_LEAST = 3  # columns that a cell keeps however narrow the terminal is
+_MIN_WIDTH = 3  # minimum width of a cell, in columns, on a narrow terminal
 
 
 def format_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None = None) -> str:
-    """Lay out cells in columns, the widest but the first cut until a line fits.
+    """Lay out cells in columns; the widest columns, except the first, are truncated to fit the width.
 
     Parameters
     ----------
     titles : sequence of str
-        The first line; a title that begins with ``>`` has its column set to the right.
+        Titles of the columns; ``>`` at the beginning aligns a column to the right.
     rows : sequence of sequence of str
-        The other lines.
+        Rows of cells.
     width : int, optional
-        Columns of the terminal; by default those of this one.
+        Maximum width of a line; by default that of the terminal.
 
     Returns
     -------
     str
-        Lines that end in a newline.
+        Lines, each ending in a newline.
 
     Examples
     --------
@@ -35,20 +35,20 @@ def format_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, width:
     a1       0.92
     """
     to_the_right = [title.startswith(">") for title in titles]
-    # What a terminal would obey rather than show must not get there.
+    # Replace control characters, which a terminal would interpret.
     plain = [["".join(c if c.isprintable() else "?" for c in cell) for cell in row] for row in rows]
     lines = [[title.removeprefix(">") for title in titles], *plain]
     widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
-    room = _room() if width is None else width
-    while sum(widths) + len(_GAP) * (len(widths) - 1) > room and max(widths) > _LEAST:
+    limit = _terminal_width() if width is None else width
+    while sum(widths) + len(_GAP) * (len(widths) - 1) > limit and max(widths) > _MIN_WIDTH:
         widest = max(range(1, len(widths)), key=lambda column: widths[column], default=0)
-        # The first column names the row, and a part of a name is of little use: it is cut last.
-        widths[widest if widths[widest] > _LEAST else 0] -= 1
+        # The first column identifies the row, so it is truncated last.
+        widths[widest if widths[widest] > _MIN_WIDTH else 0] -= 1
     return "".join(_line(line, widths, to_the_right) for line in lines)
 
 
 def facts_table(facts: Mapping[str, Any], *, width: int = 0) -> list[str]:
-    """Lay out what is known of one thing, a fact a line, the names at least `width` wide; empty facts are left out.
+    """Lay out names and values, one pair a line, with names at least `width` wide; empty values are omitted.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def facts_table(facts: Mapping[str, Any], *, width: int = 0) -> list[str]:
 
 
 def metric_cell(metrics: Mapping[str, float], name: str) -> str:
-    """Return the cell of a metric, empty where there is none of that name."""
+    """Return the cell of a metric; empty if the metric is missing."""
     value = metrics.get(name)
     if value is None:
         return ""
@@ -68,8 +68,8 @@ def metric_cell(metrics: Mapping[str, float], name: str) -> str:
     return f"{value:.4g}" if whole or abs(value) >= 1000 else f"{value:.4f}"
 
 
-def _room() -> int:
-    """Return the columns of the terminal; of a pipe or a file, into which whole cells go, as many as there may be."""
+def _terminal_width() -> int:
+    """Return the width of the terminal; unlimited for a pipe or a file, so that cells are not truncated."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() or "COLUMNS" in os.environ else sys.maxsize
 
 

@@ -1,4 +1,4 @@
-"""The commands that run jobs: train and sweep."""
+"""Commands that run jobs: train and sweep."""
 
 import argparse
 import os
@@ -17,12 +17,12 @@ from mnistlib.errors import JobError
 from mnistlib.jobs import Job, SweepJob, TrainJob
 from mnistlib.runs import Run, RunResult
 
-_PATIENCE = 10  # seconds that a cancelled run is given to keep what it has
+_CANCEL_TIMEOUT = 10  # seconds for a cancelled run to save its results
 _INTERRUPTED = 130
 
 
 def train(options: argparse.Namespace) -> Answer:
-    """Train a model and keep it."""
+    """Train a model and save it."""
     backend = backend_of(options)
     job = TrainJob(**given_options(options, TrainJob))
     if options.dry_run:
@@ -39,7 +39,7 @@ def train(options: argparse.Namespace) -> Answer:
 
 
 def sweep(options: argparse.Namespace) -> Answer:
-    """Train with several values of the regularization and print the metric of each."""
+    """Train with several values of the regularization and return the metric of each."""
     job = SweepJob(
         base=TrainJob(**given_options(options, TrainJob)),
         regularization=_values(options.values),
@@ -77,7 +77,7 @@ def _sweep_lines(result: RunResult, content: Mapping[str, Any], metric: str) -> 
             "accuracy": f"{result.metrics['accuracy']:.4f} on the test images",
             "model": near(result.model_path),
         },
-        width=len("converged"),  # as train has it
+        width=len("converged"),  # the width in the output of train
     )
 
 
@@ -85,11 +85,11 @@ def _values(text: str) -> list[float]:
     try:
         return [float(part) for part in text.split(",")]
     except ValueError as error:
-        raise JobError(f"--regularization must be numbers with commas between them, not {text!r}") from error
+        raise JobError(f"--regularization must be numbers separated by commas, not {text!r}") from error
 
 
 def _planned(backend: Backend, job: Job) -> Answer:
-    """Return what submitting a job would do."""
+    """Return the plan of a job's submission."""
     plan = backend.plan(job)
     return Answer(asdict(plan), [str(plan)])
 
@@ -109,7 +109,7 @@ def _result_json(result: RunResult) -> dict[str, Any]:
 def _submit_and_wait(
     backend: Backend, job: Job, options: argparse.Namespace, *, resume: bool = False
 ) -> tuple[Run, RunResult]:
-    """Run a job to its end; Ctrl-C cancels it and says so."""
+    """Run a job to its end; Ctrl-C cancels it."""
     run = backend.submit(
         job,
         experiment=options.experiment,
@@ -125,19 +125,19 @@ def _submit_and_wait(
         run.cancel()
         print(f"mnistlib: cancelling run {run.id}", file=sys.stderr)
         try:
-            run.wait(_PATIENCE)
+            run.wait(_CANCEL_TIMEOUT)
         except (TimeoutError, KeyboardInterrupt):
-            # A solver that can't be stopped would keep this process alive; its record says that it was cancelled.
-            print(f"mnistlib: run {run.id} is cancelled in mid-fit", file=sys.stderr, flush=True)
+            # Some solvers cannot be stopped and would keep this process alive; the run is recorded as cancelled.
+            print(f"mnistlib: run {run.id} is cancelled during its fit", file=sys.stderr, flush=True)
             _end_workers()
             os._exit(_INTERRUPTED)
-        print(f"mnistlib: run {run.id} is {run.status}; what it had is in its folder", file=sys.stderr)
+        print(f"mnistlib: run {run.id} is {run.status}; its results so far are in its folder", file=sys.stderr)
         raise
 
 
 def _end_workers() -> None:
-    """End the processes that joblib has spread work over, which would outlive this one."""
-    # By its own parts: to ask loky for its executor makes one, and its orderly shutdown waits for the work.
+    """End joblib's worker processes, which would outlive this process."""
+    # Uses private names: loky's public function would create an executor, and its shutdown waits for the work.
     executor = getattr(sys.modules.get("joblib.externals.loky.reusable_executor"), "_executor", None)
     for pid in list(getattr(executor, "_processes", None) or ()):
         with suppress(ProcessLookupError):

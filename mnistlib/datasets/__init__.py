@@ -1,11 +1,11 @@
-"""Named data sets of labelled images, and folders of IDX files that look like them.
+"""Named data sets of labelled images, and folders of IDX files in the same layout.
 
-catalog    names, files, digests, mirrors, classes: the one table
-dataset    Dataset and Split: arrays that fit each other
-folder     which file in a folder is which
-cache      raw bytes kept under their digest, so that the second load is a memory map
-download   mirrors in order, verified, then published
-loading    load_dataset: all of these together
+catalog    table of names, files, digests, mirrors and classes
+dataset    Dataset and Split: checked arrays of images and labels
+folder     detection of a data set's files in a folder
+cache      uncompressed bytes stored by digest, for loading as a memory map
+download   verified download from the mirrors
+loading    load_dataset and fetch_dataset
 """
 
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CATALOG", "DIGITS", "NAMES", "Dataset", "Split", "default_data_folder", "fetch_dataset", "load_dataset"]
 
-# The catalog is for options too, which are parsed without NumPy.
+# Lazy, because options import the catalog and are parsed without NumPy.
 __getattr__ = lazy_names(
     __name__,
     dict.fromkeys(["Dataset", "Split"], "mnistlib.datasets.dataset")

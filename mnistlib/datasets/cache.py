@@ -1,13 +1,13 @@
-"""Raw IDX bytes kept under their digest, so that the second load of a compressed file is a memory map.
+"""Cache of uncompressed IDX bytes by digest, so that the second load of a compressed file is a memory map.
 
-Below the platform's cache folder::
+Layout of the platform's cache folder::
 
-    mnistlib/v1/raw/<SHA-256 of the raw bytes>.idx     what was inside
-    mnistlib/v1/seen/<SHA-256 of the file's path>.json  which file, of which size and time, had which digest
+    mnistlib/v1/raw/<SHA-256 of the raw bytes>.idx      uncompressed bytes
+    mnistlib/v1/seen/<SHA-256 of the file's path>.json  size, time and digests of a file
 
-A note in ``seen`` is believed only while the file it speaks of and the raw bytes still have the sizes and
-times that were noted; else it is made again. Deleting the folder at any time costs one slower load. A change of
-either layout gets a new folder name in place of ``v1``.
+A note in ``seen`` is valid while the file and its raw bytes have the noted sizes and times; otherwise it is created
+again. The cache can be deleted at any time; the next load is then slower. A change of the layout requires a new folder
+name in place of ``v1``.
 """
 
 import hashlib
@@ -31,16 +31,16 @@ _log = logging.getLogger("mnistlib")
 
 @dataclass(frozen=True)
 class RawFile:
-    """The array in one IDX file and what identifies it.
+    """Array of one IDX file, with its digests.
 
     Attributes
     ----------
     array : ndarray of uint8
-        Read-only.
+        The array, read-only.
     raw_sha256 : str
         SHA-256 of the raw IDX bytes, in hexadecimal.
     stored_sha256 : str
-        SHA-256 of the file as it is stored, compressed or not.
+        SHA-256 of the stored file, compressed or not.
     """
 
     array: NDArray[np.uint8]
@@ -50,7 +50,7 @@ class RawFile:
 
 @dataclass(frozen=True)
 class _Note:
-    """What was seen of a file when its digests were computed."""
+    """Digests of a file, with the file's size and time when they were computed."""
 
     path: str
     stamp: tuple[int, int]
@@ -63,17 +63,17 @@ class _Note:
 def load_raw(path: Path) -> RawFile:
     """Read an IDX file of unsigned bytes through the cache.
 
-    An uncompressed file is mapped where it lies and only its digest is kept. A cache that can't be written costs
-    speed, never the load.
+    An uncompressed file is mapped directly, and only its digest is cached. If the cache cannot be written, loading
+    still works but is slower.
 
     Raises
     ------
     IdxError
-        If the file is not IDX.
+        If the file is not valid IDX.
     DataError
-        If it holds another type than unsigned bytes.
+        If the elements are not unsigned bytes.
     OSError
-        If it can't be read.
+        If the file cannot be read.
     """
     path = path.resolve()
     note_path = _cache_folder() / "seen" / f"{hashlib.sha256(bytes(path)).hexdigest()}.json"
@@ -88,12 +88,12 @@ def load_raw(path: Path) -> RawFile:
         raise DataError(f"{path}: expected unsigned bytes, found {array.dtype}")
     raw_sha256 = digest(array)
     try:
-        raw_path = path if raw_sha256 == stored_sha256 else _keep(array, raw_sha256)
+        raw_path = path if raw_sha256 == stored_sha256 else _store(array, raw_sha256)
         note = _Note(str(path), stamp, str(raw_path), _stamp(raw_path), raw_sha256, stored_sha256)
         note_path.parent.mkdir(parents=True, exist_ok=True)
         publish_bytes(note_path, json.dumps(asdict(note)).encode())
     except OSError as error:
-        _log.warning("can't keep %s in the cache, the next load will be as slow as this one: %s", path, error)
+        _log.warning("cannot cache %s, so the next load will be as slow as this one: %s", path, error)
     return RawFile(array, raw_sha256, stored_sha256)
 
 
@@ -105,13 +105,13 @@ def digest(array: NDArray[np.uint8]) -> str:
 
 
 def _cache_folder() -> Path:
-    import platformdirs  # 14 ms, and only loading needs it
+    import platformdirs  # imported here, since it takes 14 ms and only loading needs it
 
     return platformdirs.user_cache_path("mnistlib") / _LAYOUT
 
 
 def _from_note(path: Path, note_path: Path) -> RawFile | None:
-    """Map the raw bytes that a note speaks of, if it and they still hold."""
+    """Map the raw bytes named in a note, or return None if the note is not valid."""
     try:
         content: dict[str, Any] = json.loads(note_path.read_bytes())
         note = _Note(**content)
@@ -121,12 +121,12 @@ def _from_note(path: Path, note_path: Path) -> RawFile | None:
             and _stamp(Path(note.raw_path)) == tuple(note.raw_stamp)
         ):
             return RawFile(read_idx(note.raw_path, mmap=True), note.raw_sha256, note.stored_sha256)
-    except (OSError, ValueError, TypeError) as error:  # absent, cut short, or written by another version
+    except (OSError, ValueError, TypeError) as error:  # missing, truncated, or written by another version
         _log.debug("no usable note in the cache for %s: %s", path, error)
     return None
 
 
-def _keep(array: NDArray[np.uint8], raw_sha256: str) -> Path:
+def _store(array: NDArray[np.uint8], raw_sha256: str) -> Path:
     raw_path = _cache_folder() / "raw" / f"{raw_sha256}.idx"
     if not _holds(raw_path, raw_sha256):
         raw_path.parent.mkdir(parents=True, exist_ok=True)
@@ -135,7 +135,7 @@ def _keep(array: NDArray[np.uint8], raw_sha256: str) -> Path:
 
 
 def _holds(raw_path: Path, raw_sha256: str) -> bool:
-    """Whether another file with the same content has left its raw bytes here, intact."""
+    """Return whether the raw bytes are in the cache already, from a file with the same content, and intact."""
     try:
         return digest(read_idx(raw_path)) == raw_sha256
     except (OSError, IdxError):

@@ -1,15 +1,15 @@
-"""The data sets that are known by name: the one table of their files, digests, mirrors and classes.
+"""Catalog of the named data sets: the single table of their files, digests, mirrors and classes.
 
-Sources: MNIST's digests were computed from its files; those of Fashion-MNIST and Kuzushiji-MNIST are the ones that
-several public loaders publish alike. The mirrors are those that torchvision, Keras and the data sets' authors use.
+Sources: the digests of MNIST were computed from its files. The digests of Fashion-MNIST and Kuzushiji-MNIST are
+identical in several public loaders. The mirrors are those of torchvision, Keras and the authors of the data sets.
 """
 
 from dataclasses import dataclass
 
-#: The four parts of a data set, in the order in which they are read.
+#: Roles of the four files of a data set, in reading order.
 ROLES = ("train-images", "train-labels", "test-images", "test-labels")
 
-#: The data set that needs no files: scikit-learn carries it.
+#: Name of the data set in scikit-learn, which needs no files.
 DIGITS = "digits"
 
 _PUBLISHED_STEM = {
@@ -27,11 +27,11 @@ class CatalogFile:
     Attributes
     ----------
     name : str
-        Its published name, which ends in ``.gz``.
+        Published name, ending in ``.gz``.
     gzip_sha256 : str
-        SHA-256 of the file as it is published, in hexadecimal.
+        SHA-256 of the published file, in hexadecimal.
     raw_sha256 : str or None
-        SHA-256 of the bytes inside, where it is known; a file compressed anew is recognised by it.
+        SHA-256 of the uncompressed bytes, if known; it identifies a file that was compressed again.
     """
 
     name: str
@@ -46,13 +46,13 @@ class CatalogEntry:
     Attributes
     ----------
     name : str
-        What users call it.
+        Name of the data set.
     classes : tuple of str
-        What the labels 0, 1, 2 … mean.
+        Class names of the labels 0, 1, 2 …
     files : dict of str to CatalogFile
-        Its four files by role.
+        The four files by role.
     mirrors : tuple of str
-        Addresses of folders that hold the files, in the order in which they are tried.
+        Addresses of folders with the files, in the order of use.
     """
 
     name: str
@@ -137,5 +137,5 @@ CATALOG: dict[str, CatalogEntry] = {
     )
 }
 
-#: Everything that ``load_dataset`` knows by name.
+#: Names of all data sets of ``load_dataset``.
 NAMES = (DIGITS, *CATALOG)

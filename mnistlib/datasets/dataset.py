@@ -1,4 +1,4 @@
-"""Labelled images that fit each other."""
+"""Data sets of labelled images as checked arrays."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class Split:
     Raises
     ------
     DataError
-        If the arrays have another type or rank, or not the same length.
+        If the type or rank of an array is wrong, or the lengths differ.
     """
 
     images: NDArray[np.uint8]
@@ -34,7 +34,7 @@ class Split:
         _check_array(self.images, 3, "images")
         _check_array(self.labels, 1, "labels")
         if len(self.images) != len(self.labels):
-            raise DataError(f"{len(self.images):,} images but {len(self.labels):,} labels: they are not of one set")
+            raise DataError(f"{len(self.images):,} images but {len(self.labels):,} labels: expected equal numbers")
         for name in ("images", "labels"):
             view = getattr(self, name).view()
             view.flags.writeable = False
@@ -48,7 +48,7 @@ class Split:
         return f"Split({len(self)} images of {rows} x {columns})"
 
     def head(self, count: int) -> "Split":
-        """Return the first `count` images with their labels, or all where there are fewer."""
+        """Return the first `count` images with their labels, or all if there are fewer."""
         return Split(self.images[:count], self.labels[:count])
 
 
@@ -59,11 +59,11 @@ class Dataset:
     Attributes
     ----------
     name : str
-        The name, or the folder, that it was loaded by.
+        Name or folder from which the data set was loaded.
     train, test : Split
-        Images and labels to learn from, and to be judged on.
+        Images and labels for training and for testing.
     classes : tuple of str
-        What the labels 0, 1, 2 … mean.
+        Class names of the labels 0, 1, 2 …
     digests : mapping of str to str
         SHA-256 of the raw IDX bytes of each of the four parts, in hexadecimal.
 
@@ -82,7 +82,7 @@ class Dataset:
     def __post_init__(self) -> None:
         for which, split in (("training", self.train), ("test", self.test)):
             if not len(split):
-                raise DataError(f"{self.name}: there are no {which} images")
+                raise DataError(f"{self.name}: no {which} images")
             if split.labels.max() >= len(self.classes):
                 raise DataError(
                     f"{self.name}: the {which} labels go up to {split.labels.max()}, "
@@ -91,10 +91,10 @@ class Dataset:
         if self.train.images.shape[1:] != self.test.images.shape[1:]:
             raise DataError(
                 f"{self.name}: training images of {_size(self.train)} but test images of {_size(self.test)}: "
-                "they are not of one set"
+                "expected one size"
             )
         if not self.train.images[0].size:
-            raise DataError(f"{self.name}: the images are empty: {_size(self.train)} pixels")
+            raise DataError(f"{self.name}: the images have no pixels: {_size(self.train)}")
 
     def __repr__(self) -> str:
         return (
@@ -109,18 +109,18 @@ class Dataset:
         return rows, columns
 
     def head(self, count: int) -> "Dataset":
-        """Return the same data set with at most `count` images in each split."""
+        """Return the data set with at most `count` images in each split."""
         return Dataset(self.name, self.train.head(count), self.test.head(count), self.classes, self.digests)
 
     def holding_out(self, share: float, *, seed: int) -> "Dataset":
-        """Return the same data set with a share of the training images, drawn at random, as its test images.
+        """Return the data set with a random share of the training images in place of the test images.
 
         Parameters
         ----------
         share : float
-            Between 0 and 1; at least one image goes to either side.
+            Share between 0 and 1; each split gets at least one image.
         seed : int
-            The same seed draws the same images.
+            Seed of the random selection.
 
         Raises
         ------
@@ -129,7 +129,7 @@ class Dataset:
         """
         count = len(self.train)
         if count < 2:
-            raise DataError(f"{self.name}: one training image can't be split for validation")
+            raise DataError(f"{self.name}: validation needs at least two training images, found {count}")
         held = min(max(1, round(share * count)), count - 1)
         order = np.random.default_rng(seed).permutation(count)
         # Sorted, so that a memory map is read from front to back.

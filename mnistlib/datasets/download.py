@@ -1,4 +1,4 @@
-"""Download a catalogued file: mirrors in order, verified, then published."""
+"""Verified download of a file in the catalog, from the first mirror that delivers it."""
 
 import hashlib
 import logging
@@ -13,25 +13,25 @@ from mnistlib.errors import DataError, DownloadError, IdxError
 from mnistlib.files import publish
 from mnistlib.idx import read_idx
 
-#: Address of a folder that is tried before the published mirrors.
+#: Environment variable with the address of a mirror to use before the published ones.
 MIRROR_VARIABLE = "MNISTLIB_MIRROR"
 
-_TIMEOUT = (10, 60)  # seconds to connect, and between two pieces of an answer
+_TIMEOUT = (10, 60)  # timeouts in seconds: connecting, and waiting for more data
 _log = logging.getLogger("mnistlib")
 
 
 def download(entry: CatalogEntry, file: CatalogFile, folder: Path) -> Path:
-    """Fetch one file of a data set into a folder.
+    """Download one file of a data set into a folder.
 
-    The file is written under a temporary name and gets its own only when its digest is right, so what is there
-    under its name is good.
+    The file is written under a temporary name and renamed after its digest is verified, so a file with the final name
+    is always correct.
 
     Raises
     ------
     DownloadError
-        If no mirror delivered it, saying what went wrong at each, or if it can't be stored.
+        If no mirror delivered the file, with the error of each mirror, or if the file cannot be stored.
     """
-    # pooch brings requests, and both take their time to import; only a download needs them.
+    # Imported here, since pooch and requests are slow to import and only a download needs them.
     import pooch
     import requests
 
@@ -48,23 +48,23 @@ def download(entry: CatalogEntry, file: CatalogFile, folder: Path) -> Path:
             failures.append(f"{url}: {error}")
             _log.info("trying the next mirror after %s: %s", url, error)
         except OSError as error:
-            raise DownloadError(f"can't store {target}: {error.strerror or error}") from error
+            raise DownloadError(f"cannot store {target}: {error.strerror or error}") from error
         else:
             return target
     raise DownloadError(
-        f"could not download {file.name} of {entry.name}: {'; '.join(failures)}. Name a mirror that you can reach "
-        f"in {MIRROR_VARIABLE}, put the four files into a folder and name it with --data-folder, or use the data "
-        f"set that needs no files: --dataset {DIGITS}"
+        f"could not download {file.name} of {entry.name}: {'; '.join(failures)}. Set {MIRROR_VARIABLE} to a reachable "
+        f"mirror, put the four files into a folder and pass it with --data-folder, or use the data set that needs no "
+        f"files: --dataset {DIGITS}"
     )
 
 
 def verify(stored: BinaryIO, file: CatalogFile) -> None:
-    """Check a downloaded file against its digests: as it is stored or, compressed anew, by what is inside.
+    """Check a downloaded file by the digest of the stored or, if compressed again, of the uncompressed bytes.
 
     Raises
     ------
     DataError
-        If it is another file.
+        If no digest matches.
     """
     stored.seek(0)
     stored_sha256 = hashlib.sha256(stored.read()).hexdigest()
@@ -74,13 +74,13 @@ def verify(stored: BinaryIO, file: CatalogFile) -> None:
     try:
         raw_sha256 = digest(read_idx(stored))
     except IdxError as error:
-        raise DataError(f"expected SHA-256 {file.gzip_sha256}, found {stored_sha256}, not even IDX: {error}") from error
+        raise DataError(f"expected SHA-256 {file.gzip_sha256}, found {stored_sha256}, not IDX: {error}") from error
     if raw_sha256 != file.raw_sha256:
-        raise DataError(f"expected SHA-256 {file.gzip_sha256}, found {stored_sha256}: it is another file")
+        raise DataError(f"expected SHA-256 {file.gzip_sha256}, found {stored_sha256}: the file is another one")
 
 
 def _addresses(entry: CatalogEntry, file: CatalogFile) -> list[str]:
     mirror = os.environ.get(MIRROR_VARIABLE, "").rstrip("/")
-    # One variable serves every data set: the mirror may hold the files of one, or a folder for each.
+    # The variable applies to all data sets: the mirror may hold the files of one, or a folder for each.
     own = [f"{mirror}/{file.name}", f"{mirror}/{entry.name}/{file.name}"] if mirror else []
     return own + [f"{published}/{file.name}" for published in entry.mirrors]

@@ -1,4 +1,4 @@
-"""Find the four files of a data set in a folder, however deep and however they are spelt."""
+"""Detection of the four files of a data set in a folder, at any depth and under any usual name."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from mnistlib.datasets.catalog import ROLES
 from mnistlib.errors import DataError, DatasetNotFoundError
 
-# As published; as 7-Zip and Kaggle unpack them; as an older tutorial saved them.
+# Names as published, as unpacked by 7-Zip and by Kaggle, and as saved by an older tutorial.
 _STEMS = {
     "train-images": ("train-images",),
     "train-labels": ("train-labels",),
@@ -26,23 +26,23 @@ def _spellings(role: str) -> tuple[str, ...]:
     )
 
 
-#: Role -> every file name it may have.
+#: Possible file names of each role.
 SPELLINGS = {role: _spellings(role) for role in ROLES}
 _ROLE_OF_NAME = {name: role for role, names in SPELLINGS.items() for name in names}
 
 
 def holds_files(folder: Path) -> bool:
-    """Whether a folder itself, not one below it, holds a file of a data set."""
+    """Return whether a folder directly contains a file of a data set."""
     return folder.is_dir() and any(path.name in _ROLE_OF_NAME and path.is_file() for path in folder.iterdir())
 
 
 def find_candidates(folder: Path) -> dict[str, list[Path]]:
-    """Return every file that could play a role, sorted; roles that none could play are left out.
+    """Return all candidate files of each role, sorted; roles without candidates are omitted.
 
     Parameters
     ----------
     folder : Path
-        Searched at any depth. Links to folders are not followed below it.
+        Folder to search at any depth. Links to subfolders are not followed.
     """
     candidates: dict[str, list[Path]] = {}
     for parent, _, names in os.walk(folder):
@@ -54,17 +54,17 @@ def find_candidates(folder: Path) -> dict[str, list[Path]]:
 
 
 def find_files(folder: Path) -> dict[str, Path]:
-    """Return the files of a data set by role; those that are not there are left out.
+    """Return the files of a data set by role; missing roles are omitted.
 
     Parameters
     ----------
     folder : Path
-        Searched at any depth. Links to folders are not followed below it.
+        Folder to search at any depth. Links to subfolders are not followed.
 
     Raises
     ------
     DataError
-        If two files could play the same role.
+        If several files have the same role.
     """
     found = find_candidates(folder)
     for role, paths in found.items():
@@ -72,7 +72,7 @@ def find_files(folder: Path) -> dict[str, Path]:
             raise DataError(
                 f"{folder}: {len(paths)} files could be the {role.replace('-', ' ')}: "
                 f"{', '.join(str(path.relative_to(folder)) for path in paths)}. "
-                "Keep one of them, or name the folder that holds just one data set"
+                "Keep one of them, or pass the folder that contains only one data set"
             )
     return {role: paths[0] for role, paths in found.items()}
 
@@ -83,9 +83,9 @@ def require_files(folder: Path) -> dict[str, Path]:
     Raises
     ------
     DatasetNotFoundError
-        If one is missing: the message lists what was looked for, and where.
+        If a file is missing; the message lists the expected names.
     DataError
-        If two files could play the same role.
+        If several files have the same role.
     """
     if not folder.is_dir():
         raise DatasetNotFoundError(f"{folder} is not a folder")
@@ -93,5 +93,5 @@ def require_files(folder: Path) -> dict[str, Path]:
     missing = [role for role in ROLES if role not in found]
     if missing:
         wanted = "; ".join(f"the {role.replace('-', ' ')} as {', '.join(SPELLINGS[role])}" for role in missing)
-        raise DatasetNotFoundError(f"{folder} and the folders in it lack files of a data set: looked for {wanted}")
+        raise DatasetNotFoundError(f"files of a data set are missing in {folder} and its subfolders: expected {wanted}")
     return found

@@ -1,4 +1,4 @@
-"""Load a data set by name or from a folder."""
+"""Loading of a data set by name or from a folder."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ from mnistlib.datasets.download import download
 from mnistlib.datasets.folder import find_candidates, find_files, holds_files, require_files
 from mnistlib.errors import DataError, DatasetNotFoundError
 
-#: Folder with a subfolder for each data set.
+#: Environment variable with the folder that has a subfolder for each data set.
 DATA_VARIABLE = "MNISTLIB_DATA"
 
 
@@ -30,30 +30,30 @@ def load_dataset(
     ----------
     name_or_folder : str or PathLike
         ``"digits"`` (1,797 images of 8 x 8 that come with scikit-learn; needs no files), ``"mnist"``,
-        ``"fashion-mnist"``, ``"kmnist"``, or a folder that holds four IDX files, at any depth, plain or gzip, under
-        any of the names they usually have.
+        ``"fashion-mnist"``, ``"kmnist"``, or a folder with four IDX files, at any depth, plain or gzip, under their
+        usual names.
     limit : int, optional
-        Keep at most this many images of each split, the first ones.
+        Maximum number of images of each split; the first ones are kept.
     data_folder : str or PathLike, optional
         Folder with a subfolder for each named data set, or the four files themselves. Default: the environment
         variable ``MNISTLIB_DATA``, else the platform's data folder.
     download : bool, default True
-        Whether to fetch files of a named data set that are not in the data folder.
+        Whether to download files of a named data set that are not in the data folder.
 
     Returns
     -------
     Dataset
-        uint8 images of shape (n, rows, columns) and uint8 labels of shape (n,), read-only. Memory maps, from the
-        second load on.
+        uint8 images of shape (n, rows, columns) and uint8 labels of shape (n,), read-only; memory maps from the second
+        load on.
 
     Raises
     ------
     DatasetNotFoundError
-        If files are missing, listing what was looked for and where.
+        If files are missing; the message lists the expected names and the folder.
     DownloadError
-        If they could not be fetched, saying what failed at each mirror.
+        If files could not be downloaded; the message lists the error of each mirror.
     DataError
-        If the files contradict each other, or are not the named data set's.
+        If the files are inconsistent, or have other digests than the named data set.
     IdxError
         If a file is damaged.
 
@@ -77,7 +77,7 @@ def load_dataset(
 def fetch_dataset(
     name: str, *, data_folder: str | os.PathLike[str] | None = None, force: bool = False, download: bool = True
 ) -> dict[str, Path]:
-    """Download the files of a named data set that are not there yet.
+    """Download the missing files of a named data set.
 
     Parameters
     ----------
@@ -86,12 +86,12 @@ def fetch_dataset(
     data_folder : str or PathLike, optional
         As for :func:`load_dataset`.
     force : bool, default False
-        Fetch every file anew, and replace what is there once the new one is good. What plays the same role under
-        another name, or in a folder below, is then removed: two files for one role could not be loaded. Where
-        `data_folder` is not the parent of the data set's own folder but holds files itself, those in folders below
-        it stay, for they may be another data set's.
+        Download every file again, and replace the existing file after the new one is verified. Other files of the same
+        role, under another name or in a subfolder, are then deleted, since two files of one role are ambiguous. If
+        `data_folder` itself contains the files, its subfolders are not changed, because they may belong to another
+        data set.
     download : bool, default True
-        Without it, only say where the files are.
+        If False, only return the paths of the files.
 
     Returns
     -------
@@ -103,27 +103,27 @@ def fetch_dataset(
     DownloadError
         If no mirror delivered a file.
     DatasetNotFoundError
-        If one is not there and may not be downloaded.
+        If a file is missing and `download` is False.
     DataError
-        If the name is unknown or needs no files.
+        If the name is unknown, or the data set needs no files.
     """
     if name not in CATALOG:
-        raise DataError(f"there is nothing to fetch for {name!r}: expected one of {', '.join(CATALOG)}")
+        raise DataError(f"cannot download {name!r}: expected one of {', '.join(CATALOG)}")
     return _files_of(CATALOG[name], data_folder, may_download=download, force=force)
 
 
 def _require_count(limit: Any) -> None:
-    """Refuse a limit that is none; True is a whole number to Python."""
+    """Refuse an invalid limit, also a bool, which is an int in Python."""
     if limit is not None and (not isinstance(limit, int | np.integer) or isinstance(limit, bool) or limit < 1):
         raise DataError(f"limit must be a whole number, at least 1, not {limit!r}")
 
 
 def default_data_folder() -> Path:
-    """Return the folder for data where none is named: ``MNISTLIB_DATA``, else the platform's own."""
+    """Return the default folder for data: ``MNISTLIB_DATA``, else the platform's data folder."""
     named = os.environ.get(DATA_VARIABLE)
     if named:
         return Path(named).expanduser()
-    import platformdirs  # 14 ms, and only loading needs it
+    import platformdirs  # imported here, since it takes 14 ms and only loading needs it
 
     return platformdirs.user_data_path("mnistlib")
 
@@ -134,13 +134,13 @@ def _files_of(
     parent = default_data_folder() if data_folder is None else Path(data_folder).expanduser()
     folder = parent / entry.name
     if not folder.is_dir() and holds_files(parent):
-        folder = parent  # the folder of this one data set was named
+        folder = parent  # the given folder contains the files of this data set
     found = {} if force else find_files(folder)
     missing = [role for role in ROLES if role not in found]
     if missing and not may_download:
         raise DatasetNotFoundError(
-            f"{folder} lacks {', '.join(entry.files[role].name for role in missing)}, and downloading is off. "
-            f"Name another folder with --data-folder (or {DATA_VARIABLE}), run: mnistlib fetch {entry.name}, "
+            f"{', '.join(entry.files[role].name for role in missing)} missing in {folder}, and downloading is off. "
+            f"Pass another folder with --data-folder (or {DATA_VARIABLE}), run: mnistlib fetch {entry.name}, "
             f"or use the data set that needs no files: --dataset {DIGITS}"
         )
     for role in missing:
@@ -151,7 +151,7 @@ def _files_of(
 
 
 def _remove_others(role: str, good: Path, *, own: bool) -> None:
-    """Remove what could be taken for a file just fetched; below its folder too, where that is the data set's own."""
+    """Delete other files of a downloaded file's role, also in subfolders if the folder is the data set's own."""
     for path in find_candidates(good.parent)[role]:
         if path != good and (own or path.parent == good.parent):
             path.unlink()
@@ -169,20 +169,20 @@ def _check_identity(entry: CatalogEntry, role: str, path: Path, loaded: RawFile)
     if loaded.stored_sha256 == expected.gzip_sha256 or loaded.raw_sha256 == expected.raw_sha256:
         return
     if expected.raw_sha256 is None and loaded.stored_sha256 == loaded.raw_sha256:
-        return  # uncompressed, and nobody publishes a digest of that
+        return  # the file is uncompressed, and no digest of the uncompressed bytes is published
     raise DataError(
-        f"{path} is not the {role.replace('-', ' ')} of {entry.name}: its SHA-256 is {loaded.stored_sha256}, "
-        f"of what is inside {loaded.raw_sha256}; expected {expected.gzip_sha256}"
-        f"{f' or inside {expected.raw_sha256}' if expected.raw_sha256 else ''}. "
+        f"{path} is not the {role.replace('-', ' ')} of {entry.name}: found SHA-256 {loaded.stored_sha256} "
+        f"(uncompressed: {loaded.raw_sha256}), expected {expected.gzip_sha256}"
+        f"{f' (uncompressed: {expected.raw_sha256})' if expected.raw_sha256 else ''}. "
         f"Run: mnistlib fetch --force {entry.name}, or load the folder as a data set of its own: {path.parent}"
     )
 
 
 def _load_folder(name_or_folder: str | os.PathLike[str]) -> Dataset:
     folder = Path(name_or_folder).expanduser()
-    if not os.path.exists(folder):  # noqa: PTH110 - unlike Path.exists it says no to a name that is too long
+    if not os.path.exists(folder):  # noqa: PTH110 - unlike Path.exists, returns False for a name that is too long
         raise DatasetNotFoundError(
-            f"{os.fspath(name_or_folder)!r} is neither a data set known by name ({', '.join(NAMES)}) nor a folder"
+            f"{os.fspath(name_or_folder)!r} is neither a named data set ({', '.join(NAMES)}) nor a folder"
         )
     raw = {role: load_raw(path) for role, path in sorted(require_files(folder).items())}
     labels = raw["train-labels"].array
@@ -202,8 +202,8 @@ def _assemble(name: str, raw: dict[str, RawFile], classes: tuple[str, ...]) -> D
 
 
 def _load_digits() -> Dataset:
-    """Return scikit-learn's digits, brightness 0 to 16 spread over 0 to 255, every fifth of a class for testing."""
-    from sklearn.datasets import load_digits  # 0.6 s: only this data set needs it
+    """Return scikit-learn's digits, scaled from 0..16 to 0..255; every fifth image of a class is a test image."""
+    from sklearn.datasets import load_digits  # imported here, since it takes 0.6 s and only this data set needs it
 
     bunch = load_digits()
     images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)

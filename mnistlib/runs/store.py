@@ -223,8 +223,7 @@ class RunStore:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunStateError(
-                f"cannot store runs in {self.folder}: {error.strerror}. Set another folder with --runs or "
-                f"{RUNS_VARIABLE}"
+                f"cannot store runs in {self.folder}: {error.strerror}. Set a folder with --runs or {RUNS_VARIABLE}"
             ) from error
 
     def _hold_lock(self) -> None:

@@ -92,4 +92,6 @@ class Bodies:
                 return bytes(parts)
 
     def _too_large(self) -> Refusal:
-        return Refusal(413, "size", f"the body is larger than the maximum of {self._most_bytes:,} bytes (--most-bytes)")
+        return Refusal(
+            413, "size", f"the body is larger than the maximum of {self._most_bytes:,} bytes (--max-body-bytes)"
+        )

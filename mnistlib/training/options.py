@@ -53,12 +53,8 @@ class TrainingOptions(SolverOptions):
     )
     download: bool = option(True, "do not download missing files", flag="--no-download")
     limit: int | None = option(None, "use at most N images of each split", metavar="N", check=whole(1))
-    validation: float = option(
-        0.0, "share of training images to hold out and score instead of the test images", metavar="SHARE", check=share
-    )
-    normalization: str = option(
-        "unit", f"scaling of pixels: {', '.join(NORMALIZATIONS)} (default: unit)", check=choice(*NORMALIZATIONS)
-    )
+    validation: float = option(0.0, "hold out this share of training images for scoring", metavar="SHARE", check=share)
+    normalization: str = option("unit", f"{', '.join(NORMALIZATIONS)} (default: unit)", check=choice(*NORMALIZATIONS))
     solver: str = option(
         OWN_SOLVER,
         f"auto, {', '.join(SCIKIT_LEARN_SOLVERS)} (default: auto)",

@@ -184,14 +184,14 @@ def test_report_writes_one_file_named_after_the_run_and_prints_its_path(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("train", "--dataset", "minst"), "'minst' is neither a data set known by name"),
+        (("train", "--dataset", "minst"), "'minst' is neither a named data set"),
         (("evaluate", "nosuch"), "no run 'nosuch'"),
         (("predict", "nosuch", "x"), "no run 'nosuch'"),
         (("report", "nosuch"), "no run 'nosuch'"),
         (("info", "absent.idx"), "No such file or directory: 'absent.idx'"),
         (("info", os.devnull), "the data is empty"),
-        (("show", "nosuch"), "'nosuch' is no data set, file or run"),
-        (("fetch", "digits"), "nothing to fetch"),
+        (("show", "nosuch"), "'nosuch' is not a data set, a file or a run"),
+        (("fetch", "digits"), "cannot download 'digits'"),
         (("train", "--backend", "slurm"), "unknown backend 'slurm'"),
         (("train", "--dataset", "mnist", "--no-download"), "--dataset digits"),
     ],
@@ -252,7 +252,7 @@ def interrupted(folder: Path, *options: str) -> tuple[str, dict[str, Any]]:
 def test_ctrl_c_is_status_130_and_the_run_is_cancelled_with_what_it_had(tmp_path: Path) -> None:
     talk, record = interrupted(tmp_path)
     assert f"mnistlib: cancelling run {record['run_id']}" in talk
-    assert f"run {record['run_id']} is cancelled; what it had is in its folder" in talk
+    assert f"run {record['run_id']} is cancelled; its results so far are in its folder" in talk
     assert record["status"] == "cancelled"
     files = json.loads(run("runs", "show", record["run_id"], "--json").stdout)["files"]
     assert {"outputs/sklearn_mnist_model.pkl", "metrics.json", "logs/run.log"} <= set(files)

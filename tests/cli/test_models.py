@@ -95,7 +95,7 @@ def test_another_runs_folder_can_be_named(registered: str, monkeypatch: pytest.M
         (("models", "show", "nosuch"), "no model 'nosuch'"),
         (("models", "show", "sklearn_mnist:7"), "has no version 7; it has 1, 2"),
         (("models", "show", "sklearn_mnist:x"), "expected NAME or NAME:VERSION"),
-        (("models", "delete", "sklearn_mnist"), "name a version"),
+        (("models", "delete", "sklearn_mnist"), "name each version"),
         (("models", "download", "a/b"), "a model's name must be"),
         (("register", "nosuch", "m"), "no run 'nosuch'"),
     ],

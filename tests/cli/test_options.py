@@ -70,7 +70,21 @@ def test_the_command_line_has_the_options_of_all_backends() -> None:
     shown = run("deploy", "--help").stdout
     for flag in ("--runs FOLDER", "--config FILE", "--port N", "--cpu-cores N", "--no-auth", "--instance-type SIZE"):
         assert flag in shown
-    assert "where runs are: local, azureml, azureml-v2" in " ".join(shown.split())
+    assert "backend of the runs: local, azureml, azureml-v2" in " ".join(shown.split())
+
+
+@pytest.mark.parametrize(("old", "name"), [("--most-bytes", "max_body_bytes"), ("--most-waiting", "max_waiting")])
+def test_the_former_name_of_an_option_of_serve_is_accepted(old: str, name: str) -> None:
+    parser = make_parser(["serve"])
+    assert getattr(parser.parse_args(["serve", "digits", old, "7"]), name) == 7
+    assert getattr(parser.parse_args(["serve", "digits"]), name) > 7
+
+
+def test_the_former_names_of_options_of_serve_are_hidden_from_the_help() -> None:
+    shown = run("serve", "--help").stdout
+    assert "--most" not in shown
+    assert "--max-body-bytes N" in shown
+    assert "--max-waiting N" in shown
 
 
 @pytest.mark.parametrize(
@@ -80,7 +94,7 @@ def test_the_command_line_has_the_options_of_all_backends() -> None:
 def test_an_option_of_another_backend_is_wrong_usage(words: list[str], flag: str) -> None:
     done = run(*words, "--backend", "local", check=False)
     assert done.returncode == 2
-    assert f"{flag} means nothing to this backend: leave it out, or name another --backend" in done.stderr
+    assert f"{flag} is not supported by this backend: leave it out, or name another --backend" in done.stderr
 
 
 @pytest.mark.parametrize("port", ["-1", "70000"])

@@ -78,9 +78,9 @@ def test_logs_are_printed_and_followed_to_the_end(tmp_path: Path) -> None:
 def test_a_run_of_another_process_is_cancelled(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("import time\nwhile True:\n    time.sleep(0.01)\n")
     mine = LocalBackend().submit(ScriptJob(script="train.py", source_directory=str(tmp_path)))
-    assert run("runs", "cancel", mine.id).stdout == f"{mine.id}  asked to stop\n"
+    assert run("runs", "cancel", mine.id).stdout == f"{mine.id}  cancellation requested\n"
     assert mine.wait(60) == "cancelled"
-    assert run("runs", "cancel", mine.id).stdout == f"{mine.id}  was cancelled already\n"
+    assert run("runs", "cancel", mine.id).stdout == f"{mine.id}  already cancelled\n"
 
 
 def test_ended_runs_are_deleted(run_ids: list[str]) -> None:

@@ -109,7 +109,7 @@ def web(files: Path) -> Iterator[str]:
 def test_a_file_may_be_on_the_web(server: Server, web: str, labels: list[str]) -> None:
     assert run("score", f"{web}/three.idx.gz", server.uri).splitlines() == labels
     line = run("score", f"{web}/nosuch", server.uri, status=1)
-    assert f"{web}/nosuch can't be fetched: 404" in line
+    assert f"cannot download {web}/nosuch: 404" in line
 
 
 def test_a_service_without_idx_support_gets_json(files: Path, digits: Dataset, digits_model: SavedModel) -> None:
@@ -137,7 +137,7 @@ def test_a_service_without_idx_support_gets_json(files: Path, digits: Dataset, d
         httpd.shutdown()
         thread.join()
     assert answers == [[str(label) for label in digits_model.predict(digits.test.images[:3])]] * 2
-    assert "answers labels only" in line
+    assert "returns labels only" in line
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_the_error_for_a_bad_file_is_one_line_with_its_name(server: Server, file
 
 def test_the_error_for_an_unreachable_service_names_the_command_to_start_one(files: Path) -> None:
     line = run("score", files / "three.idx", "http://127.0.0.1:9/score", status=1)
-    assert "http://127.0.0.1:9/score can't be reached" in line
+    assert "cannot reach http://127.0.0.1:9/score" in line
     assert "mnistlib serve" in line
     assert "no service 'nosuch'" in run("score", files / "three.idx", "--service", "nosuch", status=1)
 
@@ -205,7 +205,7 @@ def test_a_model_is_deployed_scored_listed_shown_and_deleted(runs: Path, files: 
     shown = dict(line.split("  ", 1) for line in run("services", "show", "digits", *place).splitlines())
     assert shown["model"].strip() == "digits:2"
     assert json.loads(run("services", "show", "digits", *place, "--json")) == listed
-    assert run("services", "logs", "digits", *place).startswith("answering with digits:2 on ")
+    assert run("services", "logs", "digits", *place).startswith("serving digits:2 on ")
     assert run("services", "delete", "digits", *place) == "digits  deleted\n"
     assert "no service 'digits': nothing has been deployed yet" in run("services", "show", "digits", *place, status=1)
 
@@ -228,8 +228,8 @@ def test_a_services_port_can_be_chosen(runs: Path) -> None:
         (("digits", "--name", "Not_A_Name"), 1, "a service's name must be"),
         (("nosuch",), 1, "no model 'nosuch'"),
         (("digits:9",), 1, "it has 1, 2"),
-        (("digits", "--cpu-cores", "2"), 2, "--cpu-cores means nothing to this backend"),
-        (("digits", "--no-auth"), 2, "--no-auth means nothing to this backend"),
+        (("digits", "--cpu-cores", "2"), 2, "--cpu-cores is not supported by this backend"),
+        (("digits", "--no-auth"), 2, "--no-auth is not supported by this backend"),
     ],
 )
 def test_the_error_of_a_failed_deployment_is_one_line(

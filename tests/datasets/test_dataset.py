@@ -49,7 +49,7 @@ def test_an_empty_split_is_refused() -> None:
 
 def test_images_without_pixels_are_refused() -> None:
     split = Split(np.zeros((2, 0, 4), np.uint8), LABELS)
-    with pytest.raises(DataError, match="images are empty: 0 x 4"):
+    with pytest.raises(DataError, match="images have no pixels: 0 x 4"):
         Dataset("d", split, split, ("a", "b"))
 
 

@@ -132,7 +132,7 @@ except DownloadError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stdout.startswith(f"can't store {target / NAME}: File too large"), done
+    assert done.stdout.startswith(f"cannot store {target / NAME}: File too large"), done
     assert list(target.iterdir()) == []
     assert mirrors[1].requests == []
 
@@ -142,7 +142,7 @@ def test_a_folder_that_can_not_be_made_is_named(
 ) -> None:
     mirrors[0].serve(published)
     (tmp_path / "file").write_text("")
-    with pytest.raises(DownloadError, match="can't store"):
+    with pytest.raises(DownloadError, match="cannot store"):
         fetch(tiny, tmp_path / "file" / "tiny")
 
 

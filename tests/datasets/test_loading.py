@@ -260,7 +260,7 @@ def test_fetch_by_force_into_a_folder_with_other_data_sets_below_leaves_those_al
 
 
 def test_there_is_nothing_to_fetch_for_digits() -> None:
-    with pytest.raises(DataError, match="nothing to fetch for 'digits'"):
+    with pytest.raises(DataError, match="cannot download 'digits'"):
         fetch_dataset("digits")
 
 

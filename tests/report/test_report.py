@@ -194,7 +194,7 @@ def test_a_failed_run_says_why_and_what_is_missing(backend: LocalBackend, tmp_pa
     run.wait()
     page = page_of(run, tmp_path)
     assert f"{run.id} failed" in page.text
-    assert "'nowhere' is neither a data set known by name" in page.text
+    assert "'nowhere' is neither a named data set" in page.text
     assert "There is no model: the run failed before it had one." in page.text
     assert page.text.index("Log: last lines") < page.text.index("Job and origin")
 

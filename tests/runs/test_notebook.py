@@ -52,7 +52,7 @@ def test_a_run_that_never_ran_has_a_view(tmp_path: Path) -> None:
 def test_a_run_that_failed_says_why(tmp_path: Path) -> None:
     run = LocalBackend(tmp_path).submit(TrainJob(dataset="nowhere"))
     run.wait()
-    assert "is neither a data set known by name" in run._repr_html_()
+    assert "is neither a named data set" in run._repr_html_()
 
 
 def test_a_view_follows_its_run_to_the_end(tmp_path: Path) -> None:

@@ -35,7 +35,9 @@ serve(app, listening, ready=lambda: print_json(scoring_uri=address_of(listening)
 @pytest.fixture(scope="module")
 def small(runs_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that accepts small bodies only."""
-    with serving(tmp_path_factory.mktemp("small"), "digits", "--runs", runs_folder, "--most-bytes", LIMIT) as server:
+    with serving(
+        tmp_path_factory.mktemp("small"), "digits", "--runs", runs_folder, "--max-body-bytes", LIMIT
+    ) as server:
         yield server
 
 

@@ -143,7 +143,7 @@ def test_an_empty_token_does_not_count_as_a_token(runs_folder: Path) -> None:
 
 
 def test_the_error_for_a_missing_model_is_one_line(runs_folder: Path) -> None:
-    assert "no registered model, no file and no run" in refused("nosuch", "--runs", runs_folder)
+    assert "is not a registered model, a file or a run" in refused("nosuch", "--runs", runs_folder)
     assert "it has 1, 2" in refused("digits:7", "--runs", runs_folder)
 
 

@@ -29,7 +29,7 @@ def test_requests_that_arrive_together_are_scored_together(blocking: Blocking) -
 
 
 def test_a_full_queue_refuses_at_once_and_recovers_when_empty(blocking: Blocking) -> None:
-    with blocking("--most-waiting", 3) as busy:
+    with blocking("--max-waiting", 3) as busy:
         busy.ask()
         busy.wait_for_the_call(1)
         for _ in range(3):

@@ -212,7 +212,7 @@ def test_a_killed_service_has_failed_and_can_be_deleted_or_replaced(
     until(lambda: service.status is ServiceStatus.FAILED, "the end of a service")
     with pytest.raises(ScoringError, match="can't be reached"):
         service.predict(digits.test.images)
-    assert service.logs().startswith("answering with digits:2 on http://127.0.0.1:")
+    assert service.logs().startswith("serving digits:2 on http://127.0.0.1:")
     assert model.deploy("digits", replace=True).status is ServiceStatus.RUNNING
     os.kill(process_of(backend, "digits"), signal.SIGKILL)
     until(lambda: service.status is ServiceStatus.FAILED, "the end of a service")
