@@ -107,7 +107,7 @@ def test_only_the_backends_of_a_cloud_use_its_words() -> None:
             assert not re.search(r"azure|\baml|aml(compute|response|ignore)", path.read_text(), re.IGNORECASE), path
 
 
-def test_what_any_cluster_shares_knows_no_cloud() -> None:
+def test_modules_shared_by_clusters_import_no_cloud() -> None:
     shared = [path for path in MODULES if "cloud" in path.parts]
     assert shared
     for path in [*shared, PACKAGE / "backends/base.py", PACKAGE / "jobs/node.py", PACKAGE / "cli/node.py"]:

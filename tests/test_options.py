@@ -40,7 +40,7 @@ def test_a_value_out_of_range_is_refused(oven: Oven, message: str) -> None:
         check_options(oven)
 
 
-def test_checks_say_what_is_allowed() -> None:
+def test_checks_list_the_allowed_values() -> None:
     with pytest.raises(JobError, match="mode must be one of a, b, not 'c'"):
         choice("a", "b")("mode", "c")
     with pytest.raises(JobError, match="part must be a number from 0 to below 1, not 1"):

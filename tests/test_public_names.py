@@ -31,7 +31,7 @@ def test_every_public_name_can_be_imported_and_knows_where_it_is() -> None:
         assert getattr(mnistlib, name).__name__ == name
 
 
-def test_the_public_names_are_sorted_and_are_what_dir_shows() -> None:
+def test_the_public_names_are_sorted_and_equal_to_dir() -> None:
     assert mnistlib.__all__ == sorted(mnistlib.__all__)
     assert set(dir(mnistlib)) == {*mnistlib.__all__, "__version__"}
 
@@ -103,7 +103,7 @@ def test_a_module_is_there_without_an_import_of_its_own(module: str) -> None:
     assert f"mnistlib.{module}" in modules_after(f"import mnistlib; mnistlib.{module}")
 
 
-def test_the_main_module_is_no_attribute() -> None:
+def test_the_main_module_is_not_an_attribute() -> None:
     assert not hasattr(mnistlib, "__main__")
 
 
@@ -111,7 +111,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
     assert not hasattr(mnistlib, "read_idxx")
 
 
-def test_the_package_says_that_it_is_typed() -> None:
+def test_the_package_is_marked_as_typed() -> None:
     from importlib.resources import files
 
     assert (files("mnistlib") / "py.typed").is_file()

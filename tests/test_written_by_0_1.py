@@ -91,7 +91,7 @@ def test_a_stored_script_job_is_read(backend: LocalBackend, runs: Path) -> None:
     assert (job.script, tuple(job.arguments)) == ("script.py", ("hello",))
 
 
-def test_a_stored_model_is_as_good_as_its_record_says(backend: LocalBackend) -> None:
+def test_a_stored_model_has_the_accuracy_in_its_record(backend: LocalBackend) -> None:
     result = named(backend, "trained").result()
     assert result.model_path is not None
     model = load_model(result.model_path)
@@ -137,7 +137,7 @@ def test_a_cancelled_run_raises_that_it_was_cancelled(backend: LocalBackend) -> 
         named(backend, "cancelled").result()
 
 
-def test_a_run_whose_process_was_killed_has_failed(backend: LocalBackend) -> None:
+def test_a_run_of_a_killed_process_has_failed(backend: LocalBackend) -> None:
     with pytest.raises(JobFailedError, match="the process that ran it ended before the run did"):
         named(backend, "killed").result()
 
@@ -259,13 +259,13 @@ def test_the_model_of_a_run_is_served_with_the_older_name_of_an_option(
         assert server.post({"data": [[0] * 64] * 10}).status_code == 413
 
 
-def test_a_service_of_the_registry_whose_process_is_gone_has_failed(backend: LocalBackend) -> None:
+def test_a_service_of_the_registry_without_its_process_has_failed(backend: LocalBackend) -> None:
     (service,) = backend.services.list()
     assert (service.name, service.model, service.status) == ("digits", "digits:2", ServiceStatus.FAILED)
     assert "digits:2" in service.logs()
 
 
-def test_a_service_whose_process_is_gone_is_replaced(backend: LocalBackend) -> None:
+def test_a_service_without_its_process_is_replaced(backend: LocalBackend) -> None:
     need_the_extra()
     images = load_dataset("digits").test.images[:5]
     model = backend.models.get("digits", 1)
@@ -276,7 +276,7 @@ def test_a_service_whose_process_is_gone_is_replaced(backend: LocalBackend) -> N
         service.delete()
 
 
-def test_a_service_whose_process_is_gone_is_deleted(backend: LocalBackend) -> None:
+def test_a_service_without_its_process_is_deleted(backend: LocalBackend) -> None:
     backend.services.get("digits").delete()
     assert list(backend.services.list()) == []
 

@@ -142,7 +142,7 @@ def test_predict_of_no_images_prints_nothing(run_id: str, tmp_path: Path) -> Non
     assert json.loads(run("predict", run_id, tmp_path / "none", "--json").stdout) == {"labels": []}
 
 
-def test_info_prints_what_files_announce(tmp_path: Path) -> None:
+def test_info_prints_the_headers_of_files(tmp_path: Path) -> None:
     write_idx(tmp_path / "a", np.zeros((3, 4, 5), np.int16))
     write_idx(tmp_path / "b.gz", np.float64(1))
     text = run("info", tmp_path / "a", tmp_path / "b.gz").stdout.splitlines()
@@ -249,7 +249,7 @@ def interrupted(folder: Path, *options: str) -> tuple[str, dict[str, Any]]:
     return talk, record
 
 
-def test_ctrl_c_is_status_130_and_the_run_is_cancelled_with_what_it_had(tmp_path: Path) -> None:
+def test_ctrl_c_is_status_130_and_the_cancelled_run_keeps_its_results(tmp_path: Path) -> None:
     talk, record = interrupted(tmp_path)
     assert f"mnistlib: cancelling run {record['run_id']}" in talk
     assert f"run {record['run_id']} is cancelled; its results so far are in its folder" in talk
@@ -264,7 +264,7 @@ def test_ctrl_c_does_not_wait_for_a_solver_that_can_not_be_stopped(tmp_path: Pat
     assert record["status"] == "cancelled"
 
 
-def test_a_reader_that_leaves_early_is_no_failure_of_ours(run_id: str, tmp_path: Path) -> None:
+def test_a_pipe_closed_early_by_its_reader_is_not_an_error(run_id: str, tmp_path: Path) -> None:
     write_idx(tmp_path / "images", np.zeros((50_000, 8, 8), np.uint8))
     process = subprocess.Popen(
         [SCRIPT, "predict", run_id, tmp_path / "images"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -326,7 +326,7 @@ def test_a_full_disk_is_a_failure_in_one_line_and_no_hang(blocks: int) -> None:
     assert done.stderr.startswith("mnistlib: error: ")
 
 
-def test_a_number_that_is_none_is_null_in_json(tmp_path: Path) -> None:
+def test_nan_is_null_in_json(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("import mnistlib\nmnistlib.current_run().log_metric('loss', float('nan'))")
     first, second = (LocalBackend().run(ScriptJob("train.py", source_directory=str(tmp_path))).run_id for _ in range(2))
     assert "nan" in run("runs", "compare", first, second).stdout
@@ -340,7 +340,7 @@ def test_a_run_may_be_named_by_the_beginning_of_its_id(run_id: str) -> None:
     assert "the ids of 2 runs begin with" in one_line_of_error("runs", "show", run_id[:4])
 
 
-def test_info_tells_of_every_good_file_before_it_fails(tmp_path: Path) -> None:
+def test_info_prints_every_valid_file_before_it_fails(tmp_path: Path) -> None:
     write_idx(tmp_path / "good", np.zeros(3, np.uint8))
     (tmp_path / "bad").write_bytes(b"bad")
     done = run("info", tmp_path / "bad", tmp_path / "good", check=False)
@@ -350,7 +350,7 @@ def test_info_tells_of_every_good_file_before_it_fails(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("tags", [("foo",), ("=x",), ("a=b", "a=c")])
-def test_a_tag_that_is_no_pair_is_wrong_usage(tags: tuple[str, ...]) -> None:
+def test_a_tag_that_is_not_a_pair_is_wrong_usage(tags: tuple[str, ...]) -> None:
     flags = [text for tag in tags for text in ("--tag", tag)]
     assert run("train", *FAST, *flags, check=False).returncode == 2
 

@@ -25,7 +25,7 @@ def doctor(*arguments: str | Path, status: int = 0, folder: Path | None = None) 
     return done.stdout
 
 
-def test_a_place_that_is_ready_is_told_line_by_line() -> None:
+def test_a_ready_backend_is_printed_check_by_check() -> None:
     lines = doctor().splitlines()
     assert [line.split("  ")[0] for line in lines if not line.startswith(" ")] == [
         *("packages", "data sets", "runs folder"),
@@ -33,7 +33,7 @@ def test_a_place_that_is_ready_is_told_line_by_line() -> None:
     ]
 
 
-def test_what_fails_is_told_with_what_to_do_and_ends_with_1(tmp_path: Path) -> None:
+def test_a_failed_check_is_printed_with_advice_and_status_1(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     text = doctor("--runs", tmp_path / "file", status=1)
     assert "runs folder  FAILED" in text
@@ -82,5 +82,5 @@ def test_words_are_wrapped_and_never_cut() -> None:
     assert text.splitlines()[-1] == "quota       -       not checked without credential"
 
 
-def test_what_a_terminal_would_obey_is_not_printed() -> None:
+def test_control_characters_are_not_printed() -> None:
     assert "\x1b" not in text_of([Check(name="SDK", ok=True, found="red \x1b[31m")], width=80)

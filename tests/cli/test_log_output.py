@@ -41,7 +41,7 @@ def test_nothing_moves_when_quiet_or_on_a_dumb_terminal(quieter: tuple[str, ...]
     assert "passes" not in on_a_terminal("train", *FAST, *quieter, TERM="xterm" if quieter else "dumb")
 
 
-def test_progress_has_a_bar_where_the_time_left_can_be_told() -> None:
+def test_progress_has_a_bar_if_the_remaining_time_is_known() -> None:
     assert progress_text("going", None, None) == "going"
     assert progress_text("going", 1.0, 3.0) == "[#####...............] going, about 3 s left"
 
@@ -51,7 +51,7 @@ def test_a_tables_widest_column_is_cut_until_a_line_fits() -> None:
     assert text.splitlines() == ["value  name", "    1  aaaaaaaaaaaa…", "   22  b"]
 
 
-def test_a_terminal_that_has_gone_away_does_not_end_what_it_watched() -> None:
+def test_a_closed_terminal_does_not_end_the_training() -> None:
     leader, follower = pty.openpty()
     stream = os.fdopen(follower, "w")
     os.close(leader)

@@ -67,7 +67,7 @@ def test_show_prints_the_newest_or_the_one_that_is_named(registered: str) -> Non
     assert json.loads(run("models", "show", "sklearn_mnist:1", "--json").stdout)["version"] == 1
 
 
-def test_download_writes_what_loads(registered: str, tmp_path: Path) -> None:
+def test_download_writes_a_file_that_can_be_loaded(registered: str, tmp_path: Path) -> None:
     assert registered
     path = run("models", "download", "sklearn_mnist", tmp_path / "copy").stdout.strip()
     assert load_model(path).description == load_model(tmp_path / "copy").description

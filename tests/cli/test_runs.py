@@ -52,7 +52,7 @@ def test_show_prints_all_that_is_known(run_ids: list[str]) -> None:
     assert json.loads(run("runs", "show", run_ids[0], "--json").stdout)["tags"] == {"by": "me"}
 
 
-def test_compare_prints_what_differs(run_ids: list[str]) -> None:
+def test_compare_prints_the_differences(run_ids: list[str]) -> None:
     text = run("runs", "compare", *run_ids).stdout
     assert re.search(r"^regularization +0\.5 +5\.0$", text, re.MULTILINE)
     assert re.search(r"^accuracy +0\.\d+ +0\.\d+$", text, re.MULTILINE)

@@ -83,7 +83,7 @@ def test_a_mirror_in_the_environment_may_hold_a_folder_for_each_data_set(
     assert mirrors[1].requests == [f"/{NAME}", f"/tiny/{NAME}"]
 
 
-def test_a_file_compressed_anew_is_accepted_by_what_is_inside(
+def test_a_file_compressed_again_is_accepted_by_its_uncompressed_digest(
     tiny: CatalogEntry, mirrors: tuple[Mirror, Mirror], published: Path, target: Path
 ) -> None:
     anew = gzip.compress(gzip.decompress((published / NAME).read_bytes()), compresslevel=1, mtime=12345)

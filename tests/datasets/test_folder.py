@@ -47,7 +47,7 @@ def test_a_missing_file_is_named_with_all_its_spellings_and_the_folder(tmp_path:
     assert "train-images" not in message
 
 
-def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetNotFoundError, match="is not a folder"):
         require_files(tmp_path / "absent")
 

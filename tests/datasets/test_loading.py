@@ -57,7 +57,7 @@ def test_limit_keeps_the_first_images_of_each_split(published: Path) -> None:
 
 
 @pytest.mark.parametrize("limit", [0, -1, 2.5, "3", True])
-def test_a_limit_that_is_no_count_is_refused(limit: Any) -> None:
+def test_an_invalid_limit_is_refused(limit: Any) -> None:
     with pytest.raises(DataError, match="at least 1"):
         load_dataset("digits", limit=limit)
 

@@ -77,7 +77,7 @@ def test_nothing_is_read_past_the_header() -> None:
         ),
     ],
 )
-def test_a_damaged_header_is_refused_with_what_was_expected_and_found(content: str, message: str) -> None:
+def test_a_damaged_header_is_refused_with_expected_and_found_values(content: str, message: str) -> None:
     with pytest.raises(IdxError) as caught:
         parse(bytes.fromhex(content))
     assert str(caught.value) == message

@@ -71,7 +71,7 @@ class TestReading:
     @pytest.mark.parametrize("compress", [bytes, gzip.compress])
     @pytest.mark.parametrize("stream", [False, True])
     @pytest.mark.parametrize("shape", [(2**32 - 1,), (2**32 - 1,) * 4, (2**16,) * 4, (2**30,)])
-    def test_a_lying_header_takes_no_more_than_what_follows_it(
+    def test_a_false_header_takes_no_more_memory_than_its_data(
         self, compress: Callable[[bytes], bytes], stream: bool, shape: tuple[int, ...]
     ) -> None:
         content = compress(struct.pack(f">BBBB{len(shape)}I", 0, 0, 8, len(shape), *shape) + bytes(MIB))
@@ -93,7 +93,7 @@ class TestReading:
 
         assert peak(read) < 2 * MIB + BUFFERS
 
-    def test_a_lying_header_in_an_honest_gzip_file_takes_no_more_than_what_follows_it(self, gzip_reader: str) -> None:
+    def test_a_false_header_in_a_valid_gzip_file_takes_no_more_memory_than_its_data(self, gzip_reader: str) -> None:
         claimed = 9 * MIB  # not more than such a file might hold
         content = gzip.compress(b"\0\0\x08\x01" + struct.pack(">I", claimed) + np.random.default_rng(1).bytes(MIB))
 

@@ -94,7 +94,7 @@ def is_one_array(plain: bytes) -> bool:
 
 
 @given(idx_arrays(contiguous=False))
-def test_what_is_written_is_read(array: NDArray[Any]) -> None:
+def test_a_written_array_is_read_unchanged(array: NDArray[Any]) -> None:
     stream = io.BytesIO()
     write_idx(stream, array)
     stream.seek(0)
@@ -102,14 +102,14 @@ def test_what_is_written_is_read(array: NDArray[Any]) -> None:
 
 
 @given(idx_arrays(contiguous=False))
-def test_what_is_written_is_the_format(array: NDArray[Any]) -> None:
+def test_the_written_bytes_are_the_format(array: NDArray[Any]) -> None:
     stream = io.BytesIO()
     write_idx(stream, array)
     assert stream.getvalue() == encode_idx(array)
 
 
 @given(idx_arrays(contiguous=False))
-def test_what_is_written_compressed_is_reproducible_and_read(tmp_path: Path, array: NDArray[Any]) -> None:
+def test_a_compressed_file_is_reproducible_and_read_unchanged(tmp_path: Path, array: NDArray[Any]) -> None:
     first, second = tmp_path / "first.idx.gz", tmp_path / "second.gz"
     write_idx(first, array)
     write_idx(second, array.copy(order="F"))

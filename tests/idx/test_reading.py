@@ -153,7 +153,7 @@ class TestMalformed:
         with pytest.raises(IdxError, match="trailing bytes"):
             read(encode_idx(np.zeros(shape, np.int16)) + bytes(more))
 
-    def test_a_labels_file_read_as_the_tutorial_reads_images_is_what_its_header_says(self) -> None:
+    def test_a_labels_file_read_as_images_of_the_tutorial_has_the_shape_in_its_header(self) -> None:
         assert read_idx(header((3,)) + b"\1\2\3").shape == (3,)
 
     @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ class TestMalformed:
     def test_large_sides_beside_a_side_of_zero_are_read(self, read: Callable[[bytes], NDArray[Any]]) -> None:
         assert read(header((0, 2**31, 2**31))).shape == (0, 2**31, 2**31)
 
-    def test_the_message_says_what_was_expected_and_found(self, tmp_path: Path) -> None:
+    def test_the_message_has_the_expected_and_found_sizes(self, tmp_path: Path) -> None:
         path = tmp_path / "short.idx"
         path.write_bytes(encode_idx(np.zeros((1000, 3), np.int16))[:-1])
         with pytest.raises(IdxError) as caught:
@@ -192,7 +192,7 @@ class TestMalformed:
             f"{path}: truncated data: expected 6,000 bytes of data for int16 of shape (1000, 3), found 5,999"
         )
 
-    def test_the_message_says_how_many_bytes_trail_where_that_is_known(self) -> None:
+    def test_the_message_has_the_number_of_trailing_bytes_if_known(self) -> None:
         with pytest.raises(IdxError, match=r"of shape \(2,\), found 3 trailing bytes"):
             read_idx(header((2,)) + bytes(5))
 
@@ -241,7 +241,7 @@ class TestMap:
 
     @pytest.mark.parametrize("name", NAMES)
     @pytest.mark.parametrize("shape", [(), (3,), (2, 3), (0,), (2, 0), (1,) * 64])
-    def test_equals_what_is_read(self, path: Path, name: str, shape: tuple[int, ...]) -> None:
+    def test_equals_the_array_read_without_a_map(self, path: Path, name: str, shape: tuple[int, ...]) -> None:
         expected = np.arange(math.prod(shape)).astype(name).reshape(shape)
         path.write_bytes(encode_idx(expected))
         mapped = read_idx(path, mmap=True)

@@ -177,7 +177,7 @@ def test_a_named_pipe_opened_by_its_path(tmp_path: Path, content: bytes) -> None
     thread.join()
 
 
-def test_gzip_is_recognised_in_a_named_pipe_whose_first_byte_comes_alone(tmp_path: Path, gzip_reader: str) -> None:
+def test_gzip_is_recognised_in_a_named_pipe_if_its_first_byte_comes_alone(tmp_path: Path, gzip_reader: str) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
 
@@ -285,7 +285,7 @@ def test_a_folder_stays_is_a_directory(tmp_path: Path, read: Callable[..., Any])
     [(PLAIN[:-1], "<bytes>"), (io.BytesIO(PLAIN[:-1]), "<stream>"), (COMPRESSED[:-1], "<bytes>")],
     ids=["bytes", "stream", "compressed bytes"],
 )
-def test_a_message_says_what_kind_of_source_it_was(source: Any, name: str) -> None:
+def test_a_message_names_the_source(source: Any, name: str) -> None:
     with pytest.raises(IdxError, match=f"^{name}: "):
         read_idx(source)
 
@@ -300,7 +300,7 @@ def test_a_message_names_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.gz", "a.idx", "a.idx.gz", "noname"])
-def test_gzip_is_recognised_whatever_the_name_says(tmp_path: Path, content: bytes, name: str) -> None:
+def test_gzip_is_recognised_independent_of_the_name(tmp_path: Path, content: bytes, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     np.testing.assert_array_equal(read_idx(path), EXPECTED)

@@ -88,7 +88,7 @@ class TestRefusal:
         with pytest.raises(IdxError, match="uint8, int8, int16, int32, float32, float64"):
             written(array)
 
-    def test_of_masked_elements_says_to_fill_them(self) -> None:
+    def test_of_masked_elements_advises_to_fill_them(self) -> None:
         with pytest.raises(IdxError, match=r"array\.filled"):
             written(np.ma.masked_array(np.arange(3, dtype=np.uint8), mask=[False, True, False]))
 
@@ -110,7 +110,7 @@ class TestGzip:
         assert gzip.decompress((tmp_path / "a.idx.gz").read_bytes()) == encode_idx(array)
         assert (tmp_path / "b.idx").read_bytes() == encode_idx(array)
 
-    def test_gives_the_same_bytes_for_the_same_array_whatever_name_time_and_layout(self, tmp_path: Path) -> None:
+    def test_gives_the_same_bytes_for_the_same_array_with_any_name_time_and_layout(self, tmp_path: Path) -> None:
         array = np.random.default_rng(1).integers(0, 5, (200, 700), np.int32)
         write_idx(tmp_path / "a.gz", array)
         write_idx(tmp_path / "b.idx.gz", np.asfortranarray(array.astype(">i4")))

@@ -20,7 +20,7 @@ def test_every_type_of_job_survives_json(job: Job) -> None:
 
 
 @pytest.mark.parametrize("text", ["{}", '{"type": []}', '{"type": "cook"}', "[]", "nonsense"])
-def test_what_is_no_job_is_refused(text: str) -> None:
+def test_an_invalid_job_is_refused(text: str) -> None:
     with pytest.raises(JobError, match=r"must be one of train, sweep, script|job must be"):
         job_from_json(text)
 
@@ -38,18 +38,18 @@ def test_unknown_keys_are_refused_also_inside_a_sweep() -> None:
 
 
 @pytest.mark.parametrize(("text", "missing"), [('{"type": "script"}', "script"), ('{"type": "sweep"}', "base")])
-def test_what_a_job_can_not_do_without_is_named(text: str, missing: str) -> None:
+def test_missing_keys_are_named(text: str, missing: str) -> None:
     with pytest.raises(JobError, match=f"missing keys in a (script|sweep) job: {missing}"):
         job_from_json(text)
 
 
-def test_numbers_out_of_an_array_are_as_good_as_plain_ones() -> None:
+def test_numpy_numbers_are_converted_to_plain_ones() -> None:
     sweep = SweepJob(base=TrainJob(seed=np.int64(3)), regularization=np.logspace(-2, 0, 3))  # type: ignore[arg-type]
     assert job_from_json(sweep.to_json()) == sweep
     assert list(sweep.regularization) == [0.01, 0.1, 1.0]
 
 
-def test_a_job_does_not_change_with_what_it_was_made_from() -> None:
+def test_a_job_does_not_change_with_its_original_arguments() -> None:
     environment = {"A": "b"}
     job = ScriptJob(script="train.py", environment=environment)
     environment["A"] = "c"

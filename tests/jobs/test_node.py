@@ -29,7 +29,7 @@ def lie(folder: Path, job: Job) -> Path:
     return folder
 
 
-def test_the_job_that_lies_in_the_folder_is_executed(tmp_path: Path) -> None:
+def test_the_job_in_the_folder_is_executed(tmp_path: Path) -> None:
     record = run_on_node(lie(tmp_path, TRAIN), run_id="r", experiment="e")
     assert (record.status, record.job_type, record.error) == (RunStatus.COMPLETED, "train", None)
     assert (tmp_path / "outputs/sklearn_mnist_model.pkl").exists()
@@ -43,7 +43,7 @@ def test_a_trial_of_the_sweep_in_the_folder_is_known_by_its_index(tmp_path: Path
     assert (done.regularization, done.validation) == (SWEEP.regularization[trial], 0.2)
 
 
-def test_what_is_collected_lies_in_two_folders(tmp_path: Path) -> None:
+def test_the_files_of_a_run_are_in_the_collected_folders(tmp_path: Path) -> None:
     run_on_node(lie(tmp_path, TRAIN), run_id="r", experiment="e")
     assert {"job.json", "metrics.json", "metrics.jsonl", "run.json", "run.log"} <= {
         path.name for path in (tmp_path / "logs").iterdir()

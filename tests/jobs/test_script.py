@@ -42,7 +42,7 @@ def test_runs_and_caches_below_the_source_folder_are_not_copied(tmp_path: Path) 
         assert [name for name in run.files() if name.startswith("code/")] == ["code/data/numbers.txt", "code/train.py"]
 
 
-def test_what_has_gone_by_the_time_it_is_copied_is_left_out(tmp_path: Path) -> None:
+def test_a_broken_link_is_not_copied(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("print('done')")
     (tmp_path / ".#train.py").symlink_to("nobody@nowhere:1")  # as Emacs marks a file that is being edited
     run = LocalBackend(tmp_path / "runs").submit(ScriptJob(script="train.py", source_directory=str(tmp_path)))

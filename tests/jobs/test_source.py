@@ -78,13 +78,13 @@ def test_scripts_that_are_submitted_at_once_beside_their_runs_all_complete(sourc
 
 @both
 @pytest.mark.parametrize("name", ["runs", "my results", "deep/er/runs", "outputs/runs"])
-def test_a_runs_folder_in_a_source_folder_is_no_part_of_it(source: Path, name: str, taken: Taken) -> None:
+def test_a_runs_folder_in_a_source_folder_is_excluded(source: Path, name: str, taken: Taken) -> None:
     put_run(source / name)
     assert taken(source, source / name) == {"train.py", "deep/helper.py"}
 
 
 @both
-def test_a_runs_folder_of_another_backend_is_no_part_of_a_source_folder(source: Path, taken: Taken) -> None:
+def test_a_runs_folder_of_another_backend_is_excluded(source: Path, taken: Taken) -> None:
     put_run(source / "deep/others")
     assert taken(source, source / "runs") == {"train.py", "deep/helper.py"}
 
@@ -96,14 +96,14 @@ def test_a_runs_folder_is_known_before_it_holds_runs(source: Path, taken: Taken)
 
 
 @both
-def test_a_runs_folder_that_is_named_by_a_link_is_no_part_of_a_source_folder(source: Path, taken: Taken) -> None:
+def test_a_runs_folder_given_by_a_link_is_excluded(source: Path, taken: Taken) -> None:
     put(source, "results/notes.txt")
     (source.parent / "link").symlink_to(source / "results")
     assert taken(source, source.parent / "link") == {"train.py", "deep/helper.py"}
 
 
 @both
-def test_a_link_to_a_runs_folder_is_no_part_of_a_source_folder(source: Path, tmp_path: Path, taken: Taken) -> None:
+def test_a_link_to_a_runs_folder_is_excluded(source: Path, tmp_path: Path, taken: Taken) -> None:
     put_run(tmp_path / "elsewhere")
     (source / "link").symlink_to(tmp_path / "elsewhere")
     assert taken(source, source / "link") == {"train.py", "deep/helper.py"}
@@ -130,9 +130,7 @@ def test_a_source_folder_inside_a_runs_folder_is_taken_whole(source: Path, tmp_p
 
 
 @both
-def test_runs_of_an_experiment_whose_folder_is_the_source_folder_are_no_part_of_it(
-    tmp_path: Path, taken: Taken
-) -> None:
+def test_runs_are_excluded_if_the_folder_of_their_experiment_is_the_source_folder(tmp_path: Path, taken: Taken) -> None:
     experiment = put_run(tmp_path).parent
     put(experiment, "train.py")
     assert taken(experiment, tmp_path) == {"train.py"}
@@ -145,7 +143,7 @@ def test_the_code_of_a_run_is_a_source_folder(source: Path, tmp_path: Path, take
 
 
 @both
-def test_registered_models_are_no_part_of_a_source_folder(source: Path, taken: Taken) -> None:
+def test_registered_models_are_excluded(source: Path, taken: Taken) -> None:
     LocalBackend(source).run(TrainJob(dataset="digits", tol=1e-1), register_as="digits")
     assert taken(source, source) == {"train.py", "deep/helper.py"}
 
@@ -158,19 +156,19 @@ def test_folders_of_other_programs_keep_names_that_a_runs_folder_uses(source: Pa
 
 
 @both
-def test_unfinished_files_are_no_part_of_a_source_folder(source: Path, taken: Taken) -> None:
+def test_unfinished_files_are_excluded(source: Path, taken: Taken) -> None:
     put(source, ".model.pkl.5077-0b60c10b.part", "deep/.data.part/file")
     assert taken(source, source / "runs") == {"train.py", "deep/helper.py"}
 
 
 @both
-def test_outputs_of_runs_by_hand_are_no_part_of_a_source_folder(source: Path, taken: Taken) -> None:
+def test_outputs_of_runs_by_hand_are_excluded(source: Path, taken: Taken) -> None:
     put(source, "outputs/model.pkl", "deep/outputs/data.txt")
     assert taken(source, source / "runs") == {"train.py", "deep/helper.py", "deep/outputs/data.txt"}
 
 
 @both
-def test_links_to_nothing_and_pipes_are_no_part_of_a_source_folder(source: Path, taken: Taken) -> None:
+def test_broken_links_and_pipes_are_excluded(source: Path, taken: Taken) -> None:
     (source / ".#train.py").symlink_to("nobody@nowhere:1")  # as Emacs marks a file that is being edited
     os.mkfifo(source / "pipe")
     assert taken(source, source / "runs") == {"train.py", "deep/helper.py"}
@@ -218,13 +216,13 @@ def test_a_folder_that_becomes_a_file_while_a_source_folder_is_read_is_left_out(
 
 
 @pytest.mark.parametrize("name", ["gone", "train.py/gone", "deep"])
-def test_a_file_that_has_gone_since_it_was_listed_is_passed_over(source: Path, tmp_path: Path, name: str) -> None:
+def test_a_file_deleted_after_it_was_listed_is_skipped(source: Path, tmp_path: Path, name: str) -> None:
     with reading():
         shutil.copy2(source / name, tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
 
 
-def test_a_file_that_has_gone_since_it_was_staged_is_not_shipped(source: Path, tmp_path: Path) -> None:
+def test_a_file_deleted_after_it_was_staged_is_not_shipped(source: Path, tmp_path: Path) -> None:
     pytest.importorskip("pathspec", reason="the extra azureml is not installed")
     shipment = stage(ScriptJob(script="train.py", source_directory=str(source)))
     (source / "deep/helper.py").unlink()
@@ -255,7 +253,7 @@ def test_a_script_that_an_ignore_file_names_is_not_sent(source: Path) -> None:
 
 @pytest.mark.skipif(ROOT, reason="root may read everything")
 @pytest.mark.parametrize("name", ["deep", "deep/helper.py"])
-def test_what_can_not_be_read_is_named(source: Path, name: str, tmp_path: Path) -> None:
+def test_an_unreadable_file_or_folder_is_named(source: Path, name: str, tmp_path: Path) -> None:
     (source / name).chmod(0)
     run = LocalBackend(tmp_path / "runs").submit(ScriptJob(script="train.py", source_directory=str(source)))
     with pytest.raises(JobFailedError, match=rf"cannot read .*{name}: .*source_directory="):

@@ -54,7 +54,7 @@ def test_a_job_survives_json_unchanged(job: TrainJob) -> None:
         ({"download": "no"}, "download must be of type bool"),
     ],
 )
-def test_a_bad_value_is_refused_when_the_job_is_made_with_what_is_allowed(values: dict[str, Any], message: str) -> None:
+def test_a_bad_value_is_refused_on_creation_with_the_allowed_values(values: dict[str, Any], message: str) -> None:
     with pytest.raises(JobError) as caught:
         TrainJob(**values)
     assert message in str(caught.value)
@@ -79,7 +79,7 @@ def test_unknown_keys_are_refused_with_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"type": "sweep"}'])
-def test_what_is_not_a_training_job_in_json_is_refused(text: str) -> None:
+def test_invalid_json_of_a_training_job_is_refused(text: str) -> None:
     with pytest.raises(JobError, match="job must be"):
         TrainJob.from_json(text)
 

@@ -45,7 +45,7 @@ def test_a_token_has_priority_over_the_netrc_file(tmp_path: Path, monkeypatch: p
 
 
 def test_the_client_retries_after_503(blocking: Blocking) -> None:
-    with blocking("--most-waiting", 1) as busy:
+    with blocking("--max-waiting", 1) as busy:
         busy.ask()
         busy.wait_for_the_call(1)
         busy.ask_and_wait_until_it_is_in_line()
@@ -62,7 +62,7 @@ def test_the_client_retries_after_503(blocking: Blocking) -> None:
 
 @pytest.mark.slow
 def test_the_error_after_all_retries_has_the_services_message(blocking: Blocking) -> None:
-    with blocking("--most-waiting", 1) as busy:
+    with blocking("--max-waiting", 1) as busy:
         busy.ask()
         busy.wait_for_the_call(1)
         busy.ask_and_wait_until_it_is_in_line()

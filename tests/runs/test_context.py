@@ -38,7 +38,7 @@ def test_a_run_is_cancelled_once_the_mark_is_there(tmp_path: Path) -> None:
     assert context.cancelled
 
 
-def test_what_is_logged_stands_in_the_log_with_its_time(tmp_path: Path) -> None:
+def test_a_message_is_in_the_log_with_its_time(tmp_path: Path) -> None:
     context = RunContext(tmp_path)
     context.log("first")
     context.note("second")
@@ -54,7 +54,7 @@ def test_a_note_is_not_said_aloud(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     assert [record.getMessage() for record in caplog.records] == ["aloud"]
 
 
-def test_an_output_path_lies_in_outputs_with_its_folder_made(tmp_path: Path) -> None:
+def test_an_output_path_is_in_outputs_and_its_folder_is_created(tmp_path: Path) -> None:
     path = RunContext(tmp_path).output_path("deep/model.pkl")
     assert path == tmp_path / "outputs/deep/model.pkl"
     assert path.parent.is_dir()

@@ -34,7 +34,7 @@ def test_the_view_has_status_name_metrics_and_loss_curve(tmp_path: Path) -> None
         assert text in view
 
 
-def test_whatever_a_user_writes_is_text(tmp_path: Path) -> None:
+def test_markup_in_the_texts_of_users_is_escaped(tmp_path: Path) -> None:
     run = LocalBackend(tmp_path).submit(TrainJob(dataset=HOSTILE), name=HOSTILE)
     run.wait()
     assert HOSTILE not in run._repr_html_()
@@ -49,7 +49,7 @@ def test_a_run_that_never_ran_has_a_view(tmp_path: Path) -> None:
     assert "<svg" not in second._repr_html_()
 
 
-def test_a_run_that_failed_says_why(tmp_path: Path) -> None:
+def test_the_view_of_a_failed_run_shows_the_reason(tmp_path: Path) -> None:
     run = LocalBackend(tmp_path).submit(TrainJob(dataset="nowhere"))
     run.wait()
     assert "is neither a named data set" in run._repr_html_()
@@ -62,7 +62,7 @@ def test_a_view_follows_its_run_to_the_end(tmp_path: Path) -> None:
     assert handle.shown[-1]["text/plain"] == f"Run('{run.id}', completed)"
 
 
-def test_a_view_of_a_run_that_is_gone_stays_and_disturbs_nobody(tmp_path: Path) -> None:
+def test_the_view_of_a_deleted_run_stays_without_an_error(tmp_path: Path) -> None:
     run, handle = LocalBackend(tmp_path).submit(JOB), Handle()
     run.wait()
     (run.path / "run.json").unlink()

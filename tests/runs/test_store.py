@@ -61,7 +61,7 @@ def test_a_new_run_is_queued_and_whole(store: RunStore) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "a b", "-a", "é", "x" * 256])
-def test_an_experiments_name_that_is_no_plain_name_is_refused(store: RunStore, name: str) -> None:
+def test_an_invalid_name_of_an_experiment_is_refused(store: RunStore, name: str) -> None:
     with pytest.raises(JobError, match="experiment's name"):
         make_run(store, name)
 
@@ -89,7 +89,7 @@ def test_a_run_is_found_by_its_id_in_any_experiment_and_by_its_folder(store: Run
 
 
 @pytest.mark.parametrize("name", ["a2", "*", "default", ".processes", "", "a1/outputs"])
-def test_what_is_no_run_is_refused_with_where_it_was_looked_for(store: RunStore, name: str) -> None:
+def test_an_unknown_run_is_refused_with_the_searched_folder(store: RunStore, name: str) -> None:
     make_run(store)
     with pytest.raises(RunNotFoundError, match="no run") as caught:
         store.find(name)
@@ -101,7 +101,7 @@ def test_the_runs_folder_comes_from_the_environment(tmp_path: Path, monkeypatch:
     assert RunStore().folder == tmp_path / "elsewhere"
 
 
-def test_records_are_listed_newest_first_and_what_is_no_run_is_passed_over(store: RunStore) -> None:
+def test_records_are_listed_newest_first_and_other_folders_are_skipped(store: RunStore) -> None:
     folders = [make_run(store, experiment) for experiment in ("one", "two", "one")]
     for number, folder in enumerate(folders):
         set_status(folder, RunStatus.COMPLETED, created=f"2026-01-0{number + 1}T00:00:00.000+00:00")
@@ -111,11 +111,11 @@ def test_records_are_listed_newest_first_and_what_is_no_run_is_passed_over(store
     assert [record.run_id for record in store.records()] == [folder.name for folder in reversed(folders)]
 
 
-def test_there_are_no_records_where_there_is_no_folder(store: RunStore) -> None:
+def test_a_missing_folder_has_no_records(store: RunStore) -> None:
     assert store.records() == []
 
 
-def test_a_run_of_a_living_process_is_what_it_says(store: RunStore) -> None:
+def test_the_record_of_a_running_process_is_returned_unchanged(store: RunStore) -> None:
     process = in_another_process(RUNNING, store.folder)
     assert process.stdout is not None
     folder = Path(process.stdout.readline().strip())
@@ -123,7 +123,7 @@ def test_a_run_of_a_living_process_is_what_it_says(store: RunStore) -> None:
     process.communicate("done\n", timeout=60)
 
 
-def test_a_run_whose_process_was_killed_has_failed(store: RunStore) -> None:
+def test_a_run_of_a_killed_process_has_failed(store: RunStore) -> None:
     process = in_another_process(RUNNING, store.folder)
     assert process.stdout is not None
     folder = Path(process.stdout.readline().strip())
@@ -134,7 +134,7 @@ def test_a_run_whose_process_was_killed_has_failed(store: RunStore) -> None:
     assert store.records() == [record]
 
 
-def test_a_run_whose_process_was_killed_after_a_request_to_cancel_is_cancelled(store: RunStore) -> None:
+def test_a_run_of_a_process_killed_after_a_request_to_cancel_is_cancelled(store: RunStore) -> None:
     process = in_another_process(RUNNING, store.folder)
     assert process.stdout is not None
     folder = Path(process.stdout.readline().strip())

@@ -33,7 +33,7 @@ def fit(dataset: Dataset, context: RunContext, **changes: Any) -> TrainedModel:
 
 @pytest.mark.parametrize("normalization", NORMALIZATIONS)
 @pytest.mark.parametrize("solver", sorted(SOLVERS))
-def test_the_model_takes_pixels_in_0_to_1_whatever_solver_and_normalization(
+def test_the_model_takes_pixels_in_0_to_1_for_every_solver_and_normalization(
     digits: Dataset, context: RunContext, solver: str, normalization: str
 ) -> None:
     loose = SolverOptions(regularization=0.5, max_iter=300, tol=1e-2, seed=42)
@@ -68,7 +68,7 @@ def test_the_same_training_gives_the_same_bits(digits: Dataset, context: RunCont
 
 
 @pytest.mark.parametrize("solver", sorted(SOLVERS))
-def test_not_converged_is_said_in_result_metrics_and_log_and_is_no_warning(
+def test_not_converged_is_in_result_metrics_and_log_but_not_a_warning(
     digits: Dataset, context: RunContext, tmp_path: Path, solver: str
 ) -> None:
     hasty = SolverOptions(regularization=0.001, max_iter=1, tol=1e-9, seed=42)
