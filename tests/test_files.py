@@ -143,7 +143,7 @@ def test_a_missing_folder_stays_file_not_found(path: Path) -> None:
 
 
 def test_a_read_only_folder_keeps_its_old_file() -> None:
-    # In a process that is not root, whom no permissions stop, and in a folder it can reach.
+    # In a process that is not root, because permissions do not apply to root, and in an accessible folder.
     code = """
 import os, sys
 from mnistlib.files import publish_bytes

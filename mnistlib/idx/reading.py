@@ -103,7 +103,7 @@ def read_idx_header(source: IdxSource) -> IdxHeader:
 
 
 def load_data(path: str | os.PathLike[str], label: bool = False) -> NDArray[Any]:
-    """Read images as rows, or labels as a column, like ``utils.load_data`` of Azure's tutorial.
+    """Read images as rows, or labels as a column, like ``utils.load_data`` of the well-known tutorial.
 
     Parameters
     ----------

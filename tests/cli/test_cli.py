@@ -231,7 +231,7 @@ def test_wrong_usage_is_status_2_with_the_usage(arguments: tuple[str, ...]) -> N
 
 
 def interrupted(folder: Path, *options: str) -> tuple[str, dict[str, Any]]:
-    """Train on noise for ever, press Ctrl-C once the fit has begun, and return what was said and the run's record."""
+    """Train on noise without end, press Ctrl-C after the fit has begun, and return the output and the run's record."""
     generator = np.random.default_rng(0)
     for which, count in (("train", 20_000), ("test", 10)):
         write_idx(folder / f"{which}-images", generator.integers(0, 256, (count, 28, 28), dtype=np.uint8))

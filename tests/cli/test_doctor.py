@@ -1,4 +1,4 @@
-"""What ``mnistlib doctor`` prints, and how it ends."""
+"""Output and exit status of ``mnistlib doctor``."""
 
 import json
 import os

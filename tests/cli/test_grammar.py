@@ -13,7 +13,7 @@ from mnistlib.cli import main
 from mnistlib.cli.parser import make_parser
 from tests.serving.servers import need_the_extra
 
-#: A session that has every command which asks a backend, in an order in which each finds what it needs.
+#: Session with every command that uses a backend, in an order in which the requirements of each are met.
 SESSION = """
 train --dataset digits --tol 0.01
 train --dataset digits --dry-run

@@ -13,7 +13,7 @@ from .test_cli import FAST, SCRIPT
 
 
 def on_a_terminal(*arguments: str, **environment: str) -> str:
-    """What the command writes to stderr when that is a terminal."""
+    """Output of the command on stderr if stderr is a terminal."""
     leader, follower = pty.openpty()
     process = subprocess.Popen(
         [SCRIPT, *arguments], stdout=subprocess.DEVNULL, stderr=follower, env=os.environ | environment
@@ -23,7 +23,7 @@ def on_a_terminal(*arguments: str, **environment: str) -> str:
     try:
         while piece := os.read(leader, 65536):
             pieces.append(piece)
-    except OSError:  # how Linux says that the other end of a terminal is gone
+    except OSError:  # on Linux, the other end of the terminal is closed
         pass
     os.close(leader)
     assert process.wait(60) == 0

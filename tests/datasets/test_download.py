@@ -107,7 +107,9 @@ def test_when_all_mirrors_fail_each_is_named_with_its_reason_and_nothing_is_left
 
 
 def test_a_host_that_does_not_answer_is_named(tiny: CatalogEntry, target: Path) -> None:
-    entry = CatalogEntry("tiny", tiny.classes, tiny.files, ("http://127.0.0.1:9",))  # the discard port: nobody listens
+    entry = CatalogEntry(
+        "tiny", tiny.classes, tiny.files, ("http://127.0.0.1:9",)
+    )  # the discard port, without a server
     with pytest.raises(DownloadError, match=r"http://127\.0\.0\.1:9/\S+: .*refused"):
         fetch(entry, target)
 

@@ -1,4 +1,4 @@
-"""Memory: one copy at most, and never more than twice what is really there, whatever a file claims."""
+"""Memory use: at most one copy, and at most twice the real size of the data, for any size in the header."""
 
 import gzip
 import io
@@ -18,7 +18,7 @@ from mnistlib.idx import read_idx, write_idx
 from mnistlib.testing import encode_idx
 
 MIB = 1 << 20
-BUFFERS = 13 * MIB // 4  # what reading takes besides, however long the file; Python's own gzip reader takes the most
+BUFFERS = 13 * MIB // 4  # of reading, independent of the file's size; Python's own gzip reader uses the most
 
 
 def peak(function: Callable[[], Any]) -> int:

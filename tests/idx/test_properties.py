@@ -30,7 +30,7 @@ from mnistlib.testing import (
 
 
 class NarrowStream:
-    """A stream that returns as few bytes at a time as it is told, and can't seek."""
+    """Stream that is not seekable and returns only the given number of bytes at a time."""
 
     def __init__(self, content: bytes, sizes: list[int]) -> None:
         self._content = io.BytesIO(content)
@@ -62,7 +62,7 @@ def assert_same(array: NDArray[Any], expected: NDArray[Any]) -> None:
 
 
 def assert_read_or_refused(content: bytes) -> None:
-    """Read what is exactly one array, refuse everything else, and with no other error."""
+    """Read valid bytes, and refuse all others with an IdxError."""
     try:
         plain = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
     except (EOFError, gzip.BadGzipFile, zlib.error):

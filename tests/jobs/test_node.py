@@ -17,7 +17,7 @@ SWEEP = SweepJob(base=TRAIN, regularization=[0.5, 5.0])
 
 @pytest.fixture(autouse=True)
 def _restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Undo what a node sets for its whole process."""
+    """Restore the settings that a node changes for its whole process."""
     monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
     before = signal.getsignal(signal.SIGTERM)
     yield

@@ -60,7 +60,7 @@ def test_an_exit_by_a_signal_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        # What azureml-core 1.61 prints; the second time by azureml-core itself, where it is installed.
+        # The output of azureml-core 1.61: first copied, then by azureml-core itself, if installed.
         "print('Attempted to log scalar metric Accuracy:\\n0.98')\nprint('Attempted to log list metric xs:\\n[1, 2]')",
         "from azureml.core import Run\nrun = Run.get_context()\nrun.log('Accuracy', 0.98)\nrun.log_list('xs', [1, 2])",
     ],

@@ -1,4 +1,4 @@
-"""What of a source folder a run gets: copied beside the run by the local backend, shipped by one on a cluster."""
+"""Files of a source folder in a run: copied by the local backend, shipped by a backend on a cluster."""
 
 import os
 import shutil

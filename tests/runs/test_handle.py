@@ -1,4 +1,4 @@
-"""The handle on a run, beside what the contract says."""
+"""Handle on a run, in addition to the tests of the contract."""
 
 from dataclasses import replace
 from pathlib import Path

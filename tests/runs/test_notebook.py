@@ -16,7 +16,7 @@ JOB = TrainJob(dataset="digits", regularization=0.5)
 
 
 class Handle:
-    """What IPython gives to show something else in the same place."""
+    """IPython's handle for replacing a displayed object."""
 
     def __init__(self) -> None:
         self.shown: list[dict[str, str]] = []
