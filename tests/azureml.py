@@ -1,5 +1,6 @@
 """Emulated workspace with a cluster, for tests."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -68,7 +69,9 @@ def workspace(
     nodes take `node_start_seconds` to start.
     """
     require_sdk(backend)
-    template = session / f"{backend}-{finished.type if finished else 'nothing'}"
+    # A template for each job: tests of one session may share it only if they asked for the same job.
+    made_for = hashlib.sha256(finished.to_json().encode()).hexdigest()[:12] if finished else "nothing"
+    template = session / f"{backend}-{made_for}"
     if not template.exists():
         making = session / "making"
         with _served(making) as emulator:
