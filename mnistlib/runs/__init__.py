@@ -5,6 +5,7 @@
     store      a folder of runs: create, find, list, delete
     context    the job's side
     handle     the owner's side, shaped like ``concurrent.futures.Future``
+    result     the result of a completed run
     notebook   a run's view in a notebook, refreshed until the run has ended
 
 A run folder is ``<runs>/<experiment>/<run id>/``::
@@ -19,8 +20,9 @@ A run folder is ``<runs>/<experiment>/<run id>/``::
 """
 
 from mnistlib.runs.context import Metrics, RunContext, current_run, read_metrics
-from mnistlib.runs.handle import Run, RunResult
+from mnistlib.runs.handle import Run
 from mnistlib.runs.record import RunRecord
+from mnistlib.runs.result import RunResult
 from mnistlib.runs.status import RunStatus
 from mnistlib.runs.store import RunStore, default_runs_folder
 

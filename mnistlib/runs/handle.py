@@ -6,14 +6,14 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from mnistlib.errors import JobCancelledError, JobFailedError, ModelError, RunStateError
 from mnistlib.runs import notebook
-from mnistlib.runs.context import OUTPUTS, Metrics
+from mnistlib.runs.context import Metrics
 from mnistlib.runs.record import RunRecord
+from mnistlib.runs.result import MODEL_OUTPUT, RunResult
 from mnistlib.runs.status import RunStatus
 
 if TYPE_CHECKING:
@@ -22,43 +22,8 @@ if TYPE_CHECKING:
 
 _LOG_TAIL = 20  # lines of a failed run's log in its error
 
-MODEL_OUTPUT = f"{OUTPUTS}/sklearn_mnist_model.pkl"
-
 # Version 0.1 stored the index of the best trial as a metric.
 _BEST_TRIAL_METRIC = "best_child"
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """Result of a completed run.
-
-    Attributes
-    ----------
-    run_id : str
-        Id of the run.
-    experiment : str
-        Experiment of the run.
-    status : RunStatus
-        Status of the run.
-    path : Path
-        Folder of the run's files, on this machine.
-    metrics : mapping of str to float
-        The last value of each metric; includes ``accuracy`` if a model was trained.
-    converged : bool or None
-        Whether the solver reached its tolerance within its iterations; None for a job without a solver.
-    """
-
-    run_id: str
-    experiment: str
-    status: RunStatus
-    path: Path
-    metrics: Mapping[str, float]
-    converged: bool | None
-
-    @property
-    def model_path(self) -> Path:
-        """Path of the saved classifier, a pickle of a plain scikit-learn estimator."""
-        return self.path / MODEL_OUTPUT
 
 
 class Run(ABC):

@@ -11,6 +11,8 @@
 :func:`~mnistlib.testing.files.encode_idx`
     The plain bytes of an array, from an encoder that is not the writer under test.
 
+`mnistlib.testing.contract` is the suite of tests that every backend passes, for backends of your own.
+
 Needs the ``testing`` extra.
 """
 

@@ -10,7 +10,7 @@ from mnistlib.jobs.node import RunReporter
 from mnistlib.models.artifact import read_verified
 from mnistlib.models.interfaces import Registrar, Registration
 from mnistlib.runs import read_metrics
-from mnistlib.runs.handle import MODEL_OUTPUT
+from mnistlib.runs.result import MODEL_OUTPUT
 
 _log = logging.getLogger("mnistlib")
 

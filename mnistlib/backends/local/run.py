@@ -13,7 +13,7 @@ from mnistlib.models.interfaces import Registrar
 from mnistlib.models.version import ModelVersion
 from mnistlib.runs import Metrics, Run, RunContext, RunRecord, RunResult, RunStatus, RunStore, read_metrics
 from mnistlib.runs.context import CANCEL_FILE, LOG_FILE
-from mnistlib.runs.handle import MODEL_OUTPUT
+from mnistlib.runs.result import MODEL_OUTPUT
 from mnistlib.runs.tracking import MlflowMirror
 
 
