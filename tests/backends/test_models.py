@@ -67,7 +67,7 @@ def test_registering_a_script_registers_the_given_output(backend: LocalBackend, 
 def test_a_run_that_has_not_completed_is_not_registered(backend: LocalBackend) -> None:
     failed = backend.submit(TrainJob(dataset="nowhere"))
     failed.wait()
-    with pytest.raises(RunStateError, match="is failed: only a run that has completed"):
+    with pytest.raises(RunStateError, match="is failed: only the model of a completed run"):
         failed.register_model("m")
     assert backend.models.list() == []
 

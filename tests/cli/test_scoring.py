@@ -165,7 +165,7 @@ def test_the_error_for_an_unreachable_service_names_the_command_to_start_one(fil
 def test_score_needs_exactly_one_service_and_a_file(server: Server, files: Path) -> None:
     assert "one service" in run("score", files / "three.idx", server.uri, "--service", "digits", status=1)
     assert "one service" in run("score", files / "three.idx", server.uri, "http://127.0.0.1:9/score", status=1)
-    assert "name a file" in run("score", server.uri, status=1)
+    assert "name an IDX (plain or gzip), PNG or JSON file" in run("score", server.uri, status=1)
 
 
 def test_the_token_comes_from_the_option_or_the_environment(

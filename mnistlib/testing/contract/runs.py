@@ -28,7 +28,7 @@ from mnistlib.testing.contract.subjects import (
 class TestFailure:
     def test_a_failed_run_raises_job_failed_error_with_the_original_as_cause(self, backend: Backend) -> None:
         run = backend.submit(TrainJob(dataset="nowhere"))
-        with pytest.raises(JobFailedError, match="'nowhere' is neither a data set") as caught:
+        with pytest.raises(JobFailedError, match="'nowhere' is neither a named data set") as caught:
             run.result(LIMIT)
         assert run.status is RunStatus.FAILED
         assert run.id in str(caught.value)
@@ -54,7 +54,7 @@ except mnistlib.JobFailedError as error:
     print(error.reason)
 """
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        assert "'nowhere' is neither a data set" in done.stdout
+        assert "'nowhere' is neither a named data set" in done.stdout
 
     def test_files_and_logs_of_a_failed_run_are_kept(self, backend: Backend, source: Path) -> None:
         run = backend.submit(script(source, "open('outputs/part.txt', 'w').write('some')\nraise SystemExit(1)\n"))
