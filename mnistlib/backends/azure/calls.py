@@ -53,23 +53,14 @@ _CONNECTION_ERRORS = {
 
 @dataclass(frozen=True)
 class Calls:
-    """Calls of an SDK, with retries and translated errors.
-
-    Attributes
-    ----------
-    policy : RetryPolicy
-        Retries after temporary errors.
-    """
+    """Calls of an SDK, with retries and translated errors."""
 
     policy: RetryPolicy
 
     def make(self, action: str, call: Callable[[], Result]) -> Result:
         """Make a call, and retry it after temporary errors.
 
-        Raises
-        ------
-        ClusterError
-            If the call fails for good: "`action` failed: ..."; ``__cause__`` is the SDK's error.
+        If it fails for good, raise ClusterError, "`action` failed: ...", with the SDK's error as ``__cause__``.
         """
         try:
             return persist(call, pause_after=pause_after, policy=self.policy, action=action)
@@ -86,14 +77,8 @@ class Calls:
     def make_once(self, action: str, call: Callable[[], object], *, unless: Callable[[], object]) -> Any:
         """Make a call that changes something; don't repeat it if it worked and only its answer was lost.
 
-        Parameters
-        ----------
-        action : str
-            Description of the call, for errors.
-        call : callable
-            The call.
-        unless : callable
-            Called before each retry: returns the result of an earlier try, or a false value.
+        `action` describes the call in errors. `unless`, called before each retry, returns the result of an earlier try,
+        or a false value.
         """
         tries: list[None] = []
 

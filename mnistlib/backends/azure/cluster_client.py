@@ -20,13 +20,7 @@ SHIPPING = ShippingRules(ignore_files=(".amlignore", ".gitignore"), most_bytes=3
 
 
 class AzureRunClient(RunClient):
-    """Runs of a workspace.
-
-    Attributes
-    ----------
-    calls : Calls
-        Calls of an SDK, with retries.
-    """
+    """Runs of a workspace."""
 
     calls: Calls
 
@@ -50,14 +44,8 @@ class AzureRunClient(RunClient):
 class AzureClusterClient(AzureRunClient, ClusterClient):
     """A workspace and a cluster in it, through either SDK.
 
-    Parameters
-    ----------
-    compute : AmlComputeSpec
-        The cluster; created when the first job is submitted, if it does not exist.
-    specification : EnvironmentSpecification, optional
-        Python environment of the jobs. Default: that of this process.
-    policy : RetryPolicy, optional
-        Retries after temporary errors.
+    The first submission creates the cluster if it does not exist. The jobs run in the Python environment of
+    `specification`, by default that of this process.
     """
 
     cluster: AmlCluster

@@ -88,33 +88,15 @@ class AmlComputeSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class FoundCompute:
-    """The compute with a cluster's name, of any kind.
+    """The compute with a cluster's name, of any kind."""
 
-    Attributes
-    ----------
-    kind : str
-        Its kind, in upper or lower case.
-    state : str
-        Its provisioning state.
-    errors : sequence of str
-        Its provisioning errors.
-    """
-
-    kind: str
-    state: str
-    errors: Sequence[str] = ()
+    kind: str  # in upper or lower case
+    state: str  # provisioning state
+    errors: Sequence[str] = ()  # provisioning errors
 
 
 class AmlCluster(ABC):
-    """A cluster of a workspace.
-
-    Parameters
-    ----------
-    spec : AmlComputeSpec
-        Its name, and its properties if it has to be created.
-    calls : Calls
-        Calls of the SDK, with retries.
-    """
+    """A cluster of a workspace, created with the properties of `spec` if it does not exist."""
 
     def __init__(self, spec: AmlComputeSpec, calls: Calls) -> None:
         self.spec = spec
@@ -124,11 +106,8 @@ class AmlCluster(ABC):
     def ensure(self) -> None:
         """Find or create the cluster, and wait until it accepts jobs.
 
-        Raises
-        ------
-        ComputeError
-            If the name is taken by another kind of compute, or the cluster can't be created; the message has the
-            reason and advice.
+        Raise ComputeError, with the reason and advice, if the name is taken by another kind of compute, or the cluster
+        can't be created.
         """
         if self._ready:
             return

@@ -63,13 +63,7 @@ _log = logging.getLogger("mnistlib")
 
 
 class AzureServices(Services):
-    """The deployed services of a workspace.
-
-    Parameters
-    ----------
-    calls : Calls
-        Calls of the SDK, with retries.
-    """
+    """The deployed services of a workspace."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
@@ -86,10 +80,7 @@ class AzureServices(Services):
     def sdk_service(self, name: str) -> Any:
         """Return the SDK's own object for a service.
 
-        Raises
-        ------
-        ServiceNotFoundError
-            If no service has that name; the message lists the existing ones.
+        If no service has that name, raise ServiceNotFoundError, which lists the existing ones.
         """
         service = self._look(name)
         if service is None:
@@ -105,10 +96,8 @@ class AzureServices(Services):
     def _is_replacement(self, model: ModelVersion, name: str, *, replace: bool) -> bool:
         """Check a deployment's arguments, and return whether it replaces a service.
 
-        Raises
-        ------
-        DeploymentError
-            If the name is not allowed, or taken without `replace`, or the model is of another backend.
+        Raise DeploymentError if the name is not allowed, or taken without `replace`, or the model is of another
+        backend.
         """
         require_service_name(name)
         if not isinstance(model.services, AzureServices):
@@ -162,10 +151,7 @@ def is_taken(name: str) -> DeploymentError:
 def stage_service(model: ModelVersion) -> Shipment:
     """Return the files of a service: entry script, description and package, without the model.
 
-    Raises
-    ------
-    DeploymentError
-        If another package has registered the model: it has no digest to verify.
+    Raise DeploymentError if another package has registered the model: it has no digest to verify.
     """
     if not model.sha256:
         raise DeploymentError(

@@ -53,21 +53,11 @@ class Container:
 
 
 class Sdk(ABC):
-    """SDK interface of the checks.
+    """SDK interface of the checks."""
 
-    Attributes
-    ----------
-    extra : str
-        Extra of mnistlib that installs it.
-    packages : sequence of Package
-        Required packages, as in pyproject.toml.
-    variables : sequence of str
-        Environment variables of a service principal.
-    """
-
-    extra: str
-    packages: Sequence[Package]
-    variables: Sequence[str]
+    extra: str  # extra of mnistlib that installs it
+    packages: Sequence[Package]  # required, as in pyproject.toml
+    variables: Sequence[str]  # environment variables of a service principal
 
     @abstractmethod
     def load(self) -> None:

@@ -20,20 +20,12 @@ VERSION = "2024-04-01"
 
 @dataclass(frozen=True, kw_only=True)
 class Management:
-    """GET requests about one workspace and its region, without retries.
+    """GET requests about one workspace and its region, without retries."""
 
-    Attributes
-    ----------
-    subscription, group, workspace : str
-        Id of the subscription, and names of the resource group and the workspace.
-    token : str
-        A bearer token with read access.
-    """
-
-    subscription: str
-    group: str
-    workspace: str
-    token: str = field(repr=False)
+    subscription: str  # id
+    group: str  # name of the resource group
+    workspace: str  # name
+    token: str = field(repr=False)  # a bearer token with read access
 
     def read_workspace(self) -> dict[str, Any]:
         """Return the workspace's document."""

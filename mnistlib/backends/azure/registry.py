@@ -77,18 +77,8 @@ def register_once(
 ) -> Model:
     """Register a model exactly once, even if answers are lost.
 
-    Parameters
-    ----------
-    calls : Calls
-        Calls of the SDK, with retries.
-    action : str
-        Description of the registration, for errors.
-    properties : mapping of str to str
-        Properties of the model, from :func:`properties_of`.
-    known : callable
-        Returns the versions of the name, the oldest first.
-    make, delete : callable
-        Register the model; delete a version.
+    `action` describes the registration in errors. The properties of the model are those of :func:`properties_of`.
+    `known` returns the versions of the name, the oldest first; `make` registers the model; `delete` deletes a version.
     """
 
     def mine() -> list[Model]:

@@ -67,14 +67,9 @@ def remote_run(
     created: str,
     read_error: Callable[[], str | None],
 ) -> RemoteRun:
-    """Return a run of a workspace, submitted through either SDK.
+    """Return a run of a workspace, submitted through either SDK, from the workspace's values.
 
-    Parameters
-    ----------
-    run_id, experiment, azure_status, properties, tags, parent, created
-        The workspace's values; `parent` is the id of its parent run.
-    read_error : callable
-        Returns the error of a failed run.
+    `parent` is the id of its parent run; `read_error` returns the error of a failed run.
     """
     # Including tags: a node of azureml-v2 can write tags only, and only the node describes a trial.
     fields = {name: str(value) for name, value in {**properties, **tags}.items()}
@@ -98,14 +93,7 @@ def runs_of_sweep(
 ) -> list[RemoteRun]:
     """Return the existing trials of a sweep, in order.
 
-    Parameters
-    ----------
-    sweep : RemoteRun
-        The sweep.
-    find : callable
-        Returns a run by its id.
-    trials : callable
-        Returns the trials that the workspace itself has created.
+    `find` returns a run by its id; `trials` returns the trials that the workspace itself has created.
     """
     known: list[str | None] = json.loads(sweep.properties.get(CHILDREN, "[]"))
     left = [index for index, run_id in enumerate(known) if run_id is None]

@@ -12,10 +12,7 @@ _MODULES = ("azureml_inference_server_http.api.aml_response", "azureml.contrib.s
 def refused(refusal: Refusal) -> Any:
     """Return the server's response to a refused request.
 
-    Raises
-    ------
-    Refusal
-        If the server has no such class; it then answers 500.
+    If the server has no class for it, raise the refusal: the server then answers 500.
     """
     for module in _MODULES:
         try:

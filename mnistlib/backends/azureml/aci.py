@@ -22,21 +22,11 @@ _STATUSES = {
 
 
 class AciService(Service):
-    """A service on a container instance.
-
-    Parameters
-    ----------
-    name : str
-        Name of the service.
-    look : callable
-        Fetches the SDK's object for the service.
-    calls : Calls
-        Calls of the SDK, with retries.
-    """
+    """A service on a container instance."""
 
     def __init__(self, name: str, look: Callable[[], Any], calls: Calls) -> None:
         super().__init__(name)
-        self._look = look
+        self._look = look  # fetches the SDK's object for the service
         self._calls = calls
 
     @property

@@ -8,15 +8,7 @@ from mnistlib.backends.azure.compute import AmlCluster, AmlComputeSpec, FoundCom
 
 
 class AzureMLCluster(AmlCluster):
-    """A cluster of a workspace, through azureml-core.
-
-    Parameters
-    ----------
-    open_workspace : callable
-        Returns the ``azureml.core.Workspace``; called at first use.
-    spec, calls
-        As for :class:`AmlCluster`.
-    """
+    """A cluster of a workspace, through azureml-core; the ``azureml.core.Workspace`` is opened at first use."""
 
     def __init__(self, open_workspace: Callable[[], Any], spec: AmlComputeSpec, calls: Calls) -> None:
         super().__init__(spec, calls)

@@ -30,19 +30,7 @@ _DATA_PACKAGES = ("azureml-dataset-runtime[fuse]",)
 
 
 class AzureMLClusterClient(AzureClusterClient):
-    """A workspace and a cluster in it.
-
-    Parameters
-    ----------
-    open_workspace : callable
-        Returns the ``azureml.core.Workspace``; called at first use.
-    compute : AmlComputeSpec
-        The cluster; created when the first job is submitted, if it does not exist.
-    registers_data : bool, default False
-        Whether to register the data of jobs as data sets; the nodes then need azureml-dataset-runtime.
-    policy : RetryPolicy
-        Retries after temporary errors.
-    """
+    """A workspace and a cluster in it; the ``azureml.core.Workspace`` is opened at first use."""
 
     name = "azureml"
 
@@ -58,6 +46,7 @@ class AzureMLClusterClient(AzureClusterClient):
         super().__init__(compute, specification=specification, policy=policy)
         self._open_workspace = open_workspace
         self.cluster = AzureMLCluster(lambda: self.workspace, compute, self.calls)
+        # Whether the data of jobs is registered as data sets; the nodes then need azureml-dataset-runtime.
         self._registers_data = registers_data
         self._data = AzureMLData(lambda: self.workspace, self.calls)
         self._experiments: dict[str, Any] = {}

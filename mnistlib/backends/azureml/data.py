@@ -16,15 +16,7 @@ _LONGEST_NAME = 255
 
 
 class AzureMLData:
-    """Data in the default datastore of a workspace.
-
-    Parameters
-    ----------
-    open_workspace : callable
-        Returns the ``azureml.core.Workspace``; called at first use.
-    calls : Calls
-        Calls of the SDK, with retries.
-    """
+    """Data in the default datastore of a workspace, an ``azureml.core.Workspace`` that is opened at first use."""
 
     def __init__(self, open_workspace: Callable[[], Any], calls: Calls) -> None:
         self._open_workspace = open_workspace
@@ -35,21 +27,11 @@ class AzureMLData:
         self._registered: dict[tuple[str, str], Any] = {}
 
     def bring(self, files: Mapping[str, Path], run_config: Any, *, register_as: str | None) -> str:
-        """Provide files in one folder on the node of a job.
+        """Provide files in one folder on the node of a job; send them unless they are already there.
 
-        Parameters
-        ----------
-        files : mapping of str to Path
-            The files, sent unless they are already there.
-        run_config : azureml.core.RunConfiguration
-            Configuration of the job; it gets the data as an input.
-        register_as : str or None
-            Name under which the files are registered as a data set, if any.
-
-        Returns
-        -------
-        str
-            Placeholder of the folder in the job's command; the node replaces it.
+        `run_config`, an ``azureml.core.RunConfiguration``, gets the data as an input. With `register_as`, the files are
+        registered as a data set of that name. Return the placeholder of the folder in the job's command, which the node
+        replaces.
         """
         digest = self._digests.of(files)
         folder = self._send(files, digest)
@@ -111,12 +93,8 @@ class AzureMLData:
 def registered_name(dataset: str) -> str:
     """Return the registered name of a data set: that of Microsoft's tutorial, or one made from its folder's name.
 
-    The workspace allows at most 255 letters, digits, ``-`` and ``_``, beginning with a letter or digit.
-
-    Raises
-    ------
-    JobError
-        If a folder's name has no allowed character.
+    The workspace allows at most 255 letters, digits, ``-`` and ``_``, beginning with a letter or digit. Raise JobError
+    if a folder's name has no allowed character.
 
     Examples
     --------

@@ -37,15 +37,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 
 
 class AzureMLServices(AzureServices):
-    """The deployed services of a workspace.
-
-    Parameters
-    ----------
-    workspace : azureml.core.Workspace
-        The workspace.
-    calls : Calls
-        Calls of the SDK, with retries.
-    """
+    """The deployed services of an ``azureml.core.Workspace``."""
 
     def __init__(self, workspace: Any, calls: Calls) -> None:
         super().__init__(calls)

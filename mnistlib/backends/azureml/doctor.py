@@ -18,13 +18,7 @@ _CLI_PATIENCE = 20  # seconds
 def steps(
     *, config: str | os.PathLike[str] | None = None, runs_folder: str | os.PathLike[str] | None = None
 ) -> list[Step]:
-    """Return the checks, in order.
-
-    Parameters
-    ----------
-    config, runs_folder
-        As for :class:`~mnistlib.AzureMLBackend`.
-    """
+    """Return the checks, in order; the options are those of :class:`~mnistlib.AzureMLBackend`."""
     return steps_of(AzureMLCore(), config=config, runs_folder=runs_folder)
 
 

@@ -12,10 +12,7 @@ from mnistlib.errors import JobError
 def ensure_environment(workspace: Any, specification: EnvironmentSpecification) -> Any:
     """Return the registered environment of a specification, found by its name; register it if missing.
 
-    Raises
-    ------
-    JobError
-        If a curated environment does not exist in the workspace.
+    Raise JobError if a curated environment does not exist in the workspace.
     """
     from azureml.core import Environment
 

@@ -14,25 +14,13 @@ from mnistlib.models.version import ModelVersion, require_model_name
 
 
 class AzureMLModels(Models):
-    """The registered models of a workspace.
-
-    Parameters
-    ----------
-    workspace : azureml.core.Workspace
-        The workspace.
-    calls : Calls
-        Calls of the SDK, with retries.
-    services : Services
-        Services for deployments of the models.
-    sdk_run : callable
-        Returns the SDK's own object for a run, by its id.
-    """
+    """The registered models of an ``azureml.core.Workspace``."""
 
     def __init__(self, workspace: Any, calls: Calls, services: Services, sdk_run: Callable[[str], Any]) -> None:
         self._workspace = workspace
         self._calls = calls
-        self._services = services
-        self._sdk_run = sdk_run
+        self._services = services  # for deployments of the models
+        self._sdk_run = sdk_run  # returns the SDK's own object for a run, by its id
 
     def register(self, registration: Registration) -> ModelVersion:
         """Register a file of a run as the next version of a name; see :meth:`Registrar.register`."""

@@ -9,15 +9,7 @@ from mnistlib.backends.azure.compute import AmlCluster, AmlComputeSpec, FoundCom
 
 
 class AzureMLv2Cluster(AmlCluster):
-    """A cluster of a workspace, through azure-ai-ml.
-
-    Parameters
-    ----------
-    open_client : callable
-        Returns the ``azure.ai.ml.MLClient``; called at first use.
-    spec, calls
-        As for :class:`AmlCluster`.
-    """
+    """A cluster of a workspace, through azure-ai-ml; the ``azure.ai.ml.MLClient`` is opened at first use."""
 
     def __init__(self, open_client: Callable[[], Any], spec: AmlComputeSpec, calls: Calls) -> None:
         super().__init__(spec, calls)

@@ -36,21 +36,7 @@ _SWEEP_SECONDS = 7 * 24 * 3600  # the workspace requires a limit; this one is to
 
 
 class AzureMLv2ClusterClient(AzureMLv2RunClient, AzureClusterClient):
-    """A workspace and a cluster in it.
-
-    Parameters
-    ----------
-    open_client : callable
-        Returns the ``azure.ai.ml.MLClient``; called at first use.
-    open_rest : callable
-        Returns the client of the workspace's REST interface; called at first use.
-    compute : AmlComputeSpec
-        The cluster; created when the first job is submitted, if it does not exist.
-    specification : EnvironmentSpecification, optional
-        Python environment of the jobs. Default: that of this process.
-    policy : RetryPolicy, optional
-        Retries after temporary errors.
-    """
+    """A workspace and a cluster in it; the ``azure.ai.ml.MLClient`` and the REST client are opened at first use."""
 
     name = "azureml-v2"
     lower_case = True  # the workspace changes the ids of sweeps to lower case

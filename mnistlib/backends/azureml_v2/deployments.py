@@ -37,15 +37,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 
 
 class AzureMLv2Services(AzureServices):
-    """The deployed services of a workspace: its online endpoints.
-
-    Parameters
-    ----------
-    client : azure.ai.ml.MLClient
-        Client of the workspace.
-    calls : Calls
-        Calls of the SDK, with retries.
-    """
+    """The deployed services of a workspace, given by its ``azure.ai.ml.MLClient``: its online endpoints."""
 
     def __init__(self, client: Any, calls: Calls) -> None:
         super().__init__(calls)

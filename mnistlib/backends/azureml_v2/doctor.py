@@ -17,13 +17,7 @@ def steps(
     credential: Any = None,
     runs_folder: str | os.PathLike[str] | None = None,
 ) -> list[Step]:
-    """Return the checks, in order.
-
-    Parameters
-    ----------
-    config, credential, runs_folder
-        As for :class:`~mnistlib.AzureMLv2Backend`.
-    """
+    """Return the checks, in order; the options are those of :class:`~mnistlib.AzureMLv2Backend`."""
     return steps_of(AzureAiMl(credential), config=config, runs_folder=runs_folder)
 
 

@@ -18,24 +18,12 @@ _MOST_LINES = 5000  # of a deployment's log
 
 
 class EndpointService(Service):
-    """A managed online endpoint, and the deployments that share its traffic.
-
-    Parameters
-    ----------
-    name : str
-        Name of the service.
-    look : callable
-        Fetches the SDK's object for the service.
-    client : azure.ai.ml.MLClient
-        Client of the workspace.
-    calls : Calls
-        Calls of the SDK, with retries.
-    """
+    """A managed online endpoint, and the deployments that share its traffic."""
 
     def __init__(self, name: str, look: Callable[[], Any], client: Any, calls: Calls) -> None:
         super().__init__(name)
-        self._look = look
-        self._client = client
+        self._look = look  # fetches the SDK's object for the service
+        self._client = client  # an azure.ai.ml.MLClient
         self._calls = calls
 
     @property

@@ -14,10 +14,7 @@ _IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:latest"
 def ensure_environment(client: Any, specification: EnvironmentSpecification) -> str:
     """Return the registered environment of a specification, found by its name; register it if missing.
 
-    Raises
-    ------
-    JobError
-        If a curated environment does not exist in the workspace.
+    Raise JobError if a curated environment does not exist in the workspace.
     """
     from azure.ai.ml.entities import Environment
 

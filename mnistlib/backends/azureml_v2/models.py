@@ -15,25 +15,14 @@ from mnistlib.models.version import ModelVersion, require_model_name
 
 
 class AzureMLv2Models(Models):
-    """The registered models of a workspace.
-
-    Parameters
-    ----------
-    client : azure.ai.ml.MLClient
-        Client of the workspace.
-    rest : WorkspaceRest
-        Its REST interface, to delete versions: the SDK can only archive them, and azureml-core still finds these.
-    calls : Calls
-        Calls of the SDK, with retries.
-    services : Services
-        Services for deployments of the models.
-    """
+    """The registered models of a workspace, given by its ``azure.ai.ml.MLClient``."""
 
     def __init__(self, client: Any, rest: WorkspaceRest, calls: Calls, services: Services) -> None:
         self._client = client
+        # Deletes versions: the SDK can only archive them, and azureml-core still finds these.
         self._rest = rest
         self._calls = calls
-        self._services = services
+        self._services = services  # for deployments of the models
 
     def register(self, registration: Registration) -> ModelVersion:
         """Register a file of a run as the next version of a name; see :meth:`Registrar.register`."""

@@ -20,21 +20,11 @@ _A_PAGE = 100
 
 @dataclass(frozen=True, kw_only=True)
 class WorkspaceRest:
-    """Runs and models of a workspace, through plain HTTP requests.
+    """Runs and models of a workspace, through plain HTTP requests."""
 
-    Attributes
-    ----------
-    endpoint : str
-        Address of the workspace's region, such as ``https://westeurope.api.azureml.ms``.
-    workspace : str
-        The workspace's resource id, which begins with ``/subscriptions``.
-    token : callable
-        Returns a bearer token.
-    """
-
-    endpoint: str
-    workspace: str
-    token: Callable[[], str]
+    endpoint: str  # address of the workspace's region, such as https://westeurope.api.azureml.ms
+    workspace: str  # resource id, which begins with /subscriptions
+    token: Callable[[], str]  # returns a bearer token
 
     def run(self, run_id: str) -> dict[str, Any] | None:
         """Return the document of a run, or None on 404."""
