@@ -81,17 +81,7 @@ class Package:
 def look_at_packages(packages: Sequence[Package], *, advice: str) -> str:
     """Return the installed versions of required packages.
 
-    Parameters
-    ----------
-    packages : sequence of Package
-        The required packages.
-    advice : str
-        How to install all of them.
-
-    Raises
-    ------
-    Wrong
-        If a package is missing, too old or too new.
+    Raise Wrong if one is missing, too old or too new; `advice` says how to install all of them.
     """
     installed = {package.name: _installed(package.name) for package in packages}
     problems = []

@@ -98,10 +98,7 @@ def chosen_name(name: str | None = None) -> str:
 def spec_of(name: str) -> BackendSpec:
     """Return the description of a backend.
 
-    Raises
-    ------
-    BackendError
-        If no backend has that name; the message lists the known names.
+    If no backend has that name, raise BackendError, which lists the known names.
     """
     known = specs()
     if name not in known:

@@ -32,21 +32,9 @@ def close_if_last(
 ) -> RunStatus | None:
     """Choose the best trial of a sweep and close it, if all trials have ended and no other run is closing it.
 
-    Parameters
-    ----------
-    side : NodeSide
-        Node side of this run, in whose folder the process works.
-    sweep_id, sweep
-        Id and job of the sweep.
-    data : Path, optional
-        The folder with the sweep's data set.
-    register_as : str, optional
-        Name under which the best model is registered.
-
-    Returns
-    -------
-    RunStatus or None
-        Final status of the sweep; None if this run does not close it.
+    `side` is the node side of this run, in whose folder the process works. `data` is the folder with the sweep's data
+    set; `register_as` is the name under which the best model is registered. Return the final status of the sweep, or
+    None if this run does not close it.
     """
     client = side.runs
     found = client.find(sweep_id)

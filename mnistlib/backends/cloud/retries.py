@@ -44,23 +44,10 @@ def persist(
     policy: RetryPolicy,
     action: str,
 ) -> Result:
-    """Repeat a call until it succeeds, fails permanently, or reaches the limits of the policy.
+    """Repeat a call until it succeeds, fails permanently, or reaches the limits of the policy; raise its last error.
 
-    Parameters
-    ----------
-    call : callable
-        The call; it must be idempotent.
-    pause_after : callable
-        Returns for an error the minimum seconds to wait, or None if the error is permanent.
-    policy : RetryPolicy
-        Limits and pauses.
-    action : str
-        Description of the call, for the log.
-
-    Raises
-    ------
-    Exception
-        The last error of the call.
+    The call must be idempotent. `pause_after` returns for an error the minimum seconds to wait, or None if the error is
+    permanent. `action` describes the call in the log.
     """
     deadline = time.monotonic() + policy.patience
     for failures in range(1, policy.tries):

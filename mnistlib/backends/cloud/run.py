@@ -20,28 +20,16 @@ _log = logging.getLogger("mnistlib")
 
 
 class CloudRun(Run):
-    """A run on a cluster.
-
-    Parameters
-    ----------
-    client : ClusterClient
-        Client of the cluster.
-    run : RemoteRun
-        Last known state of the run.
-    folder : Path
-        Folder where :meth:`result` downloads its files.
-    registrar : callable
-        Returns the registry of its backend.
-    """
+    """A run on a cluster; :meth:`result` downloads its files into `folder`."""
 
     # Each poll is a request: the pauses grow with the duration of the run.
     _first_pause, _longest_pause, _pause_growth = 0.2, 5.0, 1.1
 
     def __init__(self, client: ClusterClient, run: RemoteRun, folder: Path, registrar: Callable[[], Registrar]) -> None:
         super().__init__(run.run_id, run.experiment)
-        self._open_registrar = registrar
+        self._open_registrar = registrar  # returns the registry of its backend
         self._client = client
-        self._known = run
+        self._known = run  # last known state
         self._is_final = run.status.ended and not is_sweep(run)
         self._folder = folder
 

@@ -41,13 +41,7 @@ class ShippingRules:
 
 @dataclass(frozen=True)
 class Shipment:
-    """Files for a node.
-
-    Attributes
-    ----------
-    files : mapping of str to Path or bytes
-        Content of each file, by name with forward slashes.
-    """
+    """Files for a node: the content of each, by name with forward slashes."""
 
     files: Mapping[str, Path | bytes]
 
@@ -61,13 +55,7 @@ class Shipment:
         return sizes
 
     def write(self, folder: Path) -> None:
-        """Write the files into an empty folder, without files deleted since.
-
-        Raises
-        ------
-        JobError
-            If a file can't be read.
-        """
+        """Write the files into an empty folder, without files deleted since; raise JobError if one can't be read."""
         for name, content in self.files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,20 +72,9 @@ def stage(job: Job, *, rules: ShippingRules = ShippingRules(), runs_folder: Path
     A script's environment variables may be secrets, so they are left out of ``job.json``, which is stored with the
     run's files. The cluster stores them with the submission, for all readers of the workspace.
 
-    Parameters
-    ----------
-    job : Job
-        The job.
-    rules : ShippingRules, optional
-        Rules of the cluster. Default: no limits.
-    runs_folder : Path, optional
-        The backend's folder of runs, left out of a script's source folder.
-
-    Raises
-    ------
-    JobError
-        If a script's source folder does not exist, can't be read, leaves out the script, or is larger than the rules
-        allow; the message lists the biggest files.
+    The default `rules` have no limits. The backend's folder of runs, `runs_folder`, is left out of a script's source
+    folder. Raise JobError if that source folder does not exist, can't be read, leaves out the script, or is larger than
+    the rules allow; the message lists the biggest files.
     """
     files: dict[str, Path | bytes] = {PACKAGE: package()}
     files |= job.files_elsewhere(runs_folder, rules.ignore_files)

@@ -17,13 +17,7 @@ PACKAGES = (
 
 
 def steps(*, runs_folder: str | os.PathLike[str] | None = None) -> list[Step]:
-    """Return the checks, in order.
-
-    Parameters
-    ----------
-    runs_folder : str or PathLike, optional
-        As for :class:`~mnistlib.LocalBackend`.
-    """
+    """Return the checks, in order; the option is that of :class:`~mnistlib.LocalBackend`."""
     return [
         Step(name="packages", look=_look_at_packages),
         Step(name="data sets", look=_look_at_data_sets),

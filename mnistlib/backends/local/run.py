@@ -18,21 +18,7 @@ from mnistlib.runs.tracking import MlflowMirror
 
 
 class LocalRun(Run):
-    """A run in a folder on this machine, of this process or another.
-
-    Parameters
-    ----------
-    store : RunStore
-        Store of the run.
-    folder : Path
-        The run's folder.
-    registrar : Registrar
-        Registry of its backend.
-    mirror : MlflowMirror or None
-        Also registers its models in MLflow.
-    own : bool, default False
-        Whether a worker of this process does the run's work through this handle.
-    """
+    """A run in a folder on this machine, of this process or another."""
 
     def __init__(
         self, store: RunStore, folder: Path, registrar: Registrar, mirror: MlflowMirror | None, *, own: bool = False
@@ -40,9 +26,9 @@ class LocalRun(Run):
         super().__init__(folder.name, folder.parent.name)
         self.path = folder
         self._store = store
-        self._models = registrar
-        self._mirror = mirror
-        self._own = own
+        self._models = registrar  # the registry of its backend
+        self._mirror = mirror  # also registers its models in MLflow
+        self._own = own  # whether a worker of this process does the run's work through this handle
         self._worked = threading.Event()
         self._cause: Exception | None = None
 
@@ -136,14 +122,9 @@ class LocalRun(Run):
         ]
 
     def work(self, perform: Callable[[], Exception | None], *, register_as: str | None = None) -> None:
-        """Do the run's work in the calling thread.
+        """Do the run's work in the calling thread; when the run has completed, register its model as `register_as`.
 
-        Parameters
-        ----------
-        perform : callable
-            Does the work, here or in another process, and returns the error if the run failed.
-        register_as : str, optional
-            Name under which the model is registered when the run has completed.
+        `perform` does the work, here or in another process, and returns the error if the run failed.
         """
         try:
             self._cause = perform()

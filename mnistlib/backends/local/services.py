@@ -49,13 +49,7 @@ _LAST_LINES = 10
 
 
 class LocalService(Service):
-    """A service on this machine.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder of the service, with the service's name.
-    """
+    """A service on this machine; its folder has the service's name."""
 
     takes_idx = True
 
@@ -111,13 +105,7 @@ class LocalService(Service):
 
 
 class LocalServices(Services):
-    """The services of a runs folder.
-
-    Parameters
-    ----------
-    runs_folder : Path
-        Folder of the runs and the models.
-    """
+    """The services of a runs folder, which also has the models."""
 
     def __init__(self, runs_folder: Path) -> None:
         self._runs_folder = runs_folder
