@@ -48,36 +48,18 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Limits of a service.
+    """Maximum sizes, numbers and times of a service's requests."""
 
-    Attributes
-    ----------
-    most_bytes : int
-        Maximum size of a request body, and of the pixels that are compressed in it.
-    most_waiting : int
-        Maximum number of requests that wait for the model.
-    patience : float
-        Timeout for reading a body, in seconds.
-    """
-
-    most_bytes: int = 64 * 2**20
-    most_waiting: int = 256
-    patience: float = 30.0
+    most_bytes: int = 64 * 2**20  # of a request body, and of the pixels that are compressed in it
+    most_waiting: int = 256  # requests that wait for the model
+    patience: float = 30.0  # timeout for reading a body, in seconds
 
 
 class ScoringApp:
     """Web application that serves one model.
 
-    Parameters
-    ----------
-    model : ServedModel
-        The model to serve.
-    limits : Limits, optional
-        Limits on requests.
-    token : str, optional
-        Bearer token that requests must send in the ``Authorization`` header.
-    report : callable, optional
-        Returns the report of the run that made the model, as HTML; raises MnistlibError if there is none.
+    Requests must send `token`, if it is given, as a bearer token in the ``Authorization`` header. `report` returns the
+    report of the run that made the model, as HTML; it raises MnistlibError if there is none.
     """
 
     def __init__(

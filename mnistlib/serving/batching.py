@@ -26,14 +26,7 @@ class _Request:
 class Batcher:
     """Scores the rows of all waiting requests as one batch; one batch at a time.
 
-    Parameters
-    ----------
-    model : ServedModel
-        The model that scores.
-    most_waiting : int
-        Maximum number of waiting requests.
-    observe : callable
-        Called for each batch with its number of requests and of rows.
+    At most `most_waiting` requests may wait. `observe` is called for each batch with its numbers of requests and rows.
     """
 
     def __init__(self, model: ServedModel, *, most_waiting: int, observe: Callable[[int, int], None]) -> None:
@@ -45,13 +38,7 @@ class Batcher:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="scoring")
 
     async def score(self, rows: NDArray[Any], *, proba: bool) -> Scores:
-        """Wait in the queue, and return the scores of rows.
-
-        Raises
-        ------
-        Refusal
-            503 if the queue is full.
-        """
+        """Wait in the queue, and return the scores of rows; raise Refusal 503 if the queue is full."""
         if len(self._waiting) >= self._most_waiting:
             raise Refusal(
                 503, "busy", f"{len(self._waiting)} requests are waiting already: retry in one second", retry_after=1

@@ -28,15 +28,7 @@ def media_type(scope: Scope) -> str:
 
 
 class Bodies:
-    """Reads the bodies of requests.
-
-    Parameters
-    ----------
-    most_bytes : int
-        Maximum size of a body.
-    patience : float
-        Timeout for reading a body, in seconds.
-    """
+    """Reads the bodies of requests: each has at most `most_bytes` bytes, and a timeout of `patience` seconds."""
 
     def __init__(self, *, most_bytes: int, patience: float) -> None:
         self._most_bytes = most_bytes

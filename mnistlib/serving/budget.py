@@ -9,11 +9,6 @@ from mnistlib.serving.refusals import Refusal
 class Budget:
     """Maximum number of bytes in memory, of the bodies of all requests together.
 
-    Parameters
-    ----------
-    most_bytes : int
-        The maximum.
-
     Examples
     --------
     >>> budget = Budget(10)
@@ -46,13 +41,7 @@ class Share:
         self.taken = 0
 
     def take(self, count: int) -> None:
-        """Use `count` more bytes.
-
-        Raises
-        ------
-        Refusal
-            503 if they exceed the budget.
-        """
+        """Use `count` more bytes; raise Refusal 503 if they exceed the budget."""
         if count > self._budget.left:
             raise Refusal(503, "busy", "too many bytes are being received: retry in one second", retry_after=1)
         self._budget.left -= count

@@ -135,12 +135,8 @@ def export_service(model: ModelVersion, folder: str | os.PathLike[str], *, repor
 def pinned(names: tuple[str, ...]) -> list[str]:
     """Return the installed versions of distributions and of all their dependencies, as lines of a requirements file.
 
-    The dependencies are those of this system; on another system, pip adds those that are missing.
-
-    Raises
-    ------
-    MissingExtraError
-        If a distribution in `names` is not installed.
+    The dependencies are those of this system; on another system, pip adds those that are missing. Raise
+    MissingExtraError if a distribution in `names` is not installed.
     """
     from packaging.requirements import Requirement
 

@@ -20,24 +20,12 @@ from mnistlib.serving.refusals import Refusal
 
 @dataclass(frozen=True, kw_only=True)
 class ServedDescription:
-    """Description of the model to serve.
+    """Description of the model to serve."""
 
-    Attributes
-    ----------
-    model : str
-        The registered model, as ``name:version``.
-    file : str
-        Name of its file, which determines the format.
-    sha256 : str
-        SHA-256 of that file, in hexadecimal.
-    origin : ModelDescription or None
-        Description of its training.
-    """
-
-    model: str
-    file: str
-    sha256: str
-    origin: ModelDescription | None
+    model: str  # the registered model, as ``name:version``
+    file: str  # name of its file, which determines the format
+    sha256: str  # of that file, in hexadecimal
+    origin: ModelDescription | None  # description of its training
 
     def to_json(self) -> str:
         """Return the description as JSON, for :meth:`from_json`."""
@@ -54,14 +42,8 @@ class ServedDescription:
 class Entry:
     """Handler of requests: labels as from the tutorial's entry script, error messages for bad requests.
 
-    Parameters
-    ----------
-    description : Path
-        A file with the JSON of a :class:`ServedDescription`.
-    folder : Path
-        Folder of the model's file.
-    refused : callable
-        Returns the server's response to a rejected request.
+    `description` is a file with the JSON of a :class:`ServedDescription`, and `folder` contains the model's file.
+    `refused` returns the server's response to a rejected request.
     """
 
     def __init__(self, description: Path, *, folder: Path, refused: Callable[[Refusal], Any]) -> None:
@@ -73,10 +55,7 @@ class Entry:
     def init(self) -> None:
         """Load the model, after checking that it is the deployed one.
 
-        Raises
-        ------
-        ModelError
-            If the folder holds another file, none, or several.
+        Raise ModelError if the folder holds another file, none, or several.
         """
         description = ServedDescription.from_json(self._description.read_text(encoding="utf-8"))
         content = _file_of_the_model(description.model, self._folder).read_bytes()
@@ -91,17 +70,9 @@ class Entry:
         print(f"mnistlib {__version__} answers with model {name}, SHA-256 {found}", flush=True)  # noqa: T201 - to the service's log
 
     def run(self, raw: str) -> Any:
-        """Return the labels of ``{"data": [[numbers], ...]}``.
+        """Return the label of each row of ``{"data": [[numbers], ...]}``, the body of the request.
 
-        Parameters
-        ----------
-        raw : str
-            The body of the request.
-
-        Returns
-        -------
-        list, or the server's own response
-            The label of each row; for a bad request, the error with status 400 or 422.
+        For a bad request, return the server's own response: the error with status 400 or 422.
         """
         assert self._model is not None, "the server has not called init()"
         try:

@@ -12,28 +12,11 @@ from mnistlib.serving.refusals import Refusal
 
 
 def rows_of_idx(content: bytes, *, width: int, shape: tuple[int, int] | None, most_bytes: int) -> NDArray[Any]:
-    """Return the images of IDX bytes, plain or gzip.
+    """Return the images of IDX bytes, plain or gzip, as uint8 pixels from 0 to 255, shape (n, width); n may be 0.
 
-    Parameters
-    ----------
-    content : bytes
-        The request's body.
-    width : int
-        Number of pixels of an image.
-    shape : tuple of int, or None
-        Rows and columns of its images.
-    most_bytes : int
-        Maximum size of the array, checked before it is decompressed.
-
-    Returns
-    -------
-    ndarray of uint8, shape (n, width)
-        Pixels from 0 to 255; n may be 0.
-
-    Raises
-    ------
-    Refusal
-        400 for a body that is not IDX, 413 for too many images, 422 for an array of another type or shape.
+    `shape` is the rows and columns of an image, and `width` its number of pixels. `most_bytes` is the maximum size of
+    the array, checked before it is decompressed. Raise Refusal: 400 for a body that is not IDX, 413 for too many
+    images, 422 for an array of another type or shape.
     """
     try:
         header = read_idx_header(content)

@@ -15,10 +15,7 @@ _TYPE_NAMES = {bool: "a boolean", str: "a string", type(None): "null", list: "a 
 def parse_json(text: bytes | str) -> Any:
     """Return parsed JSON; accept NaN and Infinity, so that a later error can give their position.
 
-    Raises
-    ------
-    Refusal
-        400 if the text is not JSON.
+    Raise Refusal 400 if the text is not JSON.
     """
     try:
         return json.loads(text)
@@ -34,26 +31,10 @@ def parse_json(text: bytes | str) -> Any:
 
 
 def rows_of(content: Any, *, width: int, unit: bool) -> NDArray[np.float64]:
-    """Return the rows of ``{"data": [[numbers], ...]}``.
+    """Return the rows of ``{"data": [[numbers], ...]}``, which is parsed JSON, as an array of shape (n, width).
 
-    Parameters
-    ----------
-    content : object
-        Parsed JSON.
-    width : int
-        Number of numbers in a row.
-    unit : bool
-        Whether the numbers are pixels, which must be between 0 and 1.
-
-    Returns
-    -------
-    ndarray of float64, shape (n, width)
-        The rows; at least one.
-
-    Raises
-    ------
-    Refusal
-        422 for any other content; the error gives the reason and the position.
+    There must be at least one row. If `unit`, the numbers are pixels, which must be between 0 and 1. Raise Refusal 422
+    for any other content; the error gives the reason and the position.
 
     Examples
     --------

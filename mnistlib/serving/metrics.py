@@ -14,13 +14,7 @@ _REQUESTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 class Metrics:
-    """Counters of one service.
-
-    Parameters
-    ----------
-    paths : collection of str
-        The paths that are counted by name; all others count as "other".
-    """
+    """Counters of one service; `paths` are counted by name, all others as "other"."""
 
     def __init__(self, paths: Collection[str]) -> None:
         self._paths = frozenset(paths)

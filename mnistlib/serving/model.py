@@ -16,66 +16,33 @@ _MNIST_PIXELS = 784
 
 @dataclass(frozen=True)
 class Scores:
-    """Labels and probabilities of rows.
+    """Labels and probabilities of rows."""
 
-    Attributes
-    ----------
-    labels : ndarray, shape (n,)
-        Label of each row.
-    probabilities : ndarray of float64, shape (n, k), or None
-        Probability of each class, if requested.
-    """
-
-    labels: NDArray[Any]
-    probabilities: NDArray[np.float64] | None
+    labels: NDArray[Any]  # shape (n,)
+    probabilities: NDArray[np.float64] | None  # of each class, shape (n, k), if requested
 
 
 class ServedModel:
-    """A classifier with its input size, labels and weights.
+    """A classifier with its input size, labels and weights; `run_id` is the id of the run that made it.
 
-    Parameters
-    ----------
-    saved : SavedModel
-        The classifier and its description.
-    name : str
-        Name of the model, for messages.
-    run_id : str, optional
-        Id of the run that made it.
-
-    Attributes
-    ----------
-    width : int
-        Number of numbers in a row.
-    shape : tuple of int, or None
-        Rows and columns of its images; None if the model is not known to take images.
-    labels : list
-        All labels.
-    classes : list of str
-        Names of the labels.
-    quick : bool
-        Whether a few rows take less time than switching to another thread.
-
-    Raises
-    ------
-    ModelError
-        If the classifier has no ``n_features_in_``.
+    Raise ModelError if the classifier has no ``n_features_in_``.
     """
 
     def __init__(self, saved: SavedModel, name: str, *, run_id: str | None = None) -> None:
-        self.name = name
+        self.name = name  # for messages
         self.run_id = run_id
         self.description = saved.description
         self._classifier = saved.classifier
         self.labels: list[Any] = np.asarray(getattr(saved.classifier, "classes_", [])).tolist()
         if not hasattr(saved.classifier, "n_features_in_"):
             raise ModelError(f"{name} is a {type(saved.classifier).__name__} without n_features_in_: fit it again")
-        self.width = int(saved.classifier.n_features_in_)
-        self.shape = _shape_of(saved, self.width)
+        self.width = int(saved.classifier.n_features_in_)  # number of numbers in a row
+        self.shape = _shape_of(saved, self.width)  # rows and columns; None if it is not known to take images
         names = saved.description.classes if saved.description else None
         # The model may have been trained on fewer classes than its data set has names.
-        self.classes = [names[label] if names else str(label) for label in self.labels]
+        self.classes = [names[label] if names else str(label) for label in self.labels]  # names of the labels
         self._linear = _Linear.of(saved.classifier)
-        self.quick = self._linear is not None
+        self.quick = self._linear is not None  # whether a few rows take less time than switching to another thread
 
     @property
     def has_probabilities(self) -> bool:
@@ -93,14 +60,9 @@ class ServedModel:
         return None if self._linear is None else self._linear.intercept - self._linear.intercept.mean()
 
     def score(self, rows: NDArray[Any], *, proba: bool) -> Scores:
-        """Return the labels of rows, and optionally probabilities.
+        """Return the labels of rows, shape (n, width), and optionally probabilities.
 
-        Parameters
-        ----------
-        rows : ndarray of float64 or uint8, shape (n, width)
-            Features of the model, or pixels from 0 to 255.
-        proba : bool
-            Whether to return probabilities too.
+        Rows of float64 are features of the model; rows of uint8 are pixels from 0 to 255.
         """
         blocks = [self._score(_floats(rows[at : at + _BLOCK_ROWS]), proba=proba) for at in _starts(rows)]
         if len(blocks) == 1:

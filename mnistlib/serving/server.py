@@ -23,10 +23,7 @@ _log = logging.getLogger("mnistlib")
 def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket.
 
-    Raises
-    ------
-    DeploymentError
-        If the address is not available; the message gives the reason and the remedy.
+    Raise DeploymentError if the address is not available; the message gives the reason and the remedy.
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
@@ -46,21 +43,9 @@ def address_of(listening: socket.socket) -> str:
 
 
 def serve(app: ScoringApp, listening: socket.socket, *, ready: Callable[[], None]) -> None:
-    """Serve requests until SIGTERM or Ctrl-C, then finish the open ones.
+    """Serve requests until SIGTERM or Ctrl-C, then finish the open ones and close the socket.
 
-    Parameters
-    ----------
-    app : ScoringApp
-        The application.
-    listening : socket
-        The socket, which is closed at the end.
-    ready : callable
-        Called once connections are accepted.
-
-    Raises
-    ------
-    KeyboardInterrupt
-        If Ctrl-C ended the server.
+    Call `ready` once connections are accepted. Raise KeyboardInterrupt if Ctrl-C ended the server.
     """
     config = uvicorn.Config(
         app,
