@@ -31,21 +31,11 @@ _log = logging.getLogger("mnistlib")
 
 @dataclass(frozen=True)
 class RawFile:
-    """Array of one IDX file, with its digests.
+    """Array of one IDX file, with its SHA-256 digests in hexadecimal."""
 
-    Attributes
-    ----------
-    array : ndarray of uint8
-        The array, read-only.
-    raw_sha256 : str
-        SHA-256 of the raw IDX bytes, in hexadecimal.
-    stored_sha256 : str
-        SHA-256 of the stored file, compressed or not.
-    """
-
-    array: NDArray[np.uint8]
-    raw_sha256: str
-    stored_sha256: str
+    array: NDArray[np.uint8]  # read-only
+    raw_sha256: str  # of the raw IDX bytes
+    stored_sha256: str  # of the stored file, compressed or not
 
 
 @dataclass(frozen=True)

@@ -22,43 +22,21 @@ _PUBLISHED_STEM = {
 
 @dataclass(frozen=True)
 class CatalogFile:
-    """One published file.
+    """One published file; its SHA-256 digests are in hexadecimal."""
 
-    Attributes
-    ----------
-    name : str
-        Published name, ending in ``.gz``.
-    gzip_sha256 : str
-        SHA-256 of the published file, in hexadecimal.
-    raw_sha256 : str or None
-        SHA-256 of the uncompressed bytes, if known; it identifies a file that was compressed again.
-    """
-
-    name: str
-    gzip_sha256: str
-    raw_sha256: str | None = None
+    name: str  # as published, ending in ``.gz``
+    gzip_sha256: str  # of the published file
+    raw_sha256: str | None = None  # of the uncompressed bytes, if known; it identifies a file that was compressed again
 
 
 @dataclass(frozen=True)
 class CatalogEntry:
-    """One data set known by name.
-
-    Attributes
-    ----------
-    name : str
-        Name of the data set.
-    classes : tuple of str
-        Class names of the labels 0, 1, 2 …
-    files : dict of str to CatalogFile
-        The four files by role.
-    mirrors : tuple of str
-        Addresses of folders with the files, in the order of use.
-    """
+    """One data set known by name."""
 
     name: str
-    classes: tuple[str, ...]
-    files: dict[str, CatalogFile]
-    mirrors: tuple[str, ...]
+    classes: tuple[str, ...]  # names of the labels 0, 1, 2 …
+    files: dict[str, CatalogFile]  # the four files by role
+    mirrors: tuple[str, ...]  # addresses of folders with the files, in the order of use
 
 
 def _files(*digests: tuple[str, str | None]) -> dict[str, CatalogFile]:

@@ -23,21 +23,11 @@ _MUTED = 0.65
 
 @dataclass(frozen=True)
 class Axis:
-    """Axis of a chart.
+    """Axis of a chart."""
 
-    Attributes
-    ----------
-    label : str
-        Name of the quantity.
-    log : bool
-        Whether the axis is logarithmic.
-    write : callable
-        Formats a value.
-    """
-
-    label: str
-    log: bool = False
-    write: Callable[[float], str] = number
+    label: str  # name of the quantity
+    log: bool = False  # whether the axis is logarithmic
+    write: Callable[[float], str] = number  # formats a value
 
 
 @dataclass(frozen=True)

@@ -21,19 +21,8 @@ def run_in_folder(
 ) -> Exception | None:
     """Do the work of a run in a folder of runs, unless the run was cancelled in the queue.
 
-    Parameters
-    ----------
-    folder : Path
-        Folder of the run.
-    work : callable, optional
-        Work of the run; by default, that of the job in the folder.
-    metric_readers : sequence of callable
-        Parsers of metrics in a script's output.
-
-    Returns
-    -------
-    Exception or None
-        Error of a failed run.
+    By default, the work is that of the job in the folder. The metric readers find metrics in a script's output. Return
+    the error of a failed run.
     """
     context = begin(folder)
     if context is None:

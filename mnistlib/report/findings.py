@@ -26,106 +26,51 @@ MISTAKES = 30
 
 @dataclass(frozen=True, eq=False)
 class Mistakes:
-    """Wrongly labelled images, the most confident mistakes first.
+    """Wrongly labelled images, the most confident mistakes first."""
 
-    Attributes
-    ----------
-    images : ndarray of uint8, shape (n, rows, columns)
-        The images.
-    truth, answers : ndarray of integers, shape (n,)
-        The true labels, and the model's.
-    sureness : ndarray of floats, shape (n,)
-        The model's probability of its answer.
-    """
-
-    images: NDArray[np.uint8]
-    truth: NDArray[Any]
-    answers: NDArray[Any]
-    sureness: NDArray[Any]
+    images: NDArray[np.uint8]  # shape (n, rows, columns)
+    truth: NDArray[Any]  # true labels, integers, shape (n,)
+    answers: NDArray[Any]  # labels of the model, integers, shape (n,)
+    sureness: NDArray[Any]  # the model's probability of its answer, floats, shape (n,)
 
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """Evaluation of a run's model.
-
-    Attributes
-    ----------
-    evaluation : Evaluation
-        Metrics of the model.
-    mistakes : Mistakes
-        The worst mistakes.
-    images : str
-        Name of the evaluated images: "test" or "held-out training".
-    """
+    """Evaluation of a run's model."""
 
     evaluation: Evaluation
-    mistakes: Mistakes
-    images: str
+    mistakes: Mistakes  # the worst ones
+    images: str  # name of the evaluated images: "test" or "held-out training"
 
 
 @dataclass(frozen=True, eq=False)
 class Weights:
     """Weights of each class, in the shape of an image.
 
-    Attributes
-    ----------
-    values : ndarray of floats, shape (k, rows, columns)
-        Positive where ink is evidence for the class, negative where it is evidence against it.
-    classes : tuple of str
-        Class of each set of weights.
+    A weight is positive where ink is evidence for the class, negative where it is evidence against it.
     """
 
-    values: NDArray[np.float64]
-    classes: tuple[str, ...]
+    values: NDArray[np.float64]  # shape (k, rows, columns)
+    classes: tuple[str, ...]  # class of each set of weights
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Findings:
-    """Facts about a run.
-
-    Attributes
-    ----------
-    run : Run
-        The run.
-    status : RunStatus
-        Its status when it was read.
-    metrics : Metrics
-        All metric values.
-    log : str
-        Its log.
-    record : RunRecord
-        Its record.
-    job : Job or None
-        Its job; None if the job file is missing.
-    trials : sequence of Findings
-        Trials of a sweep, in their order.
-    best : int or None
-        Index of the best trial.
-    description : ModelDescription or None
-        Description of its model.
-    classes : tuple of str
-        Names of the labels.
-    weights : Weights or None
-        Weights of its model, if linear.
-    judgement : Judgement or None
-        Evaluation of its model, if the data are available.
-    missing : tuple of str
-        Reasons for parts that are not shown.
-    """
+    """Facts about a run, read from it and from its model."""
 
     run: Run
-    status: RunStatus
-    metrics: Metrics
+    status: RunStatus  # when it was read
+    metrics: Metrics  # all values
     log: str
     record: RunRecord
-    job: Job | None = None
-    trials: Sequence["Findings"] = ()
-    best: int | None = None
-    description: ModelDescription | None = None
-    classes: tuple[str, ...] = ()
-    weights: Weights | None = None
-    judgement: Judgement | None = None
-    missing: tuple[str, ...] = ()
+    job: Job | None = None  # None if the job file is missing
+    trials: Sequence["Findings"] = ()  # of a sweep, in their order
+    best: int | None = None  # index of the best trial
+    description: ModelDescription | None = None  # of its model
+    classes: tuple[str, ...] = ()  # names of the labels
+    weights: Weights | None = None  # of its model, if linear
+    judgement: Judgement | None = None  # of its model, if the data are available
+    missing: tuple[str, ...] = ()  # reasons for parts that are not shown
 
     @property
     def trained(self) -> TrainingOptions | None:
@@ -147,20 +92,7 @@ class Findings:
 
 
 def find_out(run: Run, *, data_folder: str | os.PathLike[str] | None = None) -> Findings:
-    """Collect the available facts about a run of any backend.
-
-    Parameters
-    ----------
-    run : Run
-        A run of any status.
-    data_folder : str or PathLike, optional
-        Folder of its data set.
-
-    Returns
-    -------
-    Findings
-        The available facts.
-    """
+    """Collect the available facts about a run of any backend and status; `data_folder` is that of its data set."""
     with TemporaryDirectory() as folder:
         findings = _read(run, Path(folder))
         findings = replace(findings, trials=[_of_trial(trial) for trial in run.children()])

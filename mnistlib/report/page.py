@@ -13,28 +13,14 @@ from mnistlib.runs import RunStatus
 
 @dataclass(frozen=True)
 class Headline:
-    """Header of a report.
+    """Header of a report."""
 
-    Attributes
-    ----------
-    title : str
-        Result of the run, in a sentence.
-    name, kind : str
-        Name of the run, may be empty, and kind of its job.
-    status : RunStatus
-        Status of the run.
-    facts : sequence of str
-        Experiment, id, date and tags.
-    tiles : sequence of (str, text or Html, str)
-        The most important figures: label, value, remark.
-    """
-
-    title: str
-    name: str
-    kind: str
+    title: str  # result of the run, in a sentence
+    name: str  # of the run; may be empty
+    kind: str  # of its job
     status: RunStatus
-    facts: Sequence[str]
-    tiles: Sequence[tuple[str, object, str]]
+    facts: Sequence[str]  # experiment, id, date and tags
+    tiles: Sequence[tuple[str, object, str]]  # the most important figures: label, value (text or Html), remark
 
 
 def make_page(headline: Headline, sections: Sequence[Html]) -> str:

@@ -20,21 +20,11 @@ from mnistlib.training.solvers import SOLVERS, Fit
 
 @dataclass(frozen=True, eq=False)
 class TrainedModel:
-    """Result of training.
+    """Result of training."""
 
-    Attributes
-    ----------
-    classifier : scikit-learn estimator
-        Plain estimator for pixels in [0, 1], independent of the normalization in training.
-    converged : bool
-        Whether the solver reached its tolerance.
-    cancelled : bool
-        Whether a request to cancel stopped the fit early; the classifier is the best so far.
-    """
-
-    classifier: Any
-    converged: bool
-    cancelled: bool
+    classifier: Any  # plain estimator for pixels in [0, 1], independent of the normalization in training
+    converged: bool  # whether the solver reached its tolerance
+    cancelled: bool  # whether a request to cancel stopped the fit early; the classifier is the best so far
 
 
 def train(

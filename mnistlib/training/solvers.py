@@ -20,24 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """Plain scikit-learn classifier, fitted to features.
-
-    Attributes
-    ----------
-    classifier : scikit-learn estimator
-        Fitted classifier.
-    iterations : int
-        Number of iterations; for one-vs-rest, the maximum over the classes.
-    convergence_message : str
-        Reason and advice if the solver did not converge, else empty.
-    warnings : tuple of str
-        Other warnings of the solver.
-    """
+    """Plain scikit-learn classifier, fitted to features."""
 
     classifier: Any
-    iterations: int
-    convergence_message: str = ""
-    warnings: tuple[str, ...] = ()
+    iterations: int  # for one-vs-rest, the maximum over the classes
+    convergence_message: str = ""  # reason and advice if the solver did not converge, else empty
+    warnings: tuple[str, ...] = ()  # other warnings of the solver
 
 
 #: Fits normalized training images. Some solvers call the callback after each iteration, and stop if it returns True.
@@ -89,21 +77,8 @@ def fit_path(
 ) -> list[Fit]:
     """Fit with the package's own solver for several values of the regularization, over shared passes.
 
-    Parameters
-    ----------
-    train : Split
-        Training images and labels.
-    normalization : Normalization
-        Normalization of the images.
-    options : sequence of SolverOptions
-        Options of each fit; they may differ in the regularization only.
-    callback : Callback
-        Callback for all fits together.
-
-    Returns
-    -------
-    list of Fit
-        Fits in the order of `options`.
+    The options may differ in the regularization only. The callback is called for all fits together. Return the fits in
+    the order of the options.
     """
     from mnistlib import linear
 
