@@ -295,7 +295,7 @@ def test_a_deployment_of_nothing_is_refused(endpoint: Any, deploy: Deploy) -> No
 def test_what_belongs_to_no_endpoint_is_refused(service: AzureMLEmulator, client: Any) -> None:
     wrong = ask(service, "", "/onlineEndpoints/a_b", method="PUT", body={"properties": {}}, host=MANAGEMENT_HOST)
     assert wrong.status_code == 400
-    assert "no name for an endpoint" in wrong.text
+    assert "not a valid name for an endpoint" in wrong.text
     with pytest.raises(ResourceNotFoundError):
         client.online_endpoints.get("nobodys")
 

@@ -129,7 +129,7 @@ def test_the_same_sweep_again_is_the_same_sweep(client: Any, cluster_v2: Any, tm
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        ({"sampling": "random"}, "no sampling but Grid, not Random"),
+        ({"sampling": "random"}, "does not support sampling by Random"),
         ({"space": Uniform(0, 1)}, "A grid has only choices, and rate is uniform"),
         ({"early": BanditPolicy(slack_factor=0.1)}, "does not support early termination"),
     ],

@@ -166,7 +166,7 @@ def test_a_job_needs_no_code(client: Any, cluster_v2: Any, tmp_path: Path) -> No
     [
         ({"compute": "no-such-cluster"}, "The compute target no-such-cluster was not found"),
         ({"environment": "nothing:1"}, "The environment nothing, version 1, was not found"),
-        ({"instance_count": 2}, "no jobs of several nodes"),
+        ({"instance_count": 2}, "does not support jobs of several nodes"),
     ],
 )
 def test_a_job_that_can_not_run_is_refused(
