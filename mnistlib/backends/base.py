@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from mnistlib.backends.local.services import LocalServices
 from mnistlib.backends.plan import Plan
@@ -46,7 +47,7 @@ class Backend(ABC):
 
         Parameters
         ----------
-        job : TrainJob, SweepJob or ScriptJob
+        job : Job
             The job.
         experiment : str, default "default"
             Name of a group of related runs.
@@ -125,17 +126,20 @@ class Backend(ABC):
         tags: Mapping[str, str] | None = None,
         resume: bool = False,
         register_as: str | None = None,
+        **options: Any,
     ) -> RunResult:
         """Submit a job, wait for its end and return the result.
 
-        Ctrl-C while waiting cancels the run.
+        Ctrl-C while waiting cancels the run. `options` are those of the backend's own `submit`.
 
         Raises
         ------
         JobFailedError
             If the job failed; ``__cause__`` is the original error.
         """
-        run = self.submit(job, experiment=experiment, name=name, tags=tags, resume=resume, register_as=register_as)
+        run = self.submit(
+            job, experiment=experiment, name=name, tags=tags, resume=resume, register_as=register_as, **options
+        )
         try:
             return run.result()
         except KeyboardInterrupt:

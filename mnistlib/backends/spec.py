@@ -9,13 +9,13 @@ import logging
 import os
 import pkgutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 
 from mnistlib.errors import BackendError
-from mnistlib.options import check_options, option
+from mnistlib.options import check_options, option, options_in, type_of
 
 __all__ = ["BACKEND_VARIABLE", "BackendSpec", "Connection", "Options", "chosen_name", "spec_of", "specs"]
 
@@ -23,6 +23,9 @@ __all__ = ["BACKEND_VARIABLE", "BackendSpec", "Connection", "Options", "chosen_n
 BACKEND_VARIABLE = "MNISTLIB_BACKEND"
 #: Entry point group for backends of other distributions.
 GROUP = "mnistlib.backends"
+
+#: Fields of a `BackendSpec` that hold options.
+PARTS = ("connection", "submission", "deployment")
 
 _log = logging.getLogger("mnistlib")
 
@@ -98,23 +101,35 @@ def chosen_name(name: str | None = None) -> str:
 def spec_of(name: str) -> BackendSpec:
     """Return the description of a backend.
 
-    If no backend has that name, raise BackendError, which lists the known names.
+    If no backend has that name, or it could not be loaded, raise BackendError with the known names or the reason.
     """
-    known = specs()
+    known, failures = _found()
+    if name in failures and name not in known:
+        raise BackendError(f"cannot load the backend {name}: {failures[name]}")
     if name not in known:
         raise BackendError(f"unknown backend {name!r}: expected one of {', '.join(known)}")
     return known[name]
 
 
-@cache
 def specs() -> Mapping[str, BackendSpec]:
     """Return the descriptions of all backends by name: those of this package, then those of other distributions."""
+    return _found()[0]
+
+
+@cache
+def _found() -> tuple[dict[str, BackendSpec], dict[str, str]]:
+    """Return all backends by name, and for the entry points that are no usable backend the reason."""
     found = {spec.name: spec for spec in _own()}
+    failures = {}
     for entry in entry_points(group=GROUP):
-        spec = _loaded(entry)
-        if spec is not None:
-            found.setdefault(spec.name, spec)
-    return found
+        try:
+            spec = _loaded(entry, found)
+        except _UnusableError as error:  # an error of another distribution must not stop every command of this one
+            failures[entry.name] = f"{entry.value} {error}"
+            _log.warning("cannot load the backend %s: %s", entry.name, failures[entry.name])
+        else:
+            found[spec.name] = spec
+    return found, failures
 
 
 def _own() -> Iterator[BackendSpec]:
@@ -125,16 +140,36 @@ def _own() -> Iterator[BackendSpec]:
     yield from sorted(own, key=lambda spec: (spec.name != "local", spec.name))
 
 
-def _loaded(entry: EntryPoint) -> BackendSpec | None:
-    """Return the description at an entry point; log a warning and return None if it can't be loaded."""
+class _UnusableError(Exception):
+    """An entry point is no usable backend; the message continues its name."""
+
+
+def _loaded(entry: EntryPoint, known: Mapping[str, BackendSpec]) -> BackendSpec:
+    """Return the description at an entry point, if it can be used beside the known ones."""
     try:
         spec = entry.load()
-    except Exception as error:  # another distribution's error must not stop every command of this one
-        _log.warning(
-            "the backend %s (%s) can't be loaded: %s: %s", entry.name, entry.value, type(error).__name__, error
-        )
-        return None
+    except (Exception, SystemExit) as error:
+        raise _UnusableError(f"raises {type(error).__name__}: {error}") from error
     if not isinstance(spec, BackendSpec):
-        _log.warning("the backend %s (%s) is not a BackendSpec, but %r", entry.name, entry.value, spec)
-        return None
+        raise _UnusableError(f"is not a BackendSpec, but {spec!r}")
+    if spec.name != entry.name:
+        raise _UnusableError(f"has the name {spec.name!r}: the entry point needs the same name")
+    if spec.name in known:
+        raise _UnusableError("has the name of another backend")
+    for part in PARTS:
+        _require_options(spec, part, known)
     return spec
+
+
+def _require_options(spec: BackendSpec, part: str, known: Mapping[str, BackendSpec]) -> None:
+    cls = getattr(spec, part)
+    if not (isinstance(cls, type) and issubclass(cls, Options) and is_dataclass(cls)):
+        raise _UnusableError(f"has {part}={cls!r}: expected a dataclass that derives from Options")
+    for field, described in options_in(cls):
+        kind = type_of(cls, field.name)
+        if kind is bool and field.default is True and described.flag is None:
+            raise _UnusableError(f"needs a flag= for the option {field.name}, which is True by default")
+        for other in known.values():
+            theirs = getattr(other, part)
+            if any(each.name == field.name for each, _ in options_in(theirs)) and type_of(theirs, field.name) != kind:
+                raise _UnusableError(f"has an option {field.name} of another type than the backend {other.name}")

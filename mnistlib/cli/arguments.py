@@ -79,8 +79,8 @@ def backend(parser: ArgumentParser) -> None:
 
 def answer(parser: ArgumentParser) -> None:
     """Add the options of a command that prints results from a backend."""
-    backend(parser)
     json(parser)
+    backend(parser)  # last: an option of a backend never takes the flag of the command itself
 
 
 def submission(parser: ArgumentParser) -> None:
@@ -90,5 +90,6 @@ def submission(parser: ArgumentParser) -> None:
     parser.add_argument("--experiment", default="default", help="name of a group of runs (default: default)")
     parser.add_argument("--name", help="name of the run")
     tags(parser)
+    json(parser)
     add_backend_options(parser, "submission")
-    answer(parser)
+    backend(parser)

@@ -162,7 +162,8 @@ def _evaluation_lines(evaluation: Evaluation, classes: tuple[str, ...]) -> list[
     return lines
 
 
-def report(options: argparse.Namespace) -> None:
+def report(options: argparse.Namespace) -> Answer:
     """Write a report of a run as one HTML file, and print its path."""
     run = backend_of(options).attach(options.run)
-    print(write_report(run, options.output or f"{run.id}.html", data_folder=options.data_folder))
+    path = str(write_report(run, options.output or f"{run.id}.html", data_folder=options.data_folder))
+    return Answer({"path": path}, [path])

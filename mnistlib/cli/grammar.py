@@ -89,8 +89,8 @@ COMMANDS: Mapping[str, Command | Group] = {
                 argument("-f", "--follow", action="store_true", help="print new lines until the run ends"),
                 shared.backend,
             ),
-            "cancel": Command("request cancellation of runs", "runs:runs_cancel", shared.runs, shared.backend),
-            "delete": Command("delete runs that have ended", "runs:runs_delete", shared.runs, shared.backend),
+            "cancel": Command("request cancellation of runs", "runs:runs_cancel", shared.runs, shared.answer),
+            "delete": Command("delete runs that have ended", "runs:runs_delete", shared.runs, shared.answer),
         },
     ),
     "register": Command(
@@ -167,7 +167,7 @@ COMMANDS: Mapping[str, Command | Group] = {
         shared.run,
         argument("--output", metavar="FILE.html", help="output file (default: RUN_ID.html in the current folder)"),
         shared.data_folder,
-        shared.backend,
+        shared.answer,
     ),
     "serve": Command(
         "serve a model over HTTP, with a page to draw digits on",
@@ -205,8 +205,9 @@ COMMANDS: Mapping[str, Command | Group] = {
         shared.model,
         argument("--name", help="name of the service (default: name of the model)"),
         flag("--replace", "replace an existing service of the same name"),
+        shared.json,
         shared.deployment,
-        shared.answer,
+        shared.backend,
     ),
     "services": Group(
         "list, show and delete deployed services, and print their logs",
@@ -214,7 +215,7 @@ COMMANDS: Mapping[str, Command | Group] = {
             "list": Command("print the deployed services", "services:services_list", shared.answer),
             "show": Command("print the details of a service", "services:services_show", shared.service, shared.answer),
             "logs": Command("print a service's log", "services:services_logs", shared.service, shared.backend),
-            "delete": Command("stop and delete services", "services:services_delete", shared.services, shared.backend),
+            "delete": Command("stop and delete services", "services:services_delete", shared.services, shared.answer),
         },
     ),
     "export-service": Command(

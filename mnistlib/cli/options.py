@@ -1,6 +1,7 @@
 """Command-line options derived from the fields of a dataclass, and their values given by the user."""
 
 import argparse
+import logging
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from mnistlib.options import Option, options_in, type_of
 
 if TYPE_CHECKING:
     from mnistlib.backends import Backend
+
+_log = logging.getLogger("mnistlib")
 
 
 def add_options(parser: Any, cls: type, *, without: Collection[str] = ()) -> None:
@@ -26,15 +29,13 @@ def add_option(parser: Any, cls: type, name: str) -> None:
     The default is None, so that defaults are defined only in the class.
     """
     field, described = next((field, described) for field, described in options_in(cls) if field.name == name)
-    kind = type_of(cls, name)
+    kind, text = type_of(cls, name), described.help.replace("%", "%%")
     if kind is bool:
         value = "store_false" if field.default is True else "store_true"
         assert described.flag or value == "store_true", f"{name} is True by default and needs a negative flag"
-        parser.add_argument(_flag(name, described), dest=name, action=value, default=None, help=described.help)
+        parser.add_argument(_flag(name, described), dest=name, action=value, default=None, help=text)
     else:
-        parser.add_argument(
-            _flag(name, described), dest=name, type=kind, metavar=described.metavar, help=described.help
-        )
+        parser.add_argument(_flag(name, described), dest=name, type=kind, metavar=described.metavar, help=text)
 
 
 def _flag(name: str, described: Option) -> str:
@@ -49,6 +50,8 @@ def given_options(options: argparse.Namespace, cls: type) -> dict[str, Any]:
 
 def add_backend_options(parser: argparse.ArgumentParser, part: str) -> None:
     """Add the options of one part of all backends, with an argument group for each set of backends.
+
+    An option whose flag is one of the command itself is left out, with a warning.
 
     Parameters
     ----------
@@ -66,7 +69,10 @@ def add_backend_options(parser: argparse.ArgumentParser, part: str) -> None:
         title = " and ".join(spec.name for spec in having)
         if title not in groups:
             groups[title] = parser.add_argument_group(f"on {title}")
-        add_option(groups[title], getattr(having[0], part), name)
+        try:
+            add_option(groups[title], getattr(having[0], part), name)
+        except argparse.ArgumentError as error:  # a flag of another distribution must not stop the command
+            _log.warning("the option %s of %s is left out of this command: %s", name, title, error)
 
 
 def backend_of(options: argparse.Namespace) -> "Backend":
@@ -75,19 +81,23 @@ def backend_of(options: argparse.Namespace) -> "Backend":
 
 
 def backend_options(options: argparse.Namespace, part: str) -> dict[str, Any]:
-    """Return the options that the user has given for one part of the chosen backend.
+    """Return the options that the user has given for one part of the chosen backend, after checking them.
 
     Raises
     ------
     JobError
-        An option that only another backend supports is given.
+        A value is not allowed, or only another backend supports an option.
     """
     chosen = spec_of(chosen_name(options.backend))
-    given = given_options(options, getattr(chosen, part))
+    cls = getattr(chosen, part)
+    given = given_options(options, cls)
     for spec in specs().values():
         for name in given_options(options, getattr(spec, part)).keys() - given.keys():
             flag = next(_flag(name, each) for field, each in options_in(getattr(spec, part)) if field.name == name)
-            raise JobError(f"{flag} is not supported by this backend: leave it out, or name another --backend")
+            raise JobError(
+                f"{flag} is not supported by this backend, {chosen.name}: leave it out, or name another --backend"
+            )
+    cls(**given)  # which checks them
     return given
 
 

@@ -97,23 +97,23 @@ def runs_logs(options: argparse.Namespace) -> None:
         print(line, flush=True)
 
 
-def runs_cancel(options: argparse.Namespace) -> None:
+def runs_cancel(options: argparse.Namespace) -> Answer:
     """Request cancellation of runs, in any process."""
     backend = backend_of(options)
-    for name in options.chosen:
-        run = backend.attach(name)
-        ended = run.status if run.done() else None
+    outcomes = {}
+    for run in [backend.attach(name) for name in options.chosen]:
+        outcomes[run.id] = f"already {run.status}" if run.done() else "cancellation requested"
         run.cancel()
-        print(f"{run.id}  {f'already {ended}' if ended else 'cancellation requested'}")
+    return Answer({"runs": outcomes}, [f"{run_id}  {outcome}" for run_id, outcome in outcomes.items()])
 
 
-def runs_delete(options: argparse.Namespace) -> None:
+def runs_delete(options: argparse.Namespace) -> Answer:
     """Delete runs that have ended."""
     backend = backend_of(options)
     runs = [backend.attach(name) for name in options.chosen]
-    for run, name in zip(runs, options.chosen, strict=True):
+    for name in options.chosen:
         backend.delete(name)
-        print(f"{run.id}  deleted")
+    return Answer({"deleted": [run.id for run in runs]}, [f"{run.id}  deleted" for run in runs])
 
 
 def _record_json(record: RunRecord) -> dict[str, Any]:
@@ -125,6 +125,8 @@ def _record_json(record: RunRecord) -> dict[str, Any]:
 def _settings(run: Run) -> dict[str, Any]:
     """Return the settings of a run's job, for a sweep including those of its base job."""
     job = asdict(read_job(run.local_folder()))
+    if "environment" in job:
+        job["environment"] = sorted(job["environment"])  # names only: the values may be secrets
     base = job.pop("base", {})
     return {f"base.{name}": value for name, value in base.items()} | job
 

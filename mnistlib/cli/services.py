@@ -71,12 +71,15 @@ def services_logs(options: argparse.Namespace) -> None:
     print(backend_of(options).services.get(options.service).logs(), end="")
 
 
-def services_delete(options: argparse.Namespace) -> None:
+def services_delete(options: argparse.Namespace) -> Answer:
     """Stop and delete services."""
     known = backend_of(options).services
-    for service in [known.get(name) for name in options.chosen]:
+    services = [known.get(name) for name in options.chosen]
+    for service in services:
         service.delete()
-        print(f"{service.name}  deleted")
+    return Answer(
+        {"deleted": [service.name for service in services]}, [f"{service.name}  deleted" for service in services]
+    )
 
 
 def _facts(service: Service) -> dict[str, str]:

@@ -60,7 +60,12 @@ class Job(ABC):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        _TYPES[cls.type] = cls
+        if "type" not in cls.__dict__:
+            return  # a part of a job, or a variant of a kind, which JSON does not name
+        known = _TYPES.setdefault(cls.type, cls)
+        if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise TypeError(f"the kind of job {cls.type!r} is {known.__qualname__} of {known.__module__} already")
+        _TYPES[cls.type] = cls  # defined again, as in a notebook
 
     @abstractmethod
     def execute(self, context: RunContext) -> Outcome:

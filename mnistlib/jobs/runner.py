@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mnistlib.errors import MnistlibError
+from mnistlib.errors import JobError, MnistlibError, RunStateError
 from mnistlib.jobs.job import Job, Work, job_from_json
 from mnistlib.runs import RunContext, RunRecord, RunStatus
 from mnistlib.runs.context import MetricReader
@@ -68,8 +68,14 @@ def conclude(context: RunContext, work: Work) -> Exception | None:
 
 
 def read_job(folder: Path) -> Job:
-    """Read the job of a run folder."""
-    return job_from_json((folder / JOB_FILE).read_bytes())
+    """Read the job of a run folder; RunStateError if this version or this process can't understand it."""
+    try:
+        return job_from_json((folder / JOB_FILE).read_bytes())
+    except JobError as error:
+        raise RunStateError(
+            f"cannot read the job of run {folder.name}: {error}. Read it with the version of mnistlib that wrote it, "
+            "or import the module of its kind of job first"
+        ) from error
 
 
 def reason_of(error: Exception) -> str:

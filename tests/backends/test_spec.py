@@ -10,7 +10,7 @@ import pytest
 
 from mnistlib import BackendError, JobError, get_backend
 from mnistlib.backends import Backend, specs
-from mnistlib.backends.spec import BackendSpec, Connection, Options, chosen_name, spec_of
+from mnistlib.backends.spec import BackendSpec, Connection, Options, _found, chosen_name, spec_of
 from mnistlib.lazy import imported
 from mnistlib.options import options_in
 
@@ -44,11 +44,11 @@ def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ca
         (about / "METADATA").write_text("Metadata-Version: 2.1\nName: toy\nVersion: 1.0\n")
         (about / "entry_points.txt").write_text(f"[mnistlib.backends]\ntoy = {target}\n")
         monkeypatch.syspath_prepend(str(tmp_path))
-        specs.cache_clear()
+        _found.cache_clear()
 
     yield make
     sys.modules.pop("toy_backend", None)
-    specs.cache_clear()
+    _found.cache_clear()
 
 
 def test_the_backends_of_this_package_are_found_with_local_first() -> None:
@@ -107,17 +107,35 @@ def test_the_options_of_its_connection_are_checked(distribution: Callable[[str],
         get_backend("toy", max_workers=0)
 
 
-@pytest.mark.parametrize(
-    ("module", "reason"),
-    [("import nosuchmodule", "can't be loaded: ModuleNotFoundError"), ("SPEC = 3", "is not a BackendSpec, but 3")],
-)
-def test_a_backend_that_cannot_be_loaded_is_logged_and_the_others_work(
+UNUSABLE = {
+    "import nosuchmodule": "raises ModuleNotFoundError: No module named 'nosuchmodule'",
+    "raise SystemExit(3)": "raises SystemExit: 3",
+    "SPEC = 3": "is not a BackendSpec, but 3",
+    TOY.replace('name="toy"', 'name="other"'): "has the name 'other': the entry point needs the same name",
+    TOY.replace("connection=ToyConnection", "connection=int"): "has connection=<class 'int'>: expected a dataclass",
+    TOY.replace("max_workers: int = option(1, ", "fast: bool = option(True, ").replace(", check=whole(1)", ""): (
+        "needs a flag= for the option fast, which is True by default"
+    ),
+    TOY.replace("max_workers: int = option(1, ", "config: int = option(1, "): (
+        "has an option config of another type than the backend azureml"
+    ),
+}
+
+
+@pytest.mark.parametrize(("module", "reason"), UNUSABLE.items(), ids=range(len(UNUSABLE)))
+def test_a_backend_that_cannot_be_used_is_logged_and_the_others_work(
     distribution: Callable[[str], None], caplog: pytest.LogCaptureFixture, module: str, reason: str
 ) -> None:
     distribution(module)
     with caplog.at_level(logging.WARNING, "mnistlib"):
         assert list(specs()) == ["local", "azureml", "azureml-v2"]
-    assert f"the backend toy (toy_backend:SPEC) {reason}" in caplog.text
+    assert f"cannot load the backend toy: toy_backend:SPEC {reason}" in caplog.text
+
+
+def test_the_error_for_a_backend_that_cannot_be_used_has_the_reason(distribution: Callable[[str], None]) -> None:
+    distribution("SPEC = 3")
+    with pytest.raises(BackendError, match="cannot load the backend toy: toy_backend:SPEC is not a BackendSpec"):
+        get_backend("toy")
 
 
 def test_another_distribution_does_not_replace_a_backend_of_this_package(

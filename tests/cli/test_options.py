@@ -3,10 +3,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from mnistlib import SweepJob, TrainJob
-from mnistlib.cli.options import Tags, add_options, given_options
+from mnistlib import JobError, SweepJob, TrainJob
+from mnistlib.backends.spec import BackendSpec, Connection, specs
+from mnistlib.cli import options as options_of_backends
+from mnistlib.cli.options import Tags, add_options, backend_options, given_options
 from mnistlib.cli.parser import make_parser
-from mnistlib.options import option, options_in
+from mnistlib.options import option, options_in, share
 from tests.cli.test_cli import run
 
 
@@ -94,7 +96,7 @@ def test_the_former_names_of_options_of_serve_are_hidden_from_the_help() -> None
 def test_an_option_of_another_backend_is_wrong_usage(words: list[str], flag: str) -> None:
     done = run(*words, "--backend", "local", check=False)
     assert done.returncode == 2
-    assert f"{flag} is not supported by this backend: leave it out, or name another --backend" in done.stderr
+    assert f"{flag} is not supported by this backend, local: leave it out, or name another --backend" in done.stderr
 
 
 @pytest.mark.parametrize("port", ["-1", "70000"])
@@ -108,3 +110,46 @@ def test_an_option_in_front_of_the_command_hides_none_of_its_options() -> None:
     done = run("--nosuch", "train", "--limit", "5", check=False)
     assert done.returncode == 2
     assert "unrecognized arguments: --nosuch\n" in done.stderr
+
+
+@dataclass(frozen=True, kw_only=True)
+class OvenConnection(Connection):
+    share: float = option(0.5, "share of the heat, at most 100% of it", check=share)
+    json: str | None = option(None, "an option with the flag of a command")
+
+
+@pytest.fixture
+def oven(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backend whose options are awkward."""
+    spec = BackendSpec(name="oven", backend="mnistlib.backends.local:LocalBackend", connection=OvenConnection)
+    known = {**specs(), "oven": spec}
+    monkeypatch.setattr(options_of_backends, "specs", lambda: known)
+    monkeypatch.setattr(options_of_backends, "spec_of", known.__getitem__)
+
+
+@pytest.mark.usefixtures("oven")
+def test_a_percent_sign_in_a_help_text_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        make_parser(["train"]).parse_args(["train", "--help"])
+    assert "at most 100% of it" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("oven")
+def test_a_flag_of_the_command_itself_is_not_replaced(caplog: pytest.LogCaptureFixture) -> None:
+    assert make_parser(["train"]).parse_args(["train", "--json"]).json is True
+    assert "the option json of oven is left out of this command" in caplog.text
+
+
+@pytest.mark.usefixtures("oven")
+@pytest.mark.parametrize("command", [["train"], ["runs", "list"]])
+def test_the_value_of_a_backends_option_is_checked(command: list[str]) -> None:
+    given = make_parser(command).parse_args([*command, "--backend", "oven", "--share", "2"])
+    with pytest.raises(JobError, match="share must be a number from 0 to below 1, not 2"):
+        backend_options(given, "connection")
+
+
+@pytest.mark.usefixtures("oven")
+def test_an_option_of_another_backend_is_an_error_with_the_name_of_the_chosen_one() -> None:
+    given = make_parser(["train"]).parse_args(["train", "--share", "0.2", "--backend", "local"])
+    with pytest.raises(JobError, match="--share is not supported by this backend, local"):
+        backend_options(given, "connection")

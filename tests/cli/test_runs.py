@@ -52,6 +52,14 @@ def test_show_prints_all_that_is_known(run_ids: list[str]) -> None:
     assert json.loads(run("runs", "show", run_ids[0], "--json").stdout)["tags"] == {"by": "me"}
 
 
+def test_show_prints_no_values_of_a_scripts_variables(tmp_path: Path) -> None:
+    (tmp_path / "quick.py").write_text("print('done')")
+    job = ScriptJob("quick.py", source_directory=str(tmp_path), environment={"PASSWORD": "hidden"})
+    text = run("runs", "show", LocalBackend().run(job).run_id).stdout
+    assert "PASSWORD" in text
+    assert "hidden" not in text
+
+
 def test_compare_prints_the_differences(run_ids: list[str]) -> None:
     text = run("runs", "compare", *run_ids).stdout
     assert re.search(r"^regularization +0\.5 +5\.0$", text, re.MULTILINE)
@@ -86,6 +94,12 @@ def test_a_run_of_another_process_is_cancelled(tmp_path: Path) -> None:
 def test_ended_runs_are_deleted(run_ids: list[str]) -> None:
     run("runs", "delete", *run_ids)
     assert len(run("runs").stdout.splitlines()) == 1
+
+
+def test_cancelled_and_deleted_runs_are_printed_as_json(run_ids: list[str]) -> None:
+    told = json.loads(run("runs", "cancel", run_ids[0], "--json").stdout)
+    assert told == {"runs": {run_ids[0]: "already completed"}}
+    assert json.loads(run("runs", "delete", *run_ids, "--json").stdout) == {"deleted": run_ids}
 
 
 def test_a_run_that_runs_is_not_deleted(tmp_path: Path) -> None:

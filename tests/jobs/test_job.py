@@ -1,10 +1,12 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mnistlib import JobError, ScriptJob, SweepJob, TrainJob
+from mnistlib import JobError, RunStateError, ScriptJob, SweepJob, TrainJob
 from mnistlib.jobs import Job, job_from_json
+from mnistlib.jobs.runner import read_job
 
 JOBS: list[Job] = [
     TrainJob(regularization=0.5),
@@ -54,3 +56,23 @@ def test_a_job_does_not_change_with_its_original_arguments() -> None:
     job = ScriptJob(script="train.py", environment=environment)
     environment["A"] = "c"
     assert job.environment == {"A": "b"}
+
+
+def test_a_variant_of_a_kind_does_not_take_its_place() -> None:
+    class Mine(TrainJob):
+        pass
+
+    assert type(job_from_json(TrainJob().to_json())) is TrainJob
+
+
+def test_a_second_kind_of_the_same_type_is_refused() -> None:
+    with pytest.raises(TypeError, match="the kind of job 'train' is TrainJob of mnistlib.jobs.train already"):
+
+        class Mine(Job):
+            type = "train"
+
+
+def test_a_stored_job_that_is_not_understood_is_an_error_of_its_run(tmp_path: Path) -> None:
+    (tmp_path / "job.json").write_text('{"type": "train", "momentum": 0.9}')
+    with pytest.raises(RunStateError, match=r"cannot read the job of run .*: unknown keys .*momentum"):
+        read_job(tmp_path)

@@ -5,22 +5,22 @@
     from azureml.core import Workspace
     from mnistlib.testing.azureml import AzureMLEmulator
 
-    with AzureMLEmulator() as service:
-        workspace = Workspace.from_config(service.config_path)
+    with AzureMLEmulator() as emulator:
+        workspace = Workspace.from_config(emulator.config_path)
 
 The same with azure-ai-ml; both SDKs see the same clusters, environments, runs and models::
 
     from azure.ai.ml import MLClient
     from azure.identity import DefaultAzureCredential
 
-    with AzureMLEmulator() as service:
-        client = MLClient.from_config(DefaultAzureCredential(), path=service.config_path)
+    with AzureMLEmulator() as emulator:
+        client = MLClient.from_config(DefaultAzureCredential(), path=emulator.config_path)
 
 :class:`AzureMLEmulator`
     The emulator. It serves TLS under Azure's own host names, behind a proxy that accepts only these names, so that no
     request leaves the machine; :attr:`~AzureMLEmulator.environment` holds the variables by which a process reaches it.
 :class:`Faults`
-    Faults on demand: ``service.faults.add("throttle", match="POST .*/snapshotrun")``.
+    Faults on demand: ``emulator.faults.add("throttle", match="POST .*/snapshotrun")``.
 :mod:`mnistlib.testing.azureml.fixtures`
     A pytest fixture.
 

@@ -50,10 +50,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _serve(emulator: AzureMLEmulator, stopped: threading.Event) -> int:
-    with emulator as service:
-        for name, value in service.environment.items():
+    with emulator:
+        for name, value in emulator.environment.items():
             sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
-        sys.stdout.write(f"# Workspace.from_config({str(service.config_path)!r}); Ctrl-C ends the emulator\n")
+        sys.stdout.write(f"# Workspace.from_config({str(emulator.config_path)!r}); Ctrl-C ends the emulator\n")
         sys.stdout.flush()
         stopped.wait()
     return 0

@@ -80,8 +80,8 @@ class AzureMLEmulator:
     Examples
     --------
     >>> from azureml.core import Workspace  # doctest: +SKIP
-    >>> with AzureMLEmulator() as service:  # doctest: +SKIP
-    ...     workspace = Workspace.from_config(service.config_path)
+    >>> with AzureMLEmulator() as emulator:  # doctest: +SKIP
+    ...     workspace = Workspace.from_config(emulator.config_path)
     """
 
     def __init__(
