@@ -66,7 +66,7 @@ def test_a_variant_of_a_kind_does_not_take_its_place() -> None:
 
 
 def test_a_second_kind_of_the_same_type_is_refused() -> None:
-    with pytest.raises(TypeError, match="the kind of job 'train' is TrainJob of mnistlib.jobs.train already"):
+    with pytest.raises(TypeError, match=r"the kind of job 'train' is TrainJob of mnistlib\.jobs\.train already"):
 
         class Mine(Job):
             type = "train"
