@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("mnistlib")
 
+_BACKEND = "backend:"
+"""Prefix of the values of backends' options, which may have the name of an option of the command."""
+
 
 def add_options(parser: Any, cls: type, *, without: Collection[str] = ()) -> None:
     """Add a command-line option for each option of a dataclass, except those in `without`."""
@@ -23,29 +26,31 @@ def add_options(parser: Any, cls: type, *, without: Collection[str] = ()) -> Non
             add_option(parser, cls, field.name)
 
 
-def add_option(parser: Any, cls: type, name: str) -> None:
+def add_option(parser: Any, cls: type, name: str, *, prefix: str = "") -> None:
     """Add a command-line option for one option of a dataclass to a parser or an argument group.
 
-    The default is None, so that defaults are defined only in the class.
+    The default is None, so that defaults are defined only in the class. The value is stored under the prefix and the
+    name of the field.
     """
     field, described = next((field, described) for field, described in options_in(cls) if field.name == name)
     kind, text = type_of(cls, name), described.help.replace("%", "%%")
     if kind is bool:
         value = "store_false" if field.default is True else "store_true"
         assert described.flag or value == "store_true", f"{name} is True by default and needs a negative flag"
-        parser.add_argument(_flag(name, described), dest=name, action=value, default=None, help=text)
+        parser.add_argument(_flag(name, described), dest=prefix + name, action=value, default=None, help=text)
     else:
-        parser.add_argument(_flag(name, described), dest=name, type=kind, metavar=described.metavar, help=text)
+        metavar = described.metavar or name.upper()
+        parser.add_argument(_flag(name, described), dest=prefix + name, type=kind, metavar=metavar, help=text)
 
 
 def _flag(name: str, described: Option) -> str:
     return described.flag or f"--{name.replace('_', '-')}"
 
 
-def given_options(options: argparse.Namespace, cls: type) -> dict[str, Any]:
+def given_options(options: argparse.Namespace, cls: type, *, prefix: str = "") -> dict[str, Any]:
     """Return the options of a dataclass that the user has given, by field name."""
     names = [field.name for field, _ in options_in(cls)]
-    return {name: value for name in names if (value := getattr(options, name, None)) is not None}
+    return {name: value for name in names if (value := getattr(options, prefix + name, None)) is not None}
 
 
 def add_backend_options(parser: argparse.ArgumentParser, part: str) -> None:
@@ -70,7 +75,7 @@ def add_backend_options(parser: argparse.ArgumentParser, part: str) -> None:
         if title not in groups:
             groups[title] = parser.add_argument_group(f"on {title}")
         try:
-            add_option(groups[title], getattr(having[0], part), name)
+            add_option(groups[title], getattr(having[0], part), name, prefix=_BACKEND)
         except argparse.ArgumentError as error:  # a flag of another distribution must not stop the command
             _log.warning("the option %s of %s is left out of this command: %s", name, title, error)
 
@@ -90,9 +95,9 @@ def backend_options(options: argparse.Namespace, part: str) -> dict[str, Any]:
     """
     chosen = spec_of(chosen_name(options.backend))
     cls = getattr(chosen, part)
-    given = given_options(options, cls)
+    given = given_options(options, cls, prefix=_BACKEND)
     for spec in specs().values():
-        for name in given_options(options, getattr(spec, part)).keys() - given.keys():
+        for name in given_options(options, getattr(spec, part), prefix=_BACKEND).keys() - given.keys():
             flag = next(_flag(name, each) for field, each in options_in(getattr(spec, part)) if field.name == name)
             raise JobError(
                 f"{flag} is not supported by this backend, {chosen.name}: leave it out, or name another --backend"

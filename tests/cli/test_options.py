@@ -141,6 +141,13 @@ def test_a_flag_of_the_command_itself_is_not_replaced(caplog: pytest.LogCaptureF
 
 
 @pytest.mark.usefixtures("oven")
+@pytest.mark.parametrize("words", [["train"], ["train", "--json"]])
+def test_a_flag_of_the_command_itself_is_not_an_option_of_a_backend(words: list[str]) -> None:
+    given = make_parser(["train"]).parse_args([*words, "--backend", "local"])
+    assert backend_options(given, "connection") == {}
+
+
+@pytest.mark.usefixtures("oven")
 @pytest.mark.parametrize("command", [["train"], ["runs", "list"]])
 def test_the_value_of_a_backends_option_is_checked(command: list[str]) -> None:
     given = make_parser(command).parse_args([*command, "--backend", "oven", "--share", "2"])
