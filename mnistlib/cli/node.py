@@ -8,8 +8,7 @@ from pathlib import Path
 from mnistlib.backends.cloud.finalize import close_if_last
 from mnistlib.backends.cloud.node import NodeSide
 from mnistlib.backends.spec import spec_of
-from mnistlib.errors import BackendError
-from mnistlib.jobs import SweepJob
+from mnistlib.errors import BackendError, JobError
 from mnistlib.jobs.node import run_on_node
 from mnistlib.jobs.runner import read_job
 from mnistlib.lazy import imported
@@ -61,6 +60,7 @@ def _trial(options: argparse.Namespace) -> int | None:
 
 
 def _close(options: argparse.Namespace, side: NodeSide, data: Path | None) -> RunStatus | None:
-    sweep = read_job(Path.cwd())
-    assert isinstance(sweep, SweepJob)
+    sweep = read_job(Path.cwd()).sweep
+    if sweep is None:
+        raise JobError("--sweep needs a job with trials")
     return close_if_last(side, options.sweep, sweep, data=data, register_as=options.register_as)

@@ -92,6 +92,11 @@ class Job(ABC):
         return ()
 
     @property
+    def sweep(self) -> "Sweep | None":
+        """The job, if it is a sweep of trials; None for other jobs."""
+        return None
+
+    @property
     def training(self) -> TrainingOptions | None:
         """Training options, shared by all trials in a sweep; None for a job that trains no model."""
         return None
@@ -153,6 +158,55 @@ class Job(ABC):
         if missing:
             raise JobError(f"missing keys in a {cls.type} job: {', '.join(missing)}")
         return cls(**content)
+
+
+class Sweep(Job):
+    """Job of several trials, each a run of its own, of which the best is chosen.
+
+    Attributes
+    ----------
+    primary_metric : str
+        Metric that selects the best trial; a field of the subclass.
+    goal : str
+        ``maximize`` or ``minimize``; a field of the subclass.
+    """
+
+    primary_metric: str
+    goal: str
+
+    @property
+    def sweep(self) -> "Sweep":
+        """The job itself."""
+        return self
+
+    def execute(self, context: RunContext) -> Outcome:
+        """Raise an error: each trial of a sweep is its own run."""
+        raise JobError("cannot execute a sweep as one job: submit it to a backend")
+
+    @abstractmethod
+    def trials(self) -> Sequence[Job]:
+        """Return the jobs of the trials, in order."""
+
+    @abstractmethod
+    def work(self, trials: Sequence[Path]) -> Work:
+        """Return the work of the sweep's run on one machine: run the trials, then choose; see :meth:`Job.work`."""
+
+    @abstractmethod
+    def choose(self, folders: Sequence[Path], context: RunContext) -> Outcome:
+        """Select the best trial, and write its results to the outputs of the sweep's run.
+
+        Parameters
+        ----------
+        folders : sequence of Path
+            Run folders of the trials, in order; all trials have ended.
+        context : RunContext
+            Context of the sweep's run.
+
+        Raises
+        ------
+        SweepFailedError
+            If no trial completed.
+        """
 
 
 def job_from_json(text: str | bytes) -> Job:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from mnistlib.datasets import load_dataset
 from mnistlib.errors import JobError, SweepFailedError
-from mnistlib.jobs.job import Job, Outcome, Work, require_type
+from mnistlib.jobs.job import Outcome, Sweep, Work, require_type
 from mnistlib.jobs.sweeping import Spread, train_apart, train_together
 from mnistlib.jobs.train import TrainJob
 from mnistlib.models.artifact import load_model
@@ -26,7 +26,7 @@ VALIDATION = 0.2
 
 
 @dataclass(frozen=True)
-class SweepJob(Job, SweepOptions):
+class SweepJob(Sweep, SweepOptions):
     """Train one job with several values of the regularization.
 
     Each value has its own run, a trial. The best trial is selected by a metric on held-out training images
@@ -102,10 +102,6 @@ class SweepJob(Job, SweepOptions):
         base = {key: value for key, value in self.base.content_elsewhere().items() if key != "type"}
         return super().content_elsewhere() | {"base": base}
 
-    def execute(self, context: RunContext) -> Outcome:
-        """Raise an error: each trial of a sweep is its own run."""
-        raise JobError("cannot execute a sweep as one job: submit it to a backend")
-
     def work(self, trials: Sequence[Path]) -> Work:
         """Return the work of the sweep's run; see :meth:`Job.work`."""
         return partial(self._run, list(trials), Spread.active())
@@ -124,21 +120,8 @@ class SweepJob(Job, SweepOptions):
             train_apart([folder for folder, _ in pending], spread)
         return Outcome(cancelled=True) if context.cancelled else self.choose(folders, context)
 
-    def choose(self, folders: list[Path], context: RunContext) -> Outcome:
-        """Select the best trial, score its model on the test images, and copy the model to the sweep's outputs.
-
-        Parameters
-        ----------
-        folders : list of Path
-            Run folders of the trials, in order; all trials have ended.
-        context : RunContext
-            Context of the sweep's run.
-
-        Raises
-        ------
-        SweepFailedError
-            If no trial completed.
-        """
+    def choose(self, folders: Sequence[Path], context: RunContext) -> Outcome:
+        """Score the best model on the test images, and copy it to the sweep's outputs; see :meth:`Sweep.choose`."""
         records = {folder: RunRecord.read(folder) for folder in folders}
         completed = {folder: record for folder, record in records.items() if record.status is RunStatus.COMPLETED}
         metric = self.primary_metric

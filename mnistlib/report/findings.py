@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mnistlib.datasets import Dataset, load_dataset
 from mnistlib.errors import DataError, MnistlibError
-from mnistlib.jobs import Job, job_from_json
+from mnistlib.jobs import Job, Sweep, job_from_json
 from mnistlib.models.artifact import DESCRIPTION_FILE, MODEL_FILE, ModelDescription, SavedModel, load_model
 from mnistlib.runs import Metrics, Run, RunRecord, RunStatus
 from mnistlib.runs.context import OUTPUTS
@@ -77,17 +77,17 @@ class Findings:
         """Training options of the model: from the run's job, or from the best trial of a sweep."""
         if self.best is not None:
             return self.trials[self.best].trained
-        return None if self.job is None or self.is_sweep else self.job.training
+        return None if self.job is None or self.sweep else self.job.training
 
     @property
-    def is_sweep(self) -> bool:
-        """Whether the run is a sweep."""
-        return self.job is not None and bool(self.job.trials())
+    def sweep(self) -> Sweep | None:
+        """The run's job, if it is a sweep."""
+        return None if self.job is None else self.job.sweep
 
     @property
     def judged_on(self) -> str:
         """Name of the images of its accuracy, from the job alone, since the data may be missing."""
-        held_out = self.trained is not None and self.trained.validation and not self.is_sweep
+        held_out = self.trained is not None and self.trained.validation and not self.sweep
         return "held-out training" if held_out else "test"
 
 
@@ -137,7 +137,7 @@ def _examine(findings: Findings, folder: Path, data_folder: str | os.PathLike[st
     if model.description is not None:
         findings = replace(findings, classes=model.description.classes)
     try:
-        dataset = _load(job, model, data_folder, validate=not findings.is_sweep)
+        dataset = _load(job, model, data_folder, validate=findings.sweep is None)
     except (MnistlibError, OSError) as error:
         return replace(
             findings, missing=(f"Confusion matrix and mistakes need the data, which are not available: {error}",)
@@ -180,7 +180,7 @@ def _weights(model: SavedModel) -> Weights | None:
 
 
 def _why_no_training(findings: Findings) -> str:
-    if findings.is_sweep:
+    if findings.sweep:
         return f"There is no best model to show: the sweep {_status_text(findings.status)}."
     if findings.job is None:
         return "The run has no job file, so no model is shown."

@@ -5,7 +5,6 @@ from dataclasses import asdict
 from datetime import datetime
 
 from mnistlib.html.elements import Html, duration, element, facts, number, percent
-from mnistlib.jobs import SweepJob
 from mnistlib.report.findings import Findings
 from mnistlib.report.model import model_sections
 from mnistlib.report.page import Headline, section
@@ -38,8 +37,8 @@ def headline(findings: Findings) -> Headline:
 def make_sections(findings: Findings) -> list[Html]:
     """Return the sections of a report, in reading order."""
     sections = [*_problems(findings)]
-    if findings.is_sweep:
-        sections += sweep_sections(findings)
+    if findings.sweep:
+        sections += sweep_sections(findings, findings.sweep)
     sections += [*progress_sections(findings), *model_sections(findings), *_provenance(findings), *_log(findings)]
     return sections
 
@@ -72,7 +71,7 @@ def _tiles(findings: Findings) -> Iterator[tuple[str, object, str]]:
         yield "solver", value, _iterations(findings)
     job = findings.trained
     if job is not None:
-        of_sweep = findings.is_sweep
+        of_sweep = findings.sweep is not None
         yield (
             "best regularization" if of_sweep else "regularization",
             number(job.regularization),
@@ -127,7 +126,8 @@ def _provenance(findings: Findings) -> Iterator[Html]:
     if findings.job is not None:
         content = {"type": findings.job.type} | asdict(findings.job)
         base = content.pop("base", {})
-        pairs = [(key.replace("_", " "), _written(value)) for key, value in (content | base | _swept(findings)).items()]
+        options = content | {key: base[key] for key in base if key not in content}
+        pairs = [(key.replace("_", " "), _written(value)) for key, value in options.items()]
         parts.append(_card("Job", facts(pairs)))
     latest = findings.metrics.latest
     if latest:
@@ -140,11 +140,6 @@ def _provenance(findings: Findings) -> Iterator[Html]:
         parts.append(_card("SHA-256 of data and model", facts(rows), class_="card wide"))
     if parts:
         yield section("Job and origin", element("div", *parts, class_="cards"))
-
-
-def _swept(findings: Findings) -> dict[str, object]:
-    """Return the fields of a sweep that replace fields of its base job."""
-    return {"regularization": findings.job.regularization} if isinstance(findings.job, SweepJob) else {}
 
 
 def _card(title: str, content: Html, *, class_: str = "card") -> Html:

@@ -4,21 +4,19 @@ from collections.abc import Callable, Iterator
 
 from mnistlib.html.charts import Axis, line_chart
 from mnistlib.html.elements import Html, element, number, percent, table
-from mnistlib.jobs import SweepJob
+from mnistlib.jobs import Sweep
 from mnistlib.report.findings import Findings
 from mnistlib.report.page import figure, section
 
 
-def sweep_sections(findings: Findings) -> Iterator[Html]:
+def sweep_sections(findings: Findings, sweep: Sweep) -> Iterator[Html]:
     """Yield the chart and the table of a sweep's trials, and name the best."""
-    job = findings.job
-    assert isinstance(job, SweepJob)
-    metric = job.primary_metric
+    metric = sweep.primary_metric
     yield element(
         "div",
         section(
             "Accuracy against regularization" if metric == "accuracy" else f"{metric} against regularization",
-            _chart(findings, job),
+            _chart(findings, sweep),
         ),
         section("Trials", _table(findings, metric), *_failures(findings)),
         class_="pair",
@@ -33,8 +31,8 @@ def sweep_sections(findings: Findings) -> Iterator[Html]:
         )
 
 
-def _chart(findings: Findings, job: SweepJob) -> Html:
-    metric = job.primary_metric
+def _chart(findings: Findings, sweep: Sweep) -> Html:
+    metric = sweep.primary_metric
     scored = sorted(
         (_regularization(trial), trial.metrics.latest[metric], position)
         for position, trial in enumerate(findings.trials)
@@ -49,7 +47,7 @@ def _chart(findings: Findings, job: SweepJob) -> Html:
             marked=marked,
             dots=True,
         ),
-        f"Each point is a model; the best was chosen on held-out training images ({job.goal} {metric}). "
+        f"Each point is a model; the best was chosen on held-out training images ({sweep.goal} {metric}). "
         "Only the best model was scored on the test images.",
     )
 

@@ -1,9 +1,20 @@
 import json
-from typing import Any
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
-from mnistlib import JobError, SweepJob, TrainJob
+from mnistlib import JobError, LocalBackend, SweepJob, TrainJob
+from mnistlib.jobs import Outcome, Sweep
+from mnistlib.jobs.job import Work
+from mnistlib.jobs.runner import run_in_folder
+from mnistlib.report import write_report
+from mnistlib.runs import RunContext, RunRecord, RunStatus
+from mnistlib.runs.context import OUTPUTS
 
 BASE = TrainJob(dataset="digits")
 GOOD: dict[str, Any] = {"base": BASE, "regularization": [1.0]}
@@ -50,3 +61,52 @@ def test_the_content_for_another_machine_is_a_sweep_without_the_data_folder_of_t
     sweep = SweepJob(base=TrainJob(dataset="digits", data_folder="/here"), regularization=[1.0])
     elsewhere = SweepJob.from_json(json.dumps(sweep.content_elsewhere()))
     assert elsewhere == SweepJob(base=TrainJob(dataset="digits"), regularization=[1.0])
+
+
+@dataclass(frozen=True)
+class SeedSweep(Sweep):
+    """A kind of sweep that the package does not know: the worst of two seeds."""
+
+    type: ClassVar[str] = "seed sweep"
+    title: ClassVar[str] = "sweep of seeds"
+
+    seeds: tuple[int, ...]
+    primary_metric: str = "accuracy"
+    goal: str = "minimize"
+
+    def trials(self) -> list[TrainJob]:
+        return [TrainJob(dataset="digits", limit=100, tol=0.1, validation=0.2, seed=seed) for seed in self.seeds]
+
+    def work(self, trials: Sequence[Path]) -> Work:
+        return partial(self._run, list(trials))
+
+    def _run(self, trials: Sequence[Path], context: RunContext) -> Outcome:
+        for folder in trials:
+            run_in_folder(folder)
+        return self.choose(trials, context)
+
+    def choose(self, folders: Sequence[Path], context: RunContext) -> Outcome:
+        accuracies = [RunRecord.read(folder).metrics[self.primary_metric] for folder in folders]
+        context.best_trial = accuracies.index(min(accuracies))
+        shutil.copytree(folders[context.best_trial] / OUTPUTS, context.output_path("."), dirs_exist_ok=True)
+        return Outcome()
+
+
+def test_another_kind_of_sweep_is_one_class(tmp_path: Path) -> None:
+    run = LocalBackend(tmp_path).submit(SeedSweep(seeds=(1, 2)))
+    run.result(60)
+    assert [child.status for child in run.children()] == [RunStatus.COMPLETED] * 2
+    best = run.best
+    assert best is not None
+    assert best.metrics().latest["accuracy"] == min(child.metrics().latest["accuracy"] for child in run.children())
+    assert "Trials" in write_report(run, tmp_path / "report.html").read_text()
+
+
+def test_another_kind_of_sweep_reuses_completed_trials(tmp_path: Path) -> None:
+    backend = LocalBackend(tmp_path)
+    first = backend.submit(SeedSweep(seeds=(1,)))
+    first.result(60)
+    again = backend.submit(SeedSweep(seeds=(1, 2)), resume=True)
+    again.result(60)
+    assert again.children()[0].id == first.children()[0].id
+    assert len(backend.runs()) == 4

@@ -22,7 +22,7 @@ from mnistlib.backends.cloud.properties import CHILDREN, JOB_TYPE, TRIAL, new_id
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.specification import EnvironmentSpecification, specification_here
 from mnistlib.errors import ClusterError
-from mnistlib.jobs import SweepJob
+from mnistlib.jobs import Sweep
 
 #: Further packages of a node of this backend, and those to mount a registered data set.
 _PACKAGES = ("azureml-core", "setuptools")
@@ -86,7 +86,7 @@ class AzureMLClusterClient(AzureClusterClient):
         )
         self._describe(submission)
 
-    def send_sweep(self, submission: Submission, sweep: SweepJob, done: Sequence[str | None]) -> None:
+    def send_sweep(self, submission: Submission, sweep: Sweep, done: Sequence[str | None]) -> Submission:
         """Record a sweep as running, and start its trials; see :meth:`ClusterClient.send_sweep`."""
         ids = [known or new_id(submission.experiment) for known in done]
         experiment = self._experiment(submission.experiment)
@@ -94,7 +94,8 @@ class AzureMLClusterClient(AzureClusterClient):
             f"recording sweep {submission.run_id}",
             lambda: experiment.start_logging(run_id=submission.run_id, snapshot_directory=None, outputs=False),
         )
-        self._describe(replace(submission, properties={**submission.properties, CHILDREN: json.dumps(ids)}))
+        described = replace(submission, properties={**submission.properties, CHILDREN: json.dumps(ids)})
+        self._describe(described)
         sent: list[str] = []
         try:
             for trial, (run_id, known) in enumerate(zip(ids, done, strict=True)):
@@ -108,6 +109,7 @@ class AzureMLClusterClient(AzureClusterClient):
                     self.stop(run_id)
             self.close_sweep(submission.run_id, error=f"run {sent[-1]} of the sweep could not be submitted")
             raise
+        return described
 
     def close_sweep(self, run_id: str, *, error: str | None) -> None:
         """Record a sweep as ended; see :meth:`RunClient.close_sweep`."""
@@ -259,7 +261,7 @@ class AzureMLClusterClient(AzureClusterClient):
         return ensure_environment(self.workspace, self.specification)
 
 
-def _trial_of(submission: Submission, run_id: str, sweep: SweepJob, trial: int) -> Submission:
+def _trial_of(submission: Submission, run_id: str, sweep: Sweep, trial: int) -> Submission:
     """Return the submission of a trial, from that of its sweep."""
     return Submission(
         run_id=run_id,

@@ -7,6 +7,7 @@ files of a running job, there is :mod:`mnistlib.backends.azureml_v2.rest`.
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from mnistlib.backends.cloud.digests import Digests
 from mnistlib.backends.cloud.properties import CHILDREN
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.backends.cloud.specification import EnvironmentSpecification, specification_here
-from mnistlib.jobs import SweepJob
+from mnistlib.jobs import Sweep
 
 #: Packages for logging on a node, not needed here; azureml-mlflow pins its version of MLflow.
 _PACKAGES = ("mlflow-skinny", "azureml-mlflow")
@@ -70,7 +71,7 @@ class AzureMLv2ClusterClient(AzureMLv2RunClient, AzureClusterClient):
         """Start a run exactly once; see :meth:`ClusterClient.send`."""
         self._submit(submission, self._command(submission, *submission.arguments))
 
-    def send_sweep(self, submission: Submission, sweep: SweepJob, done: Sequence[str | None]) -> None:
+    def send_sweep(self, submission: Submission, sweep: Sweep, done: Sequence[str | None]) -> Submission:
         """Start a sweep of the workspace over the remaining trials; see :meth:`ClusterClient.send_sweep`."""
         from azure.ai.ml.sweep import Choice
 
@@ -90,10 +91,11 @@ class AzureMLv2ClusterClient(AzureMLv2RunClient, AzureClusterClient):
             max_concurrent_trials=min(len(left), self.cluster.spec.max_nodes),
             timeout=_SWEEP_SECONDS,
         )
-        properties = {CHILDREN: json.dumps(done), **new_properties(submission)}
-        for name, value in self._described(submission, properties).items():
+        described = replace(submission, properties={**submission.properties, CHILDREN: json.dumps(done)})
+        for name, value in self._described(described, new_properties(described)).items():
             setattr(trials, name, value)
-        self._submit(submission, trials)
+        self._submit(described, trials)
+        return described
 
     def runs(self) -> Sequence[RemoteRun]:
         """Return the runs of this package, the newest first; see :meth:`ClusterClient.runs`."""

@@ -17,7 +17,7 @@ from mnistlib.backends.plan import Plan
 from mnistlib.datasets import CATALOG, DIGITS, NAMES, fetch_dataset
 from mnistlib.datasets.folder import require_files
 from mnistlib.errors import BackendError, DatasetNotFoundError, JobError, RunNotFoundError, RunStateError
-from mnistlib.jobs import Job, SweepJob
+from mnistlib.jobs import Job
 from mnistlib.jobs.job import job_from_json
 from mnistlib.models.version import require_model_name
 from mnistlib.package import PACKAGE
@@ -107,8 +107,8 @@ class CloudBackend(Backend):
                 data_name=self._name_of(job) if data else None,
                 environment=_variables(job),
             )
-            if isinstance(job, SweepJob) and None in done:
-                self._client.send_sweep(submission, job, done)
+            if job.sweep and None in done:
+                submission = self._client.send_sweep(submission, job.sweep, done)
             elif done:
                 known = {CHILDREN: json.dumps(done), CHOOSES: "itself", **submission.properties}
                 arguments = (*registers, "--sweep", submission.run_id)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mnistlib.backends.cloud.specification import EnvironmentSpecification
 from mnistlib.backends.cloud.staging import ShippingRules
-from mnistlib.jobs import SweepJob
+from mnistlib.jobs import Sweep
 from mnistlib.runs import RunStatus
 
 
@@ -158,17 +158,22 @@ class ClusterClient(RunClient):
         """Start a run exactly once, even if it is sent repeatedly."""
 
     @abstractmethod
-    def send_sweep(self, submission: Submission, sweep: SweepJob, done: Sequence[str | None]) -> None:
+    def send_sweep(self, submission: Submission, sweep: Sweep, done: Sequence[str | None]) -> Submission:
         """Start the trials of a sweep, and record the sweep itself as running.
 
         Parameters
         ----------
         submission : Submission
             The sweep. All trials get the same folder; ``--trial`` selects the job.
-        sweep : SweepJob
+        sweep : Sweep
             The job.
         done : sequence of str or None
             For each trial, in order, the id of a completed run to reuse, or None to start it; at least one is None.
+
+        Returns
+        -------
+        Submission
+            The sweep with the property `CHILDREN`.
         """
 
     @abstractmethod

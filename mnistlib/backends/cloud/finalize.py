@@ -12,7 +12,7 @@ from mnistlib.backends.cloud.cluster_client import RemoteRun, RunClient
 from mnistlib.backends.cloud.node import NodeSide
 from mnistlib.backends.cloud.properties import ENDED, record_of
 from mnistlib.backends.cloud.run_files import download
-from mnistlib.jobs import Outcome, SweepJob
+from mnistlib.jobs import Outcome, Sweep
 from mnistlib.jobs.node import LOGS, run_on_node
 from mnistlib.runs import RunContext, RunRecord, RunStatus
 from mnistlib.runs.context import OUTPUTS
@@ -28,7 +28,7 @@ _PATIENCE = 120.0  # seconds to wait for the node of a run that has reported its
 
 
 def close_if_last(
-    side: NodeSide, sweep_id: str, sweep: SweepJob, *, data: Path | None, register_as: str | None
+    side: NodeSide, sweep_id: str, sweep: Sweep, *, data: Path | None, register_as: str | None
 ) -> RunStatus | None:
     """Choose the best trial of a sweep and close it, if all trials have ended and no other run is closing it.
 
@@ -41,7 +41,7 @@ def close_if_last(
     if found is None or found.status is RunStatus.CANCELLED:
         return None
     runs = client.children(found)
-    all_there = len(runs) == len(sweep.regularization)
+    all_there = len(runs) == len(sweep.trials())
     if not all_there or not all(run.status.ended or ENDED in run.properties for run in runs):
         return None
     if not _marked(client, sweep_id, side.run_id):
@@ -74,7 +74,7 @@ def _marked(client: RunClient, sweep_id: str, run_id: str) -> bool:
     return (_FOLDER / _MARK).read_text() == run_id
 
 
-def _choose(side: NodeSide, sweep: SweepJob, runs: Sequence[RemoteRun], *, own: str, data: Path | None) -> RunRecord:
+def _choose(side: NodeSide, sweep: Sweep, runs: Sequence[RemoteRun], *, own: str, data: Path | None) -> RunRecord:
     (_FOLDER / JOB_FILE).write_text(sweep.to_json())
     here = sweep if data is None else sweep.with_data(data)
 

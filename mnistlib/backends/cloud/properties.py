@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from mnistlib.backends.cloud.cluster_client import RemoteRun
-from mnistlib.jobs import Job, SweepJob
+from mnistlib.jobs import Job
 from mnistlib.runs import RunRecord, RunStatus
 
 #: All runs: the ``type`` of the job.
@@ -42,7 +42,7 @@ def ended_properties(record: RunRecord) -> dict[str, str]:
 
 def is_sweep(run: RemoteRun) -> bool:
     """Return whether a run is a sweep."""
-    return run.properties.get(JOB_TYPE) == SweepJob.type
+    return CHILDREN in run.properties
 
 
 def record_of(run: RemoteRun) -> RunRecord:

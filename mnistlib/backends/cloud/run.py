@@ -112,9 +112,7 @@ class CloudRun(Run):
         """Return the trials of a sweep; see :meth:`Run.children`."""
         if not is_sweep(self._known):
             return []
-        # The list of trials never changes, but a handle that has just submitted the sweep may not have it yet.
-        sweep = self._known if CHILDREN in self._known.properties else self.remote
-        known = self._client.children(sweep)
+        known = self._client.children(self._known)
         return [
             type(self)(self._client, run, self._folder.with_name(run.run_id), self._open_registrar) for run in known
         ]

@@ -3,7 +3,7 @@
 import os
 import threading
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -15,7 +15,7 @@ from mnistlib.backends.base import Backend
 from mnistlib.backends.local.run import LocalRun
 from mnistlib.backends.plan import Plan
 from mnistlib.backends.spec import specs
-from mnistlib.jobs import Job, TrainJob
+from mnistlib.jobs import Job
 from mnistlib.jobs.job import Work
 from mnistlib.jobs.runner import read_job, run_in_folder
 from mnistlib.lazy import imported
@@ -165,22 +165,20 @@ class FolderBackend(Backend):
 
     def _create_trials(self, job: Job, folder: Path, create: Callable[..., Path], *, resume: bool) -> list[Path]:
         """Return the run folders of a job's trials; with `resume`, reuse those of completed trials."""
-        done = self._completed(folder.parent.name) if resume else {}
+        trials = job.trials()
+        done = self._completed(folder.parent.name, {trial.type for trial in trials}) if resume else {}
         folders = [
-            done.get(trial) or create(trial.to_json(), job_type=trial.type, parent=folder.name)
-            for trial in job.trials()
+            done.get(trial) or create(trial.to_json(), job_type=trial.type, parent=folder.name) for trial in trials
         ]
         if folders:
             replace(RunRecord.read(folder), children=tuple(each.name for each in folders)).write(folder)
         return folders
 
-    def _completed(self, experiment: str) -> dict[Job, Path]:
-        """Return the completed training jobs of an experiment, with their folders."""
+    def _completed(self, experiment: str, kinds: Collection[str]) -> dict[Job, Path]:
+        """Return the completed jobs of these kinds in an experiment, with their folders."""
         folders = [
             self._store.folder_of(record)
             for record in self._store.records()
-            if record.experiment == experiment
-            and record.status is RunStatus.COMPLETED
-            and record.job_type == TrainJob.type
+            if record.experiment == experiment and record.status is RunStatus.COMPLETED and record.job_type in kinds
         ]
         return {read_job(folder): folder for folder in folders}
