@@ -87,7 +87,7 @@ class Models(Registrar):
             If it does not exist; the message lists the existing ones.
         """
 
-    def what_there_is(self, name: str, version: int | None, place: str) -> str:
+    def not_found_message(self, name: str, version: int | None, place: str) -> str:
         """Return an error message for a missing version, with the existing ones."""
         versions = ", ".join(str(known.version) for known in reversed(self.list(name)))
         if versions:
@@ -142,7 +142,7 @@ class Services(Deployer):
             If no service has that name; the message lists the existing ones.
         """
 
-    def what_there_is(self, name: str) -> str:
+    def not_found_message(self, name: str) -> str:
         """Return an error message for a missing service, with the existing ones."""
         names = ", ".join(service.name for service in self.list())
         return f"no service {name!r}: {f'there are {names}' if names else 'nothing has been deployed yet'}"

@@ -102,7 +102,7 @@ class ModelRegistry(Models):
             found = self._read(name, number)
             if found:
                 return found
-        raise ModelNotFoundError(self.what_there_is(name, version, str(self.folder)))
+        raise ModelNotFoundError(self.not_found_message(name, version, str(self.folder)))
 
     def delete(self, name: str, version: int) -> None:
         """Delete one version permanently; see :meth:`Models.delete`."""

@@ -84,7 +84,7 @@ class AzureServices(Services):
         """
         service = self._look(name)
         if service is None:
-            raise ServiceNotFoundError(self.what_there_is(name))
+            raise ServiceNotFoundError(self.not_found_message(name))
         return service
 
     def _look(self, name: str) -> Any:

@@ -79,7 +79,7 @@ class AzureMLModels(Models):
         require_model_name(name)
         model = self._calls.make(f"looking for model {name}", lambda: self._look(name, version))
         if model is None:
-            raise ModelNotFoundError(self.what_there_is(name, version, f"workspace {self._workspace.name}"))
+            raise ModelNotFoundError(self.not_found_message(name, version, f"workspace {self._workspace.name}"))
         return model
 
     def _look(self, name: str, version: int | None) -> Any:

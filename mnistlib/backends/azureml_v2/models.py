@@ -73,7 +73,7 @@ class AzureMLv2Models(Models):
         known = self._calls.make(f"looking for model {name}", partial(_versions, self._client, name))
         fitting = [model for model in known if version in (None, _number(model))]
         if not fitting:
-            raise ModelNotFoundError(self.what_there_is(name, version, f"workspace {self._client.workspace_name}"))
+            raise ModelNotFoundError(self.not_found_message(name, version, f"workspace {self._client.workspace_name}"))
         return max(fitting, key=_number)
 
     def _version(self, model: Any) -> ModelVersion:

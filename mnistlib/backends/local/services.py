@@ -158,7 +158,7 @@ class LocalServices(Services):
         """Return a handle on a service; see :meth:`Services.get`."""
         known = {service.name: service for service in self.list()}
         if name not in known:
-            raise ServiceNotFoundError(self.what_there_is(name))
+            raise ServiceNotFoundError(self.not_found_message(name))
         return known[name]
 
     def _start(self, model: ModelVersion, name: str, port: int) -> Path:

@@ -16,7 +16,7 @@ from typing import Literal
 from mnistlib.testing.azureml.code.snapshots import fetch_snapshot
 from mnistlib.testing.azureml.compute.process import JobProcess, bare_variables
 from mnistlib.testing.azureml.data.blobs import RUN_CONTAINER, run_blob
-from mnistlib.testing.azureml.data.delivery import deliver, take_back
+from mnistlib.testing.azureml.data.delivery import deliver, upload_outputs
 from mnistlib.testing.azureml.environments.builds import ImageBuildError, Python, build_python
 from mnistlib.testing.azureml.runs.records import failure
 from mnistlib.testing.azureml.state import State
@@ -130,7 +130,7 @@ class Job:
             return 0  # the job was cancelled during the preparation
         code = self._supervise(self._command(configuration, python, paths.replace), variables, limit)
         if not self._preempted.is_set():
-            take_back(self._state, configuration, paths)
+            upload_outputs(self._state, configuration, paths)
         return code
 
     def _command(self, configuration: Document, python: Python, replace: Callable[[str], str]) -> list[str]:

@@ -70,7 +70,7 @@ def deliver(state: State, configuration: Document, folder: Path) -> NodePaths:
     return NodePaths(of=of, variables=variables)
 
 
-def take_back(state: State, configuration: Document, paths: NodePaths) -> None:
+def upload_outputs(state: State, configuration: Document, paths: NodePaths) -> None:
     """Upload the outputs of a job, and its data references of mode upload."""
     for name, wanted in (configuration.get("outputs") or {}).items():
         written = Path(paths.of[_placeholder("outputs", name)])
