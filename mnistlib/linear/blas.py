@@ -11,9 +11,14 @@ from typing import Any
 from joblib import effective_n_jobs
 from threadpoolctl import OpenBLASController, ThreadpoolController
 
-__all__ = ["BLAS_LIMIT", "has_avx512", "thread_count"]
+__all__ = ["BLAS_LIMIT", "has_avx512", "sums_width", "thread_count", "weights_width"]
 
 AVX512 = ("SkylakeX", "Cooperlake", "SapphireRapids")
+# Number of outputs -> a larger number with which OpenBLAS's product in single precision is faster, by up to 40%: its
+# kernels are made for 4, 8 or 16 numbers.
+WIDER_WEIGHTS_WITH_AVX512 = {3: 4, 5: 8, 6: 8, 7: 8} | dict.fromkeys(range(9, 16), 16)
+WIDER_WEIGHTS_WITHOUT = {3: 4, 5: 8, 6: 8, 7: 8, 11: 12}
+WIDER_SUMS = {3: 4, 7: 8, 9: 12, 10: 12, 11: 12, 13: 16, 14: 16, 15: 16}
 
 
 class BlasLimit:
@@ -73,6 +78,17 @@ def has_avx512() -> bool:
     """Return whether OpenBLAS uses AVX-512; another BLAS is treated as if it did."""
     controllers = [blas for blas in _controller().lib_controllers if blas.internal_api == "openblas"]
     return not controllers or any(blas.architecture in AVX512 for blas in controllers)
+
+
+def weights_width(outputs: int) -> int:
+    """Return the number of columns of weights, of which `outputs` are not zero, for the fastest product with rows."""
+    wider = WIDER_WEIGHTS_WITH_AVX512 if has_avx512() else WIDER_WEIGHTS_WITHOUT
+    return wider.get(outputs, outputs)
+
+
+def sums_width(outputs: int) -> int:
+    """Return the number of rows of factors, of which `outputs` are not zero, for the fastest product with a block."""
+    return WIDER_SUMS.get(outputs, outputs)
 
 
 def _let_any_thread_set_limits() -> None:

@@ -42,10 +42,11 @@ def projection(
     """Return a function from a block to its outputs, of shape (models, outputs, rows)."""
     on_device, constants = arithmetic.to_device(weights), arithmetic.to_device(intercepts)[:, None]
     rows_first = arithmetic.rows_first(layout.columns, len(on_device))
-    transposed = arithmetic.transposed(on_device) if rows_first else None
+    transposed = arithmetic.wider_weights(arithmetic.transposed(on_device)) if rows_first else None
+    count = len(on_device)
 
     def project(block: DeviceArray) -> DeviceArray:
-        outputs = on_device @ block.T if transposed is None else arithmetic.transposed(block @ transposed)
+        outputs = on_device @ block.T if transposed is None else arithmetic.transposed((block @ transposed)[:, :count])
         outputs += constants
         return outputs.reshape(-1, layout.outputs, len(block))
 

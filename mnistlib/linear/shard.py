@@ -220,7 +220,7 @@ class Shard:
     def _transposed(self, block: DeviceArray, factors: DeviceArray) -> Floats:
         """Return ``factors @ block`` with the sums of the factors as a last column, in float64."""
         product = np.empty((len(factors), block.shape[1] + 1))
-        product[:, :-1] = factors @ block
+        product[:, :-1] = self.arithmetic.sums(factors, block)
         product[:, -1] = self.arithmetic.total(factors)
         return product
 
