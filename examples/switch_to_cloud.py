@@ -1,7 +1,7 @@
 """Run one job on this machine and on an Azure Machine Learning cluster, and compare the coefficients.
 
 With a workspace's ``config.json`` in the current folder, the job runs in that workspace. Without one it runs on the
-emulator (``pip install "mnistlib[azureml,testing]"``): the same SDK, the same requests, no account, no network.
+emulator (``pip install "mnistlib-ml[azureml,testing]"``): the same SDK, the same requests, no account, no network.
 ``--backend azureml-v2`` uses the second SDK, from the extra ``azureml-v2``. The emulator's nodes then need
 azureml-mlflow; real nodes install it.
 """

@@ -5,7 +5,10 @@ Importing the package is fast: each name and each module is imported on first ac
 
 import importlib
 import logging
+import warnings
 from typing import TYPE_CHECKING, Any
+
+from mnistlib import _distribution
 
 if TYPE_CHECKING:
     from mnistlib.backends import get_backend as get_backend
@@ -111,6 +114,9 @@ _MODULE_OF = {
 }
 
 __all__ = sorted(_MODULE_OF)  # noqa: PLE0605 - type checkers read the imports above
+
+if _conflict := _distribution.conflict():
+    warnings.warn(f"{_conflict}. {_distribution.REMEDY}", RuntimeWarning, stacklevel=2)
 
 # A library is silent until its user configures logging.
 logging.getLogger("mnistlib").addHandler(logging.NullHandler())

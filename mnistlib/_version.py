@@ -1,10 +1,12 @@
-"""Version of the package. Imports no other module of the package, so that each of them may import it."""
+"""Version of the installed distribution."""
 
 from importlib.metadata import PackageNotFoundError, version
+
+from mnistlib._distribution import DISTRIBUTION
 
 __all__ = ["__version__"]
 
 try:
-    __version__ = version("mnistlib")
+    __version__ = version(DISTRIBUTION)
 except PackageNotFoundError:  # run from source, not installed
     __version__ = "0+source"

@@ -32,6 +32,8 @@ A missing or unreadable file raises the usual ``OSError``.
 
 from collections.abc import Sequence
 
+from mnistlib._distribution import install_command
+
 __all__ = [
     "BackendError",
     "ClusterError",
@@ -191,8 +193,8 @@ class MissingExtraError(MnistlibError, ImportError):
     purpose : str
         Feature that needs the dependency, as the start of a sentence.
     extra : str
-        Name of the mnistlib extra that installs the dependency.
+        Name of the extra that installs the dependency.
     """
 
     def __init__(self, purpose: str, extra: str) -> None:
-        super().__init__(f'{purpose} needs the "{extra}" extra: pip install "mnistlib[{extra}]"')
+        super().__init__(f'{purpose} needs the "{extra}" extra: {install_command(extra)}')

@@ -4,6 +4,7 @@ import io
 import zipfile
 from pathlib import Path
 
+from mnistlib._distribution import DISTRIBUTION, metadata_folder
 from mnistlib._version import __version__
 
 __all__ = ["FOLDER", "PACKAGE", "REQUIRED", "package"]
@@ -32,6 +33,6 @@ def package() -> bytes:
             if path.is_file() and not set(_LEFT_OUT).intersection(name.parts):
                 add(f"mnistlib/{name.as_posix()}", path.read_bytes())
         # Metadata from which importlib.metadata reads the version, because the package is not installed on the node.
-        metadata = f"Metadata-Version: 2.1\nName: mnistlib\nVersion: {__version__}\n"
-        add(f"mnistlib-{__version__}.dist-info/METADATA", metadata.encode())
+        metadata = f"Metadata-Version: 2.1\nName: {DISTRIBUTION}\nVersion: {__version__}\n"
+        add(f"{metadata_folder(__version__)}/METADATA", metadata.encode())
     return archive.getvalue()

@@ -97,5 +97,5 @@ def test_without_matplotlib_the_extra_is_named(
     draw: Callable[[Path], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(MissingExtraError, match=r'pip install "mnistlib\[plots\]"'):
+    with pytest.raises(MissingExtraError, match=r'pip install "mnistlib-ml\[plots\]"'):
         draw(tmp_path)

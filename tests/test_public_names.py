@@ -87,7 +87,7 @@ def test_serving_without_its_extra_names_the_extra(missing: str) -> None:
     code = f"{hide}; from mnistlib.cli import main; sys.exit(main())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr == 'mnistlib: error: mnistlib serve needs the "serve" extra: pip install "mnistlib[serve]"\n'
+    assert done.stderr == 'mnistlib: error: mnistlib serve needs the "serve" extra: pip install "mnistlib-ml[serve]"\n'
 
 
 def test_reading_idx_loads_neither_scikit_learn_nor_pooch() -> None:
@@ -95,7 +95,7 @@ def test_reading_idx_loads_neither_scikit_learn_nor_pooch() -> None:
 
 
 def test_the_version_is_that_of_the_installed_package() -> None:
-    assert mnistlib.__version__ == version("mnistlib")
+    assert mnistlib.__version__ == version("mnistlib-ml")
 
 
 @pytest.mark.parametrize("module", ["cli", "datasets", "errors", "idx", "linear", "report", "runs"])

@@ -20,7 +20,7 @@ class Solver(BaseSolver):  # type: ignore[misc]
     """A fit of `n_iter` iterations, from zero each time."""
 
     name = "mnistlib"
-    requirements: ClassVar = ["pip::mnistlib"]
+    requirements: ClassVar = ["pip::mnistlib-ml"]
     sampling_strategy = "iteration"
 
     def skip(self, X: Any, y: Any, lmbd: float) -> tuple[bool, str | None]:

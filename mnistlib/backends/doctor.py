@@ -5,6 +5,8 @@ from concurrent.futures import Future
 from threading import Thread
 from typing import Any
 
+from mnistlib._distribution import DISTRIBUTION, REMEDY, conflict
+from mnistlib._version import __version__
 from mnistlib.backends.checks import Check, Step, Wrong
 from mnistlib.backends.spec import chosen_name, spec_of
 from mnistlib.lazy import imported
@@ -41,16 +43,23 @@ def diagnose(name: str | None = None, *, patience: float = PATIENCE, **options: 
     --------
     >>> from mnistlib.backends.doctor import diagnose
     >>> [check.name for check in diagnose("local")]
-    ['packages', 'data sets', 'runs folder']
+    ['mnistlib', 'packages', 'data sets', 'runs folder']
     """
     checks: dict[str, Check] = {}
-    for step in imported(spec_of(chosen_name(name)).doctor)(**options):
+    own = imported(spec_of(chosen_name(name)).doctor)(**options)
+    for step in [Step(name="mnistlib", look=_look_at_installation), *own]:
         missing = [needed for needed in step.needs if not checks[needed].ok]
         if missing:
             checks[step.name] = Check(name=step.name, ok=None, found=f"not checked without {missing[0]}")
         else:
             checks[step.name] = _checked(step, patience)
     return list(checks.values())
+
+
+def _look_at_installation() -> str:
+    if found := conflict():
+        raise Wrong(found, REMEDY)
+    return f"{DISTRIBUTION} {__version__}"
 
 
 def _checked(step: Step, patience: float) -> Check:

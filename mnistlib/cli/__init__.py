@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from mnistlib._distribution import REMEDY, conflict, is_replaced
 from mnistlib.cli.log_output import configure_logging
 from mnistlib.cli.output import print_answer
 from mnistlib.cli.parser import make_parser, with_action
@@ -34,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit status.
     """
     _open_streams()
+    if is_replaced():
+        print(f"mnistlib: error: {conflict()}. {REMEDY}", file=sys.stderr)
+        return 1
     arguments = with_action(sys.argv[1:] if arguments is None else arguments)
     parser = make_parser(arguments)
     options = parser.parse_args(arguments)

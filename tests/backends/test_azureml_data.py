@@ -41,5 +41,7 @@ def test_a_folder_name_without_valid_characters_is_refused() -> None:
 def test_without_the_data_set_runtime_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("azureml.core", reason="azureml-core is not installed: the tox environment cloud has it")
     monkeypatch.setitem(sys.modules, "azureml.dataprep", None)
-    with pytest.raises(MissingExtraError, match=r'data=\'dataset\' needs .* pip install "mnistlib\[azureml-dataset\]"'):
+    with pytest.raises(
+        MissingExtraError, match=r'data=\'dataset\' needs .* pip install "mnistlib-ml\[azureml-dataset\]"'
+    ):
         AzureMLBackend(data="dataset")

@@ -128,7 +128,7 @@ def test_a_workspace_that_is_ready_passes_every_check(examine: Diagnose) -> None
     checks = examine()
     assert failed(checks) == not_checked(checks) == []
     assert list(checks) == [
-        *("SDK", "config.json", "credential", "workspace", "datastore"),
+        *("mnistlib", "SDK", "config.json", "credential", "workspace", "datastore"),
         *("settings", "cluster", "VM size", "quota", "runs folder"),
     ]
     assert checks["cluster"].found == "cpu-cluster does not exist: the first job creates it"
@@ -152,7 +152,7 @@ def test_the_advice_without_the_sdk_names_the_extra(
     monkeypatch: pytest.MonkeyPatch, emulator: "AzureMLEmulator", tmp_path: Path
 ) -> None:
     standard = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")]
-    for name, extra in (("azureml", "mnistlib[azureml]"), ("azureml-v2", "mnistlib[azureml-v2]")):
+    for name, extra in (("azureml", "mnistlib-ml[azureml]"), ("azureml-v2", "mnistlib-ml[azureml-v2]")):
         importlib.import_module(spec_of(name).doctor.partition(":")[0])
         with monkeypatch.context() as patch:
             patch.setattr(sys, "path", standard)
@@ -179,14 +179,14 @@ def test_the_advice_for_an_old_sdk_is_to_upgrade(
     check = examine()["SDK"]
     assert check.ok is False
     assert f"{package} {version} is too old" in check.found
-    assert f'pip install --upgrade "mnistlib[{backend}]"' in check.advice
+    assert f'pip install "mnistlib-ml[{backend}]"' in check.advice
 
 
 def test_a_setuptools_without_pkg_resources_is_too_new_for_azureml_core(
     emulator: "AzureMLEmulator", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pretend(tmp_path, monkeypatch, "setuptools", "81.0.0")
-    check = diagnose("azureml", config=emulator.config_path)[0]
+    check = diagnose("azureml", config=emulator.config_path)[1]
     assert "setuptools 81.0.0 is too new: it must be below 81" in check.found
 
 
@@ -458,7 +458,7 @@ def test_an_unknown_backend_is_refused() -> None:
 
 
 def test_the_backend_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [check.name for check in diagnose()] == ["packages", "data sets", "runs folder"]
+    assert [check.name for check in diagnose()] == ["mnistlib", "packages", "data sets", "runs folder"]
     monkeypatch.setenv("MNISTLIB_BACKEND", "cloud9")
     with pytest.raises(BackendError, match="cloud9"):
         diagnose()
@@ -466,9 +466,10 @@ def test_the_backend_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatc
 
 def test_this_machine_passes_every_check() -> None:
     checks = diagnose("local")
-    assert [check.ok for check in checks] == [True, True, True]
-    assert f"numpy {np.__version__}" in checks[0].found
-    assert checks[1].found.startswith("digits can be read; mnist, fashion-mnist, kmnist would be downloaded into")
+    assert [check.ok for check in checks] == [True, True, True, True]
+    assert checks[0].found == f"mnistlib-ml {mnistlib.__version__}"
+    assert f"numpy {np.__version__}" in checks[1].found
+    assert checks[2].found.startswith("digits can be read; mnist, fashion-mnist, kmnist would be downloaded into")
 
 
 def test_downloaded_data_sets_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -478,7 +479,7 @@ def test_downloaded_data_sets_are_listed(tmp_path: Path, monkeypatch: pytest.Mon
         write_idx(tmp_path / "mnist" / f"{which}-images-idx3-ubyte", split.images)
         write_idx(tmp_path / "mnist" / f"{which}-labels-idx1-ubyte", split.labels)
     monkeypatch.setenv("MNISTLIB_DATA", str(tmp_path))
-    assert diagnose("local")[1].found.startswith("digits, mnist can be read; fashion-mnist, kmnist would be")
+    assert diagnose("local")[2].found.startswith("digits, mnist can be read; fashion-mnist, kmnist would be")
 
 
 def test_duplicate_files_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -486,7 +487,7 @@ def test_duplicate_files_are_reported(tmp_path: Path, monkeypatch: pytest.Monkey
     for name in ("train-labels-idx1-ubyte", "train-labels.gz"):
         (tmp_path / "mnist" / name).touch()
     monkeypatch.setenv("MNISTLIB_DATA", str(tmp_path))
-    check = diagnose("local")[1]
+    check = diagnose("local")[2]
     assert check.ok is False
     assert "2 files could be the train labels" in check.found
     assert "mnistlib fetch" in check.advice
@@ -495,7 +496,7 @@ def test_duplicate_files_are_reported(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_file_in_place_of_a_folder_fails_for_runs_and_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("MNISTLIB_DATA", str(tmp_path / "file"))
-    _, data, runs = diagnose("local", runs_folder=tmp_path / "file" / "runs")
+    _, _, data, runs = diagnose("local", runs_folder=tmp_path / "file" / "runs")
     assert data.ok is False
     assert "MNISTLIB_DATA" in data.advice
     assert runs.ok is False
@@ -512,7 +513,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list
         monkeypatch.setitem(sys.modules, "a_place", module)
         spec = BackendSpec(name="place", backend="nowhere:Backend", doctor="a_place:steps")
         monkeypatch.setattr(doctor, "spec_of", lambda name: spec)
-        return diagnose("place", patience=patience)
+        return diagnose("place", patience=patience)[1:]  # after that of the installation
 
     return examine
 

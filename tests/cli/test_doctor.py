@@ -28,7 +28,7 @@ def doctor(*arguments: str | Path, status: int = 0, folder: Path | None = None) 
 def test_a_ready_backend_is_printed_check_by_check() -> None:
     lines = doctor().splitlines()
     assert [line.split("  ")[0] for line in lines if not line.startswith(" ")] == [
-        *("packages", "data sets", "runs folder"),
+        *("mnistlib", "packages", "data sets", "runs folder"),
         "local is ready",
     ]
 
@@ -45,8 +45,8 @@ def test_json_is_one_object_with_every_check(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     told = json.loads(doctor("--json", "--runs", tmp_path / "file", status=1))
     assert (told["backend"], told["ready"]) == ("local", False)
-    assert [check["ok"] for check in told["checks"]] == [True, True, False]
-    assert told["checks"][2].keys() == {"name", "ok", "found", "advice"}
+    assert [check["ok"] for check in told["checks"]] == [True, True, True, False]
+    assert told["checks"][3].keys() == {"name", "ok", "found", "advice"}
     assert json.loads(doctor("--json"))["ready"] is True
 
 

@@ -200,4 +200,4 @@ except mnistlib.errors.MissingExtraError as error:
     print(error)
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout == 'mnistlib.testing needs the "testing" extra: pip install "mnistlib[testing]"\n'
+    assert result.stdout == 'mnistlib.testing needs the "testing" extra: pip install "mnistlib-ml[testing]"\n'

@@ -17,18 +17,14 @@ pytestmark = pytest.mark.slow  # it installs the package and its dependencies an
 
 
 @pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def programs(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Path:
     """The folder of the programs of an environment with mnistlib and the toy."""
     folder = tmp_path_factory.mktemp("third_party")
-    ours, toy = folder / "mnistlib", folder / "toy"  # copies, since a build leaves its files in the source
-    ours.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, ours)
-    shutil.copytree(ROOT / "mnistlib", ours / "mnistlib", ignore=shutil.ignore_patterns("__pycache__"))
+    toy = folder / "toy"  # a copy, since a build leaves its files in the source
     shutil.copytree(TOY, toy, ignore=shutil.ignore_patterns("*.egg-info", "build"))
     venv.create(folder / "venv", with_pip=True)
     programs = folder / "venv" / "bin"
-    subprocess.run([programs / "pip", "install", "--quiet", f"{ours}[serve,testing]", toy], check=True)
+    subprocess.run([programs / "pip", "install", "--quiet", f"{wheel}[serve,testing]", toy], check=True)
     return programs
 
 

@@ -13,6 +13,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from mnistlib._distribution import install_command
 from mnistlib.backends.azure.calls import NOT_FOUND, is_connection_error, reason_of, status_of
 from mnistlib.backends.azure.compute import AmlComputeSpec
 from mnistlib.backends.azure.management import TIMEOUT, Management, bearer_of, counts_for
@@ -110,7 +111,7 @@ class _Examination:
         ]
 
     def _look_at_sdk(self) -> str:
-        install = f'pip install --upgrade "mnistlib[{self._sdk.extra}]"'
+        install = install_command(self._sdk.extra)
         found = look_at_packages(self._sdk.packages, advice=f"Install the packages: {install}")
         try:
             self._sdk.load()

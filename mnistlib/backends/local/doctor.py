@@ -2,6 +2,7 @@
 
 import os
 
+from mnistlib._distribution import DISTRIBUTION, install_command
 from mnistlib.backends.checks import Package, Step, Wrong, is_writable, look_at_packages, runs_folder_step
 from mnistlib.datasets import CATALOG, DIGITS, default_data_folder
 from mnistlib.datasets.catalog import ROLES
@@ -26,9 +27,7 @@ def steps(*, runs_folder: str | os.PathLike[str] | None = None) -> list[Step]:
 
 
 def _look_at_packages() -> str:
-    return look_at_packages(
-        PACKAGES, advice="Install mnistlib again with its requirements: pip install --upgrade mnistlib"
-    )
+    return look_at_packages(PACKAGES, advice=f"Install the requirements of {DISTRIBUTION}: {install_command()}")
 
 
 def _look_at_data_sets() -> str:

@@ -59,7 +59,10 @@ def test_a_fresh_interpreter_runs_the_package_as_it_is_shipped(tmp_path: Path) -
 def test_no_other_file_is_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "secret.txt").write_text("geheim")
     monkeypatch.chdir(tmp_path)
-    assert {name.partition("/")[0] for name in packed()} == {"mnistlib", f"mnistlib-{mnistlib.__version__}.dist-info"}
+    assert {name.partition("/")[0] for name in packed()} == {
+        "mnistlib",
+        f"mnistlib_ml-{mnistlib.__version__}.dist-info",
+    }
     assert not any("__pycache__" in name or "/testing/" in name for name in packed())
 
 

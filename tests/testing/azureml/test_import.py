@@ -11,7 +11,7 @@ def run_python(code: str) -> "subprocess.CompletedProcess[str]":
 @pytest.mark.parametrize("package", ["starlette", "uvicorn", "trustme", "packaging"])
 def test_a_missing_package_is_an_error_that_names_the_extra(package: str) -> None:
     asked = run_python(f"import sys; sys.modules[{package!r}] = None; import mnistlib.testing.azureml")
-    message = 'the Azure ML emulator needs the "testing" extra: pip install "mnistlib[testing]"'
+    message = 'the Azure ML emulator needs the "testing" extra: pip install "mnistlib-ml[testing]"'
     assert message in asked.stderr
 
 
