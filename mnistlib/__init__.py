@@ -11,6 +11,16 @@ from typing import TYPE_CHECKING, Any
 from mnistlib import _distribution
 
 if TYPE_CHECKING:
+    from mnistlib import backends as backends
+    from mnistlib import datasets as datasets
+    from mnistlib import errors as errors
+    from mnistlib import idx as idx
+    from mnistlib import jobs as jobs
+    from mnistlib import linear as linear
+    from mnistlib import models as models
+    from mnistlib import plots as plots
+    from mnistlib import report as report
+    from mnistlib import runs as runs
     from mnistlib.backends import get_backend as get_backend
     from mnistlib.backends.azureml import AmlComputeSpec as AmlComputeSpec
     from mnistlib.backends.azureml import AzureMLBackend as AzureMLBackend
@@ -122,7 +132,7 @@ if _conflict := _distribution.conflict():
 logging.getLogger("mnistlib").addHandler(logging.NullHandler())
 
 
-def __getattr__(name: str) -> Any:
+def _get(name: str) -> Any:
     if name == "__version__":
         from mnistlib._version import __version__
 
@@ -132,6 +142,10 @@ def __getattr__(name: str) -> Any:
     value = getattr(importlib.import_module(f"mnistlib.{_MODULE_OF[name]}"), name)
     globals()[name] = value
     return value
+
+
+if not TYPE_CHECKING:  # a type checker would accept any name
+    __getattr__ = _get
 
 
 def _module(name: str) -> Any:

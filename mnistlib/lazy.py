@@ -16,6 +16,8 @@ def imported(reference: str) -> Any:
 def lazy_names(package: str, modules: dict[str, str]) -> Callable[[str], Any]:
     """Return a package's ``__getattr__`` that imports names from its modules.
 
+    Assign it under ``if not TYPE_CHECKING``: with a module's ``__getattr__``, type checkers accept every name.
+
     Parameters
     ----------
     package : str

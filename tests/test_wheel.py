@@ -65,7 +65,7 @@ def test_its_metadata_names_the_distribution_and_shows_the_readme(wheel: dict[st
     metadata = Parser().parsestr(wheel[f"{METADATA}/METADATA"].decode())
     assert (metadata["Name"], metadata["Version"]) == (DISTRIBUTION, mnistlib.__version__)
     assert metadata["Description-Content-Type"] == "text/markdown"
-    assert metadata.get_payload().strip() == (ROOT / "README.md").read_text().strip()
+    assert str(metadata.get_payload()).strip() == (ROOT / "README.md").read_text().strip()
 
 
 def test_the_tests_import_the_package_that_it_installs(wheel: dict[str, bytes]) -> None:

@@ -46,5 +46,6 @@ def get_backend(name: str | None = None, **options: Any) -> "Backend":
     return cast("Backend", imported(spec.backend)(**options))
 
 
-# Loaded at first use: the module imports the jobs, and with them NumPy.
-__getattr__ = lazy_names(__name__, {"Backend": "mnistlib.backends.base"})
+if not TYPE_CHECKING:  # a type checker would accept any name
+    # Loaded at first use: the module imports the jobs, and with them NumPy.
+    __getattr__ = lazy_names(__name__, {"Backend": "mnistlib.backends.base"})

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["CATALOG", "DIGITS", "NAMES", "Dataset", "Split", "default_data_folder", "fetch_dataset", "load_dataset"]
 
 # Lazy, because options import the catalog and are parsed without NumPy.
-__getattr__ = lazy_names(
-    __name__,
-    dict.fromkeys(["Dataset", "Split"], "mnistlib.datasets.dataset")
-    | dict.fromkeys(["default_data_folder", "fetch_dataset", "load_dataset"], "mnistlib.datasets.loading"),
-)
+if not TYPE_CHECKING:  # a type checker would accept any name
+    __getattr__ = lazy_names(
+        __name__,
+        dict.fromkeys(["Dataset", "Split"], "mnistlib.datasets.dataset")
+        | dict.fromkeys(["default_data_folder", "fetch_dataset", "load_dataset"], "mnistlib.datasets.loading"),
+    )

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Callback", "LogisticRegression", "Progress", "Solution", "fit_path", "regularization_path"]
 
-__getattr__ = lazy_names(
-    __name__,
-    {
-        "LogisticRegression": "mnistlib.linear.estimator",
-        "fit_path": "mnistlib.linear.path",
-        "regularization_path": "mnistlib.linear.path",
-    },
-)
+if not TYPE_CHECKING:  # a type checker would accept any name
+    __getattr__ = lazy_names(
+        __name__,
+        {
+            "LogisticRegression": "mnistlib.linear.estimator",
+            "fit_path": "mnistlib.linear.path",
+            "regularization_path": "mnistlib.linear.path",
+        },
+    )

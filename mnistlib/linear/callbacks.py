@@ -13,7 +13,8 @@ __all__ = ["FRAMES", "CallbackSupportMixin", "FitTask", "with_callbacks"]
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
+    from sklearn.callback import CallbackSupportMixin
+    from sklearn.callback import with_callbacks as _with_callbacks
 
     FRAMES = 1
     """Stack frames that `with_callbacks` adds between a method and its caller, whose line warnings name."""
@@ -23,9 +24,13 @@ except ImportError:  # an older scikit-learn
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Replacement of scikit-learn's mixin, which gives an estimator `set_callbacks`."""
 
-    def with_callbacks(method: Method) -> Method:
-        """Return the method itself, since there are no callbacks."""
-        return method
+    _with_callbacks = None
+
+
+def with_callbacks(method: Method) -> Method:
+    """Decorate `fit` so that it calls scikit-learn's callbacks, if there are any; its type stays known."""
+    decorated: Method = method if _with_callbacks is None else _with_callbacks(method)
+    return decorated
 
 
 class FitTask:

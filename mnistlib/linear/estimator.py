@@ -173,7 +173,7 @@ class LogisticRegression(CallbackSupportMixin, PredictionsMixin, SparseCoefMixin
         self.memory_budget = memory_budget
         self.callback = callback
 
-    @with_callbacks  # type: ignore[untyped-decorator]  # scikit-learn is untyped
+    @with_callbacks
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the model, and return the estimator itself.
 
@@ -264,11 +264,13 @@ class LogisticRegression(CallbackSupportMixin, PredictionsMixin, SparseCoefMixin
     def _adopt(self, solution: Solution) -> None:
         for name, value in self._coefficients(solution.parameters).items():
             setattr(self, name, value)
-        self.n_iter_ = np.array([min(self.max_iter, max(1, solution.iterations))], dtype=np.int32)
-        self.converged_ = solution.converged
-        self.n_passes_ = solution.passes
-        self.objective_ = solution.objective
-        self.gradient_norm_ = solution.gradient_norm
+        self.n_iter_: npt.NDArray[np.int32] = np.array(
+            [min(self.max_iter, max(1, solution.iterations))], dtype=np.int32
+        )
+        self.converged_: bool = solution.converged
+        self.n_passes_: float = solution.passes
+        self.objective_: float = solution.objective
+        self.gradient_norm_: float = solution.gradient_norm
         self._cancelled = solution.cancelled
 
     def _warn_unless_converged(self, *, frames: int = 0) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,12 @@ class PredictionsMixin:
     classes_: npt.NDArray[Any]
     coef_: Any  # sparse after `sparsify`
     intercept_: npt.NDArray[Any]
+
+    if TYPE_CHECKING:
+
+        def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+            """Declare the type of the method of scikit-learn's mixin."""
+            raise NotImplementedError
 
     def decision_function(self, X: Any) -> npt.NDArray[Any]:
         """Return the score of each class, or of ``classes_[1]`` for two classes.

@@ -17,7 +17,7 @@ def test_every_public_name_can_be_loaded() -> None:
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'LinearRegression'"):
-        _ = mnistlib.linear.LinearRegression
+        _ = mnistlib.linear.LinearRegression  # type: ignore[attr-defined]
 
 
 def test_importing_the_package_does_not_load_scikit_learn() -> None:

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AmlComputeSpec", "AzureMLBackend"]
 
-__getattr__ = lazy_names(
-    __name__,
-    {"AmlComputeSpec": "mnistlib.backends.azure.compute", "AzureMLBackend": "mnistlib.backends.azureml.backend"},
-)
+if not TYPE_CHECKING:  # a type checker would accept any name
+    __getattr__ = lazy_names(
+        __name__,
+        {"AmlComputeSpec": "mnistlib.backends.azure.compute", "AzureMLBackend": "mnistlib.backends.azureml.backend"},
+    )

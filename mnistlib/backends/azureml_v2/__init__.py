@@ -10,7 +10,11 @@ if TYPE_CHECKING:
 
 __all__ = ["AmlComputeSpec", "AzureMLv2Backend"]
 
-__getattr__ = lazy_names(
-    __name__,
-    {"AmlComputeSpec": "mnistlib.backends.azure.compute", "AzureMLv2Backend": "mnistlib.backends.azureml_v2.backend"},
-)
+if not TYPE_CHECKING:  # a type checker would accept any name
+    __getattr__ = lazy_names(
+        __name__,
+        {
+            "AmlComputeSpec": "mnistlib.backends.azure.compute",
+            "AzureMLv2Backend": "mnistlib.backends.azureml_v2.backend",
+        },
+    )

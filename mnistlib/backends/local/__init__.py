@@ -17,4 +17,5 @@ _MODULES = {
     "LocalRun": "run",
     "perform_in_folder": "folders",
 }
-__getattr__ = lazy_names(__name__, {name: f"{__name__}.{module}" for name, module in _MODULES.items()})
+if not TYPE_CHECKING:  # a type checker would accept any name
+    __getattr__ = lazy_names(__name__, {name: f"{__name__}.{module}" for name, module in _MODULES.items()})
