@@ -30,7 +30,8 @@ class Backend(ABC):
 
     def __init__(self, runs_folder: str | os.PathLike[str] | None = None) -> None:
         # Absolute, since the process may change its current folder during a run.
-        self.runs_folder = (Path(runs_folder).expanduser() if runs_folder else default_runs_folder()).absolute()
+        folder = Path(runs_folder).expanduser() if runs_folder else default_runs_folder()
+        self.runs_folder: Path = folder.absolute()
 
     @abstractmethod
     def submit(

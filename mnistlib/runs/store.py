@@ -51,7 +51,7 @@ class RunStore:
 
     def __init__(self, folder: Path | None = None) -> None:
         # Absolute, because a process may change its current folder during a run.
-        self.folder = (default_runs_folder() if folder is None else folder).absolute()
+        self.folder: Path = (default_runs_folder() if folder is None else folder).absolute()
         self._lock: filelock.BaseFileLock | None = None
         self._locking = threading.Lock()
         self._token = secrets.token_hex(8)

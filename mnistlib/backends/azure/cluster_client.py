@@ -49,13 +49,13 @@ class AzureClusterClient(AzureRunClient, ClusterClient):
     """
 
     cluster: AmlCluster
-    shipping = SHIPPING
+    shipping: ShippingRules = SHIPPING
 
     def __init__(
         self, compute: AmlComputeSpec, *, specification: EnvironmentSpecification | None, policy: RetryPolicy | None
     ) -> None:
-        self.calls = Calls(policy or RetryPolicy())
-        self.cluster_text = str(compute)
+        self.calls: Calls = Calls(policy or RetryPolicy())
+        self.cluster_text: str = str(compute)
         self._given_specification = specification
         self._environment: Any = None
 

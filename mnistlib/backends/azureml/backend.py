@@ -1,7 +1,7 @@
 """Jobs on a cluster of Azure Machine Learning, through azureml-core (SDK v1)."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -71,8 +71,8 @@ class AzureMLBackend(AzureBackend):
         If the workspace can't be reached.
     """
 
-    run_class = AzureMLRun
-    data_ways = (*DATA_WAYS, _REGISTERED)
+    run_class: type[CloudRun] = AzureMLRun
+    data_ways: Sequence[str] = (*DATA_WAYS, _REGISTERED)
 
     def __init__(
         self,

@@ -60,7 +60,7 @@ class AzureMLv2Backend(AzureBackend):
         If the workspace can't be reached.
     """
 
-    run_class = AzureMLv2Run
+    run_class: type[CloudRun] = AzureMLv2Run
 
     def __init__(
         self,

@@ -137,8 +137,8 @@ class ClusterClient(RunClient):
 
     name: str
     cluster_text: str
-    lower_case = False
-    shipping = ShippingRules()
+    lower_case: bool = False
+    shipping: ShippingRules = ShippingRules()
 
     def registered_as(self, dataset: str) -> str | None:
         """Return the registered name of a data set, given by name or folder; None if it is not registered."""

@@ -98,10 +98,10 @@ class AzureMLEmulator:
     ) -> None:
         if environments not in ENVIRONMENTS:
             raise ValueError(f"environments must be one of {', '.join(ENVIRONMENTS)}, not {environments!r}")
-        self.folder = Path(tempfile.mkdtemp(prefix="azureml-") if folder is None else folder).absolute()
+        self.folder: Path = Path(tempfile.mkdtemp(prefix="azureml-") if folder is None else folder).absolute()
         if folder is None:
             weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
-        self.faults = Faults()
+        self.faults: Faults = Faults()
         self.requests: list[Request] = []
         self.refused: list[str] = []
         self._is_temporary = folder is None
