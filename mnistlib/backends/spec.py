@@ -73,7 +73,7 @@ class BackendSpec:
         Reference to its class for a node, a `mnistlib.backends.cloud.node.NodeSide`; None if the backend does not run
         ``python -m mnistlib node``.
     metric_reader : str or None
-        Reference to a `mnistlib.runs.context.MetricReader`, for scripts that were written for its platform and run on
+        Reference to a ``mnistlib.runs.context.MetricReader``, for scripts that were written for its platform and run on
         this machine; None if they print no metrics.
     doctor : str
         Reference to a function that takes the connection options and returns a list of

@@ -95,7 +95,7 @@ class LogisticRegression(CallbackSupportMixin, PredictionsMixin, SparseCoefMixin
     callback : callable or None, default=None
         Called with a `Progress` after each iteration and twice a second within long ones; the result True ends the fit
         within one pass, with the best coefficients so far. scikit-learn's callbacks, from 1.9 on, are called as well
-        after each iteration; see `set_callbacks`.
+        after each iteration; see ``set_callbacks``.
 
     Attributes
     ----------

@@ -80,7 +80,7 @@ class DamagedFile:
 
 
 def encode_idx(array: NDArray[Any]) -> bytes:
-    """Return the plain IDX bytes of `array`, encoded in the simplest way, as a reference for writers.
+    """Return the plain IDX bytes of an array, encoded in the simplest way, as a reference for writers.
 
     Parameters
     ----------

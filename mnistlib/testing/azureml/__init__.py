@@ -41,7 +41,7 @@ It does not show the error texts, the durations and the costs of Azure.
 
 Each resource has a folder for both generations of the SDK, which share one state; modules named
 ``v1`` hold routes of azureml-core, ``v2`` of azure-ai-ml, ``mlflow`` of MLflow. To find a route, search for a part of
-its address, or look it up in :mod:`~mnistlib.testing.azureml.routes`.
+its address, or look it up in ``mnistlib.testing.azureml.routes``.
 
 Needs the ``testing`` extra, and one of the SDKs or both.
 """
