@@ -11,7 +11,7 @@ import pytest
 import mnistlib
 
 LAYERS = [
-    {"_distribution", "_version", "errors", "files", "html", "lazy"},
+    {"_distribution", "_version", "environment", "errors", "files", "html", "lazy"},
     {"idx", "options", "package", "pictures"},
     {"datasets"},
     {"linear"},

@@ -6,7 +6,6 @@ that registers its `BackendSpec` as an entry point of the group ``mnistlib.backe
 
 import importlib
 import logging
-import os
 import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
@@ -14,13 +13,12 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 
+from mnistlib.environment import BACKEND, RUNS, Variable
 from mnistlib.errors import BackendError
 from mnistlib.options import check_options, option, options_in, type_of
 
-__all__ = ["BACKEND_VARIABLE", "BackendSpec", "Connection", "Options", "chosen_name", "spec_of", "specs"]
+__all__ = ["BackendSpec", "Connection", "Options", "chosen_name", "spec_of", "specs"]
 
-#: Environment variable with the name of the default backend.
-BACKEND_VARIABLE = "MNISTLIB_BACKEND"
 #: Entry point group for backends of other distributions.
 GROUP = "mnistlib.backends"
 
@@ -55,7 +53,7 @@ class Connection(Options):
     """
 
     runs_folder: str | None = option(
-        None, "folder of the runs (default: $MNISTLIB_RUNS or runs)", metavar="FOLDER", flag="--runs"
+        None, f"folder of the runs (default: ${RUNS.name} or {RUNS.default})", metavar="FOLDER", flag="--runs"
     )
 
 
@@ -81,6 +79,8 @@ class BackendSpec:
     connection, submission, deployment : type
         Options of its class, of its ``submit``, and of the ``deploy`` of its services: frozen dataclasses, which
         define the command-line flags.
+    variables : tuple of Variable
+        Environment variables that only this backend reads, as `mnistlib.environment.Variable`.
     """
 
     name: str
@@ -91,11 +91,12 @@ class BackendSpec:
     connection: type[Options] = Connection
     submission: type[Options] = Options
     deployment: type[Options] = Options
+    variables: tuple[Variable, ...] = ()
 
 
 def chosen_name(name: str | None = None) -> str:
     """Return the given name of a backend, by default that in ``MNISTLIB_BACKEND``, else local."""
-    return name or os.environ.get(BACKEND_VARIABLE) or "local"
+    return name or BACKEND.get()
 
 
 def spec_of(name: str) -> BackendSpec:

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from mnistlib.backends.spec import BACKEND_VARIABLE, specs
+from mnistlib.backends.spec import specs
 from mnistlib.cli.options import Tags, add_backend_options, add_option, add_options
+from mnistlib.environment import BACKEND
 from mnistlib.training.options import TrainingOptions
 
 Add = Callable[[ArgumentParser], Any]
@@ -72,8 +73,8 @@ versions = several("NAME:VERSION", "registered version")
 
 def backend(parser: ArgumentParser) -> None:
     """Add the options that select a backend and connect to it."""
-    names = ", ".join(specs())
-    parser.add_argument("--backend", help=f"backend of the runs: {names} (default: ${BACKEND_VARIABLE} or local)")
+    default = f"${BACKEND.name} or {BACKEND.default}"
+    parser.add_argument("--backend", help=f"backend of the runs: {', '.join(specs())} (default: {default})")
     add_backend_options(parser, "connection")
 
 

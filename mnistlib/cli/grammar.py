@@ -10,6 +10,7 @@ from mnistlib.cli import arguments as shared
 from mnistlib.cli.arguments import Add, argument, flag, number, renamed
 from mnistlib.cli.options import add_options
 from mnistlib.cli.output import Answer
+from mnistlib.environment import SERVICE, TOKEN
 from mnistlib.lazy import imported
 from mnistlib.training.options import SweepOptions, TrainingOptions
 
@@ -175,7 +176,7 @@ COMMANDS: Mapping[str, Command | Group] = {
         argument("model", metavar="MODEL", help="NAME[:VERSION] of a registered model, a run, or a file"),
         argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine only)"),
         argument("--port", type=shared.port_number, default=8000, help="port; 0 for any free port (default: 8000)"),
-        argument("--token", help="bearer token that requests must send (default: $MNISTLIB_TOKEN)"),
+        argument("--token", help=f"bearer token that requests must send (default: ${TOKEN.name})"),
         flag("--no-auth", "require no token, also for requests from other machines"),
         number("--max-body-bytes", 64 * 2**20, "maximum size of a request's body in bytes (default: 64 MiB)"),
         renamed("--most-bytes", "--max-body-bytes"),
@@ -194,8 +195,8 @@ COMMANDS: Mapping[str, Command | Group] = {
             metavar="FILE_OR_URL",
             help="IDX (plain or gzip), PNG or JSON file; a URL that ends in /score is the service to use",
         ),
-        argument("--service", help="name or URL of a service (default: $MNISTLIB_SERVICE or port 8000 here)"),
-        argument("--token", help="bearer token of the service (default: $MNISTLIB_TOKEN)"),
+        argument("--service", help=f"name or URL of a service (default: ${SERVICE.name} or port 8000 here)"),
+        argument("--token", help=f"bearer token of the service (default: ${TOKEN.name})"),
         flag("--proba", "print the probability of each label"),
         shared.answer,
     ),

@@ -1,7 +1,6 @@
 """Command score: labels of images in files, predicted by a service."""
 
 import argparse
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,11 @@ import numpy as np
 
 from mnistlib.cli.options import backend_of
 from mnistlib.cli.output import Answer
+from mnistlib.environment import SERVICE, TOKEN
 from mnistlib.errors import DataError, ScoringError
 from mnistlib.idx import read_idx
-from mnistlib.models.client import IDX, JSON, PNG, TOKEN_VARIABLE, ScoringClient, cause_of, session_for
+from mnistlib.models.client import IDX, JSON, PNG, ScoringClient, cause_of, session_for
 
-#: Environment variable with the name or URL of the default service.
-SERVICE_VARIABLE = "MNISTLIB_SERVICE"
-
-_DEFAULT_URI = "http://127.0.0.1:8000/score"  # default address of mnistlib serve
 _PNG_MAGIC = b"\x89PNG"
 _TIMEOUT = 30  # seconds
 _MAX_QUOTED = 300  # characters of an invalid response in an error message
@@ -50,9 +46,9 @@ def _result_lines(results: Sequence[Mapping[str, Any]], *, proba: bool) -> Itera
 
 def _client(options: argparse.Namespace, address: str | None = None) -> tuple[ScoringClient, bool]:
     """Return a client of the selected service, and whether the service accepts image files."""
-    named = address or options.service or os.environ.get(SERVICE_VARIABLE) or _DEFAULT_URI
+    named = address or options.service or SERVICE.get()
     if _is_web(named):
-        token = options.token or os.environ.get(TOKEN_VARIABLE)
+        token = options.token or TOKEN.get() or None
         uri = named if urlsplit(named).path.strip("/") else f"{named.rstrip('/')}/score"
         return ScoringClient(uri, token=token), _is_ours(uri)
     service = backend_of(options).services.get(named)

@@ -13,6 +13,7 @@ from mnistlib.backends import Backend
 from mnistlib.cli.models import version_of
 from mnistlib.cli.options import backend_of
 from mnistlib.cli.output import Answer, print_answer
+from mnistlib.environment import TOKEN
 from mnistlib.errors import (
     BackendError,
     MissingExtraError,
@@ -22,7 +23,7 @@ from mnistlib.errors import (
     RunNotFoundError,
 )
 from mnistlib.models.artifact import MODEL_FILE, SavedModel, load_model
-from mnistlib.models.client import TOKEN_VARIABLE, is_loopback
+from mnistlib.models.client import is_loopback
 from mnistlib.report import write_report
 from mnistlib.runs import Run
 from mnistlib.runs.context import OUTPUTS
@@ -41,10 +42,10 @@ def serve(options: argparse.Namespace) -> None:
     from mnistlib.serving.server import address_of, listen
     from mnistlib.serving.server import serve as answer
 
-    token = options.token or os.environ.get(TOKEN_VARIABLE) or None  # an empty token gives no protection
+    token = options.token or TOKEN.get() or None  # an empty token gives no protection
     if token is None and not options.no_auth and not is_loopback(options.host):
         raise BackendError(
-            f"--host {options.host} is reachable from other machines: set a token with --token or ${TOKEN_VARIABLE}, "
+            f"--host {options.host} is reachable from other machines: set a token with --token or ${TOKEN.name}, "
             "or pass --no-auth to allow requests without a token"
         )
     served = _served(options)

@@ -2,19 +2,16 @@
 
 import hashlib
 import logging
-import os
 import sys
 from pathlib import Path
 from typing import BinaryIO
 
 from mnistlib.datasets.cache import digest
 from mnistlib.datasets.catalog import DIGITS, CatalogEntry, CatalogFile
+from mnistlib.environment import MIRROR
 from mnistlib.errors import DataError, DownloadError, IdxError
 from mnistlib.files import publish
 from mnistlib.idx import read_idx
-
-#: Environment variable with the address of a mirror to use before the published ones.
-MIRROR_VARIABLE = "MNISTLIB_MIRROR"
 
 _TIMEOUT = (10, 60)  # timeouts in seconds: connecting, and waiting for more data
 _log = logging.getLogger("mnistlib")
@@ -52,7 +49,7 @@ def download(entry: CatalogEntry, file: CatalogFile, folder: Path) -> Path:
         else:
             return target
     raise DownloadError(
-        f"could not download {file.name} of {entry.name}: {'; '.join(failures)}. Set {MIRROR_VARIABLE} to a reachable "
+        f"could not download {file.name} of {entry.name}: {'; '.join(failures)}. Set {MIRROR.name} to a reachable "
         f"mirror, put the four files into a folder and pass it with --data-folder, or use the data set that needs no "
         f"files: --dataset {DIGITS}"
     )
@@ -80,7 +77,7 @@ def verify(stored: BinaryIO, file: CatalogFile) -> None:
 
 
 def _addresses(entry: CatalogEntry, file: CatalogFile) -> list[str]:
-    mirror = os.environ.get(MIRROR_VARIABLE, "").rstrip("/")
+    mirror = MIRROR.get().rstrip("/")
     # The variable applies to all data sets: the mirror may hold the files of one, or a folder for each.
     own = [f"{mirror}/{file.name}", f"{mirror}/{entry.name}/{file.name}"] if mirror else []
     return own + [f"{published}/{file.name}" for published in entry.mirrors]

@@ -11,10 +11,8 @@ from mnistlib.datasets.catalog import CATALOG, DIGITS, NAMES, ROLES, CatalogEntr
 from mnistlib.datasets.dataset import Dataset, Split
 from mnistlib.datasets.download import download
 from mnistlib.datasets.folder import find_candidates, find_files, holds_files, require_files
+from mnistlib.environment import DATA
 from mnistlib.errors import DataError, DatasetNotFoundError
-
-#: Environment variable with the folder that has a subfolder for each data set.
-DATA_VARIABLE = "MNISTLIB_DATA"
 
 
 def load_dataset(
@@ -120,7 +118,7 @@ def _require_count(limit: Any) -> None:
 
 def default_data_folder() -> Path:
     """Return the default folder for data: ``MNISTLIB_DATA``, else the platform's data folder."""
-    named = os.environ.get(DATA_VARIABLE)
+    named = DATA.get()
     if named:
         return Path(named).expanduser()
     import platformdirs  # imported here, since it takes 14 ms and only loading needs it
@@ -140,7 +138,7 @@ def _files_of(
     if missing and not may_download:
         raise DatasetNotFoundError(
             f"{', '.join(entry.files[role].name for role in missing)} missing in {folder}, and downloading is off. "
-            f"Pass another folder with --data-folder (or {DATA_VARIABLE}), run: mnistlib fetch {entry.name}, "
+            f"Pass another folder with --data-folder (or {DATA.name}), run: mnistlib fetch {entry.name}, "
             f"or use the data set that needs no files: --dataset {DIGITS}"
         )
     for role in missing:

@@ -9,10 +9,11 @@ from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
+from mnistlib.environment import RUN
 from mnistlib.errors import JobError, ScriptFailedError
 from mnistlib.jobs.source import Script, left_out_error, reading, walk_source
 from mnistlib.runs import RunContext
-from mnistlib.runs.context import LOG_FILE, OUTPUTS, RUN_VARIABLE
+from mnistlib.runs.context import LOG_FILE, OUTPUTS
 
 #: Subfolder of the run folder with the copy of the script's source folder.
 CODE = "code"
@@ -40,7 +41,7 @@ def run_script(job: Script, context: RunContext) -> bool:
     code = _copy_source(job, context.folder, context.runs_folder)
     context.log(f"running {job.script} {' '.join(arguments)}".rstrip())
     environment = os.environ | dict(job.environment)
-    environment |= {RUN_VARIABLE: str(context.folder.absolute()), "PYTHONUNBUFFERED": "1"}
+    environment |= {RUN.name: str(context.folder.absolute()), "PYTHONUNBUFFERED": "1"}
     with (context.folder / LOG_FILE).open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, *context.script_launcher, job.script, *arguments],

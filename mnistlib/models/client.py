@@ -28,9 +28,6 @@ _SHOWN = 300  # characters of a response that is not our JSON
 
 IDX, JSON, PNG = "application/octet-stream", "application/json", "image/png"
 
-#: Environment variable with the token of a service, which keeps the token out of the process list.
-TOKEN_VARIABLE = "MNISTLIB_TOKEN"  # noqa: S105 - a name
-
 
 def is_loopback(host: str) -> bool:
     """Return whether a host is loopback, which only this machine reaches.

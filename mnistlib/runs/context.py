@@ -3,16 +3,13 @@
 import functools
 import json
 import logging
-import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from mnistlib.environment import RUN
 from mnistlib.files import publish_bytes
-
-#: Environment variable with the run's folder, set for a script that runs as a job.
-RUN_VARIABLE = "MNISTLIB_RUN"
 
 METRIC_LINES_FILE = "metrics.jsonl"
 METRICS_FILE = "metrics.json"
@@ -194,7 +191,7 @@ def current_run() -> RunContext:
     --------
     >>> current_run().log_metric("accuracy", 0.98)
     """
-    folder = os.environ.get(RUN_VARIABLE)
+    folder = RUN.get()
     return _context_of(folder) if folder else _OutsideARun()
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import filelock
 
+from mnistlib.environment import RUNS
 from mnistlib.errors import RunNotFoundError, RunStateError
 from mnistlib.files import publish_bytes
 from mnistlib.runs.context import CANCEL_FILE
@@ -23,9 +24,6 @@ from mnistlib.runs.status import RunStatus
 
 if sys.platform != "win32":
     import fcntl
-
-#: Environment variable with the default folder for runs.
-RUNS_VARIABLE = "MNISTLIB_RUNS"
 
 JOB_FILE = "job.json"
 PROCESS_ENDED = "the process that ran it ended before the run did"
@@ -141,7 +139,7 @@ class RunStore:
                 raise RunNotFoundError(f"the ids of {len(found)} runs begin with {name!r}: pass more of the id")
         raise RunNotFoundError(
             f"no run {name!r} in {self.folder}: expected the id of a run in it, or the path of a run folder. "
-            f"Set another folder with --runs or {RUNS_VARIABLE}"
+            f"Set another folder with --runs or {RUNS.name}"
         )
 
     def folder_of(self, record: RunRecord) -> Path:
@@ -223,7 +221,7 @@ class RunStore:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunStateError(
-                f"cannot store runs in {self.folder}: {error.strerror}. Set a folder with --runs or {RUNS_VARIABLE}"
+                f"cannot store runs in {self.folder}: {error.strerror}. Set a folder with --runs or {RUNS.name}"
             ) from error
 
     def _hold_lock(self) -> None:
@@ -276,7 +274,7 @@ def is_held(path: Path) -> bool:
 
 def default_runs_folder() -> Path:
     """Return the default folder for runs: ``MNISTLIB_RUNS``, else ``runs`` in the current folder."""
-    return Path(os.environ.get(RUNS_VARIABLE) or "runs").expanduser()
+    return Path(RUNS.get()).expanduser()
 
 
 def new_run_id() -> str:

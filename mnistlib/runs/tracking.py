@@ -6,7 +6,6 @@ slow a run down nor make it fail, and it includes the logs of scripts and of a s
 
 import importlib.util
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mnistlib.environment import TRACKING_URI
 from mnistlib.errors import MissingExtraError
 from mnistlib.models.version import ModelVersion
 from mnistlib.runs import RunStore
@@ -26,7 +26,7 @@ _log = logging.getLogger("mnistlib")
 
 def uri_of_environment() -> str:
     """Return ``MLFLOW_TRACKING_URI``, which MLflow itself uses; "" if it is not set or MLflow is not installed."""
-    return os.environ.get("MLFLOW_TRACKING_URI", "") if importlib.util.find_spec("mlflow") else ""
+    return TRACKING_URI.get() if importlib.util.find_spec("mlflow") else ""
 
 
 class MlflowMirror:

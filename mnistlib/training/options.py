@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 
 from mnistlib.datasets.catalog import NAMES
+from mnistlib.environment import DATA
 from mnistlib.options import choice, option, positive, share, whole
 
 __all__ = ["NORMALIZATIONS", "OWN_SOLVER", "SCIKIT_LEARN_SOLVERS", "SolverOptions", "SweepOptions", "TrainingOptions"]
@@ -49,7 +50,7 @@ class TrainingOptions(SolverOptions):
 
     dataset: str = option("mnist", f"data set: {', '.join(NAMES)}, or a folder (default: mnist)")
     data_folder: str | None = option(
-        None, "folder with a subfolder for each data set (default: $MNISTLIB_DATA)", metavar="FOLDER"
+        None, f"folder with a subfolder for each data set (default: ${DATA.name})", metavar="FOLDER"
     )
     download: bool = option(True, "do not download missing files", flag="--no-download")
     limit: int | None = option(None, "use at most N images of each split", metavar="N", check=whole(1))

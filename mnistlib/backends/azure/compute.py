@@ -1,7 +1,6 @@
 """Clusters of Azure Machine Learning, for both SDKs: their specification, lookup and creation."""
 
 import logging
-import os
 import re
 import time
 from abc import ABC, abstractmethod
@@ -10,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mnistlib.backends.azure.calls import Calls
+from mnistlib.backends.azure.connection import CLUSTER_MAX_NODES, CLUSTER_MIN_NODES, CLUSTER_NAME, CLUSTER_SKU
+from mnistlib.environment import Variable
 from mnistlib.errors import ClusterError, ComputeError, JobError
 
 # 3 to 24 letters, digits and hyphens, a letter first and no hyphen last; the SDK does not check this.
@@ -25,12 +26,10 @@ _PATIENCE = 20 * 60  # seconds until a cluster that is still being created count
 _log = logging.getLogger("mnistlib")
 
 
-def _number(variable: str, default: int) -> int:
-    text = os.environ.get(variable, "")
-    if not text:
-        return default
+def _number(variable: Variable) -> int:
+    text = variable.get()
     if not text.isdecimal():
-        raise JobError(f"{variable} must be a whole number, not {text!r}")
+        raise JobError(f"{variable.name} must be a whole number, not {text!r}")
     return int(text)
 
 
@@ -62,10 +61,10 @@ class AmlComputeSpec:
     'STANDARD_D2_V2'
     """
 
-    name: str = field(default_factory=lambda: os.environ.get("AML_COMPUTE_CLUSTER_NAME") or "cpu-cluster")
-    min_nodes: int = field(default_factory=lambda: _number("AML_COMPUTE_CLUSTER_MIN_NODES", 0))
-    max_nodes: int = field(default_factory=lambda: _number("AML_COMPUTE_CLUSTER_MAX_NODES", 4))
-    vm_size: str = field(default_factory=lambda: os.environ.get("AML_COMPUTE_CLUSTER_SKU") or "STANDARD_D2_V2")
+    name: str = field(default_factory=CLUSTER_NAME.get)
+    min_nodes: int = field(default_factory=lambda: _number(CLUSTER_MIN_NODES))
+    max_nodes: int = field(default_factory=lambda: _number(CLUSTER_MAX_NODES))
+    vm_size: str = field(default_factory=CLUSTER_SKU.get)
     idle_seconds: int = 1800
 
     def __str__(self) -> str:

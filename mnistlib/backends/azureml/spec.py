@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mnistlib.backends.azure.connection import WorkspaceConnection
+from mnistlib.backends.azure.connection import CLUSTER_VARIABLES, WorkspaceConnection
 from mnistlib.backends.spec import BackendSpec, Options
 from mnistlib.options import option
 
@@ -36,5 +36,6 @@ SPEC = BackendSpec(
     metric_reader="mnistlib.backends.azureml.offline:printed_metrics",
     doctor="mnistlib.backends.azureml.doctor:steps",
     connection=WorkspaceConnection,
+    variables=CLUSTER_VARIABLES,
     deployment=ContainerDeployment,
 )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mnistlib.backends.azure.connection import WorkspaceConnection
+from mnistlib.backends.azure.connection import CLUSTER_VARIABLES, WorkspaceConnection
 from mnistlib.backends.spec import BackendSpec, Options
 from mnistlib.options import option, whole
 
@@ -34,5 +34,6 @@ SPEC = BackendSpec(
     node="mnistlib.backends.azureml_v2.node:AzureMLv2Node",
     doctor="mnistlib.backends.azureml_v2.doctor:steps",
     connection=WorkspaceConnection,
+    variables=CLUSTER_VARIABLES,
     deployment=EndpointDeployment,
 )

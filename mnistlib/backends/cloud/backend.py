@@ -16,6 +16,7 @@ from mnistlib.backends.cloud.staging import Shipment, stage
 from mnistlib.backends.plan import Plan
 from mnistlib.datasets import CATALOG, DIGITS, NAMES, fetch_dataset
 from mnistlib.datasets.folder import require_files
+from mnistlib.environment import CLOUD_DATA
 from mnistlib.errors import BackendError, DatasetNotFoundError, JobError, RunNotFoundError, RunStateError
 from mnistlib.jobs import Job
 from mnistlib.jobs.job import job_from_json
@@ -27,8 +28,6 @@ from mnistlib.runs.store import BROUGHT
 
 #: Values of `data` on every cluster: ways to bring a job's data set to the node.
 DATA_WAYS = ("upload", "fetch")
-#: Environment variable with the default value of `data`.
-DATA_VARIABLE = "MNISTLIB_CLOUD_DATA"
 
 _log = logging.getLogger("mnistlib")
 
@@ -68,7 +67,7 @@ class CloudBackend(Backend):
         BackendError
             If the value is not one of `data_ways`.
         """
-        way = given or os.environ.get(DATA_VARIABLE) or DATA_WAYS[0]
+        way = given or CLOUD_DATA.get()
         if way not in cls.data_ways:
             raise BackendError(f"data must be one of {', '.join(cls.data_ways)}, not {way!r}")
         return way

@@ -28,9 +28,9 @@ from urllib.parse import urlsplit
 import filelock
 
 from mnistlib.backends.local.spec import LocalDeployment
+from mnistlib.environment import TOKEN
 from mnistlib.errors import DeploymentError, MissingExtraError, ServiceNotFoundError
 from mnistlib.files import publish_bytes
-from mnistlib.models.client import TOKEN_VARIABLE
 from mnistlib.models.interfaces import Services
 from mnistlib.models.service import Service, ServiceStatus, require_service_name
 from mnistlib.models.version import ModelVersion
@@ -183,7 +183,7 @@ class LocalServices(Services):
         command += ["--json", "--backend", "local", "--runs", str(self._runs_folder.resolve())]
         here = str(FOLDER.parent)
         variables = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))}
-        variables.pop(TOKEN_VARIABLE, None)  # no key: all users of this machine may send requests
+        variables.pop(TOKEN.name, None)  # no key: all users of this machine may send requests
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         alive = os.open(folder / _ALIVE, flags | os.O_CLOEXEC, 0o600)
         try:
