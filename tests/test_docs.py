@@ -1,74 +1,109 @@
-"""The commands of docs/azure.md, run in their order against the emulator."""
+"""The pages of the documentation: a reader who follows one gets the outputs that it shows."""
 
-import os
 import re
-import subprocess
-import sys
+import shlex
 from pathlib import Path
 
 import pytest
 
+import mnistlib
+from mnistlib.cli.grammar import COMMANDS
 from mnistlib.cli.parser import make_parser, with_action
 from tests.azureml import strangers
+from tests.pages import DOCS, PAGES, RUN_ID, Block, Reader, blocks, commands, prose
 
-PAGE = (Path(__file__).parent.parent / "docs" / "azure.md").read_text()
-RUN_ID = re.compile(r"\bdefault_\d+_[0-9a-f]{8}\b")
+#: Page -> the modules that following it needs beside the package.
+NEEDS = {
+    "emulator.md": ["azure.ai.ml", "azureml.mlflow"],
+    "own-images.md": ["orjson", "PIL"],
+    "property-tests.md": ["hypothesis"],
+    "serving.md": ["orjson"],
+}
+#: Pages that other tests follow.
+ELSEWHERE = {
+    "azure.md": "below, on the emulator",
+    "backends.md": "tests/third_party, in a new virtual environment",
+    "README.md": "test_readme.py",
+}
 SDKS = {"azureml": "azureml.core", "azureml-v2": "azure.ai.ml"}
+TITLES = [page.name for page in PAGES]
 
 
-def commands() -> list[str]:
-    blocks = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
-    return [line for block in blocks for line in re.findall(r"^\$ (.*)$", block, re.MULTILINE)]
+def is_followed(block: Block) -> bool:
+    return block.language == "console" or (block.language == "python" and ">>>" in block.content)
 
 
-@pytest.fixture
-def programs(tmp_path: Path) -> Path:
-    """Return a folder with the programs `mnistlib` and `python`, which run this interpreter."""
-    folder = tmp_path / "programs"
-    folder.mkdir()
-    for name, start in (("mnistlib", "-m mnistlib"), ("python", "")):
-        (folder / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {start} "$@"\n')
-        (folder / name).chmod(0o755)
-    return folder
+FOLLOWED = [page for page in PAGES if page.name not in ELSEWHERE and any(map(is_followed, blocks(page)))]
 
 
-def test_every_mnistlib_command_is_in_a_console_block() -> None:
-    in_blocks = re.findall(r"```.*?```", PAGE, re.DOTALL)
-    named = re.findall(r"^(?:\$ )?(mnistlib .*)$", "\n".join(in_blocks), re.MULTILINE)
-    assert named == [command for command in commands() if command.startswith("mnistlib")]
+def named_commands(text: str) -> list[str]:
+    return re.findall(r"^(?:\$ )?mnistlib (.*?)(?: +#.*| \|.*)?$", text, re.MULTILINE)
 
 
-def test_every_command_in_the_prose_is_valid() -> None:
-    prose = re.sub(r"```.*?```", "", PAGE, flags=re.DOTALL)
-    named = re.findall(r"`mnistlib ([^`]*)`", prose)
-    assert named
-    for command in named:  # argparse exits on an unknown command
-        make_parser().parse_args(with_action(command.split()))
+@pytest.mark.parametrize("page", FOLLOWED, ids=[page.name for page in FOLLOWED])
+def test_a_reader_gets_the_outputs_of_the_page(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in NEEDS.get(page.name, ()):
+        pytest.importorskip(module, reason=f"{module} is not installed: {page.name} needs it")
+    monkeypatch.delenv("MNISTLIB_RUNS")
+    Reader(tmp_path).follow(page)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=TITLES)
+def test_every_command_of_the_page_is_valid(page: Path) -> None:
+    in_prose = re.findall(r"`mnistlib\s([^`]*)`", prose(page))
+    in_blocks = [command for block in blocks(page) for command in named_commands(block.content)]
+    for command in [*in_prose, *in_blocks]:
+        words = with_action([word for word in shlex.split(command) if word != "..."])
+        if len(words) == 1 or "COMMAND" in words:
+            assert words[0] in {*COMMANDS, "COMMAND"}
+        else:
+            make_parser().parse_args(words)  # exits on an unknown command or option
+
+
+@pytest.mark.parametrize("page", PAGES, ids=TITLES)
+def test_every_linked_file_exists(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", prose(page)):
+        # The site has the notebooks and examples in a folder of its own.
+        found = page.parent / target.replace("examples/", "../examples/" if page.parent == DOCS else "examples/")
+        assert found.exists(), target
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    reference = "".join(path.read_text() for path in (DOCS / "api").glob("*.md"))
+    from mnistlib import errors
+
+    named = {*re.findall(r":: mnistlib\.(\w+)$", reference, re.MULTILINE), *errors.__all__}
+    assert named >= set(mnistlib.__all__)
+
+
+@pytest.mark.parametrize("module", ["mnistlib.testing", "mnistlib.testing.azureml"])
+def test_every_name_for_tests_is_in_the_reference(module: str) -> None:
+    public = pytest.importorskip(module).__all__
+    reference = (DOCS / "api" / "testing.md").read_text()
+    assert {name for name in public if f":: {module}.{name}\n" not in reference} == set()
+
+
+def test_the_pages_are_in_plain_english() -> None:
+    pages = [page.read_text() for page in PAGES]
+    relatives = sum(len(re.findall(r"\b(?:what|whatever|whoever|whom|whose)\b", page, re.IGNORECASE)) for page in pages)
+    assert relatives <= 4 * sum(page.count("\n") for page in pages) / 1000
 
 
 @pytest.mark.parametrize("backend", SDKS)
-def test_the_commands_of_the_page_succeed(
-    backend: str, tmp_path: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_reader_of_the_page_on_azure_gets_there(
+    backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip(SDKS[backend], reason=f"the extra {backend} is not installed")
     from mnistlib.testing.azureml import AzureMLEmulator
 
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     monkeypatch.setenv("MNISTLIB_BACKEND", backend)
-    (shown,) = set(RUN_ID.findall(PAGE))
-    run_id, printed = shown, {}
+    page = DOCS / "azure.md"
     with AzureMLEmulator(tmp_path / "azureml") as service:
         here = service.config_path.parent
-        for command in commands():
-            actual = command.replace(shown, run_id)
-            done = subprocess.run(actual, shell=True, cwd=here, capture_output=True, text=True, check=False)
-            assert done.returncode == 0, f"{actual}\n{done.stdout}\n{done.stderr}"
-            printed[command] = done.stdout
-            if made := re.search(r"^run +(\S+)$", done.stdout, re.MULTILINE):
-                run_id = made[1]
-        assert run_id != shown
+        reader = Reader(here)
+        reader.follow(page)
+        printed = reader.printed
         assert printed["mnistlib doctor"].endswith(f"{backend} is ready\n")
         assert "sklearn_mnist" in printed["mnistlib models"]
         assert (here / "report.html").is_file()
@@ -78,3 +113,45 @@ def test_the_commands_of_the_page_succeed(
         deleted = [request for request in service.requests if request.method == "DELETE"]
         assert [request.path.rpartition("/")[2] for request in deleted] == ["sklearn-mnist", "cpu-cluster"]
         assert strangers(service) == []
+
+
+def test_the_page_on_azure_has_each_command_of_mnistlib_in_a_block_that_runs() -> None:
+    page = DOCS / "azure.md"
+    in_blocks = [command for block in blocks(page) for command in named_commands(block.content)]
+    run = [command for block in blocks(page) if block.language == "console" for command in commands(block)]
+    assert in_blocks == [command.line.removeprefix("mnistlib ") for command in run if "mnistlib " in command.line[:9]]
+
+
+def test_the_page_on_azure_shows_one_run() -> None:
+    assert len(set(RUN_ID.findall((DOCS / "azure.md").read_text()))) == 1
+
+
+@pytest.mark.parametrize(
+    ("shown", "fails"),
+    [
+        ("two\n", False),
+        ("...\n", False),
+        ("one\n", True),
+    ],
+)
+def test_an_output_other_than_the_shown_one_is_an_error(shown: str, fails: bool, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"```console\n$ echo two\n{shown}```\n")
+    if not fails:
+        Reader(tmp_path).follow(page)
+        return
+    with pytest.raises(AssertionError, match="but the page shows"):
+        Reader(tmp_path).follow(page)
+
+
+def test_a_command_that_fails_is_an_error(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```console\n$ exit 3\n```\n")
+    with pytest.raises(AssertionError, match=r"\$ exit 3"):
+        Reader(tmp_path).follow(page)
+
+
+def test_a_page_writes_its_files_first(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("`a.txt`:\n\n```text\nhello\n```\n\n```console\n$ cat a.txt\nhello\n```\n")
+    Reader(tmp_path).follow(page)
