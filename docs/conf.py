@@ -6,9 +6,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpydoc.xref
 from sphinx.application import Sphinx
 
+import mnistlib
 from mnistlib._version import __version__
+from mnistlib.errors import __all__ as errors
 
 _HERE = Path(__file__).parent
 
@@ -49,6 +52,26 @@ autodoc_default_options = {"members": True}
 autosummary_generate = False
 nitpick_ignore_regex = [("py:.*", r"sklearn\..*")]  # documented elsewhere: the build reads nothing from a network
 numpydoc_show_class_members = False
+# Public names are links in the types of parameters, results and errors; all other words stay as they are.
+numpydoc_xref_param_type = True
+numpydoc_xref_ignore = "all"
+numpydoc.xref.DEFAULT_LINKS.clear()  # pages of Python and NumPy, which intersphinx would have to download
+numpydoc_xref_aliases = {
+    name: f"mnistlib.errors.{name}" if name in errors else f"mnistlib.{name}" for name in mnistlib.__all__
+} | {
+    "Backend": "mnistlib.backends.Backend",
+    "Evaluation": "mnistlib.training.evaluation.Evaluation",
+    "IdxHeader": "mnistlib.idx.IdxHeader",
+    "Metrics": "mnistlib.runs.Metrics",
+    "Plan": "mnistlib.backends.plan.Plan",
+    "Progress": "mnistlib.linear.progress.Progress",
+    "RunContext": "mnistlib.runs.RunContext",
+    "RunRecord": "mnistlib.runs.RunRecord",
+    "RunResult": "mnistlib.runs.RunResult",
+    "SavedModel": "mnistlib.models.artifact.SavedModel",
+    "ScoringClient": "mnistlib.models.client.ScoringClient",
+    "Split": "mnistlib.datasets.dataset.Split",
+}
 numpydoc_class_members_toctree = False
 
 # Look.

@@ -107,8 +107,8 @@ def draw_confusion(confusion: NDArray[np.int64], classes: Sequence[str]) -> "Fig
     Parameters
     ----------
     confusion : ndarray of int64, shape (k, k)
-        Number of images of the row's class that were labelled with the column's class; see
-        :attr:`mnistlib.training.evaluation.Evaluation.confusion`.
+        Number of images of the row's class that were labelled with the column's class: ``confusion`` of a
+        `mnistlib.training.evaluation.Evaluation`.
     classes : sequence of str, length k
         Names of the labels 0, 1, 2 …
 

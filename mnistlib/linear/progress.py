@@ -56,8 +56,8 @@ class Progress:
     objective : float
         The objective; of several models, that of the one with the largest `gradient_norm`.
     gradient_norm : float
-        The estimate that is compared with the tolerance, as in `Solution`; of several models, the largest. On data that
-        is cheap to read, that of L-BFGS may be far too small: there only the `Solution` shows convergence.
+        The estimate that is compared with the tolerance, as in ``Solution``; of several models, the largest. On data
+        that is cheap to read, that of L-BFGS may be far too small: there only the ``Solution`` shows convergence.
     seconds : float
         Time since the start.
     seconds_left : float or None
