@@ -82,7 +82,8 @@ def test_every_command_fails_with_the_remedy_without_its_own_init_file(
         file.write_text("import math\n")
     else:
         file.unlink()
-    done = python(site, "-m", "mnistlib", *command)
+    # Without site-packages: an installed package is preferred to a folder without that file.
+    done = python(site, "-S", "-m", "mnistlib", *command)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"mnistlib: error: {file} was replaced or deleted by another distribution")
     assert done.stderr.endswith(f"{REMEDY}\n")
