@@ -2,11 +2,13 @@
 
 import re
 import shlex
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 import mnistlib
+from mnistlib.backends.spec import BackendSpec
 from mnistlib.cli.grammar import COMMANDS
 from mnistlib.cli.parser import make_parser, with_action
 from tests.azureml import strangers
@@ -81,6 +83,23 @@ def test_every_name_for_tests_is_in_the_reference(module: str) -> None:
     public = pytest.importorskip(module).__all__
     reference = (DOCS / "api" / "testing.md").read_text()
     assert {name for name in public if f":: {module}.{name}\n" not in reference} == set()
+
+
+def first_cells(page: str) -> list[str]:
+    """Return the code in the first cells of the rows of tables."""
+    return re.findall(r"^\| `([^`]*)` \|", (DOCS / page).read_text(), re.MULTILINE)
+
+
+def test_the_table_of_commands_has_each_command() -> None:
+    assert {cell.split()[1] for cell in first_cells("command-line.md")} == set(COMMANDS)
+
+
+def test_the_table_of_a_training_has_each_field() -> None:
+    assert set(first_cells("training.md")) == {field.name for field in fields(mnistlib.TrainJob)}
+
+
+def test_the_table_of_a_description_of_a_backend_has_each_field() -> None:
+    assert {field.name for field in fields(BackendSpec)} <= set(first_cells("backends.md"))
 
 
 def test_the_pages_are_in_plain_english() -> None:
