@@ -77,6 +77,12 @@ class Package:
     at_least: str = ""
     below: str = ""
 
+    @property
+    def requirement(self) -> str:
+        """The package and its versions, as pip reads them."""
+        limits = [f">={self.at_least}"] * bool(self.at_least) + [f"<{self.below}"] * bool(self.below)
+        return self.name + ",".join(limits)
+
 
 def look_at_packages(packages: Sequence[Package], *, advice: str) -> str:
     """Return the installed versions of required packages.

@@ -182,6 +182,16 @@ def test_the_advice_for_an_old_sdk_is_to_upgrade(
     assert f'pip install "mnistlib-ml[{backend}]"' in check.advice
 
 
+def test_the_advice_for_a_damaged_sdk_is_to_install_its_packages_again(
+    examine: Diagnose, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, {"azureml": "azureml.core", "azureml-v2": "azure.ai.ml"}[backend], None)
+    check = examine()["SDK"]
+    assert "which can't be imported" in check.found
+    package = {"azureml": "azureml-core>=1.61", "azureml-v2": "azure-ai-ml>=1.35"}[backend]
+    assert check.advice.startswith(f'Install it again: pip install --force-reinstall "{package}" ')
+
+
 def test_a_setuptools_without_pkg_resources_is_too_new_for_azureml_core(
     emulator: "AzureMLEmulator", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,12 +207,7 @@ def test_the_required_versions_are_those_of_the_extras() -> None:
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for sdk in (AzureMLCore, AzureAiMl):
-        required = {
-            package.name
-            + (f">={package.at_least}" if package.at_least else "")
-            + (f"<{package.below}" * bool(package.below))
-            for package in sdk.packages
-        }
+        required = {package.requirement for package in sdk.packages}
         assert required == set(project["optional-dependencies"][sdk.extra])
     assert {f"{package.name}>={package.at_least}" for package in PACKAGES} <= set(project["dependencies"])
 

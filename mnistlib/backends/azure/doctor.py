@@ -116,7 +116,9 @@ class _Examination:
         try:
             self._sdk.load()
         except ImportError as error:
-            raise Wrong(f"{found}, which can't be imported: {error}", f"Install it again: {install}") from error
+            names = " ".join(f'"{package.requirement}"' for package in self._sdk.packages)
+            again = f"Install it again: pip install --force-reinstall {names}"
+            raise Wrong(f"{found}, which can't be imported: {error}", again) from error
         return found
 
     def _look_at_config(self) -> str:
