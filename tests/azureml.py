@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -26,13 +26,17 @@ for _name in ("BACKOFF", "500_BACKOFF", "503_BACKOFF"):
 _ACCOUNT = re.compile(r"loopback[0-9a-f]{10}\.blob\.core\.windows\.net")
 
 #: Backend -> module of its SDK.
-_NEEDS = {"azureml": "azureml.core", "azureml-v2": "azure.ai.ml"}
+SDKS = {"azureml": "azureml.core", "azureml-v2": "azure.ai.ml"}
 
 
-def require_sdk(backend: str) -> None:
-    """Skip the test if the SDK of a backend is not installed."""
-    module = _NEEDS[backend]
-    pytest.importorskip(module, reason=f"{module} is not installed: the tox environment cloud has it")
+def needs_sdk(backend: str) -> pytest.MarkDecorator:
+    """Return the mark of a test that needs the SDK of a backend."""
+    return pytest.mark.needs(SDKS[backend])
+
+
+def with_sdk(name: str) -> Any:
+    """Return the name of a backend as a parameter of tests that need its SDK."""
+    return pytest.param(name, id=name, marks=needs_sdk(name))
 
 
 def set_sdk_tries(patch: pytest.MonkeyPatch, tries: int) -> None:
@@ -68,7 +72,6 @@ def workspace(
     The workspace has a cluster; `finished`, if given, is a completed job, run through the backend of that name. New
     nodes take `node_start_seconds` to start.
     """
-    require_sdk(backend)
     # A template for each job: tests of one session may share it only if they asked for the same job.
     made_for = hashlib.sha256(finished.to_json().encode()).hexdigest()[:12] if finished else "nothing"
     template = session / f"{backend}-{made_for}"

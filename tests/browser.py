@@ -29,7 +29,8 @@ _PATIENCE = 20  # seconds; whatever is waited for takes a fraction of one
 @contextmanager
 def open_browser(profile: Path) -> Iterator[Any]:
     """Debian's chromium with a profile of its own; skips where there is none."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: tox -e browser has it")
+    from selenium import webdriver
+
     chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
     if chromium is None or chromedriver is None:
         pytest.skip("there is no chromium with its driver: apt-get install chromium-driver")

@@ -12,6 +12,8 @@ from tests.browser import open_browser
 from tests.serving.fixtures import blocking, model_file, odd_models, script_model, server, server_of
 
 # Fixtures for the tests of the service, of its client and of its commands.
+pytest_plugins = ["tests.collection"]
+
 __all__ = ["blocking", "model_file", "odd_models", "script_model", "server", "server_of"]
 
 # In all tests together: a few hundred examples with "ordinary", some 100,000 with "fuzz".

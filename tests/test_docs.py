@@ -11,7 +11,7 @@ import mnistlib
 from mnistlib.backends.spec import BackendSpec
 from mnistlib.cli.grammar import COMMANDS
 from mnistlib.cli.parser import make_parser, with_action
-from tests.azureml import strangers
+from tests.azureml import SDKS, strangers, with_sdk
 from tests.pages import DOCS, PAGES, RUN_ID, Block, Reader, blocks, commands, prose
 
 #: Page -> the modules that following it needs beside the package.
@@ -27,7 +27,7 @@ ELSEWHERE = {
     "backends.md": "tests/third_party, in a new virtual environment",
     "README.md": "test_readme.py",
 }
-SDKS = {"azureml": "azureml.core", "azureml-v2": "azure.ai.ml"}
+
 TITLES = [page.name for page in PAGES]
 
 
@@ -108,11 +108,10 @@ def test_the_pages_are_in_plain_english() -> None:
     assert relatives <= 4 * sum(page.count("\n") for page in pages) / 1000
 
 
-@pytest.mark.parametrize("backend", SDKS)
+@pytest.mark.parametrize("backend", list(map(with_sdk, SDKS)))
 def test_a_reader_of_the_page_on_azure_gets_there(
     backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip(SDKS[backend], reason=f"the extra {backend} is not installed")
     from mnistlib.testing.azureml import AzureMLEmulator
 
     monkeypatch.setenv("HOME", str(tmp_path / "home"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mnistlib.backends import specs
-from tests.azureml import require_sdk
+from tests.azureml import with_sdk
 from tests.gallery import GALLERY, draw
 from tests.loopback import LOOPBACK, ON_THE_PATH, install
 from tests.notebooks import BOOKS, WHERE, backend_snippets, code_cells, pictures_in, run_notebook, tags_of
@@ -19,6 +19,8 @@ TITLES = [path.stem for path in BOOKS]
 SELECTS_LOCAL = 'backend = mnistlib.get_backend("local")'
 
 _LARGEST = 60_000  # bytes of a picture, since every clone downloads it
+
+runs_notebooks = pytest.mark.needs("nbclient", "ipykernel", "matplotlib")
 
 
 @pytest.fixture
@@ -33,13 +35,6 @@ def environment(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
         # matplotlib's font cache, which takes seconds to build.
         "MPLCONFIGDIR": str(tmp_path_factory.getbasetemp() / "matplotlib"),
     }
-
-
-@pytest.fixture
-def needs() -> None:
-    """Skip if the modules that run notebooks are missing."""
-    for module in ("nbclient", "ipykernel", "matplotlib"):
-        pytest.importorskip(module, reason=f"{module} is not installed: tox -e notebooks has it")
 
 
 def resolved_hosts(tmp_path: Path) -> set[str]:
@@ -66,14 +61,14 @@ def test_the_text_names_all_other_backends(path: Path) -> None:
     assert set(named) == set(specs()) - {"local"}
 
 
+@pytest.mark.needs("nbstripout")
 def test_the_notebooks_are_stripped() -> None:
-    pytest.importorskip("nbstripout", reason="nbstripout is not installed: tox -e notebooks has it")
     strip = [sys.executable, "-m", "nbstripout", "--extra-keys", "metadata.language_info"]
     done = subprocess.run([*strip, "--verify", *BOOKS], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"strip them as CONTRIBUTING.md says: {done.stdout}"
 
 
-@pytest.mark.usefixtures("needs")
+@runs_notebooks
 @pytest.mark.parametrize("path", BOOKS, ids=TITLES)
 def test_the_notebook_runs_without_a_network_and_without_a_warning(
     path: Path, tmp_path: Path, environment: dict[str, str]
@@ -84,7 +79,7 @@ def test_the_notebook_runs_without_a_network_and_without_a_warning(
     assert resolved_hosts(tmp_path) <= LOOPBACK
 
 
-@pytest.mark.usefixtures("needs")
+@runs_notebooks
 def test_a_cell_that_fails_and_a_host_that_is_asked_are_seen(tmp_path: Path, environment: dict[str, str]) -> None:
     where = "import socket; socket.getaddrinfo('nowhere.invalid', 443)"
     with pytest.raises(Exception, match="gaierror"):
@@ -98,7 +93,7 @@ def test_the_gallery_has_the_pictures_that_the_notebooks_draw_and_the_readme_sho
     assert set(re.findall(r"docs/gallery/([^)\s]+)", README)) == drawn
 
 
-@pytest.mark.usefixtures("needs")
+@runs_notebooks
 def test_the_command_for_the_gallery_draws_its_pictures(tmp_path: Path) -> None:
     draw(tmp_path / "gallery")
     drawn = {path.name: path.stat().st_size for path in (tmp_path / "gallery").iterdir()}
@@ -106,14 +101,13 @@ def test_the_command_for_the_gallery_draws_its_pictures(tmp_path: Path) -> None:
     assert max(drawn.values()) < _LARGEST
 
 
-@pytest.mark.usefixtures("needs")
+@runs_notebooks
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("backend", sorted(set(specs()) - {"local"}))
+@pytest.mark.parametrize("backend", list(map(with_sdk, sorted(set(specs()) - {"local"}))))
 @pytest.mark.parametrize("path", BOOKS, ids=TITLES)
 def test_with_one_cell_changed_the_notebook_runs_in_the_cloud(
     path: Path, backend: str, tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    require_sdk(backend)
     (way,) = (way for way in backend_snippets(path) if "Emulator" in way)
     where = re.sub(r'get_backend\("[^"]+"', f'get_backend("{backend}"', way)
     run_notebook(path, tmp_path, where=where, environment=environment)

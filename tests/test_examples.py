@@ -7,23 +7,26 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = sorted(Path(__file__).parent.parent.joinpath("examples").glob("*.py"))
-#: Example -> its command lines, if it has several -> the module that each needs beside this package. Warnings of that
-#: module are ignored.
+#: Example -> its command lines, if it has several -> the modules that each needs beside this package. Warnings of those
+#: modules are ignored.
 NEEDS = {
-    "switch_to_cloud": {(): "azureml.core", ("--backend", "azureml-v2"): "azure.ai.ml"},
+    "switch_to_cloud": {(): ("azureml.core",), ("--backend", "azureml-v2"): ("azure.ai.ml",)},
 }
-RUNS = [(path, arguments) for path in EXAMPLES for arguments in NEEDS.get(path.stem, {(): ""})]
+RUNS = [
+    pytest.param(path, arguments, needed, id="".join([path.stem, *arguments]), marks=pytest.mark.needs(*needed))
+    for path in EXAMPLES
+    for arguments, needed in NEEDS.get(path.stem, {(): ()}).items()
+]
 
 
 def test_there_are_examples() -> None:
     assert EXAMPLES
 
 
-@pytest.mark.parametrize(("path", "arguments"), RUNS, ids=["".join([path.stem, *words]) for path, words in RUNS])
-def test_the_example_runs_and_leaves_nothing_behind(path: Path, arguments: tuple[str, ...], tmp_path: Path) -> None:
-    needed = NEEDS.get(path.stem, {}).get(arguments)
-    if needed:
-        pytest.importorskip(needed, reason=f"{needed} is not installed: the tox environment cloud has it")
+@pytest.mark.parametrize(("path", "arguments", "needed"), RUNS)
+def test_the_example_runs_and_leaves_nothing_behind(
+    path: Path, arguments: tuple[str, ...], needed: tuple[str, ...], tmp_path: Path
+) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "ignore" if needed else "error", path, *arguments],
         cwd=tmp_path,

@@ -31,15 +31,15 @@ def test_no_images_give_empty_text() -> None:
     assert draw_text(IMAGES[:0], []) == ""
 
 
+@pytest.mark.needs("matplotlib")
 def test_a_png_is_written(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     save_png(tmp_path / "a.png", IMAGES, ["a", "b", "c"])
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     assert list(tmp_path.iterdir()) == [tmp_path / "a.png"]
 
 
+@pytest.mark.needs("matplotlib")
 def test_wrong_images_are_red_and_others_grey() -> None:
-    pytest.importorskip("matplotlib")
     figure = draw_images(IMAGES, ["a", "b as c", "d"], wrong=np.array([False, True, False]))
     drawn = {axes.get_title(): axes.images[0].get_cmap().name for axes in figure.axes if axes.images}
     assert drawn == {"a": "gray_r", "b as c": "Reds", "d": "gray_r"}
@@ -47,14 +47,14 @@ def test_wrong_images_are_red_and_others_grey() -> None:
     assert letters[0] == letters[2] != letters[1]
 
 
+@pytest.mark.needs("matplotlib")
 def test_the_number_of_images_in_a_row_can_be_set() -> None:
-    pytest.importorskip("matplotlib")
     figure = draw_images(IMAGES, ["a", "b", "c"], across=1)
     assert len({axes.get_position().x0 for axes in figure.axes}) == 1
 
 
+@pytest.mark.needs("matplotlib")
 def test_a_confusion_matrix_has_its_numbers_and_the_names_of_its_classes() -> None:
-    pytest.importorskip("matplotlib")
     (axes,) = draw_confusion(CONFUSION, ["o", "ki", "su"]).axes
     assert {text.get_position(): text.get_text() for text in axes.texts} == {
         (0, 0): "5", (0, 1): "2", (1, 1): "2", (0, 2): "1", (2, 2): "9"
@@ -63,8 +63,8 @@ def test_a_confusion_matrix_has_its_numbers_and_the_names_of_its_classes() -> No
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("answer", "truth")
 
 
+@pytest.mark.needs("matplotlib")
 def test_the_red_of_a_mistake_is_its_share_of_its_class() -> None:
-    pytest.importorskip("matplotlib")
     (axes,) = draw_confusion(CONFUSION, ["o", "ki", "su"]).axes
     shares: Any = axes.images[-1].get_array()
     assert shares.count() == 2  # without the correct answers
@@ -72,14 +72,14 @@ def test_the_red_of_a_mistake_is_its_share_of_its_class() -> None:
     assert shares[2, 0] == 0.1
 
 
+@pytest.mark.needs("matplotlib")
 def test_a_confusion_matrix_without_mistakes_or_without_images_is_drawn(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     for matrix in (np.diag([3, 4]), np.zeros((2, 2), np.int64)):
         draw_confusion(matrix, ["a", "b"]).savefig(tmp_path / "a.png")
 
 
+@pytest.mark.needs("matplotlib")
 def test_a_matrix_of_many_classes_has_no_numbers() -> None:
-    pytest.importorskip("matplotlib")
     (axes,) = draw_confusion(np.eye(26, dtype=np.int64), [chr(ord("a") + place) for place in range(26)]).axes
     assert not axes.texts
 

@@ -16,7 +16,7 @@ from mnistlib.errors import JobCancelledError, JobFailedError
 from mnistlib.jobs.job import job_from_json
 from mnistlib.runs import Run
 from tests.report.test_report import Page, assert_stands_alone
-from tests.serving.servers import IDX, idx, need_the_extra, serving
+from tests.serving.servers import IDX, idx, needs_server, serving
 
 WRITTEN = Path(__file__).with_name("written_by_0_1")
 WRITTEN_WITH = "1.6.1"  # the version of scikit-learn
@@ -244,6 +244,7 @@ def test_a_run_is_registered_under_a_number_that_was_never_given(backend: LocalB
     assert accuracy_of(version.load()) == pytest.approx(version.metrics["accuracy"], abs=1 / 300)
 
 
+@needs_server
 def test_a_registered_model_is_served(runs: Path, backend: LocalBackend, tmp_path: Path) -> None:
     images = load_dataset("digits").test.images[:20]
     with serving(tmp_path, "digits:1", "--runs", runs) as server:
@@ -251,6 +252,7 @@ def test_a_registered_model_is_served(runs: Path, backend: LocalBackend, tmp_pat
     assert answer.json() == backend.models.get("digits", 1).load().predict(images).tolist()
 
 
+@needs_server
 def test_the_model_of_a_run_is_served_with_the_older_name_of_an_option(
     runs: Path, backend: LocalBackend, tmp_path: Path
 ) -> None:
@@ -265,8 +267,8 @@ def test_a_service_of_the_registry_without_its_process_has_failed(backend: Local
     assert "digits:2" in service.logs()
 
 
+@needs_server
 def test_a_service_without_its_process_is_replaced(backend: LocalBackend) -> None:
-    need_the_extra()
     images = load_dataset("digits").test.images[:5]
     model = backend.models.get("digits", 1)
     service = model.deploy("digits", replace=True)
@@ -281,14 +283,14 @@ def test_a_service_without_its_process_is_deleted(backend: LocalBackend) -> None
     assert list(backend.services.list()) == []
 
 
+@pytest.mark.needs("skops")
 def test_an_exported_model_answers_as_the_registered_one(backend: LocalBackend) -> None:
-    pytest.importorskip("skops", reason="the extra skops is not installed")
     images = load_dataset("digits").test.images
     exported = load_model(WRITTEN / "digits.skops")
     assert (exported.predict(images) == backend.models.get("digits").load().predict(images)).all()
 
 
-@pytest.mark.parametrize("kind", ["a pickle", "an exported model"])
+@pytest.mark.parametrize("kind", ["a pickle", pytest.param("an exported model", marks=pytest.mark.needs("skops"))])
 def test_a_model_of_another_scikit_learn_is_read_with_one_line_about_it(
     runs: Path, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
@@ -297,7 +299,6 @@ def test_a_model_of_another_scikit_learn_is_read_with_one_line_about_it(
     if kind == "a pickle":
         load_model(next(runs.glob("digits/*/outputs/sklearn_mnist_model.pkl")))
     else:
-        pytest.importorskip("skops", reason="the extra skops is not installed")
         load_model(WRITTEN / "digits.skops")
     (line,) = [record.getMessage() for record in caplog.records]
     assert f"made with scikit-learn {WRITTEN_WITH} and is read with {sklearn.__version__}" in line

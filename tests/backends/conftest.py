@@ -8,7 +8,7 @@ import pytest
 
 from mnistlib.backends import get_backend
 from mnistlib.backends.cloud.retries import RetryPolicy
-from tests.azureml import require_sdk, strangers, workspace
+from tests.azureml import needs_sdk, strangers, workspace
 from tests.backends.azureml_generations import V1, V2, Generation
 
 if TYPE_CHECKING:
@@ -17,10 +17,9 @@ if TYPE_CHECKING:
 QUICK = RetryPolicy(first_pause=0.01, longest_pause=0.1)
 
 
-@pytest.fixture(params=[V1, V2], ids=lambda generation: generation.name)
+@pytest.fixture(params=[pytest.param(each, id=each.name, marks=needs_sdk(each.name)) for each in (V1, V2)])
 def generation(request: pytest.FixtureRequest) -> Generation:
     each: Generation = request.param
-    require_sdk(each.name)
     return each
 
 

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from mnistlib.backends import get_backend
-from tests.azureml import strangers, workspace
+from tests.azureml import needs_sdk, strangers, workspace
 from tests.backends.azureml_generations import TRAIN
 
 # Warnings of azureml-core and its dependencies are ignored.
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [needs_sdk("azureml"), pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="module")

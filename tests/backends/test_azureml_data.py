@@ -38,8 +38,8 @@ def test_a_folder_name_without_valid_characters_is_refused() -> None:
         registered_name("/images/数字")
 
 
+@pytest.mark.needs("azureml.core")
 def test_without_the_data_set_runtime_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("azureml.core", reason="azureml-core is not installed: the tox environment cloud has it")
     monkeypatch.setitem(sys.modules, "azureml.dataprep", None)
     with pytest.raises(
         MissingExtraError, match=r'data=\'dataset\' needs .* pip install "mnistlib-ml\[azureml-dataset\]"'

@@ -12,9 +12,7 @@ from mnistlib import AzureMLBackend, RunStatus, SweepJob, TrainJob
 from mnistlib.backends.cloud.retries import RetryPolicy
 from tests.azureml import workspace
 
-pytest.importorskip(
-    "azureml.dataprep", reason="azureml-dataset-runtime is not installed: the tox environment cloud-dataset has it"
-)
+pytest.importorskip("azureml.dataprep")
 
 if TYPE_CHECKING:
     from mnistlib.testing.azureml import AzureMLEmulator

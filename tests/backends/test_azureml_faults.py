@@ -11,7 +11,7 @@ import pytest
 from mnistlib import ClusterError
 from mnistlib.backends import get_backend
 from mnistlib.backends.cloud.retries import RetryPolicy
-from tests.azureml import strangers, workspace
+from tests.azureml import needs_sdk, strangers, with_sdk, workspace
 from tests.backends import azureml_v1_requests, azureml_v2_requests
 from tests.backends.azureml_steps import KEPT, TRAIN, Scene, Step, bring_result, cancel, send_data, sign_in, submit
 
@@ -41,7 +41,7 @@ def histories() -> Iterator[Any]:
                 reads = call.startswith("GET")
                 for kinds in [(*refused, *LOST)] if reads else [refused, *[(kind,) for kind in LOST]]:
                     about = f"{name}: {step.__name__}: {call}: {'+'.join(kinds)}"
-                    yield pytest.param(name, step, call, kinds, id=about)
+                    yield pytest.param(name, step, call, kinds, id=about, marks=needs_sdk(name))
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def add_fault_for_each_file(scene: Scene, *matches: str) -> list["Fault"]:
     ]
 
 
-@pytest.mark.parametrize("name", list(TABLES), indirect=True)
+@pytest.mark.parametrize("name", list(map(with_sdk, TABLES)), indirect=True)
 def test_code_arrives_complete_despite_a_fault_for_each_file(scene: Scene) -> None:
     running = submit(scene)
     next(running)
@@ -117,7 +117,7 @@ FILES: dict[Step, list[str]] = {
 }
 
 
-@pytest.mark.parametrize("name", list(TABLES), indirect=True)
+@pytest.mark.parametrize("name", list(map(with_sdk, TABLES)), indirect=True)
 @pytest.mark.parametrize("step", list(FILES), ids=lambda step: step.__name__)
 def test_files_arrive_complete_despite_a_fault_for_each(scene: Scene, step: Step) -> None:
     running = step(scene)
@@ -131,10 +131,11 @@ def lasting() -> Iterator[Any]:
     """Yield each failure with status 403, and with 503 except for GET and DELETE, which an SDK retries for long."""
     for name, tables in TABLES.items():
         for step, (call, message) in tables.FAILURES.items():
+            about = f"{name}: {step.__name__}"
             if step not in (sign_in, cancel):  # azureml-core raises the same error for every status
-                yield pytest.param(name, step, (call, 403), message, id=f"{name}: {step.__name__}: 403")
+                yield pytest.param(name, step, (call, 403), message, id=f"{about}: 403", marks=needs_sdk(name))
             if call.startswith(("POST", "PUT")):
-                yield pytest.param(name, step, (call, 503), message, id=f"{name}: {step.__name__}: 503")
+                yield pytest.param(name, step, (call, 503), message, id=f"{about}: 503", marks=needs_sdk(name))
 
 
 @pytest.mark.parametrize(("name", "step", "refusal", "message"), list(lasting()), indirect=["name"])

@@ -10,7 +10,7 @@ import pytest
 from mnistlib import JobFailedError, ModelNotFoundError, RunStatus, ScriptJob, SweepJob, TrainJob
 from mnistlib.backends import get_backend
 from mnistlib.backends.cloud.retries import RetryPolicy
-from tests.azureml import require_sdk, strangers, workspace
+from tests.azureml import SDKS, strangers, workspace
 
 if TYPE_CHECKING:
     from mnistlib.testing.azureml import AzureMLEmulator
@@ -21,7 +21,7 @@ SWEEP = SweepJob(base=TRAIN, regularization=[0.1, 1.0])
 QUICK = RetryPolicy(first_pause=0.01, longest_pause=0.1)
 
 # Warnings of the SDKs and their dependencies are ignored.
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.needs(*SDKS.values()), pytest.mark.filterwarnings("ignore")]
 
 #: The first and the second backend.
 PAIRS = [("azureml", "azureml-v2"), ("azureml-v2", "azureml")]
@@ -29,8 +29,6 @@ PAIRS = [("azureml", "azureml-v2"), ("azureml-v2", "azureml")]
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator["AzureMLEmulator"]:
-    for name in ("azureml", "azureml-v2"):
-        require_sdk(name)
     with workspace(tmp_path_factory.mktemp("generations"), tmp_path_factory.getbasetemp()) as emulator:
         yield emulator
         assert strangers(emulator) == []  # no request left this machine

@@ -18,7 +18,7 @@ from mnistlib import DeploymentError, ServiceNotFoundError, ServiceStatus
 from mnistlib.backends import get_backend
 from mnistlib.backends.cloud.retries import RetryPolicy
 from mnistlib.models.version import ModelVersion
-from tests.azureml import strangers, workspace
+from tests.azureml import needs_sdk, strangers, workspace
 from tests.backends.azureml_generations import LIMIT, TRAIN, V1, V2, Generation, count_requests
 from tests.testing.azureml.steps import wait_until
 
@@ -79,9 +79,10 @@ def place(served: Place) -> Iterator[Place]:
     assert strangers(served.emulator) == []  # no request left this machine
 
 
-on_both = pytest.mark.parametrize("served", [V1, V2], ids=lambda generation: generation.name, indirect=True)
-on_v1 = pytest.mark.parametrize("served", [V1], ids=lambda generation: generation.name, indirect=True)
-on_v2 = pytest.mark.parametrize("served", [V2], ids=lambda generation: generation.name, indirect=True)
+_V1, _V2 = (pytest.param(each, id=each.name, marks=needs_sdk(each.name)) for each in (V1, V2))
+on_both = pytest.mark.parametrize("served", [_V1, _V2], indirect=True)
+on_v1 = pytest.mark.parametrize("served", [_V1], indirect=True)
+on_v2 = pytest.mark.parametrize("served", [_V2], indirect=True)
 
 
 def damaged(model: ModelVersion) -> ModelVersion:

@@ -11,7 +11,7 @@ import mnistlib
 from mnistlib import ClusterError, JobFailedError, RunStatus, ScriptJob, SweepJob, TrainJob
 from mnistlib.backends import get_backend
 from mnistlib.backends.cloud.retries import RetryPolicy
-from tests.azureml import require_sdk
+from tests.azureml import with_sdk
 
 if TYPE_CHECKING:
     from mnistlib.testing.azureml import AzureMLEmulator
@@ -24,9 +24,8 @@ SWEEP = SweepJob(base=BASE, regularization=[1e4, 0.5])
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-@pytest.fixture(params=["azureml", "azureml-v2"])
+@pytest.fixture(params=[with_sdk("azureml"), with_sdk("azureml-v2")])
 def name(request: pytest.FixtureRequest) -> str:
-    require_sdk(request.param)
     return str(request.param)
 
 
@@ -95,7 +94,7 @@ def test_a_run_without_a_model_completes_despite_register_as(backend: Any, tmp_p
     assert backend.models.list("nothing") == []
 
 
-@pytest.mark.parametrize("name", ["azureml"], indirect=True)  # it submits each trial by itself
+@pytest.mark.parametrize("name", [with_sdk("azureml")], indirect=True)  # it submits each trial by itself
 def test_a_partially_submitted_sweep_is_cancelled(emulator: "AzureMLEmulator", backend: Any) -> None:
     emulator.faults.add("error", match="POST .*/snapshotrun", status=403, times=1000, after=1)
     with pytest.raises(ClusterError, match="submitting run"):

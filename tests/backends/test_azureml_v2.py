@@ -8,7 +8,7 @@ import pytest
 
 from mnistlib import AmlComputeSpec, SweepJob, TrainJob
 from mnistlib.backends import get_backend
-from tests.azureml import strangers, workspace
+from tests.azureml import needs_sdk, strangers, workspace
 
 if TYPE_CHECKING:
     from mnistlib.testing.azureml import AzureMLEmulator
@@ -17,7 +17,7 @@ LIMIT = 120
 TRAIN = TrainJob(dataset="digits", regularization=0.5, tol=1e-2)
 
 # Warnings of the SDK and its dependencies are ignored.
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [needs_sdk("azureml-v2"), pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="module")

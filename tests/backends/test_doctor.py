@@ -20,12 +20,12 @@ from mnistlib.backends import doctor
 from mnistlib.backends.checks import Check, Step, Wrong
 from mnistlib.backends.doctor import diagnose
 from mnistlib.backends.spec import BackendSpec, spec_of
+from tests.azureml import SDKS, with_sdk
 
 if TYPE_CHECKING:
     from mnistlib.testing.azureml import AzureMLEmulator
 
 ROOT = Path(__file__).parent.parent.parent
-SDKS = {"azureml": "azureml.core", "azureml-v2": "azure.ai.ml"}
 VARIABLES = (
     *("AZUREML_SERVICE_PRINCIPAL_TENANT_ID", "AZUREML_SERVICE_PRINCIPAL_ID", "AZUREML_SERVICE_PRINCIPAL_PASSWORD"),
     *("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"),
@@ -42,7 +42,6 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator["AzureMLEmulator"]:
-    pytest.importorskip("starlette", reason="the extra testing is not installed")
     from mnistlib.testing.azureml import AzureMLEmulator
 
     with pytest.MonkeyPatch.context() as patch:
@@ -63,9 +62,8 @@ def emulator(workspace: "AzureMLEmulator", monkeypatch: pytest.MonkeyPatch) -> I
     assert set(workspace.refused) <= {"169.254.169.254"}
 
 
-@pytest.fixture(params=SDKS)
+@pytest.fixture(params=list(map(with_sdk, SDKS)))
 def backend(request: pytest.FixtureRequest) -> str:
-    pytest.importorskip(SDKS[request.param], reason=f"the extra {request.param} is not installed")
     return str(request.param)
 
 

@@ -7,18 +7,17 @@ import pytest
 import mnistlib
 from mnistlib import LocalBackend, TrainJob
 from mnistlib.backends import get_backend
-from tests.azureml import strangers
+from tests.azureml import SDKS, strangers, with_sdk
 
 TRAIN = TrainJob(dataset="digits", regularization=0.5)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # warnings of the SDKs and their dependencies
-@pytest.mark.parametrize(("name", "module"), [("azureml", "azureml.core"), ("azureml-v2", "azure.ai.ml")])
+@pytest.mark.parametrize("name", list(map(with_sdk, SDKS)))
 def test_a_job_gives_the_same_coefficients_in_an_environment_built_by_pip(
-    name: str, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip(module, reason=f"{module} is not installed: the tox environment cloud-venv has it")
     from mnistlib.testing.azureml import AzureMLEmulator
 
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -12,7 +12,7 @@ import pytest
 from mnistlib import SweepJob, TrainJob, load_dataset, load_model
 from mnistlib.backends import get_backend
 from mnistlib.errors import JobFailedError
-from tests.azureml import require_sdk
+from tests.azureml import with_sdk
 from tests.backends.azureml_generations import LIMIT
 from tests.report.test_report import Page, page_of
 
@@ -52,11 +52,10 @@ def emulator(folder: Path) -> Iterator["AzureMLEmulator"]:
             assert set(emulator.refused) <= {"dc.services.visualstudio.com"}
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=list(map(with_sdk, NAMES)))
 def reader(request: pytest.FixtureRequest) -> str:
-    """Name of the reading backend; module scope, so that without its SDK no emulator is started."""
+    """Name of the reading backend."""
     name: str = request.param
-    require_sdk(name)
     return name
 
 
@@ -165,7 +164,7 @@ def test_a_new_run_is_listed_with_the_stored_ones(backend: Any) -> None:
     assert {result.run_id, *(runs["trained"] for runs in RUNS.values())} <= {run.id for run in backend.runs()}
 
 
-@pytest.mark.parametrize("reader", ["azureml-v2"], indirect=True)
+@pytest.mark.parametrize("reader", [with_sdk("azureml-v2")], indirect=True)
 def test_a_job_reads_a_data_asset(reader: str, emulator: "AzureMLEmulator", tmp_path: Path) -> None:
     from azure.ai.ml import Input
 
@@ -185,7 +184,7 @@ def test_a_job_reads_a_data_asset(reader: str, emulator: "AzureMLEmulator", tmp_
     assert log_of(client, name, tmp_path / "log").split() == ["one"]
 
 
-@pytest.mark.parametrize("reader", ["azureml-v2"], indirect=True)
+@pytest.mark.parametrize("reader", [with_sdk("azureml-v2")], indirect=True)
 def test_a_node_accepts_the_old_name_of_an_option(
     reader: str, emulator: "AzureMLEmulator", backend: Any, tmp_path: Path
 ) -> None:
@@ -210,11 +209,10 @@ def test_a_node_accepts_the_old_name_of_an_option(
     assert TrainJob.from_json(file.read_text()) == SWEEP.children()[2]
 
 
-@pytest.mark.parametrize("reader", ["azureml"], indirect=True)
+@pytest.mark.parametrize("reader", [with_sdk("azureml")], indirect=True)
+@pytest.mark.needs("azureml.dataprep")
 def test_a_data_set_of_the_first_sdk_is_downloaded(reader: str, emulator: "AzureMLEmulator", tmp_path: Path) -> None:
     assert reader == "azureml"
-    reason = "azureml-dataset-runtime is not installed: the tox environment cloud-dataset has it"
-    pytest.importorskip("azureml.dataprep", reason=reason)
     from azureml.core import Dataset, Workspace
 
     dataset = Dataset.get_by_name(Workspace.from_config(str(emulator.config_path)), "words-v1")

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-pytest.importorskip("benchopt", reason="benchopt is not installed; the tox environment of this name has it")
+pytest.importorskip("benchopt")
 
 ROOT = Path(__file__).parents[2]
 BENCHMARK = Path(__file__).parent / "benchmark"

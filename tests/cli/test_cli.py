@@ -166,8 +166,8 @@ def test_show_draws_the_worst_mistakes_of_a_run(run_id: str) -> None:
     assert " as " in run("show", run_id, "--count", "2").stdout
 
 
+@pytest.mark.needs("matplotlib")
 def test_show_writes_a_png(run_id: str, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     run("show", run_id, "--output", tmp_path / "mistakes.png")
     assert (tmp_path / "mistakes.png").read_bytes().startswith(b"\x89PNG")
 
@@ -361,8 +361,8 @@ def test_a_place_that_can_hold_no_runs_is_named_with_advice(tmp_path: Path) -> N
     assert "is not a folder of runs, but a file" in one_line_of_error("runs", "--runs", tmp_path / "file")
 
 
+@pytest.mark.needs("matplotlib")
 def test_a_picture_that_can_not_be_written_is_named_as_it_was_asked_for(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     (tmp_path / "file").write_text("")
     assert "file/x.png'" in one_line_of_error("show", "digits", "--output", tmp_path / "file" / "x.png")
 

@@ -10,6 +10,7 @@ import pytest
 
 from mnistlib.backends.doctor import Check
 from mnistlib.cli.doctor import text_of
+from tests.azureml import SDKS, with_sdk
 
 
 def doctor(*arguments: str | Path, status: int = 0, folder: Path | None = None) -> str:
@@ -54,13 +55,10 @@ def test_an_unknown_backend_is_one_line() -> None:
     assert doctor("--backend", "cloud9", status=1) == ""
 
 
-@pytest.mark.parametrize(
-    ("backend", "module"), [("azureml", "azureml.core"), ("azureml-v2", "azure.ai.ml")], ids=["azureml", "azureml-v2"]
-)
+@pytest.mark.parametrize("backend", list(map(with_sdk, SDKS)))
 def test_a_workspace_is_examined_from_the_folder_of_its_config_json(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, module: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str
 ) -> None:
-    pytest.importorskip(module, reason=f"the extra {backend} is not installed")
     from mnistlib.testing.azureml import AzureMLEmulator
 
     monkeypatch.setenv("HOME", str(tmp_path / "home"))

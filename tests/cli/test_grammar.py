@@ -11,7 +11,7 @@ import pytest
 from mnistlib import LocalBackend, TrainJob, load_dataset, write_idx
 from mnistlib.cli import main
 from mnistlib.cli.parser import make_parser
-from tests.serving.servers import need_the_extra
+from tests.serving.servers import needs_server
 
 #: Session with every command that uses a backend, in an order in which the requirements of each are met.
 SESSION = """
@@ -74,8 +74,8 @@ def test_the_session_has_every_command_that_makes_a_backend() -> None:
 
 
 @pytest.mark.usefixtures("_loggers_as_before")
+@needs_server
 def test_a_command_makes_one_backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    need_the_extra()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("mnistlib.serving.server.serve", lambda _, listening, **__: listening.close())
     write_idx("image", load_dataset("digits").test.images[:1])

@@ -15,7 +15,7 @@ import pytest
 from mnistlib import Dataset, LocalBackend
 from mnistlib.models.artifact import SavedModel
 from tests.serving.png_files import png
-from tests.serving.servers import Server, command, digit_picture, environment, idx, need_the_extra, serving
+from tests.serving.servers import Server, command, digit_picture, environment, idx, needs_server, serving
 
 
 def run(*arguments: object, status: int = 0, **variables: str) -> str:
@@ -168,6 +168,7 @@ def test_score_needs_exactly_one_service_and_a_file(server: Server, files: Path)
     assert "name an IDX (plain or gzip), PNG or JSON file" in run("score", server.uri, status=1)
 
 
+@needs_server
 def test_the_token_comes_from_the_option_or_the_environment(
     files: Path, runs_folder: Path, tmp_path: Path, labels: list[str]
 ) -> None:
@@ -181,7 +182,6 @@ def test_the_token_comes_from_the_option_or_the_environment(
 @pytest.fixture
 def runs(runs_folder: Path, tmp_path: Path) -> Iterator[Path]:
     """A folder of runs with the shared models and its own services, which are stopped at the end."""
-    need_the_extra()
     folder = tmp_path / "runs"
     folder.mkdir()
     (folder / ".models").symlink_to(runs_folder / ".models")
@@ -190,6 +190,7 @@ def runs(runs_folder: Path, tmp_path: Path) -> Iterator[Path]:
         service.delete()
 
 
+@needs_server
 def test_a_model_is_deployed_scored_listed_shown_and_deleted(runs: Path, files: Path, labels: list[str]) -> None:
     place = ("--runs", runs)
     facts = json.loads(run("deploy", "digits:1", *place, "--json"))
@@ -210,6 +211,7 @@ def test_a_model_is_deployed_scored_listed_shown_and_deleted(runs: Path, files: 
     assert "no service 'digits': nothing has been deployed yet" in run("services", "show", "digits", *place, status=1)
 
 
+@needs_server
 def test_a_services_port_can_be_chosen(runs: Path) -> None:
     import socket
 
@@ -232,16 +234,23 @@ def test_a_services_port_can_be_chosen(runs: Path) -> None:
         (("digits", "--no-auth"), 2, "--no-auth is not supported by this backend"),
     ],
 )
+@needs_server
 def test_the_error_of_a_failed_deployment_is_one_line(
     runs: Path, words: tuple[str, ...], status: int, said: str
 ) -> None:
     assert said in run("deploy", *words, "--runs", runs, status=status)
 
 
+@needs_server
 def test_no_service_is_deleted_if_one_of_several_is_missing(runs: Path) -> None:
     run("deploy", "digits", "--runs", runs)
     run("services", "delete", "digits", "nosuch", "--runs", runs, status=1)
     assert json.loads(run("services", "--runs", runs, "--json"))["services"][0]["status"] == "running"
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "http"])
+def test_an_invalid_port_is_wrong_usage(port: str) -> None:
+    assert "expected a number from 0 to 65535" in run("serve", "m", "--port", port, status=2)
 
 
 @pytest.mark.parametrize("words", [("serve",), ("score",), ("deploy",), ("services",), ("services", "delete")])

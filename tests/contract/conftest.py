@@ -10,7 +10,8 @@ import pytest
 from mnistlib.backends import get_backend
 from mnistlib.jobs import Job
 from mnistlib.testing.contract import MakeSubject, Subject
-from tests.azureml import workspace
+from tests.azureml import SDKS, needs_sdk, workspace
+from tests.serving.servers import needs_server
 
 
 @contextmanager
@@ -39,7 +40,7 @@ SUBJECTS: dict[str, Callable[[Path, Path, Job | None], AbstractContextManager[Su
 }
 
 #: Warnings of the SDKs and their dependencies are ignored.
-MARKS = dict.fromkeys(("azureml", "azureml-v2"), pytest.mark.filterwarnings("ignore"))
+MARKS = {name: (needs_sdk(name), pytest.mark.filterwarnings("ignore")) for name in SDKS}
 
 
 @pytest.fixture(params=[pytest.param(name, marks=MARKS.get(name, ())) for name in sorted(SUBJECTS)])
@@ -50,3 +51,13 @@ def make_subject(
     with ExitStack() as stack:
         make = SUBJECTS[request.param]
         yield lambda finished: stack.enter_context(make(tmp_path, tmp_path_factory.getbasetemp(), finished))
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests.collection reads the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of a local service, which needs the extra "serve" here."""
+    for item in items:
+        if not isinstance(item, pytest.Function) or not {"make_subject", "model"} <= set(item.fixturenames):
+            continue
+        if item.callspec.params["make_subject"] == "local":
+            item.add_marker(needs_server)

@@ -7,22 +7,28 @@ import pytest
 
 from mnistlib.html.png import AGAINST, FOR, digit, png, strongest_of, weight_map
 
+needs_pillow = pytest.mark.needs("PIL")
+
 
 def pixels_of(picture: str) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
-    image = pytest.importorskip("PIL.Image")
+    from PIL import Image
+
     (data,) = re.findall(r'src="data:image/png;base64,([^"]*)"', picture)
-    return np.asarray(image.open(io.BytesIO(base64.b64decode(data))))
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
 
 
+@needs_pillow
 def test_a_png_reads_back_as_the_pixels_it_was_made_of() -> None:
-    image = pytest.importorskip("PIL.Image")
+    from PIL import Image
+
     for channels, mode in ((2, "LA"), (4, "RGBA")):
         pixels = np.random.default_rng(0).integers(0, 256, (5, 7, channels), dtype=np.uint8)
-        read = image.open(io.BytesIO(png(pixels)))
+        read = Image.open(io.BytesIO(png(pixels)))
         assert read.mode == mode
         np.testing.assert_array_equal(np.asarray(read), pixels)
 
 
+@needs_pillow
 def test_a_digit_is_black_ink_on_a_transparent_background() -> None:
     ink = np.array([[0, 128], [255, 1]], np.uint8)
     pixels = pixels_of(digit(ink, alt="x"))
@@ -30,6 +36,7 @@ def test_a_digit_is_black_ink_on_a_transparent_background() -> None:
     np.testing.assert_array_equal(pixels[..., 1], ink)
 
 
+@needs_pillow
 def test_weights_have_one_colour_for_each_sign_and_none_for_zero() -> None:
     pixels = pixels_of(weight_map(np.array([[2.0, 0.0], [-1.0, 9.0]]), strongest=2.0, alt="x"))
     assert tuple(pixels[0, 0]) == (*FOR, 255)

@@ -116,13 +116,11 @@ class TestReading:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space as Linux does")
-@pytest.mark.parametrize("reader", ["isal", "zlib"])
+@pytest.mark.parametrize("reader", [pytest.param("isal", marks=pytest.mark.needs("isal")), "zlib"])
 @pytest.mark.parametrize("kind", ["plain", "gzip", "forged", "bomb"])
 def test_a_lying_file_is_refused_in_a_process_with_little_memory(
     run_python: Callable[..., Any], tmp_path: Path, kind: str, reader: str
 ) -> None:
-    if reader == "isal":
-        pytest.importorskip("isal", reason="the speed extra is not installed")
     claimed = 16 * 2**30
     content = struct.pack(">BBBBII", 0, 0, 8, 2, 16, 2**30) + bytes(MIB)
     path = tmp_path / "lies.idx"

@@ -32,13 +32,12 @@ def copied(source: Path, runs_folder: Path) -> set[str]:
 
 def shipped(source: Path, runs_folder: Path) -> set[str]:
     """Return the names of the files that a run on a cluster gets."""
-    pytest.importorskip("pathspec", reason="the extra azureml is not installed")
     job = ScriptJob(script="train.py", source_directory=str(source))
     files = stage(job, rules=SHIPPING, runs_folder=runs_folder).files
     return {name.removeprefix(f"{SOURCE}/") for name in files if name.startswith(f"{SOURCE}/")}
 
 
-both = pytest.mark.parametrize("taken", [copied, shipped])
+both = pytest.mark.parametrize("taken", [copied, pytest.param(shipped, marks=pytest.mark.needs("pathspec"))])
 
 
 def put(folder: Path, *names: str) -> None:
@@ -222,8 +221,8 @@ def test_a_file_deleted_after_it_was_listed_is_skipped(source: Path, tmp_path: P
     assert not (tmp_path / "copy").exists()
 
 
+@pytest.mark.needs("pathspec")
 def test_a_file_deleted_after_it_was_staged_is_not_shipped(source: Path, tmp_path: Path) -> None:
-    pytest.importorskip("pathspec", reason="the extra azureml is not installed")
     shipment = stage(ScriptJob(script="train.py", source_directory=str(source)))
     (source / "deep/helper.py").unlink()
     shipment.write(tmp_path / "sent")
@@ -238,14 +237,14 @@ def test_a_script_in_a_runs_folder_fails_with_advice(source: Path) -> None:
         run.result(60)
 
 
+@pytest.mark.needs("pathspec")
 def test_a_script_in_a_runs_folder_is_not_sent(source: Path) -> None:
-    pytest.importorskip("pathspec", reason="the extra azureml is not installed")
     with pytest.raises(JobError, match=r"deep/helper\.py is excluded from .*source_directory="):
         stage(ScriptJob(script="deep/helper.py", source_directory=str(source)), runs_folder=source / "deep")
 
 
+@pytest.mark.needs("pathspec")
 def test_a_script_that_an_ignore_file_names_is_not_sent(source: Path) -> None:
-    pytest.importorskip("pathspec", reason="the extra azureml is not installed")
     (source / ".amlignore").write_text("*.py")
     with pytest.raises(JobError, match=r"train\.py is excluded from .*ignore file"):
         stage(ScriptJob(script="train.py", source_directory=str(source)), rules=SHIPPING)
@@ -262,8 +261,8 @@ def test_an_unreadable_file_or_folder_is_named(source: Path, name: str, tmp_path
 
 
 @pytest.mark.skipif(ROOT, reason="root may read everything")
+@pytest.mark.needs("pathspec")
 def test_a_folder_that_can_not_be_read_may_be_ignored(source: Path, tmp_path: Path) -> None:
-    pytest.importorskip("pathspec", reason="the extra azureml is not installed")
     (source / ".amlignore").write_text("deep/")
     (source / "deep").chmod(0)
     assert shipped(source, tmp_path / "runs") == {"train.py"}

@@ -97,10 +97,8 @@ def regime(request: pytest.FixtureRequest) -> Regime:
     return chosen
 
 
-@pytest.fixture(params=["numpy", "torch"])
+@pytest.fixture(params=["numpy", pytest.param("torch", marks=pytest.mark.needs("torch"))])
 def namespace(request: pytest.FixtureRequest) -> ModuleType:
-    if request.param == "torch":
-        pytest.importorskip("torch", reason="PyTorch is not installed; the tox environment named torch has it")
     return importlib.import_module(request.param)
 
 

@@ -16,7 +16,7 @@ from sklearn.model_selection import GridSearchCV
 from mnistlib.linear import LogisticRegression, Progress
 from tests.linear.conftest import make_problem
 
-pytest.importorskip("sklearn.callback", reason="this scikit-learn has no callbacks: version 1.9 brought them")
+pytest.importorskip("sklearn.callback")
 
 PROBLEM = make_problem(300, 5, 3)
 MIXED = PROBLEM.X @ np.random.default_rng(1).normal(size=(5, 30)) + np.random.default_rng(2).normal(size=(300, 30)) / 10
@@ -142,8 +142,8 @@ def test_callbacks_are_cloned_and_can_be_taken_off() -> None:
     assert not recorder.ended
 
 
+@pytest.mark.needs("rich")
 def test_scikit_learns_progress_bar_shows_the_fit_and_a_search_over_fits(capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("rich", reason="scikit-learn's progress bar needs rich")
     from sklearn.callback import ProgressBar
 
     LogisticRegression().set_callbacks(ProgressBar()).fit(PROBLEM.X, PROBLEM.y)

@@ -20,16 +20,16 @@ def registered(folder: Path, solver: str = "auto") -> ModelVersion:
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.needs("skops")
 def test_a_skops_file_loads_without_trust_and_gives_the_same_labels(tmp_path: Path, solver: str) -> None:
-    pytest.importorskip("skops", reason="the extra skops is not installed")
     version = registered(tmp_path / "runs", solver)
     version.export_skops(tmp_path / "model.skops")
     images = load_dataset("digits").test.images
     assert (load_model(tmp_path / "model.skops").predict_proba(images) == version.load().predict_proba(images)).all()
 
 
+@pytest.mark.needs("skops")
 def test_a_skops_output_of_a_run_is_registered_and_loads(tmp_path: Path) -> None:
-    pytest.importorskip("skops", reason="the extra skops is not installed")
     version = registered(tmp_path)
     backend = LocalBackend(tmp_path)
     version.export_skops(tmp_path / "default" / version.run_id / "outputs" / "model.skops")
@@ -46,10 +46,10 @@ class Malice:
 
 
 @pytest.mark.parametrize("trust", [False, True])
+@pytest.mark.needs("skops")
 def test_a_pickle_with_the_suffix_of_skops_is_never_unpickled(
     tmp_path: Path, trust: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("skops", reason="the extra skops is not installed")
     monkeypatch.chdir(tmp_path)
     for name in ("model.skops", "model.SKOPS"):
         (tmp_path / name).write_bytes(pickle.dumps(Malice()))
@@ -58,15 +58,17 @@ def test_a_pickle_with_the_suffix_of_skops_is_never_unpickled(
     assert not (tmp_path / "harm").exists()
 
 
+@pytest.mark.needs("skops")
 def test_a_skops_file_with_other_types_is_refused(tmp_path: Path) -> None:
-    skops_io = pytest.importorskip("skops.io", reason="the extra skops is not installed")
+    from skops import io as skops_io
+
     skops_io.dump(Malice(), tmp_path / "model.skops")
     with pytest.raises(ModelError, match="holds more than a plain model"):
         load_model(tmp_path / "model.skops")
 
 
+@pytest.mark.needs("skops")
 def test_a_damaged_skops_file_is_refused(tmp_path: Path) -> None:
-    pytest.importorskip("skops", reason="the extra skops is not installed")
     registered(tmp_path / "runs").export_skops(tmp_path / "model.skops")
     content = (tmp_path / "model.skops").read_bytes()
     for damaged in (b"", content[:500], content.replace(b"schema.json", b"schema.jsom")):
@@ -76,9 +78,10 @@ def test_a_damaged_skops_file_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.needs("skl2onnx", "onnxruntime")
 def test_onnx_gives_the_same_labels_and_probabilities(tmp_path: Path, solver: str) -> None:
-    pytest.importorskip("skl2onnx", reason="the extra onnx is not installed")
-    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    import onnxruntime
+
     version = registered(tmp_path / "runs", solver)
     version.export_onnx(tmp_path / "model.onnx")
     images = load_dataset("digits").test.images
@@ -91,8 +94,8 @@ def test_onnx_gives_the_same_labels_and_probabilities(tmp_path: Path, solver: st
     assert np.abs(probabilities - model.predict_proba(images)).max() < 1e-5
 
 
+@pytest.mark.needs("skl2onnx")
 def test_a_classifier_that_onnx_does_not_support_is_refused() -> None:
-    pytest.importorskip("skl2onnx", reason="the extra onnx is not installed")
     from sklearn.base import BaseEstimator
 
     from mnistlib.models.exports import to_onnx

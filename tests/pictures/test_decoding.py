@@ -15,14 +15,12 @@ from mnistlib import Dataset, PictureError, load_dataset
 from mnistlib.models.artifact import SavedModel
 from mnistlib.pictures.decoding import framed, row_of_png
 from tests.serving.png_files import png
-from tests.serving.servers import digit_picture, need_the_extra
+from tests.serving.servers import digit_picture
 
 Pixels = NDArray[np.uint8]
 
 
-@pytest.fixture(autouse=True)
-def _pillow() -> None:
-    need_the_extra()
+pytestmark = pytest.mark.needs("PIL")
 
 
 def seen(picture: bytes) -> NDArray[np.float64]:

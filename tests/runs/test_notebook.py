@@ -70,9 +70,9 @@ def test_the_view_of_a_deleted_run_stays_without_an_error(tmp_path: Path) -> Non
     assert handle.shown == []
 
 
+@pytest.mark.needs("nbclient", "ipykernel")
 def test_in_a_real_notebook_the_first_view_becomes_the_last(tmp_path: Path) -> None:
-    nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed: tox -e browser has it")
-    pytest.importorskip("ipykernel", reason="ipykernel is not installed: tox -e browser has it")
+    import nbclient
     from nbformat import v4
 
     cells = [
@@ -92,8 +92,8 @@ def test_in_a_real_notebook_the_first_view_becomes_the_last(tmp_path: Path) -> N
     assert "completed" in shown.data["text/plain"]
 
 
+@pytest.mark.needs("IPython")
 def test_in_a_terminal_it_is_one_line(tmp_path: Path) -> None:
-    pytest.importorskip("IPython", reason="IPython is not installed: tox -e browser has it")
     run = LocalBackend(tmp_path).submit(JOB)
     run.wait()
     code = f"import mnistlib; display(mnistlib.LocalBackend({str(tmp_path)!r}).attach({run.id!r}))"

@@ -27,9 +27,6 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An MLflow database with its tables, which MLflow needs many seconds to create."""
-    pytest.importorskip("mlflow", reason="the extra mlflow is not installed")
-    pytest.importorskip("sqlalchemy", reason="the extra mlflow is not installed")
-    pytest.importorskip("alembic", reason="the extra mlflow is not installed")
     from mlflow import MlflowClient
 
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
@@ -211,10 +208,10 @@ def test_registered_versions_name_their_run(backend: LocalBackend, client: Any) 
     assert (first.description, first.tags) == ("the first", {"stage": "trial", "mnistlib.version": "1"})
 
 
+@pytest.mark.needs("pandas")
 def test_mlflow_loads_a_registered_model(
     backend: LocalBackend, client: Any, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("pandas", reason="mlflow.sklearn needs the large mlflow")
     import mlflow
 
     from mnistlib import load_dataset

@@ -7,17 +7,19 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from mnistlib.backends.local import LocalRun
 from mnistlib.models.artifact import SavedModel, load_model
 from mnistlib.report import write_report
 from mnistlib.runs.context import OUTPUTS
+from mnistlib.serving.packages import PACKAGES
 from tests.browser import wait
-from tests.serving import servers
 from tests.serving.drawing import Mouse
 
-servers.need_the_extra()
+for _module in PACKAGES:
+    pytest.importorskip(_module)
 
 import uvicorn  # noqa: E402 - the extra has it
 

@@ -25,6 +25,9 @@ from mnistlib.serving.packages import PACKAGES
 
 JSON, IDX, PNG = "application/json", "application/octet-stream", "image/png"
 
+#: Mark of a test that needs the extra "serve".
+needs_server = pytest.mark.needs(*PACKAGES)
+
 _HERE = Path(__file__).parent
 _SECONDS = 60.0
 
@@ -108,18 +111,11 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "mnistlib", *map(str, arguments)]
 
 
-def need_the_extra() -> None:
-    """Skip the test where the extra "serve" is not installed."""
-    for module in PACKAGES:
-        pytest.importorskip(module, reason="the serve extra is not installed", exc_type=ImportError)
-
-
 @contextmanager
 def serving(
     folder: Path, *arguments: object, run: list[str] | None = None, variables: Mapping[str, str] | None = None
 ) -> Iterator[Server]:
     """Start a server, by default with ``mnistlib serve``, and stop it at the end."""
-    need_the_extra()
     words = run or command("serve", *arguments, "--port", "0", "--json")
     log = folder / f"log-{os.urandom(4).hex()}.txt"
     with log.open("wb") as said:

@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as arrays
 from mnistlib import Dataset, LocalBackend, load_model
 from mnistlib.models.artifact import SavedModel
 from tests.serving.png_files import png
-from tests.serving.servers import IDX, JSON, PNG, Server, digit_picture, idx, serving
+from tests.serving.servers import IDX, JSON, PNG, Server, digit_picture, idx, needs_server, serving
 
 KINDS = ("iris", "binary", "words", "objects", "sparse", "linear-svc", "svc")
 WITHOUT_PROBABILITIES = ("linear-svc", "svc")
@@ -172,12 +172,14 @@ def test_a_picture_and_its_probabilities_agree(server: Server, digits: Dataset) 
     assert content["labels"] == [content["classes"][int(np.argmax(content["probabilities"]))]]
 
 
+@needs_server
 def test_a_service_serves_the_named_version_or_the_newest(runs_folder: Path, tmp_path: Path, server: Server) -> None:
     assert server.get("/health").json()["model"] == "digits:2"
     with serving(tmp_path, "digits:1", "--runs", runs_folder) as first:
         assert first.get("/health").json()["model"] == "digits:1"
 
 
+@needs_server
 def test_a_runs_model_and_a_described_file_are_served_without_trust(
     runs_folder: Path, tmp_path: Path, digits: Dataset
 ) -> None:

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from tests.serving.png_files import empty_png, png
-from tests.serving.servers import IDX, JSON, PNG, Server, digit_picture, idx, refusal, serving, until
+from tests.serving.servers import IDX, JSON, PNG, Server, digit_picture, idx, needs_server, refusal, serving, until
 from tests.serving.wire import GOOD, answer_of, head
+
+pytestmark = needs_server
 
 MEBI = 2**20
 LIMIT = 100_000

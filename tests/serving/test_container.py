@@ -15,10 +15,9 @@ import requests
 
 from mnistlib import DeploymentError, LocalBackend, ModelVersion, TrainJob, load_dataset
 from mnistlib.serving.container import export_service, pinned
-from mnistlib.serving.packages import are_installed
+from tests.serving.servers import needs_server
 
-if not are_installed():
-    pytest.skip("an export pins the installed packages, which need the extra serve", allow_module_level=True)
+pytestmark = needs_server  # an export pins the installed packages
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,8 @@ IMAGES = mnistlib.load_dataset("digits").test.images[:4]
 REQUEST = json.dumps({"data": (IMAGES.reshape(4, -1) / 255).tolist()})
 SERVER = "azureml_inference_server_http.api.aml_response"
 
+on_microsofts_server = pytest.mark.needs("azureml_inference_server_http")
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> ModelVersion:
@@ -131,10 +133,10 @@ BAD: list[tuple[str, int, str, str | None]] = [
 
 
 @pytest.mark.parametrize(("raw", "status", "code", "where"), BAD, ids=[code for _, _, code, _ in BAD])
+@on_microsofts_server
 def test_a_bad_request_gets_status_and_reason_in_the_servers_response_class(
     place: Place, raw: str, status: int, code: str, where: str | None
 ) -> None:
-    pytest.importorskip(SERVER, reason="azureml-inference-server-http is not installed")
     answer: Any = started(place).run(raw)
     assert (answer.status_code, answer.mimetype) == (status, "application/json")
     error = json.loads(answer.get_data())["error"]
@@ -143,8 +145,8 @@ def test_a_bad_request_gets_status_and_reason_in_the_servers_response_class(
     assert where is None or error["where"] == where
 
 
+@on_microsofts_server
 def test_microsofts_server_serves_the_shipped_folder(place: Place, model: ModelVersion) -> None:
-    pytest.importorskip(SERVER, reason="azureml-inference-server-http is not installed")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "azureml_inference_server_http", "--port", str(port)]

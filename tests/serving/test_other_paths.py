@@ -9,7 +9,7 @@ import pytest
 import mnistlib
 from mnistlib import Dataset
 from tests.serving.png_files import png
-from tests.serving.servers import IDX, JSON, Server, idx, need_the_extra, refusal
+from tests.serving.servers import IDX, JSON, Server, idx, needs_server, refusal
 
 PATHS = {"/", "/score", "/look", "/model", "/report", "/health", "/metrics", "/swagger.json"}
 
@@ -109,8 +109,8 @@ def test_a_report_opened_by_itself_may_load_and_run_nothing(server: Server) -> N
     assert policy.startswith("sandbox; default-src 'none';")
 
 
+@needs_server
 def test_a_report_is_created_once_for_many_requests() -> None:
-    need_the_extra()
     import asyncio
 
     from mnistlib.serving.app import Report
@@ -174,6 +174,7 @@ def test_thousands_of_requests_leak_no_memory(server: Server, digits: Dataset) -
 
 
 @pytest.mark.slow
+@needs_server
 def test_an_hour_of_requests_leaks_no_memory(runs_folder: Path, tmp_path: Path, digits: Dataset) -> None:
     from tests.serving.servers import serving
 

@@ -13,8 +13,10 @@ import pytest
 import requests
 
 from tests.serving.busy import Busy
-from tests.serving.servers import Server, command, environment, need_the_extra, refusal, serving, until
+from tests.serving.servers import Server, command, environment, needs_server, refusal, serving, until
 from tests.serving.wire import GOOD, answer_of, head
+
+pytestmark = needs_server
 
 TOKEN = "a-token-with-ümlaut"
 ROW = {"data": [[0.0] * 64]}
@@ -22,7 +24,6 @@ ROW = {"data": [[0.0] * 64]}
 
 def refused(*arguments: object, status: int = 1, **variables: str) -> str:
     """Return the one-line error of a server that does not start."""
-    need_the_extra()
     words = command("serve", *arguments)
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, env=environment(**variables), check=False)
     assert (done.returncode, done.stdout) == (status, "")
@@ -91,7 +92,6 @@ def test_ctrl_c_ends_the_server_like_any_command(tmp_path: Path, runs_folder: Pa
 
 
 def test_text_output_has_the_address_of_the_page(runs_folder: Path) -> None:
-    need_the_extra()
     words = command("serve", "digits", "--runs", runs_folder, "--port", "0")
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment()) as process:
         assert process.stdout
@@ -128,13 +128,6 @@ def test_the_error_for_a_bad_or_unprotected_host_is_one_line(
     runs_folder: Path, arguments: tuple[str, ...], said: str
 ) -> None:
     assert said in refused("digits", "--runs", runs_folder, *arguments)
-
-
-@pytest.mark.parametrize("port", ["99999", "-1", "http"])
-def test_an_invalid_port_is_wrong_usage(port: str) -> None:
-    done = subprocess.run(command("serve", "m", "--port", port), capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "expected a number from 0 to 65535" in done.stderr
 
 
 def test_an_empty_token_does_not_count_as_a_token(runs_folder: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.serving.png_files import empty_png, png
-from tests.serving.servers import IDX, JSON, PNG, Server, idx, refusal, serving, until
+from tests.serving.servers import IDX, JSON, PNG, Server, idx, needs_server, refusal, serving, until
 
 ROW = [0.0] * 64
 WRONG_JSON: list[tuple[bytes, int, str, str | None]] = [
@@ -208,6 +208,7 @@ def test_a_path_can_not_forge_a_line_of_the_log(server: Server) -> None:
     assert not any(line.startswith("mnistlib") for line in noted)
 
 
+@needs_server
 def test_a_failure_of_the_model_is_500_with_the_reason_in_the_log_only(odd_models: Any, tmp_path: Path) -> None:
     with failing(odd_models, tmp_path) as server:
         answer = server.post({"data": [[0.7]]})

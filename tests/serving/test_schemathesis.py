@@ -9,7 +9,7 @@ import pytest
 
 from tests.serving.servers import Server, environment
 
-pytest.importorskip("schemathesis", reason="schemathesis is not installed")
+pytest.importorskip("schemathesis")
 
 _SCRIPT = str(Path(sysconfig.get_path("scripts"), "schemathesis"))
 

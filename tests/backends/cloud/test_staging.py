@@ -21,9 +21,10 @@ from mnistlib.package import PACKAGE
 
 TRAIN = TrainJob(dataset="digits", regularization=0.5)
 
+ships_a_script = pytest.mark.needs("pathspec")
+
 
 def a_script(folder: Path, **options: object) -> ScriptJob:
-    pytest.importorskip("pathspec", reason="the extra azureml is not installed")
     (folder / "train.py").write_text("print('done')")
     return ScriptJob(script="train.py", source_directory=str(folder), **options)  # type: ignore[arg-type] # few options
 
@@ -83,6 +84,7 @@ def test_a_data_folder_of_this_machine_is_not_shipped(job: TrainJob | SweepJob, 
     assert str(tmp_path).encode() not in bytes(stage(job).files["job.json"])
 
 
+@ships_a_script
 def test_a_scripts_folder_is_shipped_with_it(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep/helper.py").write_text("")
@@ -91,6 +93,7 @@ def test_a_scripts_folder_is_shipped_with_it(tmp_path: Path) -> None:
     assert json.loads(stage(job).files["job.json"])["source_directory"] == "source"  # type: ignore[arg-type]
 
 
+@ships_a_script
 def test_values_of_environment_variables_are_not_shipped(tmp_path: Path) -> None:
     content = stage(a_script(tmp_path, environment={"TOKEN": "geheim"})).files["job.json"]
     assert b"geheim" not in bytes(content)
@@ -106,6 +109,7 @@ def test_values_of_environment_variables_are_not_shipped(tmp_path: Path) -> None
         ({}, ["big.csv", "keep.txt"]),
     ],
 )
+@ships_a_script
 def test_files_matched_by_the_ignore_file_are_not_shipped(
     tmp_path: Path, files: dict[str, str], shipped: list[str]
 ) -> None:
@@ -114,12 +118,14 @@ def test_files_matched_by_the_ignore_file_are_not_shipped(
     assert [name for name in source_of(a_script(tmp_path)) if not name.startswith((".", "train"))] == shipped
 
 
+@ships_a_script
 def test_too_many_files_are_refused_before_anything_is_sent(tmp_path: Path) -> None:
     job = a_script(tmp_path)
     with pytest.raises(JobError, match=r"can't send \d+ files .*: the limits are 2 files .*\.amlignore"):
         stage(job, rules=replace(SHIPPING, most_files=2))
 
 
+@ships_a_script
 def test_too_many_bytes_are_refused_and_the_biggest_files_named(tmp_path: Path) -> None:
     job = a_script(tmp_path)
     with (tmp_path / "huge.bin").open("wb") as file:
@@ -128,6 +134,7 @@ def test_too_many_bytes_are_refused_and_the_biggest_files_named(tmp_path: Path) 
         stage(job, rules=SHIPPING)
 
 
+@ships_a_script
 def test_a_missing_source_folder_is_refused(tmp_path: Path) -> None:
     job = a_script(tmp_path)
     (tmp_path / "train.py").unlink()
@@ -137,6 +144,7 @@ def test_a_missing_source_folder_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("named", [True, False])
+@ships_a_script
 def test_the_runs_folder_of_a_backend_is_not_shipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, named: bool
 ) -> None:

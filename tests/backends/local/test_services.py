@@ -21,9 +21,12 @@ from mnistlib.models.artifact import pickle_classifier
 from mnistlib.models.interfaces import Registration
 from mnistlib.models.registry import ModelRegistry
 from mnistlib.models.service import ServiceStatus
-from tests.serving.servers import command, environment, need_the_extra, until
+from tests.serving.servers import command, environment, needs_server, until
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a service outlives its deployer on POSIX systems only")
+pytestmark = [
+    needs_server,
+    pytest.mark.skipif(sys.platform == "win32", reason="a service outlives its deployer on POSIX systems only"),
+]
 
 DEPLOY = """
 import sys, mnistlib
@@ -50,7 +53,6 @@ def processes_of(folder: Path) -> list[int]:
 @pytest.fixture
 def backend(runs_folder: Path, tmp_path: Path) -> Iterator[LocalBackend]:
     """A backend with the models that all tests share, and its own services, which are killed at the end."""
-    need_the_extra()
     runs = tmp_path / "runs"
     runs.mkdir()
     (runs / ".models").symlink_to(runs_folder / ".models")
@@ -295,7 +297,6 @@ def test_a_model_of_another_registry_is_refused(backend: LocalBackend, runs_fold
 
 
 def test_an_unusable_model_raises_the_reason_and_leaves_no_service(tmp_path: Path) -> None:
-    need_the_extra()
     backend = LocalBackend(tmp_path / "runs")
     registry = backend.models
     assert isinstance(registry, ModelRegistry)

@@ -77,7 +77,6 @@ def submit(workspace: Any, cluster: Any, tmp_path: Path) -> Submit:
 
 @pytest.fixture(scope="session")
 def client(azureml_service: AzureMLEmulator) -> Any:
-    pytest.importorskip("azure.ai.ml", reason="azure-ai-ml is not installed")
     return v2.connect(azureml_service)
 
 

@@ -19,8 +19,9 @@ Submit = Callable[..., Any]
 
 
 def workspace_of(service: AzureMLEmulator) -> Any:
-    core = pytest.importorskip("azureml.core", reason="the extra azureml is not installed")
-    return core.Workspace.from_config(service.config_path)
+    from azureml.core import Workspace
+
+    return Workspace.from_config(service.config_path)
 
 
 def make_cluster(workspace: Any, name: str, *, nodes: int, fewest: int = 0) -> Any:

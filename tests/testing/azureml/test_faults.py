@@ -11,7 +11,7 @@ import requests
 from mnistlib.testing.azureml import AzureMLEmulator
 from tests.testing.azureml.steps import Submit, ask, finished, log_of, make_cluster, wait_until
 
-pytest.importorskip("azureml.core", reason="the extra azureml is not installed")
+pytest.importorskip("azureml.core")
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -3,7 +3,7 @@
 import pytest
 import requests
 
-pytest.importorskip("azureml.core", reason="the extra azureml is not installed")
+pytest.importorskip("azureml.core")
 
 from mnistlib.testing.azureml import AzureMLEmulator
 from tests.testing.azureml.steps import Submit, finished

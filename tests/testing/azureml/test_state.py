@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("azure.ai.ml", reason="azure-ai-ml is not installed")
-pytest.importorskip("azureml.core", reason="azureml-core is not installed")
+pytest.importorskip("azure.ai.ml")
+pytest.importorskip("azureml.core")
 
 from azure.ai.ml.entities import Model as NewModel
 from azureml.core import Environment, Model, Run

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("azureml.core", reason="the extra azureml is not installed")
+pytest.importorskip("azureml.core")
 
 from mnistlib.testing.azureml import AzureMLEmulator
 from tests.testing.azureml.steps import Submit, finished, log_of

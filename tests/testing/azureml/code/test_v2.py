@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import requests
 
-pytest.importorskip("azure.ai.ml", reason="azure-ai-ml is not installed")
+pytest.importorskip("azure.ai.ml")
 
 from mnistlib.testing.azureml import AzureMLEmulator
 from tests.testing.azureml.steps import ask

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("azureml.core", reason="the extra azureml is not installed")
+pytest.importorskip("azureml.core")
 
 from mnistlib.testing.azureml import AzureMLEmulator
 from tests.testing.azureml.steps import Submit, finished, make_cluster, submit_text, wait_until, workspace_of

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("azureml.core", reason="the extra azureml is not installed")
+pytest.importorskip("azureml.core")
 
 from azureml.core.compute import AmlCompute, ComputeTarget
 from azureml.core.compute_target import ComputeTargetException

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("azureml.core", reason="the extra azureml is not installed")
+pytest.importorskip("azureml.core")
 
 from azureml.core import Experiment, ScriptRunConfig
 from azureml.exceptions import ActivityFailedException

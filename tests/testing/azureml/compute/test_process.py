@@ -10,7 +10,7 @@ import pytest
 from mnistlib.testing.azureml import AzureMLEmulator
 from tests.testing.azureml.steps import finished, is_alive, killable, make_cluster, submit_text, wait_until
 
-core = pytest.importorskip("azureml.core", reason="the extra azureml is not installed")
+core = pytest.importorskip("azureml.core")
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

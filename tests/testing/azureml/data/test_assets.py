@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("azure.ai.ml", reason="azure-ai-ml is not installed")
+pytest.importorskip("azure.ai.ml")
 
 from azure.ai.ml import Input
 from azure.ai.ml.entities import Data

@@ -16,8 +16,8 @@ import trustme
 from mnistlib.testing.azureml import AzureMLEmulator
 from tests.testing.azureml.steps import wait_until
 
-errors = pytest.importorskip("azure.core.exceptions", reason="the extra azureml is not installed")
-storage = pytest.importorskip("azureml._vendor.azure_storage.blob", reason="the extra azureml is not installed")
+errors = pytest.importorskip("azure.core.exceptions")
+storage = pytest.importorskip("azureml._vendor.azure_storage.blob")
 
 # What azureml-core and what it brings warn of is none of ours.
 pytestmark = pytest.mark.filterwarnings("ignore")

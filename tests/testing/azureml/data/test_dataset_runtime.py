@@ -14,10 +14,8 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("azureml.core", reason="the extra azureml is not installed")
-pytest.importorskip(
-    "azureml.dataprep", reason="azureml-dataset-runtime is not installed: the tox environment cloud-dataset has it"
-)
+pytest.importorskip("azureml.core")
+pytest.importorskip("azureml.dataprep")
 
 from azureml.core import Dataset
 

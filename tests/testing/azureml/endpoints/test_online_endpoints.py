@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 
-pytest.importorskip("azure.ai.ml", reason="azure-ai-ml is not installed")
+pytest.importorskip("azure.ai.ml")
 
 from azure.ai.ml import MLClient
 from azure.ai.ml.entities import CodeConfiguration, ManagedOnlineDeployment, ManagedOnlineEndpoint, Model
@@ -362,14 +362,16 @@ def test_an_endpoint_that_is_deleted_ends_its_processes(client: Any, endpoint: A
 
 
 @needs_proc
+@pytest.mark.needs("azure.identity")
 def test_a_service_that_was_killed_leaves_no_process_and_its_endpoints_answer_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    identity = pytest.importorskip("azure.identity", reason="azure-identity is not installed")
+    from azure.identity import DefaultAzureCredential
+
     folder = tmp_path / "state"
     with killable(folder, monkeypatch) as process:
         path = str(folder / "config.json")
-        client = MLClient.from_config(identity.DefaultAzureCredential(), path=path, show_progress=False)
+        client = MLClient.from_config(DefaultAzureCredential(), path=path, show_progress=False)
         endpoint = make_endpoint(client)
         deploy_to(client, endpoint, tmp_path, "blue", PROCESSES)
         lead(client, endpoint, blue=100)

@@ -12,7 +12,7 @@ import requests
 from mnistlib.testing.azureml import AzureMLEmulator
 from tests.testing.azureml.steps import environment_of
 
-pytest.importorskip("azureml.core", reason="the extra azureml is not installed")
+pytest.importorskip("azureml.core")
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -91,11 +91,11 @@ def test_an_entry_script_that_does_not_start_fails_the_deployment(deploy: Deploy
 @pytest.fixture
 def nearest(workspace: Any, tmp_path: Path, monkeypatch: Any) -> Callable[..., Any]:
     """Registers a model that answers with the nearer of two words."""
+    import joblib
     from azureml.core import Model
     from azureml.core.resource_configuration import ResourceConfiguration
+    from sklearn import neighbors
 
-    joblib = pytest.importorskip("joblib", reason="scikit-learn is not installed")
-    neighbors = pytest.importorskip("sklearn.neighbors", reason="scikit-learn is not installed")
     monkeypatch.chdir(tmp_path)
     joblib.dump(neighbors.KNeighborsClassifier(1).fit([[0.0], [1.0]], ["zero", "one"]), "model.pkl")
 

@@ -22,8 +22,8 @@ def test_an_unknown_kind_is_refused() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.needs("azureml.core")
 def test_a_package_of_another_version_is_used_and_noted(submit: Submit, tmp_path: Path) -> None:
-    pytest.importorskip("azureml.core", reason="the extra azureml is not installed")
     run = submit("import joblib; print(joblib.__name__)", packages=("joblib==0.1", "no-such-package"))
     assert finished(run) == "Completed"
     run.download_file("azureml-logs/20_image_build_log.txt", str(tmp_path / "build.txt"))
@@ -34,11 +34,13 @@ def test_a_package_of_another_version_is_used_and_noted(submit: Submit, tmp_path
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.needs("azureml.core")
 def test_a_virtual_environment_is_built_from_the_specification_once(tmp_path: Path, monkeypatch: Any) -> None:
-    core = pytest.importorskip("azureml.core", reason="the extra azureml is not installed")
+    from azureml.core import Workspace
+
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     with AzureMLEmulator(environments="venv") as service:
-        workspace = core.Workspace.from_config(service.config_path)
+        workspace = Workspace.from_config(service.config_path)
         cluster = make_cluster(workspace, "built", nodes=1)
         code = "import six, sys; print(six.__version__, sys.prefix)"
         built = submit_text(workspace, cluster, tmp_path / "project", code, packages=("six==1.16.0",))

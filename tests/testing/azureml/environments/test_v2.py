@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("azure.ai.ml", reason="azure-ai-ml is not installed")
+pytest.importorskip("azure.ai.ml")
 
 from azure.core.exceptions import ResourceExistsError
 

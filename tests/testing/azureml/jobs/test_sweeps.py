@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("azure.ai.ml", reason="azure-ai-ml is not installed")
+pytest.importorskip("azure.ai.ml")
 
 from azure.ai.ml.exceptions import JobException
 from azure.ai.ml.sweep import BanditPolicy, Choice, Uniform

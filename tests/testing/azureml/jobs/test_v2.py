@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("azure.ai.ml", reason="azure-ai-ml is not installed")
-pytest.importorskip("azure.identity", reason="azure-identity is not installed")
+pytest.importorskip("azure.ai.ml")
+pytest.importorskip("azure.identity")
 
 from azure.ai.ml import Input, MLClient, Output, command
 from azure.ai.ml.entities import AmlCompute, Data, Environment

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("azureml.core", reason="the extra azureml is not installed")
+pytest.importorskip("azureml.core")
 
 from azureml.core import Model
 

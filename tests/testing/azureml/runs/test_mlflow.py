@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("azure.ai.ml", reason="azure-ai-ml is not installed")
-pytest.importorskip("mlflow", reason="mlflow is not installed")
-pytest.importorskip("azureml.mlflow", reason="azureml-mlflow is not installed")
+pytest.importorskip("azure.ai.ml")
+pytest.importorskip("mlflow")
+pytest.importorskip("azureml.mlflow")
 
 import mlflow
 from azure.ai.ml.entities import Model

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("azure.ai.ml", reason="azure-ai-ml is not installed")
-pytest.importorskip("azure.identity", reason="azure-identity is not installed")
+pytest.importorskip("azure.ai.ml")
+pytest.importorskip("azure.identity")
 
 from azure.ai.ml import MLClient
 from azure.core.exceptions import ClientAuthenticationError

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("azureml.core", reason="the extra azureml is not installed")
+pytest.importorskip("azureml.core")
 
 
 pytestmark = pytest.mark.filterwarnings("ignore")
