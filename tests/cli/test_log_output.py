@@ -7,7 +7,6 @@ import subprocess
 import pytest
 
 from mnistlib.cli.log_output import ProgressLine, progress_text
-from mnistlib.cli.tables import format_table
 
 from .test_cli import FAST, SCRIPT
 
@@ -46,11 +45,6 @@ def test_progress_has_a_bar_if_the_remaining_time_is_known() -> None:
     assert progress_text("going", 1.0, 3.0) == "[#####...............] going, about 3 s left"
 
 
-def test_a_tables_widest_column_is_cut_until_a_line_fits() -> None:
-    text = format_table([">value", "name"], [["1", "a" * 30], ["22", "b"]], width=20)
-    assert text.splitlines() == ["value  name", "    1  aaaaaaaaaaaa…", "   22  b"]
-
-
 def test_a_closed_terminal_does_not_end_the_training() -> None:
     leader, follower = pty.openpty()
     stream = os.fdopen(follower, "w")
@@ -62,8 +56,3 @@ def test_a_closed_terminal_does_not_end_the_training() -> None:
     with contextlib.suppress(OSError):
         stream.close()
     assert stream.closed
-
-
-def test_a_table_never_cuts_its_first_column_and_shows_no_control_characters() -> None:
-    text = format_table(["run", "name"], [["20261120-124940-9128ab", "x\ny\x1b[31m" + "z" * 30]], width=30)
-    assert text.splitlines()[1] == "20261120-124940-9128ab  x?y?[…"

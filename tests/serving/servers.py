@@ -111,6 +111,19 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "mnistlib", *map(str, arguments)]
 
 
+def run(*arguments: object, status: int = 0, **variables: str) -> str:
+    """Return the stdout of a command, or its last line of stderr if it fails as expected."""
+    done = subprocess.run(
+        command(*arguments), capture_output=True, text=True, timeout=120, env=environment(**variables), check=False
+    )
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    if status:
+        assert done.stdout == ""
+        return done.stderr.splitlines()[-1]
+    return done.stdout
+
+
 @contextmanager
 def serving(
     folder: Path, *arguments: object, run: list[str] | None = None, variables: Mapping[str, str] | None = None

@@ -1,4 +1,4 @@
-"""Queue of a busy model: refusals when it is full, and one call for all waiting requests."""
+"""Batches of a busy model: one call for all waiting requests, and refusals when the queue is full."""
 
 import asyncio
 from collections.abc import Callable
