@@ -77,7 +77,6 @@ numpydoc_class_members_toctree = False
 # Look.
 html_theme = "furo"
 html_title = f"mnistlib {release}"
-html_static_path = ["_static"]
 
 
 def _copy_notebooks() -> None:
