@@ -68,6 +68,28 @@ def test_importing_mnistlib_loads_nothing_heavy() -> None:
     assert not modules_after("import mnistlib") & {"numpy", "sklearn", "pooch", "joblib", "tqdm", "matplotlib", "scipy"}
 
 
+def test_importing_mnistlib_loads_one_module_of_it() -> None:
+    assert {module for module in modules_after("import mnistlib") if module.partition(".")[0] == "mnistlib"} == {
+        "mnistlib"
+    }
+
+
+def test_the_help_of_the_command_line_loads_these_modules_of_mnistlib_and_nothing_heavy() -> None:
+    loaded = modules_after("from mnistlib.cli.parser import make_parser; make_parser(['--help']).format_help()")
+    parts = {module.removeprefix("mnistlib.") for module in loaded if module.startswith("mnistlib.")}
+    assert parts <= {
+        "backends",
+        "backends.spec",
+        *("cli", "cli.arguments", "cli.grammar", "cli.log_output", "cli.options", "cli.output", "cli.parser"),
+        *("datasets", "datasets.catalog"),
+        "errors",
+        "lazy",
+        "options",
+        *("training", "training.options"),
+    }
+    assert not loaded & {"numpy", "sklearn", "scipy", "joblib", "pooch", "requests", "tqdm", "filelock", "matplotlib"}
+
+
 @pytest.mark.parametrize(
     "statement",
     [
