@@ -85,6 +85,7 @@ class Reader:
         self._folder = folder
         path = sysconfig.get_path("scripts") + os.pathsep + os.environ["PATH"]
         self._environment = {**os.environ, "PATH": path, **(environment or {})}
+        self._environment.pop("COLUMNS", None)  # tox sets it; narrow tables are truncated
         self._names: dict[str, Any] = {}
         self._now: dict[str, str] = {}  # run id on the page -> id now
         self.printed: dict[str, str] = {}  # output of each command

@@ -68,9 +68,10 @@ def test_importing_mnistlib_loads_nothing_heavy() -> None:
     assert not modules_after("import mnistlib") & {"numpy", "sklearn", "pooch", "joblib", "tqdm", "matplotlib", "scipy"}
 
 
-def test_importing_mnistlib_loads_one_module_of_it() -> None:
+def test_importing_mnistlib_loads_two_modules_of_it() -> None:
     assert {module for module in modules_after("import mnistlib") if module.partition(".")[0] == "mnistlib"} == {
-        "mnistlib"
+        "mnistlib",
+        "mnistlib._distribution",
     }
 
 
@@ -78,11 +79,12 @@ def test_the_help_of_the_command_line_loads_these_modules_of_mnistlib_and_nothin
     loaded = modules_after("from mnistlib.cli.parser import make_parser; make_parser(['--help']).format_help()")
     parts = {module.removeprefix("mnistlib.") for module in loaded if module.startswith("mnistlib.")}
     assert parts <= {
+        "_distribution",
         "backends",
         "backends.spec",
         *("cli", "cli.arguments", "cli.grammar", "cli.log_output", "cli.options", "cli.output", "cli.parser"),
         *("datasets", "datasets.catalog"),
-        "errors",
+        *("environment", "errors"),
         "lazy",
         "options",
         *("training", "training.options"),
