@@ -100,6 +100,12 @@ def _leave_out(_app: Sphinx, _what: str, _name: str, member: Any, skip: bool, _o
     return True if refers else skip
 
 
+def _link_copies(_app: Sphinx, _page: str, content: list[str]) -> None:
+    """Lead links to examples to their copies."""
+    content[0] = content[0].replace("](../examples/", "](examples/")
+
+
 def setup(app: Sphinx) -> None:
     """Connect to the events of Sphinx."""
+    app.connect("source-read", _link_copies)
     app.connect("autodoc-skip-member", _leave_out)

@@ -50,7 +50,7 @@ DATA = Variable(
 MIRROR = Variable("MNISTLIB_MIRROR", "address of a folder of data set files, tried before the published mirrors")
 CLOUD_DATA = Variable(
     "MNISTLIB_CLOUD_DATA",
-    "way of a job's data set to a cluster: `upload`, `fetch` or another one of the backend",
+    "how a job's data set reaches a cluster: `upload`, `fetch` or another way of the backend",
     "upload",
 )
 SERVICE = Variable(
