@@ -90,7 +90,8 @@ def _copy_notebooks() -> None:
 
 
 _copy_notebooks()
-os.environ["MNISTLIB_RUNS"] = tempfile.mkdtemp()
+_runs = tempfile.TemporaryDirectory()  # deleted when the build ends
+os.environ["MNISTLIB_RUNS"] = _runs.name
 os.environ.pop("MNISTLIB_BACKEND", None)
 
 

@@ -46,6 +46,9 @@ def conflict() -> str:
     # Without pathlib, which "import mnistlib" does not load.
     package = os.path.dirname(__file__)  # noqa: PTH120
     if is_replaced():
+        imported = getattr(sys.modules["mnistlib"], "__file__", None)
+        if imported and os.path.dirname(imported) != package:  # noqa: PTH120
+            return f"{imported} is of another distribution, mnistlib, and hides {package}"
         return f"{package}/__init__.py was replaced or deleted by another distribution, mnistlib"
     try:
         names = os.listdir(os.path.dirname(package))  # noqa: PTH120, PTH208

@@ -23,7 +23,7 @@ FLAGS = (
     "--disable-dev-shm-usage",
 )
 PHONE, DESKTOP = 390, 1280
-_PATIENCE = 20  # seconds; whatever is waited for takes a fraction of one
+_PATIENCE = 20  # seconds; each wait takes a fraction of one
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def open_browser(profile: Path) -> Iterator[Any]:
 
 
 def look(browser: Any, address: str, *, width: int = DESKTOP, scheme: str = "light", density: int = 1) -> None:
-    """Open a page as somebody with that screen and those wishes sees it."""
+    """Open a page on a screen of this size with these preferences."""
     media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
     size = {"width": width, "height": 900, "deviceScaleFactor": density, "mobile": width == PHONE}

@@ -32,6 +32,8 @@ ENVIRONMENTS = {
     "ipykernel": "notebooks",
     "isal": "tests",
     "matplotlib": "tests",
+    "mypy": "types",
+    "pyright": "types",
     "mlflow": "mlflow",
     "alembic": "mlflow",
     "sqlalchemy": "mlflow",
@@ -120,7 +122,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_make_collect_report(collector: pytest.Collector) -> Any:
     """Replace the report of a module whose package is missing with one of an empty module."""
     report: pytest.CollectReport = yield
-    if report.skipped and (found := _MISSING.search(str(report.longrepr))):
+    found = _MISSING.search(str(report.longrepr)) if report.skipped else None
+    if found and is_installed(found[1]):
+        report.outcome = "failed"  # it is there, but an import inside it fails
+    elif found:
         _counts[environment_of(found[1]), "file"] += 1
         report.outcome, report.longrepr, report.result = "passed", None, []
     return report

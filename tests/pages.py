@@ -31,7 +31,7 @@ RUN_ID = re.compile(r"\b(?:\d{8}-\d{6}-[0-9a-f]{6}|default_\d+_[0-9a-f]{8})\b")
 VARYING = re.compile(r"\d+ iterations|in \d+\.\d+s|\b\d+ s\b|\b\d{4}-\d\d-\d\d\b")
 
 _BLOCK = re.compile(
-    r"(?:^`(?P<file>[\w./-]+)`:\n\n)?^```(?P<language>\w*)\n(?P<content>.*?)^```", re.DOTALL | re.MULTILINE
+    r"(?:^`(?P<file>[\w./-]+)`:\n\n)?^```(?P<language>[^\n`]*)\n(?P<content>.*?)^```", re.DOTALL | re.MULTILINE
 )
 
 

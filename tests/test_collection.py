@@ -52,6 +52,16 @@ def test_a_module_that_imports_a_missing_package_is_counted(tmp_path: Path) -> N
     assert "skipped" not in done.stdout.lower()
 
 
+def test_a_package_that_is_installed_but_fails_at_import_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "torch_of_nobody").mkdir()
+    (tmp_path / "torch_of_nobody" / "__init__.py").write_text("import a_package_of_nobody\n")
+    text = "import pytest\npytest.importorskip('torch_of_nobody')\n" + PLAIN
+    path = os.pathsep.join([str(tmp_path), str(ROOT), *sys.path])
+    done = run_pytest(tmp_path, text, "-p", "no:warnings", PYTHONPATH=path)
+    assert done.returncode != 0
+    assert "No module named 'a_package_of_nobody'" in done.stdout
+
+
 def test_a_skip_for_another_reason_stays_a_skip(tmp_path: Path) -> None:
     done = run_pytest(tmp_path, "import pytest\npytest.skip('only as root', allow_module_level=True)\n")
     assert "only as root" in done.stdout

@@ -36,6 +36,11 @@ def test_the_project_file_has_the_same_name() -> None:
     assert f"{DISTRIBUTION}[azureml]" in project["optional-dependencies"]["azureml-dataset"]
 
 
+def test_the_citation_has_the_version_of_the_project_file() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert f"\nversion: {project['version']}\n" in (ROOT / "CITATION.cff").read_text()
+
+
 def test_a_command_names_the_distribution_and_the_extra() -> None:
     assert install_command() == "pip install mnistlib-ml"
     assert install_command("plots") == 'pip install "mnistlib-ml[plots]"'
@@ -87,3 +92,16 @@ def test_every_command_fails_with_the_remedy_without_its_own_init_file(
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"mnistlib: error: {file} was replaced or deleted by another distribution")
     assert done.stderr.endswith(f"{REMEDY}\n")
+
+
+def test_a_package_that_hides_an_editable_installation_is_named(site: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other" / "mnistlib" / "__init__.py"
+    other.parent.mkdir(parents=True)
+    other.write_text("")
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path / 'other')!r}); import mnistlib; "
+        f"mnistlib.__path__.append({str(site / 'mnistlib')!r}); from mnistlib._distribution import conflict; "
+        "print(conflict())"
+    )
+    done = python(site, "-c", code)
+    assert done.stdout == f"{other} is of another distribution, mnistlib, and hides {site / 'mnistlib'}\n"

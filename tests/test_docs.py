@@ -42,10 +42,10 @@ def named_commands(text: str) -> list[str]:
     return re.findall(r"^(?:\$ )?mnistlib (.*?)(?: +#.*| \|.*)?$", text, re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", FOLLOWED, ids=[page.name for page in FOLLOWED])
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, id=page.name, marks=pytest.mark.needs(*NEEDS.get(page.name, ()))) for page in FOLLOWED]
+)
 def test_a_reader_gets_the_outputs_of_the_page(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in NEEDS.get(page.name, ()):
-        pytest.importorskip(module, reason=f"{module} is not installed: {page.name} needs it")
     monkeypatch.delenv("MNISTLIB_RUNS")
     Reader(tmp_path).follow(page)
 

@@ -56,6 +56,12 @@ def test_the_layers_name_no_part_that_is_gone() -> None:
     assert {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in MODULES} == set(RANK)
 
 
+def test_the_page_on_the_architecture_shows_the_layers() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "architecture.md").read_text()
+    (shown,) = re.findall(r"^```\n(_distribution.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert [set(re.findall(r"\w+", layer)) for layer in shown.split("<")] == LAYERS[:-1]  # without __main__
+
+
 def test_no_module_imports_itself_by_way_of_others() -> None:
     names = {module_name(path): path for path in [*MODULES, PACKAGE / "__init__.py"]}
     # The front page loads each name when it is used.

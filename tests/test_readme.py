@@ -25,6 +25,13 @@ def test_ci_runs_the_second_command() -> None:
         assert part.replace("pip install", "pip install --quiet") in script
 
 
+def test_ci_runs_the_first_command() -> None:
+    (block,) = [each for each in blocks(README) if "pip install ." in each.content]
+    script = (ROOT / ".ci" / "run").read_text().replace('"$scratch/.venv', ".venv").replace('"', "")
+    for part in block.content.removeprefix("$ ").strip().split(" && ")[1:]:
+        assert part.replace("pip install", "pip install --quiet") in script
+
+
 def test_the_readme_is_short() -> None:
     assert README.read_text().count("\n") <= _LINES
 

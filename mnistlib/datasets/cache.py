@@ -75,7 +75,7 @@ def load_raw(path: Path) -> RawFile:
         stored_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     array = read_idx(path)
     if array.dtype != np.uint8:
-        raise DataError(f"{path}: expected unsigned bytes, found {array.dtype}")
+        raise DataError(f"{path}: expected unsigned bytes, found {array.dtype}; write array.astype(numpy.uint8)")
     raw_sha256 = digest(array)
     try:
         raw_path = path if raw_sha256 == stored_sha256 else _store(array, raw_sha256)

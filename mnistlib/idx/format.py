@@ -114,7 +114,7 @@ def format_header(array: "np.ndarray[Any, Any]") -> bytes:
     if code is None:
         raise IdxError(
             f"IDX has no type for {array.dtype}: convert the array to one of {TYPE_NAMES} first, "
-            "for example with array.astype(numpy.int32)"
+            "for example with array.astype(numpy.uint8), the type of images and labels"
         )
     if max(array.shape, default=0) > MAX_SIDE:
         raise IdxError(f"IDX supports dimensions of at most {MAX_SIDE:,}, the array has shape {array.shape}")

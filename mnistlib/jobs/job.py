@@ -102,6 +102,11 @@ class Job(ABC):
         return None
 
     @property
+    def reusable(self) -> bool:
+        """Whether a completed run of an equal job can take the place of a trial; a script may have changed since."""
+        return self.training is not None and not self.trials()
+
+    @property
     def variables(self) -> Mapping[str, str]:
         """Environment variables of the job's process; their values may be secret."""
         return {}
@@ -165,12 +170,15 @@ class Sweep(Job):
 
     Attributes
     ----------
+    parameter : str
+        Name of the field of the trials' jobs in which they differ, a number; for texts and charts.
     primary_metric : str
         Metric that selects the best trial; a field of the subclass.
     goal : str
         ``maximize`` or ``minimize``; a field of the subclass.
     """
 
+    parameter: ClassVar[str]
     primary_metric: str
     goal: str
 

@@ -58,6 +58,7 @@ class SweepJob(Sweep, SweepOptions):
 
     type: ClassVar[str] = "sweep"
     title: ClassVar[str] = "sweep"
+    parameter: ClassVar[str] = "regularization"
 
     base: TrainJob
 

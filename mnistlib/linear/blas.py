@@ -14,11 +14,12 @@ from threadpoolctl import OpenBLASController, ThreadpoolController
 __all__ = ["BLAS_LIMIT", "has_avx512", "sums_width", "thread_count", "weights_width"]
 
 AVX512 = ("SkylakeX", "Cooperlake", "SapphireRapids")
-# Number of outputs -> a larger number with which OpenBLAS's product in single precision is faster, by up to 40%: its
-# kernels are made for 4, 8 or 16 numbers.
-WIDER_WEIGHTS_WITH_AVX512 = {3: 4, 5: 8, 6: 8, 7: 8} | dict.fromkeys(range(9, 16), 16)
+# Number of outputs -> a larger number with which OpenBLAS's product in single precision is faster, by up to 40%, from
+# so many columns on: its kernels are made for 4, 8 or 16 numbers.
+WIDER_FROM = 48
+WIDER_WEIGHTS_WITH_AVX512 = {7: 8} | dict.fromkeys(range(9, 16), 16)
 WIDER_WEIGHTS_WITHOUT = {3: 4, 5: 8, 6: 8, 7: 8, 11: 12}
-WIDER_SUMS = {3: 4, 7: 8, 9: 12, 10: 12, 11: 12, 13: 16, 14: 16, 15: 16}
+WIDER_SUMS = {7: 8, 9: 12, 10: 12, 11: 12}
 
 
 class BlasLimit:
@@ -80,15 +81,15 @@ def has_avx512() -> bool:
     return not controllers or any(blas.architecture in AVX512 for blas in controllers)
 
 
-def weights_width(outputs: int) -> int:
-    """Return the number of columns of weights, of which `outputs` are not zero, for the fastest product with rows."""
+def weights_width(outputs: int, columns: int) -> int:
+    """Return the number of outputs to which weights are padded, so that rows times weights is fast."""
     wider = WIDER_WEIGHTS_WITH_AVX512 if has_avx512() else WIDER_WEIGHTS_WITHOUT
-    return wider.get(outputs, outputs)
+    return wider.get(outputs, outputs) if columns >= WIDER_FROM else outputs
 
 
-def sums_width(outputs: int) -> int:
-    """Return the number of rows of factors, of which `outputs` are not zero, for the fastest product with a block."""
-    return WIDER_SUMS.get(outputs, outputs)
+def sums_width(outputs: int, columns: int) -> int:
+    """Return the number of outputs to which factors are padded, so that factors times rows is fast."""
+    return WIDER_SUMS.get(outputs, outputs) if columns >= WIDER_FROM else outputs
 
 
 def _let_any_thread_set_limits() -> None:

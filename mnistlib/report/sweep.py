@@ -15,17 +15,17 @@ def sweep_sections(findings: Findings, sweep: Sweep) -> Iterator[Html]:
     yield element(
         "div",
         section(
-            "Accuracy against regularization" if metric == "accuracy" else f"{metric} against regularization",
+            f"{metric.capitalize() if metric == 'accuracy' else metric} against {_name(sweep)}",
             _chart(findings, sweep),
         ),
-        section("Trials", _table(findings, metric), *_failures(findings)),
+        section("Trials", _table(findings, sweep), *_failures(findings, sweep)),
         class_="pair",
     )
     if findings.best is not None:
         best = findings.trials[findings.best]
         yield element(
             "h2",
-            f"Best trial: regularization {number(_regularization(best))}",
+            f"Best trial: {_name(sweep)} {number(_value(sweep, best))}",
             element("small", f"run {best.run.id}, evaluated on the test images"),
             class_="chapter",
         )
@@ -34,15 +34,15 @@ def sweep_sections(findings: Findings, sweep: Sweep) -> Iterator[Html]:
 def _chart(findings: Findings, sweep: Sweep) -> Html:
     metric = sweep.primary_metric
     scored = sorted(
-        (_regularization(trial), trial.metrics.latest[metric], position)
+        (_value(sweep, trial), trial.metrics.latest[metric], position)
         for position, trial in enumerate(findings.trials)
         if metric in trial.metrics.latest
     )
     marked = next((place for place, (_, _, position) in enumerate(scored) if position == findings.best), None)
     return figure(
         line_chart(
-            [(regularization, value) for regularization, value, _ in scored],
-            x=Axis("regularization", log=True),
+            [(value, score) for value, score, _ in scored],
+            x=Axis(_name(sweep), log=all(value > 0 for value, _, _ in scored)),
             y=Axis(f"validation {metric}", write=_writer(metric)),
             marked=marked,
             dots=True,
@@ -52,28 +52,29 @@ def _chart(findings: Findings, sweep: Sweep) -> Html:
     )
 
 
-def _table(findings: Findings, metric: str) -> Html:
+def _table(findings: Findings, sweep: Sweep) -> Html:
+    metric = sweep.primary_metric
     write = _writer(metric)
     rows = []
     for position, trial in enumerate(findings.trials):
         latest = trial.metrics.latest
         rows.append(
             [
-                number(_regularization(trial)),
+                number(_value(sweep, trial)),
                 write(latest[metric]) if metric in latest else "—",
                 number(latest["iterations"]) if "iterations" in latest else "—",
                 _remark(trial, best=position == findings.best),
                 element("code", trial.run.id),
             ]
         )
-    headers = [">regularization", f">{metric}", ">iterations", "status", "run"]
+    headers = [f">{_name(sweep)}", f">{metric}", ">iterations", "status", "run"]
     return element("div", table(headers, rows, class_="children"), class_="scroll")
 
 
-def _failures(findings: Findings) -> Iterator[Html]:
+def _failures(findings: Findings, sweep: Sweep) -> Iterator[Html]:
     for trial in findings.trials:
         if trial.record.error:
-            failed = f"The trial with regularization {number(_regularization(trial))} failed: {trial.record.error}"
+            failed = f"The trial with {_name(sweep)} {number(_value(sweep, trial))} failed: {trial.record.error}"
             yield element("p", failed, class_="note bad")
 
 
@@ -84,9 +85,12 @@ def _remark(trial: Findings, *, best: bool) -> Html:
     return element("span", "NOT CONVERGED" if converged is False else trial.status)
 
 
-def _regularization(trial: Findings) -> float:
-    assert trial.trained is not None
-    return trial.trained.regularization
+def _name(sweep: Sweep) -> str:
+    return sweep.parameter.replace("_", " ")
+
+
+def _value(sweep: Sweep, trial: Findings) -> float:
+    return float(getattr(trial.job, sweep.parameter))
 
 
 def _writer(metric: str) -> Callable[[float], str]:

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 import pytest
 
-from mnistlib import JobError, LocalBackend, SweepJob, TrainJob
+from mnistlib import JobError, LocalBackend, ScriptJob, SweepJob, TrainJob
 from mnistlib.jobs import Outcome, Sweep
 from mnistlib.jobs.job import Work
-from mnistlib.jobs.runner import run_in_folder
+from mnistlib.jobs.runner import read_job, run_in_folder
 from mnistlib.report import write_report
 from mnistlib.runs import RunContext, RunRecord, RunStatus
 from mnistlib.runs.context import OUTPUTS
@@ -69,6 +69,7 @@ class SeedSweep(Sweep):
 
     type: ClassVar[str] = "seed sweep"
     title: ClassVar[str] = "sweep of seeds"
+    parameter: ClassVar[str] = "seed"
 
     seeds: tuple[int, ...]
     primary_metric: str = "accuracy"
@@ -99,7 +100,11 @@ def test_another_kind_of_sweep_is_one_class(tmp_path: Path) -> None:
     best = run.best
     assert best is not None
     assert best.metrics().latest["accuracy"] == min(child.metrics().latest["accuracy"] for child in run.children())
-    assert "Trials" in write_report(run, tmp_path / "report.html").read_text()
+    report = write_report(run, tmp_path / "report.html").read_text()
+    assert "Accuracy against seed" in report
+    job = read_job(best.local_folder())
+    assert isinstance(job, TrainJob)
+    assert f"Best trial: seed {job.seed}" in report
 
 
 def test_another_kind_of_sweep_reuses_completed_trials(tmp_path: Path) -> None:
@@ -110,3 +115,30 @@ def test_another_kind_of_sweep_reuses_completed_trials(tmp_path: Path) -> None:
     again.result(60)
     assert again.children()[0].id == first.children()[0].id
     assert len(backend.runs()) == 4
+
+
+@dataclass(frozen=True)
+class ScriptSweep(SeedSweep):
+    """A sweep of scripts, whose jobs have environment variables and cannot be reused."""
+
+    type: ClassVar[str] = "script sweep"
+
+    source_directory: str = "."
+
+    def trials(self) -> list[ScriptJob]:  # type: ignore[override]
+        text = f"import mnistlib; mnistlib.current_run().log_metric('accuracy', {len(self.seeds)} / 10)"
+        (Path(self.source_directory) / "train.py").write_text(text)
+        return [
+            ScriptJob(script="train.py", source_directory=self.source_directory, environment={"SEED": str(seed)})
+            for seed in self.seeds
+        ]
+
+
+def test_a_script_is_run_again_when_a_sweep_is_resumed(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    backend = LocalBackend(tmp_path / "runs")
+    for seeds in ((1,), (1, 2)):
+        sweep = ScriptSweep(seeds=seeds, source_directory=str(tmp_path / "source"))
+        run = backend.submit(sweep, resume=True)
+        run.wait(60)
+        assert [child.metrics().latest["accuracy"] for child in run.children()] == [len(seeds) / 10] * len(seeds)

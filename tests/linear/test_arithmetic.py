@@ -20,25 +20,30 @@ def _processor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("outputs", OUTPUTS)
 def test_sums_are_the_product(outputs: int, precision: type) -> None:
     rng = np.random.default_rng(outputs)
-    factors, block = rng.integers(-9, 9, (outputs, 7)), rng.integers(0, 9, (7, 5))
+    factors, block = rng.integers(-9, 9, (outputs, 7)), rng.integers(0, 9, (7, 50))
     sums = Arithmetic(np.dtype(precision)).sums(factors.astype(precision), block.astype(precision))
     np.testing.assert_array_equal(sums, factors @ block)
 
 
 @pytest.mark.parametrize("outputs", OUTPUTS)
 def test_wider_weights_begin_with_the_weights_and_end_with_zeros(outputs: int) -> None:
-    weights = np.random.default_rng(outputs).random((5, outputs), np.float32)
+    weights = np.random.default_rng(outputs).random((50, outputs), np.float32)
     wider = Arithmetic(np.dtype(np.float32)).wider_weights(weights)
     np.testing.assert_array_equal(wider[:, :outputs], weights)
     assert not wider[:, outputs:].any()
 
 
 @pytest.mark.parametrize("width", [blas.weights_width, blas.sums_width])
-def test_no_product_grows_by_more_than_nearly_a_kernel(width: Callable[[int], int]) -> None:
-    assert all(outputs <= width(outputs) <= 16 for outputs in range(1, 17))
-    assert all(width(outputs) == outputs for outputs in (1, 2, 4, 8, 16, *range(17, 2000)))
+def test_outputs_are_padded_to_16_at_most(width: Callable[[int, int], int]) -> None:
+    assert all(outputs <= width(outputs, 784) <= 16 for outputs in range(1, 17))
+    assert all(width(outputs, 784) == outputs for outputs in (1, 2, 4, 8, 16, *range(17, 2000)))
+
+
+@pytest.mark.parametrize("width", [blas.weights_width, blas.sums_width])
+def test_a_product_of_few_columns_is_not_padded(width: Callable[[int, int], int]) -> None:
+    assert all(width(outputs, 30) == outputs for outputs in OUTPUTS)
 
 
 def test_numbers_in_double_precision_are_not_padded() -> None:
-    weights = np.ones((5, 10))
+    weights = np.ones((50, 10))
     assert Arithmetic(np.dtype(np.float64)).wider_weights(weights) is weights

@@ -10,8 +10,8 @@ import pytest
 
 import mnistlib
 
-pytest.importorskip("mypy", reason="mypy is not installed; the tox environment types has it")
-pytest.importorskip("pyright", reason="pyright is not installed; the tox environment types has it")
+pytest.importorskip("mypy")
+pytest.importorskip("pyright")
 
 USER_CODE = Path(__file__).parent / "user_code"
 

@@ -32,7 +32,7 @@ def new_id(experiment: str) -> str:
 
 def properties_of(job: Job) -> dict[str, str]:
     """Return the properties of a run that describe its job."""
-    return {JOB_TYPE: job.type} | ({JOB: job.to_json()} if job.training and not job.trials() else {})
+    return {JOB_TYPE: job.type} | ({JOB: job.to_json()} if job.reusable else {})
 
 
 def ended_properties(record: RunRecord) -> dict[str, str]:

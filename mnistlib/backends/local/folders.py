@@ -166,19 +166,21 @@ class FolderBackend(Backend):
     def _create_trials(self, job: Job, folder: Path, create: Callable[..., Path], *, resume: bool) -> list[Path]:
         """Return the run folders of a job's trials; with `resume`, reuse those of completed trials."""
         trials = job.trials()
-        done = self._completed(folder.parent.name, {trial.type for trial in trials}) if resume else {}
+        done = self._completed(folder.parent.name, {trial.type for trial in trials if trial.reusable}) if resume else {}
         folders = [
-            done.get(trial) or create(trial.to_json(), job_type=trial.type, parent=folder.name) for trial in trials
+            done.get(content) or create(content, job_type=trial.type, parent=folder.name)
+            for trial in trials
+            for content in [trial.to_json()]
         ]
         if folders:
             replace(RunRecord.read(folder), children=tuple(each.name for each in folders)).write(folder)
         return folders
 
-    def _completed(self, experiment: str, kinds: Collection[str]) -> dict[Job, Path]:
-        """Return the completed jobs of these kinds in an experiment, with their folders."""
+    def _completed(self, experiment: str, kinds: Collection[str]) -> dict[str, Path]:
+        """Return the folders of the completed runs of these kinds in an experiment, by the JSON of their jobs."""
         folders = [
             self._store.folder_of(record)
             for record in self._store.records()
             if record.experiment == experiment and record.status is RunStatus.COMPLETED and record.job_type in kinds
         ]
-        return {read_job(folder): folder for folder in folders}
+        return {read_job(folder).to_json(): folder for folder in folders}
