@@ -142,3 +142,13 @@ def test_a_script_is_run_again_when_a_sweep_is_resumed(tmp_path: Path) -> None:
         run = backend.submit(sweep, resume=True)
         run.wait(60)
         assert [child.metrics().latest["accuracy"] for child in run.children()] == [len(seeds) / 10] * len(seeds)
+
+
+def test_a_trial_is_reused_whether_its_regularization_is_a_whole_number_or_not(tmp_path: Path) -> None:
+    backend = LocalBackend(tmp_path)
+    base = TrainJob(dataset="digits", limit=100, tol=0.1)
+    first = backend.submit(SweepJob(base=base, regularization=[1]))
+    first.result(60)
+    again = backend.submit(SweepJob(base=base, regularization=[1.0]), resume=True)
+    again.result(60)
+    assert [child.id for child in again.children()] == [child.id for child in first.children()]

@@ -89,7 +89,7 @@ class CloudBackend(Backend):
             require_model_name(register_as)
             registers = ("--register-as", register_as)
         completed = self._completed(experiment) if resume else {}
-        done = [completed.get(trial.to_json()) for trial in job.trials()]
+        done = [completed.get(trial) if trial.reusable else None for trial in job.trials()]
         shipment, data = self._stage(job), self._data_of(job, download=True)
         self._client.prepare()
         with tempfile.TemporaryDirectory(prefix="mnistlib-") as folder:
@@ -206,10 +206,10 @@ class CloudBackend(Backend):
         """Return the registered name of a job's data set; None if the cluster does not register it."""
         return None if job.training is None else self._client.registered_as(job.training.dataset)
 
-    def _completed(self, experiment: str) -> dict[str, str]:
-        """Return the ids of the completed runs of an experiment that can be reused, by the JSON of their jobs."""
+    def _completed(self, experiment: str) -> dict[Job, str]:
+        """Return the ids of the completed runs of an experiment that can be reused, by job."""
         return {
-            job.to_json(): run.run_id
+            job: run.run_id
             for run in self._client.runs()
             if run.experiment == experiment and run.status is RunStatus.COMPLETED and (job := _job_of(run))
         }

@@ -168,19 +168,19 @@ class FolderBackend(Backend):
         trials = job.trials()
         done = self._completed(folder.parent.name, {trial.type for trial in trials if trial.reusable}) if resume else {}
         folders = [
-            done.get(content) or create(content, job_type=trial.type, parent=folder.name)
+            (done.get(trial) if trial.reusable else None)
+            or create(trial.to_json(), job_type=trial.type, parent=folder.name)
             for trial in trials
-            for content in [trial.to_json()]
         ]
         if folders:
             replace(RunRecord.read(folder), children=tuple(each.name for each in folders)).write(folder)
         return folders
 
-    def _completed(self, experiment: str, kinds: Collection[str]) -> dict[str, Path]:
-        """Return the folders of the completed runs of these kinds in an experiment, by the JSON of their jobs."""
+    def _completed(self, experiment: str, kinds: Collection[str]) -> dict[Job, Path]:
+        """Return the completed jobs of these kinds in an experiment, with their folders."""
         folders = [
             self._store.folder_of(record)
             for record in self._store.records()
             if record.experiment == experiment and record.status is RunStatus.COMPLETED and record.job_type in kinds
         ]
-        return {read_job(folder).to_json(): folder for folder in folders}
+        return {read_job(folder): folder for folder in folders}
